@@ -1,0 +1,7 @@
+"""Polls what identities consume and validates the answers itself.
+
+inventory → schedule → resolver (one UDP exchange) → skim: unchanged? → validation from the trust anchor down →
+Observation
+
+Names are tuples of lower-case labels, root first: see ``collector.names``.
+"""

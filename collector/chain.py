@@ -1,0 +1,637 @@
+"""The way from the trust anchor down: which zone a name lies in, and whether its keys can be trusted.
+
+One step a label. At each the DS set is asked of the vantage, and either vouches for the child's keys, or its absence is
+proven and says whether an insecure delegation begins here, or none does.
+
+Source: RFC 4035 §5.2, §5.3.1; RFC 6840 §4.4; RFC 4592 §4.2.
+"""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+
+from collector import crypto, names, records
+from collector.anchors import Anchor, TrustAnchors
+from collector.budget import Budget
+from collector.delegation import describe_unsupported, match_entry_keys, remark_on_keys, usable_ds
+from collector.denial import Denial, NsecDenial, Outcome
+from collector.denial3 import Nsec3Denial
+from collector.message import NOERROR, NXDOMAIN, Response
+from collector.names import Name
+from collector.policy import DEPRECATED_ALGORITHMS, Policy
+from collector.questions import Ask, FetchFailure, Questions
+from collector.records import DelegationSigner, KeyRecord, Nsec, Nsec3, RRset
+from collector.signatures import Refused, Verified, absolute_time, verify_rrset
+from schemas.catalogue import CATALOGUE
+from schemas.judgement import ChainLink, Key, Reason, Verdict
+from schemas.messages import utc
+
+FAILED_STEP_TTL_S = 5
+MAX_STEP_TTL_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The signature that ends first among those a conclusion rests on; POSIX seconds."""
+
+    inception: int
+    expiration: int
+
+    def or_earlier(self, other: "Window | None") -> "Window":
+        """Return whichever ends first."""
+        return other if other is not None and other.expiration < self.expiration else self
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is known at one name on the way down.
+
+    ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
+    empty and ``reason`` says why. ``link`` describes the zone where the step is a cut or the anchor. ``sealed``: the
+    name is proven absent, so no cut lies below. ``messages`` are the responses this very step rests on;
+    ``fresh_until`` POSIX seconds.
+    """
+
+    name: Name
+    zone: Name
+    verdict: Verdict
+    keys: tuple[KeyRecord, ...] = ()
+    reason: Reason | None = None
+    remarks: tuple[Reason, ...] = ()
+    link: ChainLink | None = None
+    parent: "Step | None" = None
+    sealed: bool = False
+    required_algorithms: frozenset[int] = frozenset()
+    window: Window | None = None
+    fresh_until: int = 0
+    messages: tuple[bytes, ...] = ()
+
+    def path(self) -> "list[Step]":
+        """Return the steps from the anchor to this one."""
+        steps: list[Step] = []
+        step: Step | None = self
+        while step is not None:
+            steps.append(step)
+            step = step.parent
+        return steps[::-1]
+
+
+@dataclass(slots=True)
+class Context:
+    """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
+
+    ``steps`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
+    ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all.
+    """
+
+    now: int
+    anchors: TrustAnchors
+    policy: Policy
+    budget: Budget
+    steps: MutableMapping[Name, Step]
+    lenient: bool = False
+    signatures_seen: bool = False
+    hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
+    verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
+
+    def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Refused:
+        """Verify one RRset with the keys of ``zone``, once."""
+        memo = (zone, rrset)
+        known = self.verified.get(memo)
+        if known is None:
+            known = self.verified[memo] = verify_rrset(
+                rrset, zone, keys, now=self.now, policy=self.policy, budget=self.budget, lenient=self.lenient
+            )
+        return known
+
+    def verify_in(self, step: Step, rrset: RRset) -> Verified | Refused:
+        """Verify one RRset of the step's zone, by each algorithm that the policy demands."""
+        verified = self.verify(rrset, step.zone, step.keys)
+        if isinstance(verified, Refused) or len(step.required_algorithms) < 2:
+            return verified
+        for algorithm in sorted(step.required_algorithms - {verified.key.algorithm}):
+            keys = tuple(key for key in step.keys if key.algorithm == algorithm)
+            signatures = tuple(s for s in rrset.signatures if s.algorithm == algorithm)
+            one = verify_rrset(
+                replace(rrset, signatures=signatures),
+                step.zone,
+                keys,
+                now=self.now,
+                policy=self.policy,
+                budget=self.budget,
+                lenient=self.lenient,
+            )
+            if isinstance(one, Refused):
+                return one
+        return verified
+
+    def window_of(self, verified: Verified) -> Window:
+        """Return the window of the signature that holds."""
+        signature = verified.signature
+        expiration = absolute_time(signature.expiration, self.now)
+        return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
+
+
+def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
+    """Return a reason, with the catalogue's first EDE code where none is given."""
+    if ede is None:
+        ede = next(iter(CATALOGUE[code].ede), None)
+    return Reason(code, names.to_text(zone), detail, ede, rrset)
+
+
+def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:
+    """Ask the vantage; a response with an rcode that is no answer is a failure too."""
+    if not context.budget.take_query():
+        return FetchFailure("budget", "more questions than the budget has")
+    reply = yield Ask(name, rdtype)
+    if isinstance(reply, Response) and not context.signatures_seen:
+        rrsets = (*reply.answer.values(), *reply.authority.values())
+        context.signatures_seen = any(rrset.signatures for rrset in rrsets)
+    return reply
+
+
+def find_step(context: Context, goal: Name, anchor: Anchor) -> Questions[Step]:
+    """Descend from ``anchor`` to ``goal``; stop early where the chain ends or nothing more can be a cut.
+
+    The step returned speaks for ``goal``: secure with the keys of the zone that contains it, or the reason why not.
+    """
+    declared = _negative_anchor_over(context.policy, goal, anchor)
+    if declared is not None:
+        return _negative_step(context, declared, None)
+    step = yield from _cached(context, anchor.zone, None, anchor)
+    while step.verdict is Verdict.SECURE and not step.sealed and step.name != goal:
+        step = yield from _cached(context, goal[: len(step.name) + 1], step, None)
+    return step
+
+
+def _cached(context: Context, name: Name, parent: Step | None, anchor: Anchor | None) -> Questions[Step]:
+    """Return the step at ``name``, from what is known where it is fresh and rests on the same parent."""
+    known = context.steps.get(name)
+    if known is not None and known.fresh_until > context.now and known.parent is parent:
+        return known
+    if anchor is not None:
+        step = yield from _prime(context, anchor)
+    else:
+        assert parent is not None
+        step = yield from _descend(context, parent, name)
+    # Another validation may have learnt the same while this one waited: sharing its step keeps paths one and the same.
+    known = context.steps.get(name)
+    if known is not None and known.fresh_until > context.now and known.parent is parent:
+        return known
+    context.steps[name] = step
+    return step
+
+
+def _unreachable(
+    context: Context, zone: Name, name: Name, what: str, failure: FetchFailure, parent: Step | None
+) -> Step:
+    detail = f"{what} of {names.to_text(name)} could not be fetched: {failure.detail}"
+    if failure.kind == "budget":
+        why = reason("validation_budget_exceeded", zone, detail)
+        verdict = Verdict.BOGUS
+    else:
+        ede = next((code for code, _text in failure.ede), 22 if failure.kind in ("timeout", "unreachable") else 23)
+        why = reason("verdict_indeterminate", zone, detail, ede=ede)
+        verdict = Verdict.INDETERMINATE
+    return Step(
+        name,
+        zone,
+        verdict,
+        reason=why,
+        parent=parent,
+        fresh_until=context.now + FAILED_STEP_TTL_S,
+        link=ChainLink(names.to_text(zone), verdict),
+    )
+
+
+def _usable(reply: Response | FetchFailure) -> Response | FetchFailure:
+    """Turn a response whose rcode is no answer into a failure."""
+    if isinstance(reply, FetchFailure) or reply.rcode in (NOERROR, NXDOMAIN):
+        return reply
+    return failure_of(reply)
+
+
+def failure_of(response: Response) -> FetchFailure:
+    """Return the failure that an error response stands for."""
+    texts = "; ".join(text or f"EDE {code}" for code, text in response.ede)
+    detail = f"the resolver answers {rcode_text(response.rcode)}" + (f" ({texts})" if texts else "")
+    return FetchFailure("rcode", detail, response.rcode, response.ede)
+
+
+_RCODES = {
+    0: "NOERROR",
+    1: "FORMERR",
+    2: "SERVFAIL",
+    3: "NXDOMAIN",
+    4: "NOTIMP",
+    5: "REFUSED",
+    6: "YXDOMAIN",
+    9: "NOTAUTH",
+}
+
+
+def rcode_text(rcode: int) -> str:
+    """Return the mnemonic of an rcode."""
+    return _RCODES.get(rcode, f"RCODE{rcode}")
+
+
+# ------------------------------------------------------------------------------------------------------------- the
+# anchor
+
+
+def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
+    """Validate the anchored zone's own keys. Source: RFC 4035 §5."""
+    zone = anchor.zone
+    ds = usable_ds(anchor.ds, context.policy)
+    keys = [key for key in anchor.keys if key.algorithm in context.policy.algorithms]
+    if not ds and not keys:
+        why = reason(
+            "algorithm_unsupported", zone, "every trust anchor of the zone has an unsupported algorithm or digest"
+        )
+        return _ended(context, zone, None, Verdict.INSECURE, why, (), 3600)
+    reply = _usable((yield from ask(context, zone, records.DNSKEY)))
+    if isinstance(reply, FetchFailure):
+        if context.policy.accept_stripped:
+            return _stripped_anchor(context, zone, ())
+        return _unreachable(context, zone, zone, "the DNSKEY set", reply, None)
+    rrset = reply.answer.get((zone, records.DNSKEY))
+    if rrset is None or not rrset.rdatas:
+        return _keyless_anchor(context, zone, reply)
+    if not rrset.signatures and not context.signatures_seen:
+        why = reason("vantage_strips_dnssec", zone, "the key set of the anchored zone arrives without signatures")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
+    step = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
+    if step.verdict is Verdict.BOGUS and step.reason and step.reason.code in ("dnskey_missing", "ds_dnskey_mismatch"):
+        why = reason(
+            "trust_anchor_mismatch", zone, f"no configured trust anchor signs the key set: {step.reason.detail}"
+        )
+        return replace(step, reason=why)
+    return step
+
+
+def _keyless_anchor(context: Context, zone: Name, reply: Response) -> Step:
+    if context.policy.accept_stripped:
+        return _stripped_anchor(context, zone, (reply.wire,))
+    if not reply.has_edns:
+        why = reason("vantage_strips_dnssec", zone, "the resolver knows no EDNS and has no key of the anchored zone")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
+    why = reason("trust_anchor_mismatch", zone, "the anchored zone has no DNSKEY", ede=9)
+    return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+
+
+def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> Step:
+    why = reason("unsigned_delegation", zone, "the anchored zone has no key to be had, and the policy accepts that")
+    return _ended(context, zone, None, Verdict.INSECURE, why, wires, 60)
+
+
+def _ended(
+    context: Context,
+    zone: Name,
+    parent: Step | None,
+    verdict: Verdict,
+    why: Reason,
+    wires: tuple[bytes, ...],
+    ttl_s: int,
+    ds: tuple[DelegationSigner, ...] = (),
+    keys: tuple[KeyRecord, ...] = (),
+    window: Window | None = None,
+) -> Step:
+    """Return the step where the chain of trust ends at ``zone``."""
+    link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
+    if parent is not None and parent.window is not None:
+        window = parent.window.or_earlier(window)
+    return Step(
+        zone,
+        zone,
+        verdict,
+        reason=why,
+        parent=parent,
+        link=link,
+        messages=wires,
+        window=window,
+        fresh_until=context.now + min(ttl_s, MAX_STEP_TTL_S),
+    )
+
+
+def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | None:
+    """Return the negative trust anchor at or above ``goal``, unless a trust anchor lies below it (RFC 7646 §2)."""
+    declared = {names.from_text(text) for text in policy.negative_trust_anchors}
+    above = [zone for zone in declared if names.is_at_or_below(goal, zone) and names.is_at_or_below(zone, anchor.zone)]
+    return max(above, key=len, default=None)
+
+
+def _negative_step(context: Context, zone: Name, parent: Step | None) -> Step:
+    why = reason("negative_trust_anchor", zone, "the configuration declares this zone unsigned")
+    return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
+
+
+# ------------------------------------------------------------------------------------------------------------ one
+# label on
+
+
+def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
+    """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
+    reply = _usable((yield from ask(context, name, records.DS)))
+    if isinstance(reply, FetchFailure):
+        return _unreachable(context, name, name, "the DS set", reply, parent)
+    rrset = reply.answer.get((name, records.DS))
+    if rrset is not None and rrset.rdatas:
+        return (yield from _follow_ds(context, parent, name, reply, rrset))
+    alias = reply.answer.get((name, records.CNAME))
+    if alias is not None and alias.rdatas:
+        return _no_cut_at_alias(context, parent, name, reply, alias)
+    return _no_ds(context, parent, name, reply)
+
+
+def _refused(
+    context: Context, parent: Step, name: Name, refused: Refused, reply: Response, zone: Name, rrset: str
+) -> Step:
+    why = reason(refused.code, zone, refused.detail, rrset=rrset)
+    return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+
+
+def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrset: RRset) -> Questions[Step]:
+    verified = context.verify_in(parent, rrset)
+    where = f"{names.to_text(name)} DS"
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("rrsig_signer_invalid", f"the DS set of {names.to_text(name)} comes from a wildcard")
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, where)
+    ds_set = tuple(ds for ds in map(records.parse_ds, rrset.rdatas) if ds is not None)
+    ttl_s = min(rrset.ttl, verified.signature.original_ttl)
+    window = context.window_of(verified)
+    if len(ds_set) > context.policy.max_ds:
+        why = reason("validation_budget_exceeded", name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}")
+        return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S, ds_set)
+    usable = usable_ds(ds_set, context.policy)
+    if not usable:
+        detail, ede = describe_unsupported(ds_set, context.policy)
+        why = reason("algorithm_unsupported", name, detail, ede=ede)
+        step = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
+        if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
+            step = replace(step, remarks=(reason("algorithm_deprecated", name, detail, ede=ede),))
+        return step
+    keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
+    if isinstance(keys_reply, FetchFailure):
+        return _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+    wires = (reply.wire, keys_reply.wire)
+    keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
+    if keys_rrset is None or not keys_rrset.rdatas:
+        why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
+        return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
+    step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
+    step_window = window.or_earlier(step.window)
+    return replace(step, window=step_window, fresh_until=min(step.fresh_until, context.now + ttl_s))
+
+
+def _judge_keys(
+    context: Context,
+    parent: Step | None,
+    zone: Name,
+    ds_set: tuple[DelegationSigner, ...],
+    rrset: RRset,
+    wires: tuple[bytes, ...],
+    anchor_keys: tuple[KeyRecord, ...] = (),
+) -> Step:
+    """Decide whether a DNSKEY set is vouched for by ``ds_set`` or ``anchor_keys`` and signed by what they point at."""
+    keys = tuple(key for key in map(records.parse_key, rrset.rdatas) if key is not None)
+    usable = usable_ds(ds_set, context.policy)
+    entry = match_entry_keys(zone, usable, keys, context.policy)
+    trusted = {key.public_key: key for key in anchor_keys}
+    listed = tuple(
+        key
+        for key in keys
+        if key.public_key in trusted
+        and key.algorithm == trusted[key.public_key].algorithm
+        and key.is_zone_key
+        and not key.is_revoked
+    )
+    entry_keys = tuple(dict.fromkeys(entry.keys + listed))
+    common = (ds_set, keys)
+    if not entry_keys:
+        verdict = Verdict.INSECURE if entry.unsupported else Verdict.BOGUS
+        why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        ttl_s = rrset.ttl if entry.unsupported else FAILED_STEP_TTL_S
+        return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
+    verified = context.verify(rrset, zone, entry_keys)
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("rrsig_signer_invalid", f"the key set of {names.to_text(zone)} comes from a wildcard")
+    required: frozenset[int] = frozenset()
+    if isinstance(verified, Verified) and context.policy.every_algorithm:
+        required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
+        bare = Step(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
+        verified = context.verify_in(bare, rrset)
+    if isinstance(verified, Refused):
+        code = "ds_dnskey_mismatch" if verified.code == "dnskey_missing" else verified.code
+        why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, *common)
+    window = context.window_of(verified)
+    link = ChainLink(
+        names.to_text(zone),
+        Verdict.SECURE,
+        ds=tuple(sorted(ds.to_text() for ds in ds_set)),
+        keys=describe_keys(keys),
+        signed_by=tuple(sorted({s.key_tag for s in rrset.signatures if s.signer == zone})),
+        inception_at=utc(window.inception),
+        expires_at=utc(window.expiration),
+        ttl_s=rrset.ttl,
+    )
+    remarks = [
+        reason(code, zone, detail)
+        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in rrset.signatures})
+    ]
+    if verified.failed:
+        remarks.append(
+            reason("rrsig_partial_invalid", zone, f"{verified.failed} of the signatures over the key set do not verify")
+        )
+    ttl_s = min(rrset.ttl, verified.signature.original_ttl, window.expiration - context.now)
+    return Step(
+        zone,
+        zone,
+        Verdict.SECURE,
+        keys=keys,
+        remarks=tuple(remarks),
+        link=link,
+        parent=parent,
+        required_algorithms=required,
+        window=window.or_earlier(parent.window if parent else None),
+        fresh_until=context.now + min(max(ttl_s, 0), MAX_STEP_TTL_S),
+        messages=wires,
+    )
+
+
+def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:
+    """Return the keys for people and for drift, ordered by tag."""
+    described = [
+        Key(key.tag, key.algorithm, key.flags, crypto.rsa_bits(key), crypto.key_digest(key.rdata)) for key in keys
+    ]
+    return tuple(sorted(described, key=lambda key: (key.tag, key.algorithm, key.digest)))
+
+
+def _no_cut_at_alias(context: Context, parent: Step, name: Name, reply: Response, alias: RRset) -> Step:
+    """A CNAME cannot live at a zone cut, so a valid one denies it. Source: RFC 1034 §3.6.2, RFC 4035 §2.5."""
+    verified = context.verify_in(parent, alias)
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(name)} CNAME")
+    if verified.encloser is not None:
+        proof = _denial_says_no_closer(context, parent, reply, name, verified.encloser)
+        if proof is not None:
+            return _refused(context, parent, name, proof, reply, parent.zone, f"{names.to_text(name)} CNAME")
+    window = context.window_of(verified)
+    return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
+
+
+def _denial_says_no_closer(
+    context: Context, parent: Step, reply: Response, name: Name, encloser: Name
+) -> Refused | None:
+    denial = gather_denial(context, parent, reply)
+    if isinstance(denial, Refused):
+        return denial
+    for proofs in denial.proofs:
+        if proofs.check_no_closer(name, encloser).outcome in (Outcome.PROVEN, Outcome.OPT_OUT):
+            return None
+    return Refused("wildcard_proof_invalid", f"no proof that {names.to_text(name)} is only covered by a wildcard")
+
+
+def _same_zone(
+    context: Context, parent: Step, name: Name, reply: Response, ttl_s: int, window: Window, *, sealed: bool = False
+) -> Step:
+    """Return the step at a name that is no cut: it lies in the parent step's zone."""
+    ttl_s = min(ttl_s, window.expiration - context.now)
+    return replace(
+        parent,
+        name=name,
+        link=None,
+        parent=parent,
+        sealed=sealed,
+        remarks=(),
+        window=window.or_earlier(parent.window),
+        messages=(reply.wire,),
+        fresh_until=min(context.now + max(ttl_s, 0), parent.fresh_until),
+    )
+
+
+def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+    """Judge the denial of a DS set."""
+    where = f"{names.to_text(name)} DS"
+    denial = gather_denial(context, parent, reply)
+    if isinstance(denial, Refused):
+        return _refused(context, parent, name, denial, reply, parent.zone, where)
+    if denial.over_limit is not None:
+        verdict, why = denial.over_limit
+        ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_STEP_TTL_S
+        return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
+    details = []
+    for proofs in denial.proofs:
+        proof = proofs.check_cut(name)
+        match proof.outcome:
+            case Outcome.CUT | Outcome.OPT_OUT:
+                cut = proof.outcome is Outcome.CUT
+                code = "unsigned_delegation" if cut else "opt_out_span"
+                detail = f"{names.to_text(parent.zone)} proves that {names.to_text(name)} has no DS"
+                detail += "" if cut else ": it may lie in an opt-out span"
+                why = reason(code, name, detail)
+                wires = (reply.wire,)
+                step = _ended(context, name, parent, Verdict.INSECURE, why, wires, denial.ttl_s, window=denial.window)
+                return replace(step, remarks=denial.remarks)
+            case Outcome.NO_CUT | Outcome.ABSENT:
+                sealed = proof.outcome is Outcome.ABSENT
+                return _same_zone(context, parent, name, reply, denial.ttl_s, denial.window, sealed=sealed)
+            case Outcome.TOO_COSTLY:
+                refused = Refused("validation_budget_exceeded", proof.detail)
+                return _refused(context, parent, name, refused, reply, parent.zone, where)
+            case _:
+                details.append(proof.detail)
+    return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
+
+
+# -------------------------------------------------------------------------------------------------------------- the
+# proofs
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The verified denial records of one response, ready to be asked.
+
+    ``over_limit`` is the verdict that too many NSEC3 iterations impose, if they do.
+    """
+
+    proofs: tuple[Denial, ...]
+    window: Window
+    ttl_s: int
+    remarks: tuple[Reason, ...] = ()
+    over_limit: tuple[Verdict, Reason] | None = None
+
+
+def gather_denial(context: Context, step: Step, response: Response) -> Gathered | Refused:
+    """Verify the NSEC and NSEC3 records of the step's zone in a response.
+
+    A record that does not verify is left out; if none is left, the fault of the first says why.
+    """
+    verified_rrsets: list[tuple[RRset, Verified]] = []
+    fault: Refused | None = None
+    for (owner, rdtype), rrset in response.authority.items():
+        if rdtype not in (records.NSEC, records.NSEC3) or not rrset.rdatas:
+            continue
+        if not names.is_at_or_below(owner, step.zone) or (rdtype == records.NSEC3 and owner[:-1] != step.zone):
+            continue
+        if rrset.signatures and not any(s.signer == step.zone for s in rrset.signatures):
+            continue
+        verified = context.verify_in(step, rrset)
+        if isinstance(verified, Refused):
+            fault = fault or verified
+            if verified.code == "validation_budget_exceeded":
+                return verified
+        elif verified.encloser is None:
+            verified_rrsets.append((rrset, verified))
+        else:
+            fault = fault or Refused("denial_invalid", "a denial record that was itself expanded from a wildcard")
+    if not verified_rrsets:
+        where = names.to_text(response.qname)
+        return fault or Refused("denial_missing", f"nothing proves what {names.to_text(step.zone)} denies of {where}")
+    return _arrange(context, step.zone, verified_rrsets)
+
+
+def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]]) -> Gathered | Refused:
+    nsecs: list[Nsec] = []
+    by_params: dict[tuple[int, bytes], list[Nsec3]] = {}
+    window: Window | None = None
+    ttl_s = MAX_STEP_TTL_S
+    for rrset, verified in rrsets:
+        window = context.window_of(verified).or_earlier(window)
+        ttl_s = min(ttl_s, rrset.ttl, verified.signature.original_ttl)
+        if len(rrset.rdatas) > 1:
+            continue  # no zone has two such records at one name; which one counts can't be known
+        if rrset.rdtype == records.NSEC:
+            nsec = records.parse_nsec(rrset.name, rrset.rdatas[0])
+            if nsec is not None:
+                nsecs.append(nsec)
+        else:
+            nsec3 = records.parse_nsec3(rrset.name, zone, rrset.rdatas[0])
+            if nsec3 is not None:
+                by_params.setdefault((nsec3.iterations, nsec3.salt), []).append(nsec3)
+    if len(by_params) > 1 and context.policy.reject_mixed_nsec3:
+        return Refused("denial_invalid", "NSEC3 records of differing parameters in one response")
+    remarks: list[Reason] = []
+    over_limit = None
+    proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
+    for (iterations, salt), chain in sorted(by_params.items()):
+        if iterations or salt:
+            detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
+            remarks.append(reason("nsec3_params_poor", zone, detail))
+        if iterations > context.policy.nsec3_max_iterations:
+            over_limit = over_limit or _over_limit(context.policy, zone, iterations)
+        else:
+            proofs.append(Nsec3Denial(zone, chain, context.budget, context.hashes))
+    if not proofs and over_limit is None:
+        return Refused(
+            "denial_invalid", f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
+        )
+    assert window is not None
+    return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), None if proofs else over_limit)
+
+
+def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:
+    """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
+    why = reason("nsec3_iterations_over_limit", zone, f"NSEC3 with {iterations} extra iterations")
+    bogus = iterations > policy.nsec3_bogus_iterations
+    return (Verdict.BOGUS if bogus else Verdict.INSECURE), why

@@ -1,0 +1,44 @@
+"""What the collector needs to know; the shell fills it from the configuration file."""
+
+from pathlib import Path
+
+import msgspec
+
+from collector.anchors import TrustAnchors
+from collector.policy import Policy
+from collector.resolver import Address
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One inventory file; ``format`` is yaml, csv or json."""
+
+    path: Path
+    format: str
+
+
+class VantagePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A named resolver."""
+
+    name: str
+    address: Address
+
+
+class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the collector is told.
+
+    interval_s: every endpoint is polled this often, spread evenly.
+    refresh_s: an unchanged endpoint is observed in full again after this long.
+    claim_every: the resolver's own claim is asked with every n-th poll of an endpoint.
+    concurrency: exchanges under way at once.
+    """
+
+    sources: tuple[Source, ...]
+    vantages: tuple[VantagePoint, ...]
+    anchors: TrustAnchors
+    policy: Policy
+    interval_s: float = 60.0
+    refresh_s: float = 86_400.0
+    claim_every: int = 10
+    concurrency: int = 128
+    timeout_s: float = 1.5
+    attempts: int = 3

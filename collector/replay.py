@@ -1,0 +1,54 @@
+"""Validate again, offline, from the evidence of an earlier verdict, at the time of its capture."""
+
+import msgspec
+
+from collector import names, records
+from collector.anchors import TrustAnchors, parse_anchors
+from collector.budget import Budget
+from collector.chain import Context
+from collector.judging import make_judgement
+from collector.message import FormError, Response, read_response
+from collector.names import Name
+from collector.policy import Policy
+from collector.questions import FetchFailure, Reply
+from collector.validation import Conclusion, validate
+from schemas.judgement import Judgement
+from schemas.messages import Evidence
+
+
+def validate_from(responses: dict[tuple[Name, int], Response], context: Context, qname: Name, qtype: int) -> Conclusion:
+    """Run one validation on stored responses; a question that none answers counts as not fetched."""
+    questions = validate(context, qname, qtype)
+    try:
+        asked = next(questions)
+        while True:
+            reply: Reply = responses.get((asked.name, asked.rdtype)) or FetchFailure("timeout", "not in the evidence")
+            asked = questions.send(reply)
+    except StopIteration as stop:
+        conclusion: Conclusion = stop.value
+        return conclusion
+
+
+def responses_in(messages: tuple[bytes, ...]) -> dict[tuple[Name, int], Response]:
+    """Return the responses by question; octets that are no message are left out."""
+    found: dict[tuple[Name, int], Response] = {}
+    for wire in messages:
+        try:
+            response = read_response(wire)
+        except FormError:
+            continue
+        found[response.qname, response.qtype] = response
+    return found
+
+
+def replay(evidence: Evidence, vantage: str = "evidence") -> Judgement:
+    """Return the verdict that the evidence supports at its own time, policy and anchors."""
+    anchors = (
+        parse_anchors("\n".join(evidence.trust_anchors), "evidence") if evidence.trust_anchors else TrustAnchors({})
+    )
+    policy = msgspec.convert(evidence.policy, Policy)
+    context = Context(int(evidence.at.timestamp()), anchors, policy, Budget(policy), {})
+    qname, qtype = names.from_text(evidence.name), records.type_from_text(evidence.type)
+    conclusion = validate_from(responses_in(evidence.messages), context, qname, qtype)
+    judgement, _ = make_judgement(context, conclusion, qname, qtype, vantage)
+    return judgement

@@ -1,0 +1,192 @@
+"""Ask one recursive resolver: UDP with fallback to TCP, TCP, DoT or DoH by URL.
+
+Every query has a fresh random id and, by a fresh socket, a fresh random port; a UDP socket is connected, so answers
+from elsewhere never arrive; the question must be echoed.
+
+Source: RFC 5452 §9 (matching), RFC 7766 (TCP), RFC 7858 (DoT), RFC 8484 (DoH).
+"""
+
+import asyncio
+import secrets
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import urllib3
+
+from collector import names
+from collector.message import FormError, Response, make_query, read_response
+from collector.names import Name
+from collector.questions import FetchFailure, Reply
+
+DEFAULT_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
+ATTEMPTS = 3
+TIMEOUT_S = 1.5
+MAX_MESSAGE_BYTES = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    def to_url(self) -> str:
+        """Return the URL, credentials never in it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+def parse_address(url: str) -> Address:
+    """Parse ``udp://10.0.0.53``, ``tls://dns.example:853``, ``https://dns.example/dns-query``; a bare host means UDP.
+
+    Raises:
+        ValueError: another scheme, no host, or a port out of range.
+    """
+    if "://" not in url:
+        url = f"udp://[{url}]" if url.count(":") > 1 and not url.startswith("[") else f"udp://{url}"
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ValueError(f"{url!r}: a resolver's URL begins with udp://, tcp://, tls:// or https://")
+    if not parts.hostname:
+        raise ValueError(f"{url!r}: no host in it")
+    try:
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}") from error
+    path = (parts.path or "/dns-query") if parts.scheme == "https" else ""
+    return Address(parts.scheme, parts.hostname, port, path)
+
+
+def system_resolvers(resolv_conf: str) -> list[Address]:
+    """Return the resolvers that the text of a resolv.conf names, in its order."""
+    found = []
+    for line in resolv_conf.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver":
+            found.append(Address("udp", words[1].partition("%")[0], 53))
+    return found
+
+
+class Resolver:
+    """One resolver; safe to ask many things at once.
+
+    ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long.
+    """
+
+    def __init__(
+        self, address: Address, *, timeout_s: float = TIMEOUT_S, attempts: int = ATTEMPTS, max_in_flight: int = 256
+    ) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._family_and_sockaddr: tuple[int, tuple[str, int]] | None = None
+        self._pool = urllib3.PoolManager(maxsize=8, retries=False) if address.scheme == "https" else None
+
+    async def ask(self, name: Name, rdtype: int, *, checking_disabled: bool = True, stream: bool = False) -> Reply:
+        """Return the response, whatever its rcode, or why there is none.
+
+        With ``stream`` a UDP resolver is asked over TCP at once.
+        """
+        exchange = self._exchange_for(stream=stream)
+        failure = FetchFailure("timeout", "no answer")
+        async with self._slots:
+            for attempt in range(self._attempts):
+                timeout_s = self._timeout_s * 2**attempt
+                message_id = secrets.randbits(16)
+                query = make_query(message_id, name, rdtype, checking_disabled=checking_disabled)
+                try:
+                    reply = await asyncio.wait_for(exchange(query, message_id, name, rdtype), timeout_s)
+                except TimeoutError:
+                    where = self.address.to_url()
+                    failure = FetchFailure("timeout", f"no answer from {where} in {self._attempts} tries")
+                except OSError as error:
+                    failure = FetchFailure("unreachable", f"{self.address.to_url()}: {error.strerror or error}")
+                    await asyncio.sleep(min(0.05 * 2**attempt, timeout_s))
+                except FormError as error:
+                    failure = FetchFailure("malformed", f"{self.address.to_url()} sends no DNS message: {error}")
+                else:
+                    if isinstance(reply, Response) and reply.truncated and exchange == self._over_udp:
+                        exchange = self._over_tcp
+                        continue
+                    return reply
+        return failure
+
+    def _exchange_for(self, *, stream: bool) -> Callable[[bytes, int, Name, int], Awaitable[Response]]:
+        if self.address.scheme == "https":
+            return self._over_https
+        return self._over_tcp if stream or self.address.scheme != "udp" else self._over_udp
+
+    async def _endpoint(self) -> tuple[int, tuple[str, int]]:
+        if self._family_and_sockaddr is None:
+            loop = asyncio.get_running_loop()
+            infos = await loop.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM)
+            family, _, _, _, sockaddr = infos[0]
+            self._family_and_sockaddr = family, (str(sockaddr[0]), int(sockaddr[1]))
+        return self._family_and_sockaddr
+
+    async def _over_udp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+        family, sockaddr = await self._endpoint()
+        loop = asyncio.get_running_loop()
+        with socket.socket(family, socket.SOCK_DGRAM) as connection:
+            connection.setblocking(False)
+            connection.connect(sockaddr)
+            await loop.sock_sendall(connection, query)
+            while True:
+                wire = await loop.sock_recv(connection, MAX_MESSAGE_BYTES)
+                try:
+                    return _matching(wire, message_id, name, rdtype)
+                except FormError:
+                    continue  # a forger may be faster than the resolver: the true answer may still come
+
+    async def _over_tcp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+        tls = ssl.create_default_context() if self.address.scheme == "tls" else None
+        host = self.address.host
+        reader, writer = await asyncio.open_connection(
+            host, self.address.port, ssl=tls, server_hostname=host if tls else None
+        )
+        try:
+            writer.write(len(query).to_bytes(2, "big") + query)
+            await writer.drain()
+            length = int.from_bytes(await reader.readexactly(2), "big")
+            return _matching(await reader.readexactly(length), message_id, name, rdtype)
+        except asyncio.IncompleteReadError as error:
+            raise FormError("the connection closed within a message") from error
+        finally:
+            writer.close()
+
+    async def _over_https(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+        assert self._pool is not None
+        headers = {"content-type": "application/dns-message", "accept": "application/dns-message"}
+        url = self.address.to_url()
+        try:
+            answer = await asyncio.to_thread(
+                self._pool.request,
+                "POST",
+                url,
+                body=query,
+                headers=headers,
+                timeout=self._timeout_s * 4,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise OSError(str(error)) from error
+        if answer.status != 200:
+            raise OSError(f"HTTP status {answer.status}")
+        return _matching(answer.data, message_id, name, rdtype)
+
+
+def _matching(wire: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+    """Parse a response and require that it answers this very query. Source: RFC 5452 §9.1."""
+    if wire[:2] != message_id.to_bytes(2, "big"):
+        raise FormError("another id")
+    response = read_response(wire)
+    if response.qname != name or response.qtype != rdtype:
+        raise FormError(f"an answer to another question: {names.to_text(response.qname)}")
+    return response

@@ -1,0 +1,69 @@
+"""Who is due: every endpoint once an interval, spread evenly, each with its own fixed phase.
+
+The phase comes from a hash of the endpoint, so a restart keeps the spread and no two collectors agree by accident.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item", bound=Hashable)
+
+FIRST_ROUND_S = 10.0
+
+
+class Schedule(Generic[Item]):
+    """A heap of (due time, item); times are POSIX seconds."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._heap: list[tuple[float, int, Item]] = []
+        self._items: dict[Item, float] = {}
+        self._counter = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def set_items(self, items: Iterable[Item], now: float) -> None:
+        """Watch exactly these from now on; new ones get their first turn soon, known ones keep theirs."""
+        wanted = dict.fromkeys(items)
+        for gone in [item for item in self._items if item not in wanted]:
+            del self._items[gone]
+        for item in wanted:
+            if item not in self._items:
+                self._push(item, now + phase_of(item) * min(self._interval_s, FIRST_ROUND_S))
+
+    def next_due_at(self) -> float | None:
+        """Return when the next item is due, None when nothing is watched."""
+        self._drop_stale()
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: float, most: int) -> list[Item]:
+        """Return up to ``most`` items due at ``now`` and give each its next turn."""
+        due: list[Item] = []
+        while len(due) < most:
+            self._drop_stale()
+            if not self._heap or self._heap[0][0] > now:
+                break
+            due_at, _, item = heapq.heappop(self._heap)
+            due.append(item)
+            # After a pause the turns missed are not made up for: one poll says what is the case now.
+            missed = max(0, int((now - due_at) / self._interval_s))
+            self._push(item, due_at + (missed + 1) * self._interval_s)
+        return due
+
+    def _push(self, item: Item, due_at: float) -> None:
+        self._counter += 1
+        self._items[item] = due_at
+        heapq.heappush(self._heap, (due_at, self._counter, item))
+
+    def _drop_stale(self) -> None:
+        while self._heap and self._items.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+
+
+def phase_of(item: object) -> float:
+    """Return a number in [0, 1) that is always the same for one item."""
+    digest = hashlib.blake2b(repr(item).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

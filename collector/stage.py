@@ -1,0 +1,272 @@
+"""The collector as a stage: an endless stream of batches, and the few states that it keeps.
+
+One loop decides who is due; each poll runs as its own task; what they learn is gathered and handed on in batches.
+While the consumer is slow nothing new is started, so memory stays bounded.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import msgspec
+
+from collector import crypto, names, records
+from collector.config import CollectorConfig
+from collector.inventory import Inventory
+from collector.message import Response
+from collector.questions import FetchFailure, Reply
+from collector.resolver import Resolver
+from collector.schedule import Schedule
+from collector.skim import skim
+from collector.sources import Sources
+from collector.vantage import Vantage
+from collector.watch import Memory, Subject, decide_occasion, remember
+from schemas.judgement import Verdict
+from schemas.messages import (
+    Identity,
+    InventorySnapshot,
+    Message,
+    Observation,
+    PollBatch,
+    SelfReport,
+    utc,
+)
+from schemas.wire import digest_of, encode
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 0.5
+FLUSH_MESSAGES = 500
+RELOAD_CHECK_S = 5.0
+LOST_AFTER_FAILURES = 5
+STANDS = (Verdict.SECURE, Verdict.INSECURE)
+
+Unchanged = tuple[Subject, str, float]
+
+
+class Collector:
+    """Polls all endpoints of the inventory through all vantages.
+
+    ``clock`` returns POSIX seconds. Call ``stop`` to end the stream after the polls under way.
+    """
+
+    def __init__(self, config: CollectorConfig, clock: Callable[[], float]) -> None:
+        self._config, self._clock = config, clock
+        self._sources = Sources(config.sources)
+        self._schedule: Schedule[Subject] = Schedule(config.interval_s)
+        self._memory: dict[Subject, Memory] = {}
+        self._identities: dict[str, Identity] = {}
+        self._vantages: dict[str, Vantage] = {}
+        self._failures: dict[str, int] = {}
+        self._reported: dict[tuple[str, str], str] = {}
+        self._observations: list[Message] = []
+        self._unchanged: list[Unchanged] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._fault: BaseException | None = None
+        self.polls = 0
+        self.validations = 0
+
+    @property
+    def watched(self) -> int:
+        """Return how many subjects are polled."""
+        return len(self._schedule)
+
+    @property
+    def queries(self) -> int:
+        """Return how many questions were sent in all."""
+        return sum(vantage.queries for vantage in self._vantages.values())
+
+    def stop(self) -> None:
+        """End the stream once the polls under way are handed on."""
+        self._stopping = True
+        self._wake.set()
+
+    async def observe(self) -> AsyncIterator[Sequence[Message]]:
+        """Yield batches of messages until ``stop``; an empty batch means that time passed."""
+        self._open()
+        tasks: set[asyncio.Task[None]] = set()
+        next_check = 0.0
+        flushed_at = self._clock()
+        try:
+            while not self._stopping or tasks:
+                now = self._clock()
+                if now >= next_check and not self._stopping:
+                    next_check = now + RELOAD_CHECK_S
+                    if self._sources.changed():
+                        yield self._reload(now)
+                if not self._stopping:
+                    for subject in self._schedule.take_due(now, self._config.concurrency - len(tasks)):
+                        task = asyncio.create_task(self._poll(subject))
+                        tasks.add(task)
+                        task.add_done_callback(self._finished(tasks))
+                await self._pause(now)
+                waiting = len(self._observations) + len(self._unchanged)
+                now = self._clock()
+                if now - flushed_at >= FLUSH_S or waiting >= FLUSH_MESSAGES:
+                    flushed_at = now
+                    yield self._flush()
+            yield self._flush()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _finished(self, tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:
+        def finished(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            self._wake.set()
+            if not task.cancelled() and task.exception() is not None:
+                self._fault = task.exception()
+
+        return finished
+
+    async def _pause(self, now: float) -> None:
+        """Wait until a poll ends, the next is due, or it is time to hand on."""
+        if self._fault is not None:
+            raise self._fault
+        due_at = self._schedule.next_due_at()
+        wait_s = FLUSH_S if due_at is None or self._stopping else min(max(due_at - now, 0.01), FLUSH_S)
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), wait_s)
+
+    def _open(self) -> None:
+        for trouble in crypto.probe_host():
+            raise RuntimeError(f"refusing to run degraded: {trouble}")
+        for point in self._config.vantages:
+            resolver = Resolver(
+                point.address,
+                timeout_s=self._config.timeout_s,
+                attempts=self._config.attempts,
+                max_in_flight=self._config.concurrency * 2,
+            )
+            self._vantages[point.name] = Vantage(
+                point.name, resolver, self._config.anchors, self._config.policy, self._clock
+            )
+
+    # ------------------------------------------------------------------------------------------------------- the
+    # inventory
+
+    def _reload(self, now: float) -> list[Message]:
+        """Read the sources again and return who is new, changed or gone, and what can't be read."""
+        inventory = self._sources.load()
+        log.info("inventory read", extra={"identities": len(inventory.identities), "problems": len(inventory.problems)})
+        messages: list[Message] = list(self._differences(inventory, now))
+        self._identities = {identity.id: identity for identity in inventory.identities}
+        subjects = list(subjects_of(inventory.identities, tuple(self._vantages)))
+        self._schedule.set_items(subjects, now)
+        for gone in set(self._memory) - set(subjects):
+            del self._memory[gone]
+        for path, detail in self._sources.troubles.items():
+            messages += self._report("self_inventory_stale", path, detail, now)
+        for code, subject in list(self._reported):
+            if code == "self_inventory_stale" and subject not in self._sources.troubles:
+                messages += self._report(code, subject, "", now)
+        return messages
+
+    def _differences(self, inventory: Inventory, now: float) -> list[InventorySnapshot]:
+        current = {identity.id: identity for identity in inventory.identities}
+        changed = [i for i in current.values() if self._identities.get(i.id) != i]
+        gone = sorted(set(self._identities) - set(current))
+        return [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed] + [
+            InventorySnapshot(id=name, seen_at=utc(now), identity=None) for name in gone
+        ]
+
+    def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:
+        """Return a report of our own trouble if it says something new."""
+        if self._reported.get((code, subject), "") == detail:
+            return []
+        if detail:
+            self._reported[code, subject] = detail
+        else:
+            self._reported.pop((code, subject), None)
+        return [SelfReport(code=code, subject=subject, at=utc(now), detail=detail)]
+
+    # ----------------------------------------------------------------------------------------------------------- one
+    # poll
+
+    async def _poll(self, subject: Subject) -> None:
+        vantage = self._vantages[subject.vantage]
+        memory = self._memory.setdefault(subject, Memory())
+        reply = await vantage.ask(subject.name, subject.rdtype)
+        self.polls += 1
+        memory.polls += 1
+        self._note_reachability(subject.vantage, reply)
+        now = self._clock()
+        claim_due = memory.claim is None or memory.polls % self._config.claim_every == 0
+        mark = skim(reply.wire) if isinstance(reply, Response) else b""
+        refresh_due = now - memory.observed_at >= self._config.refresh_s
+        stands = mark and mark == memory.skim and memory.verdict in STANDS and now < memory.fresh_until
+        if stands and not claim_due and not refresh_due:
+            self._unchanged.append((subject, memory.observation, now))
+            return
+        await self._validate(subject, memory, vantage, reply, mark, claim_due=claim_due)
+
+    async def _validate(
+        self, subject: Subject, memory: Memory, vantage: Vantage, reply: Reply, mark: bytes, *, claim_due: bool
+    ) -> None:
+        self.validations += 1
+        judged = await vantage.judge(subject.name, subject.rdtype, reply)
+        verdict = judged.judgement.verdict
+        if claim_due or verdict is not memory.verdict:
+            memory.claim = await vantage.claim(subject.name, subject.rdtype)
+        judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim)
+        now = self._clock()
+        memory.skim, memory.fresh_until = mark, judged.fresh_until
+        occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
+        if occasion is None:
+            self._unchanged.append((subject, memory.observation, now))
+            return
+        at = utc(now)
+        observation_id = digest_of(judgement.name, judgement.type, subject.vantage, at.isoformat())[:32]
+        remember(memory, judgement, observation_id, now)
+        self._observations.append(
+            Observation(
+                id=observation_id, occasion=occasion, observed_at=at, judgement=judgement, evidence=judged.evidence
+            )
+        )
+
+    def _note_reachability(self, name: str, reply: Reply) -> None:
+        """Notice that a resolver stopped answering, or answers again."""
+        lost = isinstance(reply, FetchFailure) and reply.kind in ("timeout", "unreachable")
+        self._failures[name] = self._failures.get(name, 0) + 1 if lost else 0
+        enough = min(LOST_AFTER_FAILURES, max(2, len(self._schedule) // max(1, len(self._vantages))))
+        known = ("self_vantage_lost", name) in self._reported
+        if lost and isinstance(reply, FetchFailure) and not known and self._failures[name] >= enough:
+            detail = f"{name}: {reply.detail}; the names behind it are not watched through it"
+            self._observations += self._report("self_vantage_lost", name, detail, self._clock())
+        elif not lost and known:
+            self._observations += self._report("self_vantage_lost", name, "", self._clock())
+
+    def _flush(self) -> list[Message]:
+        """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
+        messages, self._observations = self._observations, []
+        unchanged, self._unchanged = self._unchanged, []
+        by_vantage: dict[str, list[Unchanged]] = {}
+        for row in unchanged:
+            by_vantage.setdefault(row[0].vantage, []).append(row)
+        return messages + [_poll_batch(name, rows) for name, rows in by_vantage.items()]
+
+
+def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:
+    batch = PollBatch(
+        id="",
+        vantage=vantage,
+        names=tuple(names.to_text(subject.name) for subject, _, _ in rows),
+        types=tuple(records.type_to_text(subject.rdtype) for subject, _, _ in rows),
+        observations=tuple(observation for _, observation, _ in rows),
+        polled_at=tuple(utc(at) for _, _, at in rows),
+    )
+    return msgspec.structs.replace(batch, id=digest_of(encode(batch))[:32])
+
+
+def subjects_of(identities: Sequence[Identity], vantages: Sequence[str]) -> list[Subject]:
+    """Return every (name, type, vantage) that the identities consume, each once, in a stable order."""
+    wanted = {
+        (names.from_text(endpoint.host), records.type_from_text(rdtype))
+        for identity in identities
+        for endpoint in identity.endpoints
+        for rdtype in endpoint.types
+    }
+    return [Subject(name, rdtype, vantage) for name, rdtype in sorted(wanted) for vantage in vantages]

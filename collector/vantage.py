@@ -1,0 +1,154 @@
+"""One resolver as seen from here: ask it, validate what it says, and note what it claims by itself."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from collector import names, records
+from collector.anchors import TrustAnchors
+from collector.budget import Budget
+from collector.chain import Context, Step, rcode_text
+from collector.judging import fresh_until, make_judgement
+from collector.message import AD, Response
+from collector.names import Name
+from collector.policy import ALGORITHMS_SHA1, Policy
+from collector.questions import Ask, FetchFailure, Reply
+from collector.replay import responses_in, validate_from
+from collector.resolver import Resolver
+from collector.validation import Conclusion, validate
+from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.messages import Evidence
+
+TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes."""
+
+    judgement: Judgement
+    evidence: Evidence
+    fresh_until: int
+
+
+class Vantage:
+    """A named resolver with what its chains have taught so far.
+
+    ``clock`` returns POSIX seconds; ``validate --at`` and tests pass one that stands still.
+    """
+
+    def __init__(
+        self, name: str, resolver: Resolver, anchors: TrustAnchors, policy: Policy, clock: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self.resolver = resolver
+        self.queries = 0
+        self._anchors, self._policy, self._clock = anchors, policy, clock
+        self._steps: dict[Name, Step] = {}
+        self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
+
+    async def ask(self, name: Name, rdtype: int) -> Reply:
+        """Ask as a validator does: DO=1, CD=1."""
+        self.queries += 1
+        return await self.resolver.ask(name, rdtype)
+
+    async def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Judged:
+        """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
+
+        What fails to validate is asked again over TCP, chain and all: a forged datagram or a stale step must not make
+        a zone bogus.
+        """
+        conclusion, context = await self._run(name, rdtype, self._policy, self._steps, first, stream=False)
+        if conclusion.verdict is Verdict.BOGUS:
+            steps: dict[Name, Step] = {}
+            again, context_again = await self._run(name, rdtype, self._policy, steps, None, stream=True)
+            if again.verdict is not Verdict.INDETERMINATE:
+                conclusion, context = again, context_again
+                self._steps.update(steps)
+        judgement, evidence = make_judgement(context, conclusion, name, rdtype, self.name)
+        judgement = msgspec.structs.replace(
+            judgement,
+            lenient_verdict=self._lenient(context, conclusion, judgement, evidence, name, rdtype),
+            other_verdict=await self._other_profile(judgement, name, rdtype),
+        )
+        return Judged(judgement, evidence, fresh_until(conclusion))
+
+    async def claim(self, name: Name, rdtype: int) -> ResolverClaim | None:
+        """Return what the resolver tells a plain client (CD=0); None if it says nothing."""
+        reply = await self.resolver.ask(name, rdtype, checking_disabled=False)
+        if isinstance(reply, FetchFailure):
+            return None
+        answers = sorted(
+            f"{names.to_text(owner)} {records.type_to_text(kind)} {records.rdata_to_text(kind, rdata)}"
+            for (owner, kind), rrset in reply.answer.items()
+            for rdata in rrset.rdatas
+        )
+        return ResolverClaim(bool(reply.flags & AD), rcode_text(reply.rcode), tuple(answers), reply.ede)
+
+    async def _run(
+        self,
+        name: Name,
+        rdtype: int,
+        policy: Policy,
+        steps: dict[Name, Step],
+        first: Reply | None,
+        *,
+        stream: bool,
+    ) -> tuple[Conclusion, Context]:
+        context = Context(int(self._clock()), self._anchors, policy, Budget(policy), steps)
+        questions = validate(context, name, rdtype)
+        try:
+            asked = next(questions)
+            while True:
+                if first is not None and (asked.name, asked.rdtype) == (name, rdtype):
+                    reply, first = first, None
+                else:
+                    reply = await self._shared(asked, stream=stream)
+                asked = questions.send(reply)
+        except StopIteration as stop:
+            conclusion: Conclusion = stop.value
+            return conclusion, context
+
+    async def _shared(self, asked: Ask, *, stream: bool) -> Reply:
+        """Ask once for all who ask the same at the same time."""
+        if stream:
+            self.queries += 1
+            return await self.resolver.ask(asked.name, asked.rdtype, stream=True)
+        waiting = self._in_flight.get(asked)
+        if waiting is None:
+            waiting = asyncio.ensure_future(self.ask(asked.name, asked.rdtype))
+            self._in_flight[asked] = waiting
+            waiting.add_done_callback(lambda _: self._in_flight.pop(asked, None))
+        return await asyncio.shield(waiting)
+
+    def _lenient(
+        self,
+        context: Context,
+        conclusion: Conclusion,
+        judgement: Judgement,
+        evidence: Evidence,
+        name: Name,
+        rdtype: int,
+    ) -> Verdict | None:
+        """Return the verdict of a validator that forgives skew, where times are what is wrong."""
+        if conclusion.verdict is not Verdict.BOGUS or not any(r.code in TIMING for r in judgement.reasons):
+            return None
+        lenient = Context(context.now, self._anchors, self._policy, Budget(self._policy), {}, lenient=True)
+        return validate_from(responses_in(evidence.messages), lenient, name, rdtype).verdict
+
+    async def _other_profile(self, judgement: Judgement, name: Name, rdtype: int) -> Verdict | None:
+        """Return what the other algorithm profile says, where a SHA-1 algorithm takes part."""
+        sha1 = {str(algorithm) for algorithm in ALGORITHMS_SHA1}
+        if not any(ds.split()[1] in sha1 for link in judgement.chain for ds in link.ds):
+            return None
+        other = "legacy" if self._policy.profile == "iana2025" else "iana2025"
+        policy = msgspec.structs.replace(self._policy, profile=other)
+        conclusion, _ = await self._run(name, rdtype, policy, {}, None, stream=False)
+        return conclusion.verdict
+
+
+def is_response(reply: Reply) -> bool:
+    """Return whether the vantage answered at all, be it with an error."""
+    return isinstance(reply, Response)

@@ -1,0 +1,85 @@
+"""What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
+
+from dataclasses import dataclass, field
+
+from collector.names import Name
+from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.messages import Occasion
+from schemas.wire import digest_of
+
+MIN_EXPIRY_MOVE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One endpoint through one vantage: the unit that is polled."""
+
+    name: Name
+    rdtype: int
+    vantage: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """The last poll of a subject.
+
+    ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
+    lies ahead. ``content`` is the digest of what would make a new observation.
+    """
+
+    skim: bytes = b""
+    fresh_until: float = 0.0
+    content: str = ""
+    expires_at: float = 0.0
+    lifetime_s: float = 0.0
+    verdict: Verdict | None = None
+    observation: str = ""
+    observed_at: float = 0.0
+    polls: int = 0
+    claim: ResolverClaim | None = None
+    seen_evidence: str = field(default="")
+
+
+def content_of(judgement: Judgement) -> str:
+    """Return a digest of all that is worth an observation when it changes; times and TTLs are not in it."""
+    parts: list[str] = [judgement.verdict, judgement.rcode]
+    for reason in (*judgement.reasons, *judgement.remarks):
+        parts += (reason.code, reason.zone, reason.rrset)
+    parts += judgement.answers
+    for link in judgement.chain:
+        parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
+    for alias in judgement.links:
+        parts += (alias.name, alias.verdict, alias.target, alias.zone)
+    claim = judgement.resolver
+    if claim is not None:
+        parts += (str(claim.ad), claim.rcode, *claim.answers, *(str(code) for code, _ in claim.ede))
+    return digest_of(*parts)
+
+
+def decide_occasion(memory: Memory, judgement: Judgement, now: float, refresh_s: float) -> Occasion | None:
+    """Return why a full validation must become an observation, None if it says what the last one said.
+
+    A signature that was renewed counts as a change once its end moves by an hour or a tenth of its lifetime, so that
+    zones signed on the fly do not fill the history.
+    """
+    if memory.verdict is None:
+        return Occasion.FIRST
+    if content_of(judgement) != memory.content:
+        return Occasion.CHANGE
+    expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
+    if abs(expires_at - memory.expires_at) >= max(MIN_EXPIRY_MOVE_S, memory.lifetime_s / 10):
+        return Occasion.CHANGE
+    if now - memory.observed_at >= refresh_s:
+        return Occasion.REFRESH
+    return None
+
+
+def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:
+    """Note what was observed."""
+    memory.content = content_of(judgement)
+    memory.expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
+    if judgement.expires_at and judgement.inception_at:
+        memory.lifetime_s = (judgement.expires_at - judgement.inception_at).total_seconds()
+    memory.verdict = judgement.verdict
+    memory.observation = observation
+    memory.observed_at = now

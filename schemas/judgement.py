@@ -1,0 +1,127 @@
+"""The verdict on one name and type, with everything that it rests on.
+
+Source: RFC 4033 §5, RFC 4035 §4.3.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Verdict(StrEnum):
+    """The four outcomes of validation; never merged, never a boolean."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"
+    BOGUS = "bogus"
+    INDETERMINATE = "indeterminate"
+
+    @property
+    def weakness(self) -> int:
+        """Return 0 for secure up to 3 for bogus: a chain is worth its weakest link."""
+        return _WEAKNESS[self]
+
+
+_WEAKNESS = {Verdict.SECURE: 0, Verdict.INSECURE: 1, Verdict.INDETERMINATE: 2, Verdict.BOGUS: 3}
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A code of the catalogue, the zone it hangs on, and the particulars in a sentence.
+
+    ``rrset`` names the RRset at fault (``name TYPE``), empty where the whole zone is. ``ede`` is the extended DNS error
+    code that says the same (RFC 8914), None where there is none.
+    """
+
+    code: str
+    zone: str
+    detail: str
+    ede: int | None = None
+    rrset: str = ""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One DNSKEY; ``bits`` is the modulus length for RSA, else None; ``digest`` identifies the key for ever."""
+
+    tag: int
+    algorithm: int
+    flags: int
+    bits: int | None = None
+    digest: str = ""
+
+
+class ChainLink(msgspec.Struct, frozen=True):
+    """One zone on the way from the anchor down.
+
+    ``ds`` are the parent's records in presentation format, sorted; ``signed_by`` the tags of the keys whose
+    signatures on the key set verified; ``inception_at`` and ``expires_at`` bound the signature on the key set that
+    this link rests on. ``ttl_s`` is the larger TTL of the key set and the DS set.
+    """
+
+    zone: str
+    verdict: Verdict
+    ds: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    signed_by: tuple[int, ...] = ()
+    inception_at: datetime | None = None
+    expires_at: datetime | None = None
+    ttl_s: int = 0
+
+
+class AliasLink(msgspec.Struct, frozen=True):
+    """One RRset on the way from the question to the data: an alias, the data itself or its denial.
+
+    ``signed_by`` is the (tag, algorithm) of the key that verified it, empty if none did.
+    """
+
+    name: str
+    type: str
+    zone: str
+    verdict: Verdict
+    target: str = ""
+    signed_by: tuple[int, ...] = ()
+
+
+class ResolverClaim(msgspec.Struct, frozen=True):
+    """What the vantage's resolver itself says when it is asked as a plain client asks (CD=0, AD=1).
+
+    ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent.
+    """
+
+    ad: bool
+    rcode: str
+    answers: tuple[str, ...] = ()
+    ede: tuple[tuple[int, str], ...] = ()
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """One validated answer.
+
+    ``reasons`` explain the verdict, the decisive one first; ``remarks`` are further facts that do not change it.
+    ``answers`` are sorted records in presentation format without TTL. ``chain`` runs root first, ``links`` from the
+    question to the data. ``expires_at`` is the earliest expiration that the verdict rests on, ``inception_at`` the
+    inception of that same signature. ``lenient_verdict`` is what a validator that forgives clock skew would say,
+    ``other_verdict`` what the other algorithm profile would; None where they can't differ. ``trust_anchor`` and
+    ``evidence`` are hex SHA-256.
+    """
+
+    name: str
+    type: str
+    vantage: str
+    verdict: Verdict
+    rcode: str
+    reasons: tuple[Reason, ...] = ()
+    remarks: tuple[Reason, ...] = ()
+    cause_zone: str = ""
+    answers: tuple[str, ...] = ()
+    chain: tuple[ChainLink, ...] = ()
+    links: tuple[AliasLink, ...] = ()
+    inception_at: datetime | None = None
+    expires_at: datetime | None = None
+    ttl_s: int = 0
+    validated_at: datetime
+    trust_anchor: str = ""
+    evidence: str = ""
+    lenient_verdict: Verdict | None = None
+    other_verdict: Verdict | None = None
+    resolver: ResolverClaim | None = None

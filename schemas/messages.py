@@ -1,0 +1,249 @@
+"""The messages between the stages: frozen, tagged ``name.vN``, JSON on the wire.
+
+Readers ignore unknown fields; a changed meaning is a new tag. Instants are aware UTC.
+
+Observation        collector → analyzer   first sight, change or periodic refresh of one endpoint, with its evidence
+PollBatch          collector → analyzer   "unchanged since" for many endpoints, columnar
+InventorySnapshot  collector → analyzer   who consumes what; one per identity
+SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
+Finding            analyzer → alerts      opened, updated or closed
+Notification       alerts → record        what was sent where, and why; also why something was not sent
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from schemas.catalogue import Kind, Severity
+from schemas.judgement import Judgement, Verdict
+
+Criticality = Literal["critical", "high", "medium", "low"]
+IdentityKind = Literal["service_account", "workload", "api_client", "ai_agent", "pipeline", "device", "other"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+
+def require_utc(*instants: datetime | None) -> None:
+    """Refuse naive instants: msgspec checks on decode only, and a naive one would be stored as local time."""
+    if any(instant is not None and instant.utcoffset() is None for instant in instants):
+        raise ValueError("an instant without a time zone")
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is needed to validate again, offline: DNS messages as received, anchors, policy, and the time.
+
+    ``messages`` hold whole responses, the chain's from the anchor down, then the answers; ``trust_anchors`` are DS or
+    DNSKEY records in presentation format; ``policy`` holds every value of the policy in force.
+    """
+
+    digest: str
+    name: str
+    type: str
+    at: datetime
+    messages: tuple[bytes, ...]
+    trust_anchors: tuple[str, ...]
+    policy: dict[str, str | int | float | bool | list[str]]
+
+
+class Occasion(StrEnum):
+    """Why an observation was made."""
+
+    FIRST = "first"
+    CHANGE = "change"
+    REFRESH = "refresh"
+
+
+class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
+    """What one endpoint answered through one vantage, validated here.
+
+    ``id`` is a hash of endpoint, vantage and instant, so that a replay has the same. ``evidence`` is None where the
+    messages were sent with an earlier observation that has the same digest.
+    """
+
+    id: str
+    occasion: Occasion
+    observed_at: datetime
+    judgement: Judgement
+    evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.observed_at, self.judgement.validated_at)
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """Return (name, type, vantage)."""
+        return self.judgement.name, self.judgement.type, self.judgement.vantage
+
+
+class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
+    """Polls through one vantage that changed nothing: row i says "at ``polled_at[i]``, as in ``observations[i]``".
+
+    ``id`` is a hash of the content. The columns have one length.
+    """
+
+    id: str
+    vantage: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    observations: tuple[str, ...]
+    polled_at: tuple[datetime, ...]
+
+    def __post_init__(self) -> None:
+        require_utc(*self.polled_at)
+        if not len(self.names) == len(self.types) == len(self.observations) == len(self.polled_at):
+            raise ValueError("the columns of a poll batch differ in length")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that an identity consumes; ``host`` in A-labels, lower case, without the final dot."""
+
+    host: str
+    port: int | None = None
+    types: tuple[str, ...] = ("A", "AAAA")
+    purpose: str = ""
+    expect: Verdict | None = None
+    answers: tuple[str, ...] = ()
+    unsigned_alias_ok: bool = False
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """A non-human identity and what it consumes."""
+
+    id: str
+    kind: IdentityKind = "other"
+    owner: str = ""
+    environment: str = ""
+    criticality: Criticality = "medium"
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class InventorySnapshot(Message, frozen=True, kw_only=True, tag="inventory.v1"):
+    """One identity as the inventory has it now; ``identity`` is None once it is gone."""
+
+    id: str
+    seen_at: datetime
+    identity: Identity | None
+
+    def __post_init__(self) -> None:
+        require_utc(self.seen_at)
+
+
+class SelfReport(Message, frozen=True, kw_only=True, tag="self.v1"):
+    """A trouble of the collector's own: begins with a detail, ends when ``detail`` is empty.
+
+    ``code`` is a ``self_`` code of the catalogue; ``subject`` says what it is about (a path, a vantage).
+    """
+
+    code: str
+    subject: str
+    at: datetime
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc(self.at)
+
+
+class FindingStatus(StrEnum):
+    """Where a finding is in its life."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    CLOSED = "closed"
+
+
+class Affected(msgspec.Struct, frozen=True, kw_only=True):
+    """One identity in the blast radius."""
+
+    id: str
+    kind: str = ""
+    owner: str = ""
+    environment: str = ""
+    criticality: Criticality = "medium"
+    hosts: tuple[str, ...] = ()
+
+
+class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
+    """One fault or drift with its cause and its blast radius, at one point of its life.
+
+    ``key`` is a hash of code, cause zone and cause RRset, never of time; ``id`` is a hash of key and ``opened_at``;
+    ``version`` counts from 1 within an id, so (id, version) names this message for ever. ``confirmed`` turns true once
+    enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are "name TYPE", sorted, and list at
+    most 1,000 of ``endpoint_count``.
+    """
+
+    id: str
+    key: str
+    version: int
+    status: FindingStatus
+    code: str
+    kind: Kind
+    severity: Severity
+    confirmed: bool
+    cause_zone: str
+    cause_rrset: str = ""
+    detail: str = ""
+    vantages: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    evidence: str = ""
+    endpoints: tuple[str, ...] = ()
+    endpoint_count: int = 0
+    identities: tuple[Affected, ...] = ()
+    opened_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.opened_at, self.updated_at, self.closed_at)
+
+
+class NotificationStatus(StrEnum):
+    """What became of a notification."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    WITHHELD = "withheld"
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A control of a framework that a finding touches; ``relation`` is evidence, direct, amplifies or context."""
+
+    framework: str
+    control: str
+    relation: str
+    why: str
+    citation: str = ""
+
+
+class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
+    """One delivery, or the decision against one.
+
+    ``id`` stays the same over retries and is the receiver's idempotency key. ``event`` is trigger, update, reminder
+    or resolve; ``reason`` says why it was sent or withheld.
+    """
+
+    id: str
+    incident: str
+    event: Literal["trigger", "update", "reminder", "resolve"]
+    status: NotificationStatus
+    receiver: str
+    reason: str
+    at: datetime
+    attempts: int = 0
+    severity: Severity = Severity.INFO
+    summary: str = ""
+    cause_zone: str = ""
+    findings: tuple[str, ...] = ()
+    controls: tuple[Control, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_utc(self.at)
+
+
+def utc(timestamp: float) -> datetime:
+    """Return the aware UTC instant of a POSIX timestamp in seconds."""
+    return datetime.fromtimestamp(timestamp, UTC)

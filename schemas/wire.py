@@ -1,0 +1,92 @@
+"""Messages to bytes and back, the key that orders them, and their JSON Schemas.
+
+``python -m schemas.wire`` writes ``schemas/json``; a test compares.
+"""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from schemas.faults import Rejected
+from schemas.messages import (
+    Finding,
+    InventorySnapshot,
+    Message,
+    Notification,
+    Observation,
+    PollBatch,
+    SelfReport,
+)
+
+TYPES: tuple[type[Message], ...] = (Observation, PollBatch, InventorySnapshot, SelfReport, Finding, Notification)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Observation | PollBatch | InventorySnapshot | SelfReport | Finding | Notification)
+
+
+def encode(message: Message) -> bytes:
+    """Return the message as JSON."""
+    return _encoder.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """Return the message in ``data``.
+
+    Raises:
+        Rejected: not JSON, an unknown tag, or a field that does not fit.
+    """
+    try:
+        message: Message = _decoder.decode(data)
+        return message
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Rejected(f"not a message of ours: {error}") from error
+
+
+def key_of(message: Message) -> str:
+    """Return what the message is keyed by: messages with one key stay in order."""
+    match message:
+        case Observation():
+            return " ".join(message.subject)
+        case PollBatch():
+            return message.vantage
+        case InventorySnapshot():
+            return message.id
+        case SelfReport():
+            return f"{message.code} {message.subject}"
+        case Finding():
+            return message.cause_zone
+        case Notification():
+            return message.incident
+    raise Rejected(f"no key for a {type(message).__name__}")
+
+
+def digest_of(*parts: str | bytes) -> str:
+    """Return the hex SHA-256 of the parts, each preceded by its length: no two lists share a digest by shifting."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "big"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def json_schemas() -> dict[str, bytes]:
+    """Return the JSON Schema of each message as file name and content."""
+    out = {}
+    for message_type in TYPES:
+        schema = msgspec.json.schema(message_type)
+        tag = message_type.__struct_config__.tag
+        out[f"{tag}.json"] = msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=1) + b"\n"
+    return out
+
+
+def write_schemas(folder: Path) -> None:
+    """Write every JSON Schema below ``folder``."""
+    folder.mkdir(exist_ok=True)
+    for name, content in json_schemas().items():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    write_schemas(Path(__file__).parent / "json")
