@@ -164,6 +164,7 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = ""
     criticality: Criticality = "medium"
     hosts: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
 
 
 class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):

@@ -1,0 +1,133 @@
+"""Findings with one cause: what a person is paged for. Pure: a finding in, an incident out.
+
+An incident that is open takes in further findings on its cause; one that ended stays ended, and the next fault on the
+same zone is a new incident with a new id, so that a pager rings again.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.catalogue import Kind, Severity
+from schemas.messages import Affected, Control, Finding, FindingStatus
+from schemas.wire import digest_of
+
+RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding as an incident has it: with the severity that the rules gave it."""
+
+    finding: Finding
+    severity: Severity
+    receivers: tuple[str, ...]
+    controls: tuple[Control, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a state still holds; a drift has no end of its own."""
+        return self.finding.kind is not Kind.DRIFT and self.finding.status is not FindingStatus.CLOSED
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings on one cause.
+
+    ``notified`` maps each receiver that was told to the severity it was told; ``ended_at`` is None while open.
+    ``withheld`` is the last reason for not telling anybody.
+    """
+
+    id: str
+    cause: str
+    opened_at: datetime
+    updated_at: datetime
+    entries: dict[str, Entry] = msgspec.field(default_factory=dict)
+    notified: dict[str, Severity] = msgspec.field(default_factory=dict)
+    last_notified_at: datetime | None = None
+    deliveries: int = 0
+    withheld: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """Return the highest severity of what holds the incident open, or of all once nothing does."""
+        live = [e.severity for e in self.entries.values() if e.is_open or e.finding.kind is Kind.DRIFT]
+        return max(live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+
+    @property
+    def lead(self) -> Finding:
+        """Return the finding that says most: open before closed, severe before mild, state before drift."""
+        entries = sorted(
+            self.entries.values(),
+            key=lambda e: (not e.is_open and e.finding.kind is Kind.STATE, -e.severity.rank, e.finding.opened_at),
+        )
+        return entries[0].finding
+
+    @property
+    def confirmed(self) -> bool:
+        """Return whether any finding that matters is confirmed."""
+        return any(e.finding.confirmed for e in self.entries.values())
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """Return who must hear of it, each once."""
+        confirmed = [e for e in self.entries.values() if e.finding.confirmed]
+        return tuple(dict.fromkeys(name for entry in confirmed for name in entry.receivers))
+
+    @property
+    def identities(self) -> tuple[Affected, ...]:
+        """Return the identities behind all findings, most critical first."""
+        by_id = {i.id: i for entry in self.entries.values() for i in entry.finding.identities}
+        return tuple(sorted(by_id.values(), key=lambda i: (RANK[i.criticality], i.id)))
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Return the controls touched, each once."""
+        by_key = {(c.framework, c.control): c for entry in self.entries.values() for c in entry.controls}
+        return tuple(by_key.values())
+
+
+def cause_of(finding: Finding) -> str:
+    """Return what an incident is grouped by: the cause zone, or what else the finding hangs on."""
+    return finding.cause_zone or finding.cause_rrset or finding.code
+
+
+def find_incident(finding: Finding, open_incidents: Iterable[Incident], join: timedelta) -> Incident | None:
+    """Return the open incident that a finding belongs to, None if it begins a new one.
+
+    A finding stays where it is. Otherwise it joins the incident on its cause if that one is still burning, or was
+    active within ``join``; a fault long after a drift on the same zone is news, and must ring.
+    """
+    candidates = [i for i in open_incidents if i.cause == cause_of(finding)]
+    for incident in candidates:
+        if finding.id in incident.entries:
+            return incident
+    for incident in candidates:
+        burning = any(entry.is_open for entry in incident.entries.values())
+        if burning or finding.opened_at - incident.updated_at <= join:
+            return incident
+    return None
+
+
+def begin_incident(finding: Finding) -> Incident:
+    """Return an empty incident for a finding; its id depends on nothing but the finding."""
+    cause = cause_of(finding)
+    return Incident(
+        id=digest_of(cause, finding.id)[:32], cause=cause, opened_at=finding.opened_at, updated_at=finding.updated_at
+    )
+
+
+def take_finding(incident: Incident, entry: Entry) -> Incident:
+    """Return the incident with a finding's newest version in it."""
+    updated_at = max(incident.updated_at, entry.finding.updated_at)
+    return msgspec.structs.replace(
+        incident, entries={**incident.entries, entry.finding.id: entry}, updated_at=updated_at
+    )
+
+
+def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
+    """Return whether nothing holds the incident open: no state, and no drift that matters within ``drift_hold``."""
+    if any(entry.is_open for entry in incident.entries.values()):
+        return False
+    drifts = [e for e in incident.entries.values() if e.finding.kind is Kind.DRIFT and e.receivers]
+    return all(now - entry.finding.updated_at > drift_hold for entry in drifts)

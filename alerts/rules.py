@@ -1,0 +1,54 @@
+"""Which rules fit a finding, and what they make of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from alerts.config import Match, Route, Rule
+from schemas.catalogue import Severity
+from schemas.messages import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules make of a finding: its severity, who hears of it, and which rules said so."""
+
+    severity: Severity
+    receivers: tuple[str, ...]
+    rules: tuple[str, ...]
+
+
+def match_finding(match: Match, finding: Finding, severity: Severity) -> bool:
+    """Return whether a finding, its severity being what earlier rules made it, is meant."""
+    identities = finding.identities
+    return (
+        (not match.code or finding.code in match.code)
+        and (not match.severity or severity in match.severity)
+        and (not match.criticality or any(i.criticality in match.criticality for i in identities))
+        and (not match.environment or any(i.environment in match.environment for i in identities))
+        and (not match.owner or any(i.owner in match.owner for i in identities))
+        and (not match.zone or any(fnmatchcase(finding.cause_zone, _absolute(pattern)) for pattern in match.zone))
+    )
+
+
+def _absolute(pattern: str) -> str:
+    return pattern.lower() if pattern.endswith((".", "*")) else pattern.lower() + "."
+
+
+def assess(finding: Finding, rules: Sequence[Rule], routes: Sequence[Route]) -> Assessment:
+    """Run a finding through the rules in order, then through the routes where no rule named a receiver."""
+    severity = finding.severity
+    receivers: list[str] = []
+    fitted: list[str] = []
+    for rule in rules:
+        if not match_finding(rule.match, finding, severity):
+            continue
+        fitted.append(rule.name)
+        severity = rule.set.severity or severity
+        if rule.receiver:
+            receivers.append(rule.receiver)
+        if rule.stop:
+            break
+    if not receivers:
+        receivers = [route.receiver for route in routes if match_finding(route.match, finding, severity)]
+    return Assessment(severity, tuple(dict.fromkeys(receivers)), tuple(fitted))

@@ -1,0 +1,279 @@
+"""The alerts stage: ``handle`` findings, decide, deliver, and say what was said.
+
+What is decided is in the ledger before anything leaves, so a crash loses nothing: a delivery is tried until it
+arrives or counts as failed, and one that failed is itself a finding that goes to the other receivers.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from alerts.config import AlertsConfig
+from alerts.decide import Decision, Event, decide
+from alerts.frameworks import match_controls
+from alerts.incidents import Entry, Incident, begin_incident, find_incident, is_over, take_finding
+from alerts.ledger import Delivery, Settled, SqliteLedger
+from alerts.notifier import Notifier, Outcome
+from alerts.rules import assess
+from alerts.wording import summarise
+from schemas.catalogue import CATALOGUE, Kind
+from schemas.faults import Rejected
+from schemas.messages import (
+    Finding,
+    FindingStatus,
+    Message,
+    Notification,
+    NotificationStatus,
+    utc,
+)
+from schemas.wire import digest_of
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+
+
+class Alerts:
+    """State: the open incidents, as the ledger has them."""
+
+    def __init__(
+        self,
+        config: AlertsConfig,
+        ledger: SqliteLedger,
+        notifiers: Mapping[str, Notifier],
+        clock: Callable[[], float],
+    ) -> None:
+        self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
+        self._open: dict[str, Incident] = {}
+        self._failing: dict[str, Finding] = {}
+        self._loaded = False
+
+    async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
+        """Take in findings, decide, try what is due, and return the notifications that came of it.
+
+        An empty batch means that time passed: reminders, retries and ends fall due.
+
+        Raises:
+            Transient: the ledger can't be written; nothing was taken in.
+            Rejected: a message that is no finding.
+        """
+        if not self._loaded:
+            self._reload()
+        withheld = self._take(batch)
+        sent = await self._deliver()
+        return [*withheld, *sent]
+
+    def _reload(self) -> None:
+        self._open = {incident.id: incident for incident in self._ledger.open_incidents()}
+        self._failing = {
+            entry.finding.cause_rrset: entry.finding
+            for incident in self._open.values()
+            for entry in incident.entries.values()
+            if entry.finding.code == "self_alert_delivery_failed" and entry.is_open
+        }
+        self._loaded = True
+
+    # -------------------------------------------------------------------------------------------------------------
+    # deciding
+
+    def _take(self, batch: Sequence[Message]) -> list[Notification]:
+        """Take findings in and decide; all of it is written in one transaction, or none."""
+        incidents = dict(self._open)
+        versions: dict[str, int] = {}
+        for message in batch:
+            if not isinstance(message, Finding):
+                raise Rejected(f"the alerts stage has no use for a {type(message).__name__}")
+            known = versions.get(message.id) or self._ledger.handled_version(message.id)
+            if message.version <= known:
+                continue
+            versions[message.id] = message.version
+            self._place(message, incidents)
+        deliveries: list[Delivery] = []
+        withheld: list[Notification] = []
+        for incident in list(incidents.values()):
+            incidents[incident.id] = self._decide(incident, incidents, deliveries, withheld)
+        changed = [i for key, i in incidents.items() if self._open.get(key) is not i]
+        if changed or versions:
+            try:
+                self._ledger.commit(
+                    incidents=changed, handled=versions.items(), deliveries=deliveries, notifications=withheld
+                )
+            except BaseException:
+                self._loaded = False
+                raise
+        self._open = {key: incident for key, incident in incidents.items() if incident.ended_at is None}
+        return withheld
+
+    def _place(self, finding: Finding, incidents: dict[str, Incident]) -> None:
+        live = [incident for incident in incidents.values() if incident.ended_at is None]
+        incident = find_incident(finding, live, timedelta(seconds=self._config.join_s))
+        if incident is None:
+            if finding.status is FindingStatus.CLOSED:
+                return  # it was over before we ever heard of it
+            incident = begin_incident(finding)
+        assessment = assess(finding, self._config.rules, self._config.routes)
+        entry = Entry(
+            finding=finding,
+            severity=assessment.severity,
+            receivers=assessment.receivers,
+            controls=match_controls(finding, self._config.mappings),
+        )
+        incidents[incident.id] = take_finding(incident, entry)
+
+    def _decide(
+        self,
+        incident: Incident,
+        incidents: Mapping[str, Incident],
+        deliveries: list[Delivery],
+        withheld: list[Notification],
+    ) -> Incident:
+        now = utc(self._clock())
+        config = self._config
+        hold = timedelta(seconds=config.drift_hold_s)
+        others = incidents.values()
+        decision = decide(incident, others, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
+        if decision.receivers:
+            return self._order(incident, decision, deliveries)
+        if is_over(incident, now, hold):
+            return msgspec.structs.replace(incident, ended_at=now)
+        if not incident.notified and decision.reason != incident.withheld:
+            withheld.append(self._withheld(incident, decision))
+            return msgspec.structs.replace(incident, withheld=decision.reason)
+        return incident
+
+    def _order(self, incident: Incident, decision: Decision, deliveries: list[Delivery]) -> Incident:
+        """Put a delivery for each receiver into the outbox, and note in the incident that they were told."""
+        now = utc(self._clock())
+        number = incident.deliveries + 1
+        for receiver in decision.receivers:
+            deliveries.append(
+                Delivery(
+                    id=digest_of(incident.id, receiver, decision.event, str(number))[:32],
+                    receiver=receiver,
+                    event=decision.event,
+                    reason=decision.reason,
+                    incident=incident,
+                    decided_at=now,
+                )
+            )
+        told = {**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)}
+        return msgspec.structs.replace(
+            incident,
+            notified=told,
+            last_notified_at=now,
+            deliveries=number,
+            ended_at=now if decision.event == "resolve" else None,
+        )
+
+    def _withheld(self, incident: Incident, decision: Decision) -> Notification:
+        notification_id = digest_of(incident.id, "withheld", decision.reason)[:32]
+        blank = self._notification(incident, decision.event, notification_id)
+        return msgspec.structs.replace(blank, status=NotificationStatus.WITHHELD, reason=decision.reason)
+
+    def _notification(self, incident: Incident, event: Event, notification_id: str) -> Notification:
+        """Return a notification about an incident; what became of it is the caller's to fill in."""
+        return Notification(
+            id=notification_id,
+            incident=incident.id,
+            event=event,
+            status=NotificationStatus.SENT,
+            receiver="",
+            reason="",
+            at=utc(self._clock()),
+            severity=incident.severity,
+            summary=summarise(incident, event),
+            cause_zone=incident.lead.cause_zone,
+            findings=tuple(incident.entries),
+            controls=incident.controls,
+        )
+
+    # -----------------------------------------------------------------------------------------------------------
+    # delivering
+
+    async def _deliver(self) -> list[Notification]:
+        """Try what is due, all receivers at once, until nothing more can go out now."""
+        notifications: list[Notification] = []
+        for _ in range(100):
+            due = self._ledger.due(self._clock())
+            if not due:
+                break
+            outcomes = await asyncio.gather(*(asyncio.to_thread(self._try, delivery) for delivery in due))
+            settled = []
+            said = []
+            for delivery, outcome in zip(due, outcomes, strict=True):
+                one, notification = self._settle(delivery, outcome)
+                settled.append(one)
+                said += [notification] if notification is not None else []
+            self._ledger.commit(settled=settled, notifications=said)
+            notifications += said
+            notifications += self._note_receivers(due, outcomes, settled)
+        return notifications
+
+    def _try(self, delivery: Delivery) -> Outcome:
+        notifier = self._notifiers.get(delivery.receiver)
+        if notifier is None:
+            return Outcome(False, "the configuration has no such receiver any more", retry=False)
+        return notifier.send(delivery, self._clock())
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[Settled, Notification | None]:
+        attempts = delivery.attempts + 1
+        if not outcome.delivered and outcome.retry and attempts < self._config.max_attempts:
+            pause_s = max(BACKOFF_S[min(attempts - 1, len(BACKOFF_S) - 1)], outcome.retry_after_s or 0.0)
+            log.warning(
+                "delivery failed, will be tried again",
+                extra={"receiver": delivery.receiver, "attempt": attempts, "detail": outcome.detail, "in_s": pause_s},
+            )
+            return Settled(delivery, False, self._clock() + pause_s), None
+        status = NotificationStatus.SENT if outcome.delivered else NotificationStatus.FAILED
+        notification = msgspec.structs.replace(
+            self._notification(delivery.incident, delivery.event, delivery.id),
+            status=status,
+            receiver=delivery.receiver,
+            reason=delivery.reason if outcome.delivered else f"{delivery.reason}; {outcome.detail}",
+            attempts=attempts,
+        )
+        return Settled(delivery, True), notification
+
+    def _note_receivers(
+        self, due: Sequence[Delivery], outcomes: Sequence[Outcome], settled: Sequence[Settled]
+    ) -> list[Notification]:
+        """Turn a delivery that failed for good into a finding of ours, and end that once the receiver works again."""
+        findings = []
+        for delivery, outcome, one in zip(due, outcomes, settled, strict=True):
+            failing = self._failing.get(delivery.receiver)
+            if one.done and not outcome.delivered and failing is None:
+                findings.append(self._delivery_failed(delivery.receiver, outcome.detail))
+            elif outcome.delivered and failing is not None:
+                del self._failing[delivery.receiver]
+                at = utc(self._clock())
+                findings.append(
+                    msgspec.structs.replace(
+                        failing, version=2, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
+                    )
+                )
+        return self._take(findings) if findings else []
+
+    def _delivery_failed(self, receiver: str, detail: str) -> Finding:
+        row = CATALOGUE["self_alert_delivery_failed"]
+        at = utc(self._clock())
+        key = digest_of(row.code, "", receiver)[:32]
+        finding = Finding(
+            id=digest_of(key, at.isoformat())[:32],
+            key=key,
+            version=1,
+            status=FindingStatus.OPENED,
+            code=row.code,
+            kind=Kind.STATE,
+            severity=row.severity,
+            confirmed=True,
+            cause_zone="",
+            cause_rrset=receiver,
+            detail=f"receiver {receiver}: {detail}",
+            opened_at=at,
+            updated_at=at,
+        )
+        self._failing[receiver] = finding
+        return finding

@@ -1,0 +1,62 @@
+"""Who is behind an endpoint: the blast radius of a finding."""
+
+from collections.abc import Iterable
+
+from schemas.messages import Affected, Endpoint, Identity
+
+RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+class Consumers:
+    """The inventory turned round: from host to the identities that consume it."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, Identity] = {}
+        self._by_host: dict[str, set[str]] = {}
+
+    def put(self, identity_id: str, identity: Identity | None) -> None:
+        """Take in an identity as it is now; None: it is gone."""
+        earlier = self._identities.pop(identity_id, None)
+        for endpoint in earlier.endpoints if earlier else ():
+            self._by_host.get(endpoint.host, set()).discard(identity_id)
+        if identity is not None:
+            self._identities[identity_id] = identity
+            for endpoint in identity.endpoints:
+                self._by_host.setdefault(endpoint.host, set()).add(identity_id)
+
+    def all(self) -> list[Identity]:
+        """Return every identity, by id."""
+        return [self._identities[key] for key in sorted(self._identities)]
+
+    def endpoints_at(self, name: str, rdtype: str) -> list[Endpoint]:
+        """Return the inventory's entries for an observed name and type."""
+        host = name.rstrip(".")
+        return [
+            endpoint
+            for identity_id in sorted(self._by_host.get(host, ()))
+            for endpoint in self._identities[identity_id].endpoints
+            if endpoint.host == host and rdtype in endpoint.types
+        ]
+
+    def affected_by(self, names: Iterable[str]) -> tuple[Affected, ...]:
+        """Return the identities that consume any of the names, most critical first, each with the hosts it consumes."""
+        hosts_by_id: dict[str, set[str]] = {}
+        for name in names:
+            host = name.rstrip(".")
+            for identity_id in self._by_host.get(host, ()):
+                hosts_by_id.setdefault(identity_id, set()).add(host)
+        affected = []
+        for identity_id, hosts in hosts_by_id.items():
+            identity = self._identities[identity_id]
+            affected.append(
+                Affected(
+                    id=identity.id,
+                    kind=identity.kind,
+                    owner=identity.owner,
+                    environment=identity.environment,
+                    criticality=identity.criticality,
+                    hosts=tuple(sorted(hosts)),
+                    purposes=tuple(sorted({e.purpose for e in identity.endpoints if e.host in hosts and e.purpose})),
+                )
+            )
+        return tuple(sorted(affected, key=lambda one: (RANK[one.criticality], one.id)))

@@ -1,0 +1,130 @@
+"""What is wrong with one endpoint now: a judgement to the conditions that open state findings.
+
+Every condition hangs on its cause, not on the endpoint: all names below one broken zone share one condition.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.judgement import Judgement, Reason, Verdict
+from schemas.messages import Endpoint
+
+INFRASTRUCTURE = (" DNSKEY", " DS")
+TIMES = frozenset({"rrsig_expired", "rrsig_not_yet_valid"})
+PER_NAME = frozenset({"alias_exits_signed_space"})
+# Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
+PROFILE_DEPENDENT = frozenset({"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
+
+    code: str
+    cause_zone: str
+    cause_rrset: str
+    severity: Severity
+    detail: str
+    vantage: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what the finding is known by; never anything that depends on time."""
+        return self.code, self.cause_zone, self.cause_rrset
+
+
+def conditions_of(judgement: Judgement, endpoints: Sequence[Endpoint]) -> tuple[Condition, ...]:
+    """Return the conditions that a judgement shows, each key once, the decisive one first.
+
+    ``endpoints`` are the inventory's entries for this name: what they expect, and which aliases they allow.
+    """
+    found: dict[tuple[str, str, str], Condition] = {}
+    for condition in (
+        *_verdict_conditions(judgement, endpoints),
+        *_resolver_conditions(judgement),
+        *_expectations(judgement, endpoints),
+    ):
+        found.setdefault(condition.key, condition)
+    return tuple(found.values())
+
+
+def of_vantage(code: str, vantage: str, detail: str) -> Condition:
+    """Return a condition that hangs on a vantage instead of a zone."""
+    return Condition(code, "", f"vantage {vantage}", CATALOGUE[code].severity, detail, vantage)
+
+
+def _verdict_conditions(judgement: Judgement, endpoints: Sequence[Endpoint]) -> Iterable[Condition]:
+    states = [r for r in (*judgement.reasons, *judgement.remarks) if CATALOGUE[r.code].kind is Kind.STATE]
+    for reason in states:
+        if reason.code == "vantage_strips_dnssec":
+            yield of_vantage(reason.code, judgement.vantage, reason.detail)
+        elif reason.code in TIMES and _is_clock(judgement, reason):
+            row = CATALOGUE["self_clock_skew"]
+            yield Condition(row.code, "", "", row.severity, f"{row.sentence}: {reason.detail}", judgement.vantage)
+        else:
+            yield _from_reason(reason, judgement, endpoints)
+    if judgement.verdict is Verdict.BOGUS and not any(r in states for r in judgement.reasons):
+        row = CATALOGUE["verdict_bogus"]
+        yield Condition(row.code, judgement.cause_zone, "", row.severity, row.sentence, judgement.vantage)
+
+
+def _from_reason(reason: Reason, judgement: Judgement, endpoints: Sequence[Endpoint]) -> Condition:
+    severity = CATALOGUE[reason.code].severity
+    if reason.code == "alias_exits_signed_space" and endpoints and all(e.unsigned_alias_ok for e in endpoints):
+        severity = Severity.INFO
+    if reason.code == "key_weak" and any(
+        key.bits is not None and key.bits < 1024 for link in judgement.chain for key in link.keys
+    ):
+        severity = Severity.MEDIUM
+    named = reason.rrset if reason.rrset.endswith(INFRASTRUCTURE) or reason.code in PER_NAME else ""
+    return Condition(reason.code, reason.zone, named, severity, reason.detail, judgement.vantage)
+
+
+def _is_clock(judgement: Judgement, reason: Reason) -> bool:
+    """Return whether a fault of times is our own clock's: the anchored zone is out of its time, and the resolver, which
+    has a clock of its own, does not think so."""
+    at_anchor = bool(judgement.chain) and judgement.chain[0].zone == reason.zone and len(judgement.chain) == 1
+    claim = judgement.resolver
+    return at_anchor and (claim is None or claim.ad or claim.rcode != "SERVFAIL")
+
+
+def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
+    """Compare the resolver's claim (asked with CD=0) with our own validation. Source: RFC 4035 §3.2.3, §4.9."""
+    claim, name, vantage = judgement.resolver, f"{judgement.name} {judgement.type}", judgement.vantage
+    if claim is None or judgement.verdict is Verdict.INDETERMINATE:
+        return
+    if any(reason.code in PROFILE_DEPENDENT for reason in judgement.reasons):
+        return
+    if any(reason.code in TIMES and _is_clock(judgement, reason) for reason in judgement.reasons):
+        return
+    answered = claim.rcode in ("NOERROR", "NXDOMAIN")
+    match judgement.verdict:
+        case Verdict.SECURE if claim.rcode == "SERVFAIL":
+            said = "; ".join(text or f"EDE {code}" for code, text in claim.ede)
+            detail = f"{name} is secure, and the resolver refuses it with SERVFAIL" + (f" ({said})" if said else "")
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.SECURE if answered and not claim.ad:
+            detail = f"{name} is secure, and the resolver does not say so (AD=0)"
+            yield of_vantage("resolver_not_validating", vantage, detail)
+        case Verdict.INSECURE if answered and claim.ad:
+            detail = f"{name} is insecure, and the resolver calls it authentic (AD=1)"
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.BOGUS if answered and claim.ad:
+            detail = f"{name} is bogus, and the resolver calls it authentic (AD=1)"
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.BOGUS if answered:
+            detail = f"{name} is bogus, and the resolver hands it to its clients"
+            yield of_vantage("resolver_not_validating", vantage, detail)
+
+
+def _expectations(judgement: Judgement, endpoints: Sequence[Endpoint]) -> Iterable[Condition]:
+    """Compare with what the inventory expects; a bogus or indeterminate verdict speaks for itself."""
+    if judgement.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE):
+        return
+    expected = sorted({e.expect for e in endpoints if e.expect is not None and e.expect is not judgement.verdict})
+    if expected:
+        row = CATALOGUE["expectation_missed"]
+        zone = judgement.cause_zone or (judgement.chain[-1].zone if judgement.chain else judgement.name)
+        detail = f"{judgement.name} {judgement.type} is {judgement.verdict}; the inventory expects {expected[0]}"
+        yield Condition(row.code, zone, "", row.severity, detail, judgement.vantage)

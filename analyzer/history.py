@@ -1,0 +1,296 @@
+"""The verdict history in ClickHouse, embedded (chDB) or on a server: the same SQL, the same client.
+
+All calls block; the stage runs them in a thread. Inserts are idempotent by the keys of their tables.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+
+from analyzer import rows
+from analyzer.migrations import migrate
+from analyzer.rows import Row
+from schemas.faults import ConfigError, Transient
+from schemas.judgement import Judgement
+from schemas.messages import Evidence, Finding, Identity
+
+Subject = tuple[str, str, str]
+CHUNK = 500
+
+
+class ClickHouseHistory:
+    """What was observed and found, and what was known strictly before an instant."""
+
+    def __init__(self, client: Any, lock_file: Any = None) -> None:
+        self._client, self._lock_file = client, lock_file
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def is_ready(self) -> bool:
+        """Return whether the database answers."""
+        try:
+            self._query("SELECT 1")
+        except Transient:
+            return False
+        return True
+
+    def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                found: list[tuple[Any, ...]] = self._client.query(sql, parameters=parameters or {}).result_rows
+            except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
+                raise Transient(f"the history can't be read: {_short(error)}") from error
+        return found
+
+    def _insert(self, table: str, data: Sequence[Row], columns: Sequence[str]) -> None:
+        if not data:
+            return
+        with self._lock:
+            try:
+                self._client.insert(table, data, column_names=columns)
+            except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
+                raise Transient(f"the history can't be written: {_short(error)}") from error
+
+    # --------------------------------------------------------------------------------------------------------------
+    # writing
+
+    def append(
+        self,
+        *,
+        observations: Sequence[Row] = (),
+        verdicts: Sequence[Row] = (),
+        evidence: Sequence[Row] = (),
+        evidence_messages: Sequence[Row] = (),
+        identities: Sequence[Row] = (),
+        renewals: Sequence[Row] = (),
+        findings: Sequence[Row] = (),
+    ) -> None:
+        """Store rows of ``analyzer.rows``; findings last, so that none refers to what is not there.
+
+        Raises:
+            Transient: the database is away; what was stored before is stored again without harm.
+        """
+        self._insert("evidence_messages", evidence_messages, rows.EVIDENCE_MESSAGE_COLUMNS)
+        self._insert("evidence", evidence, rows.EVIDENCE_COLUMNS)
+        self._insert("observations", observations, rows.OBSERVATION_COLUMNS)
+        self._insert("verdicts", verdicts, rows.VERDICT_COLUMNS)
+        self._insert("identities", identities, rows.IDENTITY_COLUMNS)
+        self._insert("renewals", renewals, rows.RENEWAL_COLUMNS)
+        self._insert("findings", findings, rows.FINDING_COLUMNS)
+
+    # --------------------------------------------------------------------------------------------------------------
+    # reading
+
+    def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
+        """Return for each subject its last secure or insecure judgement strictly before its instant."""
+        found: dict[Subject, Judgement] = {}
+        items = list(until.items())
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            parameters = {
+                "subjects": [subject for subject, _ in chunk],
+                "rows": [(*subject, int(at.timestamp() * 1_000_000)) for subject, at in chunk],
+            }
+            sql = """
+                SELECT name, type, vantage, argMax(judgement, observed_at)
+                FROM observations
+                INNER JOIN (
+                    SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
+                           tupleElement(w, 4) AS until
+                    FROM (SELECT arrayJoin(%(rows)s) AS w)
+                ) AS wanted USING (name, type, vantage)
+                WHERE (name, type, vantage) IN %(subjects)s
+                  AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+                GROUP BY name, type, vantage
+            """
+            for name, rdtype, vantage, content in self._query(sql, parameters):
+                found[name, rdtype, vantage] = rows.read_judgement(content)
+        return found
+
+    def answers_before(self, subject: Subject, at: datetime) -> list[str]:
+        """Return every answer record that the subject ever gave in a validated answer strictly before ``at``."""
+        sql = """
+            SELECT groupUniqArrayArray(answers) FROM observations
+            WHERE name = %(name)s AND type = %(type)s AND vantage = %(vantage)s
+              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < %(until)s
+        """
+        name, rdtype, vantage = subject
+        until = int(at.timestamp() * 1_000_000)
+        found = self._query(sql, {"name": name, "type": rdtype, "vantage": vantage, "until": until})
+        return list(found[0][0]) if found else []
+
+    def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
+        """Return of every subject the last observation: id, when, when last polled, and its judgement."""
+        sql = """
+            SELECT o.id, o.at, greatest(o.at, v.last_seen_at), o.judgement FROM (
+                SELECT name, type, vantage, argMax(id, observed_at) AS id, max(observed_at) AS at,
+                       argMax(judgement, observed_at) AS judgement
+                FROM observations GROUP BY name, type, vantage
+            ) AS o LEFT JOIN (
+                SELECT name, type, vantage, max(last_seen_at) AS last_seen_at FROM verdicts GROUP BY name, type, vantage
+            ) AS v USING (name, type, vantage)
+        """
+        return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
+
+    def open_findings(self) -> list[Finding]:
+        """Return the newest version of every finding that is not closed."""
+        sql = """
+            SELECT argMax(finding, version) FROM findings GROUP BY id HAVING argMax(status, version) != 'closed'
+        """
+        return rows.read_findings(content for (content,) in self._query(sql))
+
+    def findings(
+        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+    ) -> list[Finding]:
+        """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both."""
+        sql = """
+            SELECT argMax(finding, version) AS newest FROM findings GROUP BY id
+            HAVING (%(status)s = '' OR (argMax(status, version) = 'closed') = (%(status)s = 'closed'))
+               AND (%(code)s = '' OR any(code) = %(code)s) AND (%(zone)s = '' OR any(cause_zone) = %(zone)s)
+               AND toUnixTimestamp64Micro(max(updated_at)) >= %(since)s
+            ORDER BY max(updated_at) DESC LIMIT %(limit)s
+        """
+        since_us = int(since.timestamp() * 1_000_000) if since else 0
+        parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
+        return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def finding_versions(self, finding_id: str) -> list[Finding]:
+        """Return every version of one finding, oldest first."""
+        sql = "SELECT finding FROM findings FINAL WHERE id = %(id)s ORDER BY version"
+        return rows.read_findings(content for (content,) in self._query(sql, {"id": finding_id}))
+
+    def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
+        """Return what these messages caused when they were handled before."""
+        sql = "SELECT finding FROM findings FINAL WHERE trigger IN %(triggers)s ORDER BY updated_at, id, version"
+        return rows.read_findings(content for (content,) in self._query(sql, {"triggers": list(triggers)}))
+
+    def identities(self) -> list[tuple[str, Identity]]:
+        """Return every identity that is in the inventory, by id."""
+        found = self._query("SELECT id, argMax(identity, seen_at) FROM identities GROUP BY id ORDER BY id")
+        pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
+        return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
+
+    def habits(self) -> dict[str, float]:
+        """Return for each zone the smallest share of the lifetime that was left at a renewal."""
+        return dict(self._query("SELECT zone, min(left_ratio) FROM renewals GROUP BY zone"))
+
+    def intervals(self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200) -> list[dict[str, Any]]:
+        """Return the verdict history of a name as intervals, newest first."""
+        sql = """
+            SELECT v.name, v.type, v.vantage, v.observation, o.verdict, o.cause_zone, o.reasons, o.answers, o.evidence,
+                   v.first_seen_at, v.last_seen_at
+            FROM (
+                SELECT name, type, vantage, observation, min(first_seen_at) AS first_seen_at,
+                       max(last_seen_at) AS last_seen_at
+                FROM verdicts WHERE name = %(name)s GROUP BY name, type, vantage, observation
+            ) AS v INNER JOIN (SELECT * FROM observations FINAL WHERE name = %(name)s) AS o ON o.id = v.observation
+            WHERE (%(type)s = '' OR v.type = %(type)s) AND (%(vantage)s = '' OR v.vantage = %(vantage)s)
+            ORDER BY v.first_seen_at DESC LIMIT %(limit)s
+        """
+        keys = (
+            "name", "type", "vantage", "observation", "verdict", "cause_zone", "reasons", "answers", "evidence",
+            "first_seen_at", "last_seen_at",
+        )  # fmt: skip
+        parameters = {"name": name, "type": rdtype, "vantage": vantage, "limit": limit}
+        return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
+
+    def evidence(self, digest: str) -> Evidence | None:
+        """Return the evidence of that digest, None if it was never stored or has aged out."""
+        sql = """
+            SELECT digest, name, type, at, messages, trust_anchors, policy FROM evidence FINAL
+            WHERE digest = %(digest)s LIMIT 1
+        """
+        found = self._query(sql, {"digest": digest})
+        if not found:
+            return None
+        digest, name, rdtype, at, message_digests, anchors, policy = found[0]
+        wires: dict[str, bytes] = dict(
+            self._query(
+                "SELECT digest, hex(wire) FROM evidence_messages FINAL WHERE digest IN %(digests)s",
+                {"digests": list(message_digests) or [""]},
+            )
+        )
+        return Evidence(
+            digest=digest,
+            name=name,
+            type=rdtype,
+            at=at,
+            messages=tuple(bytes.fromhex(str(wires[one])) for one in message_digests if one in wires),
+            trust_anchors=tuple(anchors),
+            policy=msgspec.json.decode(policy),
+        )
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:300]
+
+
+def open_history(url: str, base: Path) -> ClickHouseHistory:
+    """Open ``chdb:PATH`` (relative to ``base``) or ``clickhouse://user@host:port/database`` and migrate it.
+
+    Raises:
+        ConfigError: another URL, a path in use by another process, or tables of another version.
+        Transient: a server that does not answer.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "chdb" and rest:
+        return _open_embedded((base / rest).resolve())
+    if scheme == "clickhouse":
+        return _open_server(url)
+    raise ConfigError([f"history.url: {url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
+
+
+def _open_embedded(path: Path) -> ClickHouseHistory:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock_file = open(path / "anchorwatch.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held while we run
+    except OSError as error:
+        raise ConfigError([f"history.url: {path} can't be used: {error.strerror}"]) from error
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock_file.seek(0)
+        owner = lock_file.read().strip() or "unknown"
+        lock_file.close()
+        raise ConfigError(
+            [f"history.url: {path} is in use by another anchorwatch (process {owner}): one process a path"]
+        ) from error
+    lock_file.truncate(0)
+    lock_file.write(f"{os.getpid()}\n")
+    lock_file.flush()
+    client = clickhouse_connect.get_client(interface="chdb", path=str(path / "chdb"))
+    history = ClickHouseHistory(client, lock_file)
+    migrate(client)
+    return history
+
+
+def _open_server(url: str) -> ClickHouseHistory:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ConfigError([f"history.url: {url!r} has no host"])
+    try:
+        client = clickhouse_connect.get_client(
+            host=parts.hostname,
+            port=parts.port or 8123,
+            username=parts.username or "default",
+            database=parts.path.strip("/") or "anchorwatch",
+            show_clickhouse_errors="scrub",
+        )
+    except (ClickHouseError, OSError) as error:
+        raise Transient(f"the history at {parts.hostname} does not answer: {_short(error)}") from error
+    migrate(client)
+    return ClickHouseHistory(client)

@@ -1,0 +1,115 @@
+"""Messages to rows of the history and back."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.judgement import Judgement
+from schemas.messages import Evidence, Finding, Identity, InventorySnapshot, Observation, PollBatch
+from schemas.wire import digest_of
+
+Row = Sequence[Any]
+
+OBSERVATION_COLUMNS = (
+    "id", "name", "type", "vantage", "observed_at", "occasion", "verdict", "rcode", "cause_zone", "reasons", "answers",
+    "expires_at", "evidence", "judgement",
+)  # fmt: skip
+VERDICT_COLUMNS = (
+    "name", "type", "vantage", "observation", "verdict", "cause_zone", "first_seen_at", "last_seen_at",
+)  # fmt: skip
+EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors", "policy")
+EVIDENCE_MESSAGE_COLUMNS = ("digest", "wire", "stored_at")
+FINDING_COLUMNS = (
+    "id", "version", "key", "code", "kind", "status", "severity", "confirmed", "cause_zone", "opened_at", "updated_at",
+    "trigger", "finding",
+)  # fmt: skip
+IDENTITY_COLUMNS = ("id", "seen_at", "identity")
+RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
+
+
+def observation_row(message: Observation) -> Row:
+    """Return the row of one observation."""
+    judgement = message.judgement
+    return (
+        message.id,
+        *message.subject,
+        message.observed_at,
+        str(message.occasion),
+        str(judgement.verdict),
+        judgement.rcode,
+        judgement.cause_zone,
+        [reason.code for reason in judgement.reasons],
+        list(judgement.answers),
+        judgement.expires_at,
+        judgement.evidence,
+        msgspec.json.encode(judgement).decode(),
+    )
+
+
+def verdict_row(message: Observation) -> Row:
+    """Return the interval that an observation begins."""
+    at = message.observed_at
+    return (*message.subject, message.id, str(message.judgement.verdict), message.judgement.cause_zone, at, at)
+
+
+def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> list[Row]:
+    """Return the intervals that a poll batch stretches; ``verdicts`` maps observation ids to (verdict, cause zone).
+
+    Rows whose observation is not in it were taken in before.
+    """
+    return [
+        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at)
+        for name, rdtype, observation, at in zip(
+            message.names, message.types, message.observations, message.polled_at, strict=True
+        )
+        if observation in verdicts
+    ]
+
+
+def evidence_rows(evidence: Evidence) -> tuple[Row, list[Row]]:
+    """Return the row of the evidence and one for each message in it."""
+    digests = [digest_of(wire) for wire in evidence.messages]
+    policy = msgspec.json.encode(evidence.policy).decode()
+    row = (evidence.digest, evidence.name, evidence.type, evidence.at, digests, list(evidence.trust_anchors), policy)
+    return row, [(digest, wire, evidence.at) for digest, wire in zip(digests, evidence.messages, strict=True)]
+
+
+def finding_row(finding: Finding, trigger: str) -> Row:
+    """Return the row of one version of a finding."""
+    return (
+        finding.id,
+        finding.version,
+        finding.key,
+        finding.code,
+        str(finding.kind),
+        str(finding.status),
+        str(finding.severity),
+        finding.confirmed,
+        finding.cause_zone,
+        finding.opened_at,
+        finding.updated_at,
+        trigger,
+        msgspec.json.encode(finding).decode(),
+    )
+
+
+def identity_row(message: InventorySnapshot) -> Row:
+    """Return the row of one identity; empty content once it is gone."""
+    content = msgspec.json.encode(message.identity).decode() if message.identity is not None else ""
+    return message.id, message.seen_at, content
+
+
+def read_judgement(content: str) -> Judgement:
+    """Return the judgement of a row."""
+    return msgspec.json.decode(content, type=Judgement)
+
+
+def read_findings(contents: Iterable[str]) -> list[Finding]:
+    """Return the findings of rows."""
+    return [msgspec.json.decode(content, type=Finding) for content in contents]
+
+
+def read_identity(content: str) -> Identity | None:
+    """Return the identity of a row, None once it is gone."""
+    return msgspec.json.decode(content, type=Identity) if content else None

@@ -1,0 +1,263 @@
+"""The life of findings: opened at first sight, confirmed by further polls, closed after good ones.
+
+State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from analyzer.blast import Consumers
+from analyzer.conditions import Condition
+from analyzer.drift import Drift
+from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.messages import Finding, FindingStatus
+from schemas.wire import digest_of
+
+Subject = tuple[str, str, str]
+Key = tuple[str, str, str]
+
+BAD_POLLS_TO_CONFIRM = 2
+LONE_POLLS_TO_CONFIRM = 3
+POLLS_REMEMBERED = 3
+GOOD_POLLS_TO_CLOSE = 3
+INDETERMINATE_HIGH_AFTER = 10
+MAX_ENDPOINTS_LISTED = 1000
+SAME_DRIFT_WITHIN = timedelta(hours=24)
+# Known from one look at our own state, so no second poll can confirm them.
+IMMEDIATE = frozenset({"rrsig_expiring", "self_vantage_lost", "self_inventory_stale"})
+
+
+@dataclass(slots=True)
+class Member:
+    """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last."""
+
+    severity: Severity
+    detail: str
+    recent: list[bool] = field(default_factory=list)
+    good_in_row: int = 0
+    bad_polls: int = 0
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An open finding and what holds it open."""
+
+    finding: Finding
+    members: dict[Subject, Member] = field(default_factory=dict)
+    dirty: bool = False
+
+
+def key_digest(key: Key) -> str:
+    """Return the permanent key of a finding: a hash of code, cause zone and cause RRset."""
+    return digest_of(*key)[:32]
+
+
+class FindingBook:
+    """All open findings.
+
+    ``vantage_count`` decides how a critical finding is confirmed: by two vantages where there are two. Every method
+    is pure but for the book itself; time comes in.
+    """
+
+    def __init__(self, consumers: Consumers) -> None:
+        self._consumers = consumers
+        self._open: dict[Key, Tracked] = {}
+        self._by_subject: dict[Subject, set[Key]] = {}
+        self._drifts: dict[tuple[str, ...], Tracked] = {}
+        self._closed: list[Tracked] = []
+        self.vantages: set[str] = set()
+
+    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition]]) -> None:
+        """Take an open finding back in after a restart; its members still owe the good polls that would close it."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        if finding.kind is Kind.DRIFT:
+            self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            return
+        tracked = self._open[key] = Tracked(finding)
+        bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
+        for subject, condition in members:
+            tracked.members[subject] = Member(condition.severity, condition.detail, list(bad), bad_polls=len(bad))
+            self._by_subject.setdefault(subject, set()).add(key)
+
+    def open_findings(self) -> list[Finding]:
+        """Return the open states, most severe first."""
+        found = [tracked.finding for tracked in self._open.values()]
+        return sorted(found, key=lambda finding: (-finding.severity.rank, finding.cause_zone, finding.code))
+
+    # ---------------------------------------------------------------------------------------------------------------
+    # states
+
+    def poll(
+        self,
+        subject: Subject,
+        conditions: Sequence[Condition],
+        at: datetime,
+        *,
+        evidence: str = "",
+        before: str = "",
+        after: str = "",
+        only: frozenset[str] | None = None,
+        keep: frozenset[str] = frozenset(),
+    ) -> None:
+        """Take in one poll of a subject: the conditions it shows now, all others counting as absent.
+
+        ``only`` limits what counts as absent to these codes, ``keep`` exempts codes about which the poll says nothing.
+        """
+        present = {condition.key for condition in conditions}
+        for condition in conditions:
+            self._bad(subject, condition, at, evidence, before, after)
+        for key in list(self._by_subject.get(subject, ())):
+            relevant = key[0] not in keep and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
+            if key not in present and relevant:
+                self._good(subject, key, at)
+
+    def forget(self, subject: Subject, at: datetime) -> None:
+        """Drop a subject that is watched no more: it holds nothing open."""
+        for key in list(self._by_subject.get(subject, ())):
+            self._remove(subject, key, at)
+
+    def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
+        """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
+        if not over:
+            for subject in list(subjects) or [("", "", condition.vantage)]:
+                self._bad(subject, condition, at, "", "", "")
+            return
+        tracked = self._open.get(condition.key)
+        for subject in list(tracked.members) if tracked else ():
+            self._remove(subject, condition.key, at)
+
+    def _bad(
+        self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str
+    ) -> None:
+        tracked = self._open.get(condition.key)
+        if tracked is None:
+            tracked = self._open[condition.key] = Tracked(_opened(condition, at, evidence, before, after), dirty=True)
+        member = tracked.members.get(subject)
+        if member is None:
+            member = tracked.members[subject] = Member(condition.severity, condition.detail)
+            self._by_subject.setdefault(subject, set()).add(condition.key)
+            tracked.dirty = True
+        member.severity = condition.severity
+        member.good_in_row = 0
+        member.bad_polls += 1
+        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], True]
+        self._reconsider(tracked, at)
+
+    def _good(self, subject: Subject, key: Key, at: datetime) -> None:
+        tracked = self._open[key]
+        member = tracked.members[subject]
+        member.good_in_row += 1
+        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], False]
+        enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
+        if member.good_in_row >= enough:
+            self._remove(subject, key, at)
+
+    def _remove(self, subject: Subject, key: Key, at: datetime) -> None:
+        tracked = self._open[key]
+        tracked.members.pop(subject, None)
+        keys = self._by_subject.get(subject, set())
+        keys.discard(key)
+        if not keys:
+            self._by_subject.pop(subject, None)
+        if tracked.members:
+            return  # a smaller blast radius is not worth a message of its own
+        del self._open[key]
+        tracked.finding = msgspec.structs.replace(
+            tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
+        )
+        tracked.dirty = True
+        self._closed.append(tracked)
+
+    def _reconsider(self, tracked: Tracked, at: datetime) -> None:
+        """Update confirmation and severity after a bad poll."""
+        finding = tracked.finding
+        severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
+        if finding.code == "verdict_indeterminate" and any(
+            m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values()
+        ):
+            severity = Severity.HIGH
+        confirmed = finding.confirmed or self._is_confirmed(tracked)
+        if severity is not finding.severity or confirmed != finding.confirmed:
+            tracked.finding = msgspec.structs.replace(finding, severity=severity, confirmed=confirmed, updated_at=at)
+            tracked.dirty = True
+
+    def _is_confirmed(self, tracked: Tracked) -> bool:
+        """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
+        if tracked.finding.code in IMMEDIATE:
+            return True
+        agreeing = {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
+        if not agreeing:
+            return False
+        lone = tracked.finding.severity is Severity.CRITICAL and len(self.vantages) > 1 and len(agreeing) < 2
+        about_vantage = not tracked.finding.cause_zone
+        if not lone or about_vantage:
+            return True
+        return any(sum(m.recent) >= LONE_POLLS_TO_CONFIRM for m in tracked.members.values())
+
+    # ---------------------------------------------------------------------------------------------------------------
+    # drifts
+
+    def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
+        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
+        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
+        tracked = self._drifts.get(key)
+        if tracked is None or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
+            condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
+            finding = _opened(condition, at, evidence, event.before, event.after)
+            tracked = self._drifts[key] = Tracked(msgspec.structs.replace(finding, confirmed=True), dirty=True)
+        if subject not in tracked.members:
+            tracked.members[subject] = Member(event.severity, event.detail)
+            tracked.dirty = True
+
+    # -------------------------------------------------------------------------------------------------------------
+    # messages
+
+    def take_changes(self) -> list[Finding]:
+        """Return each finding that changed since the last call, once, with its next version."""
+        changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.dirty]
+        self._closed = []
+        return [self._message(tracked) for tracked in changed]
+
+    def _message(self, tracked: Tracked) -> Finding:
+        finding = tracked.finding
+        closed = finding.status is FindingStatus.CLOSED
+        version = finding.version + 1
+        status = finding.status if closed or version == 1 else FindingStatus.UPDATED
+        finding = msgspec.structs.replace(finding, version=version, status=status)
+        if not closed:
+            subjects = sorted(subject for subject in tracked.members if subject[0])
+            names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
+            finding = msgspec.structs.replace(
+                finding,
+                vantages=tuple(sorted({subject[2] for subject in tracked.members if subject[2]})),
+                endpoints=names[:MAX_ENDPOINTS_LISTED],
+                endpoint_count=len(names),
+                identities=self._consumers.affected_by(name for name, _, _ in subjects),
+            )
+        tracked.finding, tracked.dirty = finding, False
+        return finding
+
+
+def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:
+    key = key_digest(condition.key)
+    return Finding(
+        id=digest_of(key, at.isoformat(), before, after)[:32],
+        key=key,
+        version=0,
+        status=FindingStatus.OPENED,
+        code=condition.code,
+        kind=CATALOGUE[condition.code].kind,
+        severity=condition.severity,
+        confirmed=False,
+        cause_zone=condition.cause_zone,
+        cause_rrset=condition.cause_rrset,
+        detail=condition.detail,
+        before=before,
+        after=after,
+        evidence=evidence,
+        opened_at=at,
+        updated_at=at,
+    )

@@ -1,0 +1,434 @@
+"""One file, strict, to what each stage needs to know; every problem at once.
+
+Relative paths are relative to the file; secrets are only ever named by ``*_file``.
+"""
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from alerts.config import AlertsConfig, Mapping, Match, ReceiverConfig, Route, Rule
+from alerts.frameworks import check_mappings
+from alerts.webhook import read_secret
+from anchorwatch.documents import Document, decode_struct, read_document
+from collector import names
+from collector.anchors import IANA, TrustAnchors, parse_anchors
+from collector.config import CollectorConfig, Source, VantagePoint
+from collector.documents import SUFFIXES
+from collector.policy import Policy
+from collector.resolver import parse_address, system_resolvers
+from schemas.catalogue import CATALOGUE
+from schemas.faults import ConfigError
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+Natural = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the file."""
+
+
+class SourceSection(_Section, frozen=True, kw_only=True):
+    """One inventory source."""
+
+    path: str
+    format: Literal["yaml", "csv", "json"] | None = None
+
+
+class VantageSection(_Section, frozen=True, kw_only=True):
+    """One resolver."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    resolver: str
+
+
+class AnchorsSection(_Section, frozen=True, kw_only=True):
+    """Where the trust anchors are."""
+
+    path: str
+
+
+class PollSection(_Section, frozen=True, kw_only=True):
+    """How often and how hard the vantages are asked."""
+
+    interval: str = "60s"
+    refresh: str = "24h"
+    claim_every: Natural = 10
+    concurrency: Natural = 128
+    timeout: str = "1500ms"
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
+
+
+class UrlSection(_Section, frozen=True, kw_only=True):
+    """A section that has a URL only."""
+
+    url: str
+
+
+class AlertsSection(_Section, frozen=True, kw_only=True):
+    """Rules, and how insistent the alerts are."""
+
+    rules: tuple[str, ...] = ()
+    ledger: str = ""
+    repeat: str = "4h"
+    drift_hold: str = "24h"
+    join: str = "15m"
+    max_attempts: Natural = 8
+
+
+class ReceiverSection(_Section, frozen=True, kw_only=True):
+    """One receiver."""
+
+    name: str
+    type: Literal["webhook", "pagerduty", "console", "command"]
+    url: str = ""
+    secret_file: str = ""
+    routing_key_file: str = ""
+    command: tuple[str, ...] = ()
+
+
+class HttpSection(_Section, frozen=True, kw_only=True):
+    """Where API, metrics and pages are served."""
+
+    listen: str = "127.0.0.1:8053"
+
+
+class LogSection(_Section, frozen=True, kw_only=True):
+    """How much is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+class FileSections(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    inventory: tuple[SourceSection, ...]
+    vantages: tuple[VantageSection, ...] = ()
+    trust_anchors: AnchorsSection | None = None
+    poll: PollSection = PollSection()
+    policy: Policy = Policy()
+    unsigned_zones: tuple[str, ...] = ()
+    bus: UrlSection = UrlSection(url="local:")
+    history: UrlSection = UrlSection(url="chdb:data")
+    alerts: AlertsSection = AlertsSection()
+    receivers: tuple[ReceiverSection, ...] = ()
+    routes: tuple[Route, ...] = ()
+    http: HttpSection = HttpSection()
+    log: LogSection = LogSection()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stages and the shell are told; ``base`` is the folder that relative paths start from."""
+
+    base: Path
+    collector: CollectorConfig
+    alerts: AlertsConfig
+    history_url: str
+    listen: tuple[str, int]
+    log: LogSection
+
+
+class RulesFile(_Section, frozen=True, kw_only=True):
+    """A rule file."""
+
+    rules: tuple[Rule, ...]
+
+
+class MappingsFile(_Section, frozen=True, kw_only=True):
+    """The framework mapping."""
+
+    mappings: tuple[Mapping, ...]
+
+
+def load_config(path: Path) -> Config:
+    """Read the configuration.
+
+    Raises:
+        ConfigError: anything in it, or in a file that it names, can't be used; all problems, each with file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: can't be read: {getattr(error, 'strerror', None) or error}"]) from error
+    document = read_document(text, str(path))
+    sections = decode_struct(document.value, FileSections, "", document) if not document.problems else None
+    if sections is None:
+        raise ConfigError(document.problems)
+    config = _assemble(sections, path.resolve().parent, document)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return config
+
+
+def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
+    poll = sections.poll
+    if sections.bus.url != "local:":
+        document.problem("bus.url", f"{sections.bus.url!r}: this version has the local bus only, 'local:'")
+    if not sections.history.url.startswith(("chdb:", "clickhouse://")):
+        document.problem("history.url", "chdb:PATH or clickhouse://user@host:port/database is expected")
+    zones = sections.policy.negative_trust_anchors + sections.unsigned_zones
+    for number, zone in enumerate(sections.unsigned_zones):
+        try:
+            names.from_text(zone)
+        except ValueError as error:
+            document.problem(f"unsigned_zones[{number}]", f"{zone!r}: {error}")
+    collector = CollectorConfig(
+        sources=tuple(_sources(sections, base, document)),
+        vantages=tuple(_vantages(sections, document)),
+        anchors=_anchors(sections, base, document),
+        policy=msgspec.structs.replace(sections.policy, negative_trust_anchors=zones),
+        interval_s=_seconds(poll.interval, "poll.interval", document, least=1.0),
+        refresh_s=_seconds(poll.refresh, "poll.refresh", document, least=1.0),
+        claim_every=poll.claim_every,
+        concurrency=poll.concurrency,
+        timeout_s=_seconds(poll.timeout, "poll.timeout", document, least=0.05),
+        attempts=poll.attempts,
+    )
+    return Config(
+        base=base,
+        collector=collector,
+        alerts=_alerts(sections, base, document),
+        history_url=sections.history.url,
+        listen=_listen(sections.http.listen, document),
+        log=sections.log,
+    )
+
+
+def parse_duration(text: str) -> float:
+    """Return ``60s``, ``5m``, ``1h30m`` or ``1500ms`` in seconds.
+
+    Raises:
+        ValueError: another form.
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration such as 60s, 5m or 24h")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def _seconds(text: str, path: str, document: Document, *, least: float) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        document.problem(path, str(error))
+        return least
+    if seconds < least:
+        document.problem(path, f"{text} is less than {least:g}s")
+    return max(seconds, least)
+
+
+def _sources(sections: FileSections, base: Path, document: Document) -> list[Source]:
+    found = []
+    if not sections.inventory:
+        document.problem("inventory", "at least one source is needed")
+    for number, section in enumerate(sections.inventory):
+        path = base / section.path
+        format_name = section.format or SUFFIXES.get(path.suffix.lower())
+        if format_name is None:
+            document.problem(f"inventory[{number}]", f"{section.path}: say 'format: yaml', 'csv' or 'json'")
+            continue
+        if not path.is_file():
+            document.problem(f"inventory[{number}].path", f"there is no file {path}")
+        found.append(Source(path=path, format=format_name))
+    return found
+
+
+def _vantages(sections: FileSections, document: Document) -> list[VantagePoint]:
+    found: list[VantagePoint] = []
+    for number, section in enumerate(sections.vantages):
+        try:
+            address = parse_address(section.resolver)
+        except ValueError as error:
+            document.problem(f"vantages[{number}].resolver", str(error))
+            continue
+        if any(point.name == section.name for point in found):
+            document.problem(f"vantages[{number}].name", f"{section.name!r} is there twice")
+        found.append(VantagePoint(name=section.name, address=address))
+    if sections.vantages:
+        return found
+    found = default_vantages()
+    if not found:
+        document.problem("vantages", f"none given, and {RESOLV_CONF} names no resolver")
+    return found
+
+
+def default_vantages() -> list[VantagePoint]:
+    """Return the system's resolvers as vantages, each named by its address; empty when there are none."""
+    try:
+        text = RESOLV_CONF.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [VantagePoint(name=f"system-{address.host}", address=address) for address in system_resolvers(text)]
+
+
+def _anchors(sections: FileSections, base: Path, document: Document) -> TrustAnchors:
+    if sections.trust_anchors is None:
+        return parse_anchors(IANA, "shipped")
+    try:
+        return read_anchor_file(base / sections.trust_anchors.path)
+    except ValueError as error:
+        for line in str(error).splitlines():
+            document.problem("trust_anchors.path", line)
+        return TrustAnchors({})
+
+
+def read_anchor_file(path: Path) -> TrustAnchors:
+    """Return the anchors in a file.
+
+    Raises:
+        ValueError: it can't be read, is empty, or has a line that is no anchor; one sentence a line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from error
+    return parse_anchors(text, str(path))
+
+
+def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsConfig:
+    alerts = sections.alerts
+    receivers = tuple(_receivers(sections, base, document))
+    rules = (
+        tuple(rule for one in alerts.rules for rule in _rules(base / one, document))
+        if alerts.rules
+        else shipped_rules()
+    )
+    known = {receiver.name for receiver in receivers}
+    for number, route in enumerate(sections.routes):
+        _check_match(route.match, f"routes[{number}].match", document)
+        if route.receiver not in known:
+            document.problem(f"routes[{number}].receiver", f"there is no receiver {route.receiver!r}")
+    for rule in rules:
+        if rule.receiver and rule.receiver not in known:
+            document.problem("alerts.rules", f"rule {rule.name!r} names receiver {rule.receiver!r}, which is not there")
+    return AlertsConfig(
+        rules=rules,
+        routes=sections.routes,
+        receivers=receivers,
+        mappings=shipped_mappings(),
+        ledger=base / alerts.ledger if alerts.ledger else _default_ledger(sections.history.url, base),
+        repeat_s=_seconds(alerts.repeat, "alerts.repeat", document, least=1.0),
+        drift_hold_s=_seconds(alerts.drift_hold, "alerts.drift_hold", document, least=1.0),
+        join_s=_seconds(alerts.join, "alerts.join", document, least=0.0),
+        max_attempts=alerts.max_attempts,
+    )
+
+
+def _default_ledger(history_url: str, base: Path) -> Path:
+    folder = base / history_url.removeprefix("chdb:") if history_url.startswith("chdb:") else base / "data"
+    return folder / "alerts.sqlite"
+
+
+def _check_match(match: Match, path: str, document: Document) -> None:
+    for code in match.code:
+        if code not in CATALOGUE:
+            document.problem(f"{path}.code", f"there is no finding {code!r}")
+
+
+def _receivers(sections: FileSections, base: Path, document: Document) -> list[ReceiverConfig]:
+    found: list[ReceiverConfig] = []
+    for number, section in enumerate(sections.receivers):
+        path = f"receivers[{number}]"
+        if any(receiver.name == section.name for receiver in found):
+            document.problem(f"{path}.name", f"{section.name!r} is there twice")
+        secret = ""
+        secret_key = "routing_key_file" if section.type == "pagerduty" else "secret_file"
+        secret_path = section.routing_key_file if section.type == "pagerduty" else section.secret_file
+        if secret_path:
+            secret = _read_secret(base / secret_path, f"{path}.{secret_key}", document)
+        _check_receiver(section, path, secret, document)
+        found.append(
+            ReceiverConfig(
+                name=section.name, type=section.type, url=section.url, secret=secret, command=section.command
+            )
+        )
+    return found
+
+
+def _read_secret(path: Path, where: str, document: Document) -> str:
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        document.problem(where, f"{path} can't be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+        return ""
+    if not secret:
+        document.problem(where, f"{path} is empty")
+    return secret
+
+
+def _check_receiver(section: ReceiverSection, path: str, secret: str, document: Document) -> None:
+    if section.url and urlsplit(section.url).scheme not in ("http", "https"):
+        document.problem(f"{path}.url", "a URL begins with https:// (or http://)")
+    if section.type == "webhook":
+        if not section.url:
+            document.problem(path, "a webhook needs a 'url'")
+        if secret:
+            try:
+                read_secret(secret)
+            except ValueError as error:
+                document.problem(f"{path}.secret_file", str(error))
+    if section.type == "pagerduty" and not section.routing_key_file:
+        document.problem(path, "pagerduty needs a 'routing_key_file'")
+    if section.type == "command" and not section.command:
+        document.problem(path, "a command receiver needs a 'command', a list of words")
+
+
+def _rules(path: Path, document: Document) -> tuple[Rule, ...]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        document.problem("alerts.rules", f"{path} can't be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+        return ()
+    rules, problems = parse_rules(text, str(path))
+    document.problems.extend(problems)
+    return rules
+
+
+def parse_rules(text: str, source: str) -> tuple[tuple[Rule, ...], list[str]]:
+    """Return the rules in a file and every problem in it."""
+    document = read_document(text, source)
+    if document.problems:
+        return (), document.problems
+    parsed = decode_struct(document.value, RulesFile, "", document)
+    if parsed is None:
+        return (), document.problems
+    for number, rule in enumerate(parsed.rules):
+        _check_match(rule.match, f"rules[{number}].match", document)
+    return parsed.rules, document.problems
+
+
+def shipped_rules() -> tuple[Rule, ...]:
+    """Return the rules that come with anchorwatch."""
+    rules, problems = parse_rules(_shipped("rules.yaml"), "alerts/rules.yaml")
+    if problems:
+        raise ConfigError(problems)
+    return rules
+
+
+def shipped_mappings() -> tuple[Mapping, ...]:
+    """Return the framework mapping that comes with anchorwatch."""
+    document = read_document(_shipped("frameworks.yaml"), "alerts/frameworks.yaml")
+    parsed = decode_struct(document.value, MappingsFile, "", document) if not document.problems else None
+    problems = document.problems or check_mappings(parsed.mappings if parsed else (), CATALOGUE)
+    if problems or parsed is None:
+        raise ConfigError(problems)
+    return parsed.mappings
+
+
+def _shipped(name: str) -> str:
+    return resources.files("alerts").joinpath(name).read_text(encoding="utf-8")
+
+
+def _listen(text: str, document: Document) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        document.problem("http.listen", f"{text!r} is no address such as 127.0.0.1:8053")
+        return "127.0.0.1", 0
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,126 @@
+"""Strict YAML: every mistake named with file, line and path, all at once.
+
+Duplicate keys are refused (YAML lets the last win), unknown keys are refused, and each value is checked by itself, so
+that one bad value does not hide the next.
+"""
+
+import types
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass
+class Document:
+    """A YAML document as plain values, the line of each path, and what is wrong so far."""
+
+    source: str
+    value: Any = None
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, path: str, sentence: str) -> None:
+        """Note what is wrong at a path such as ``poll.interval``."""
+        line = self.lines.get(path)
+        parent = path
+        while line is None and parent:
+            parent = parent.rpartition(".")[0] if "." in parent else ""
+            line = self.lines.get(parent)
+        place = f"{self.source}:{line}" if line else self.source
+        self.problems.append(f"{place}: {path + ': ' if path else ''}{sentence}")
+
+
+def read_document(text: str, source: str) -> Document:
+    """Parse YAML into a document; syntax errors and duplicate keys are problems of it."""
+    document = Document(source)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}" if mark else source
+        document.problems.append(f"{place}: not YAML: {getattr(error, 'problem', None) or error}")
+        return document
+    document.value = _plain(node, "", document) if node is not None else {}
+    return document
+
+
+def _plain(node: yaml.Node, path: str, document: Document) -> Any:
+    document.lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(child, f"{path}[{number}]", document) for number, child in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        try:
+            return yaml.SafeLoader("").construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError) as error:
+            document.problem(path, f"can't be read: {getattr(error, 'problem', None) or error}")
+            return None
+    value: dict[str, Any] = {}
+    for key_node, child in node.value:
+        key = str(key_node.value)
+        below = f"{path}.{key}" if path else key
+        if key in value:
+            document.lines[below] = key_node.start_mark.line + 1
+            document.problem(below, "the key is there twice")
+        value[key] = _plain(child, below, document)
+        document.lines[below] = key_node.start_mark.line + 1
+    return value
+
+
+def decode_struct(value: Any, struct: type[T], path: str, document: Document) -> T | None:
+    """Return ``value`` as a struct; every key that does not fit becomes a problem, and None comes back."""
+    before = len(document.problems)
+    if not isinstance(value, dict):
+        document.problem(path, f"a mapping is expected, not {_name_of(value)}")
+        return None
+    hints = get_type_hints(struct, include_extras=True)
+    fields = {one.encode_name: (one.name, hints[one.name], one.required) for one in msgspec.structs.fields(struct)}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        below = f"{path}.{key}" if path else key
+        if key not in fields:
+            document.problem(below, f"unknown key; known here: {', '.join(fields)}")
+            continue
+        name, hint, _ = fields[key]
+        found[name] = _decode(item, hint, below, document)
+    for key, (name, _, required) in fields.items():
+        if required and name not in found:
+            document.problem(path, f"the key {key!r} is missing")
+    return struct(**found) if len(document.problems) == before else None
+
+
+def _decode(value: Any, hint: Any, path: str, document: Document) -> Any:
+    struct = _struct_in(hint)
+    if struct is not None and value is not None:
+        return decode_struct(value, struct, path, document)
+    item = _struct_item(hint)
+    if item is not None and isinstance(value, list):
+        return tuple(decode_struct(one, item, f"{path}[{n}]", document) for n, one in enumerate(value))
+    try:
+        return msgspec.convert(value, hint, strict=True)
+    except msgspec.ValidationError as error:
+        hint_text = str(error).replace(" - at `$`", "")
+        if isinstance(value, bool) and "bool" not in str(hint):
+            hint_text += f" (YAML reads an unquoted {'yes' if value else 'no'} as a boolean: quote it)"
+        document.problem(path, hint_text)
+        return None
+
+
+def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return next((one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
+
+
+def _struct_item(hint: Any) -> type[msgspec.Struct] | None:
+    if get_origin(hint) is not tuple:
+        return None
+    return _struct_in(get_args(hint)[0])
+
+
+def _name_of(value: Any) -> str:
+    return {list: "a list", str: "a text", int: "a number", float: "a number", type(None): "nothing"}.get(
+        type(value), type(value).__name__
+    )

@@ -1,0 +1,113 @@
+"""Logs, one JSON object a line, and Prometheus metrics."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TextIO
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerts.wording import printable
+from schemas.messages import Finding, Message, Notification, Observation
+
+_PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and what was passed as ``extra``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry, enc_hook=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """One line for a person."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        extras = " ".join(f"{key}={value}" for key, value in record.__dict__.items() if key not in _PLAIN)
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        line = printable(f"{at} {record.levelname.lower():7} {record.getMessage()} {extras}".rstrip())
+        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+def set_up_logging(level: str, format_name: str, stream: TextIO | None = None) -> None:
+    """Send all logs to standard error (or ``stream``) in the given format."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if format_name == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("urllib3", "uvicorn.access", "clickhouse_connect", "asyncio"):
+        logging.getLogger(noisy).setLevel("WARNING")
+
+
+class Meter:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.observations = Counter(
+            "anchorwatch_observations_total", "Observations handed on, by verdict.", ["verdict"], registry=registry
+        )
+        self.findings = Counter(
+            "anchorwatch_findings_total", "Findings handed on.", ["code", "status"], registry=registry
+        )
+        self.notifications = Counter(
+            "anchorwatch_notifications_total",
+            "Notifications, by receiver and what became of them.",
+            ["receiver", "status"],
+            registry=registry,
+        )
+        self.transients = Counter(
+            "anchorwatch_transients_total", "Times a stage waited for a dependency.", ["stage"], registry=registry
+        )
+        self.dead_letters = Counter(
+            "anchorwatch_dead_letters_total", "Messages put aside for good.", ["stage"], registry=registry
+        )
+        self.restarts = Counter(
+            "anchorwatch_restarts_total", "Times a part was restarted after a crash.", ["part"], registry=registry
+        )
+        self.handle_seconds = Histogram(
+            "anchorwatch_handle_seconds",
+            "Time to handle one batch.",
+            ["stage"],
+            registry=registry,
+            buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
+        )
+
+    def gauge(self, name: str, text: str, read: "Gauge | object") -> None:
+        """Add a gauge that is read when it is asked for; ``read`` returns a number."""
+        Gauge(name, text, registry=self.registry).set_function(read)  # type: ignore[arg-type]
+
+    @contextmanager
+    def handling(self, stage: str) -> Iterator[None]:
+        """Time one batch."""
+        started = time.perf_counter()
+        yield
+        self.handle_seconds.labels(stage).observe(time.perf_counter() - started)
+
+    def count_out(self, messages: Sequence[Message]) -> None:
+        """Count what left a stage."""
+        for message in messages:
+            match message:
+                case Observation():
+                    self.observations.labels(message.judgement.verdict).inc()
+                case Finding():
+                    self.findings.labels(message.code, message.status).inc()
+                case Notification():
+                    self.notifications.labels(message.receiver, message.status).inc()
