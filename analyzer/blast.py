@@ -28,13 +28,17 @@ class Consumers:
         """Return every identity, by id."""
         return [self._identities[key] for key in sorted(self._identities)]
 
+    def consumers_of(self, name: str) -> list[Identity]:
+        """Return the identities that consume an observed name, by id."""
+        return [self._identities[key] for key in sorted(self._by_host.get(name.rstrip("."), ()))]
+
     def endpoints_at(self, name: str, rdtype: str) -> list[Endpoint]:
         """Return the inventory's entries for an observed name and type."""
         host = name.rstrip(".")
         return [
             endpoint
-            for identity_id in sorted(self._by_host.get(host, ()))
-            for endpoint in self._identities[identity_id].endpoints
+            for identity in self.consumers_of(name)
+            for endpoint in identity.endpoints
             if endpoint.host == host and rdtype in endpoint.types
         ]
 

@@ -6,7 +6,7 @@ All calls block; the stage runs them in a thread. Inserts are idempotent by the 
 import fcntl
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,29 +68,14 @@ class ClickHouseHistory:
     # --------------------------------------------------------------------------------------------------------------
     # writing
 
-    def append(
-        self,
-        *,
-        observations: Sequence[Row] = (),
-        verdicts: Sequence[Row] = (),
-        evidence: Sequence[Row] = (),
-        evidence_messages: Sequence[Row] = (),
-        identities: Sequence[Row] = (),
-        renewals: Sequence[Row] = (),
-        findings: Sequence[Row] = (),
-    ) -> None:
-        """Store rows of ``analyzer.rows``; findings last, so that none refers to what is not there.
+    def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Store rows of ``analyzer.rows`` by table; findings last, so that none refers to what is not there.
 
         Raises:
             Transient: the database is away; what was stored before is stored again without harm.
         """
-        self._insert("evidence_messages", evidence_messages, rows.EVIDENCE_MESSAGE_COLUMNS)
-        self._insert("evidence", evidence, rows.EVIDENCE_COLUMNS)
-        self._insert("observations", observations, rows.OBSERVATION_COLUMNS)
-        self._insert("verdicts", verdicts, rows.VERDICT_COLUMNS)
-        self._insert("identities", identities, rows.IDENTITY_COLUMNS)
-        self._insert("renewals", renewals, rows.RENEWAL_COLUMNS)
-        self._insert("findings", findings, rows.FINDING_COLUMNS)
+        for table, columns in rows.COLUMNS.items():
+            self._insert(table, tables.get(table, ()), columns)
 
     # --------------------------------------------------------------------------------------------------------------
     # reading

@@ -26,6 +26,15 @@ FINDING_COLUMNS = (
 )  # fmt: skip
 IDENTITY_COLUMNS = ("id", "seen_at", "identity")
 RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
+COLUMNS = {
+    "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
+    "evidence": EVIDENCE_COLUMNS,
+    "observations": OBSERVATION_COLUMNS,
+    "verdicts": VERDICT_COLUMNS,
+    "identities": IDENTITY_COLUMNS,
+    "renewals": RENEWAL_COLUMNS,
+    "findings": FINDING_COLUMNS,
+}
 
 
 def observation_row(message: Observation) -> Row:

@@ -5,7 +5,7 @@ compared with is what was known strictly before it. A batch is written before it
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -43,7 +43,7 @@ SILENT_WHEN_INDETERMINATE = frozenset(CATALOGUE) - {"verdict_indeterminate", "va
 class History(Protocol):
     """What the analyzer remembers; every method blocks and may raise Transient."""
 
-    def append(self, **tables: Sequence[Row]) -> None:
+    def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Store rows; storing the same rows again changes nothing."""
         ...
 
@@ -145,7 +145,7 @@ class Analyzer:
         if self._prepared is None or self._prepared[0] != ids:
             self._prepared = ids, await self._apply(batch)
         prepared = self._prepared[1]
-        await asyncio.to_thread(lambda: self._history.append(**prepared.tables()))
+        await asyncio.to_thread(self._history.append, prepared.tables())
         replayed: list[Finding] = []
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)

@@ -52,7 +52,7 @@ def set_up_logging(level: str, format_name: str, stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("urllib3", "uvicorn.access", "clickhouse_connect", "asyncio"):
+    for noisy in ("urllib3", "uvicorn", "uvicorn.error", "clickhouse_connect", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
 
 

@@ -64,6 +64,7 @@ class Collector:
         self._unchanged: list[Unchanged] = []
         self._wake = asyncio.Event()
         self._stopping = False
+        self._reload_wanted = False
         self._fault: BaseException | None = None
         self.polls = 0
         self.validations = 0
@@ -83,6 +84,11 @@ class Collector:
         self._stopping = True
         self._wake.set()
 
+    def reload_soon(self) -> None:
+        """Read the inventory again at the next occasion, changed or not."""
+        self._reload_wanted = True
+        self._wake.set()
+
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
         self._open()
@@ -92,9 +98,10 @@ class Collector:
         try:
             while not self._stopping or tasks:
                 now = self._clock()
-                if now >= next_check and not self._stopping:
+                if (now >= next_check or self._reload_wanted) and not self._stopping:
                     next_check = now + RELOAD_CHECK_S
-                    if self._sources.changed():
+                    if self._reload_wanted or self._sources.changed():
+                        self._reload_wanted = False
                         yield self._reload(now)
                 if not self._stopping:
                     for subject in self._schedule.take_due(now, self._config.concurrency - len(tasks)):

@@ -1,0 +1,90 @@
+"""The pages: rendered on the server, every value escaped, no script needed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse
+
+from alerts.wording import printable
+from anchorwatch.views import EndpointView, IdentityView
+from schemas.catalogue import CATALOGUE
+from schemas.judgement import Verdict
+from schemas.messages import Affected, Finding, Notification
+
+STATIC = Path(__file__).parent / "static"
+MAX_ROWS = 300
+
+_environment = Environment(
+    loader=PackageLoader("anchorwatch", "pages"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _instant(at: datetime | None) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "–"
+
+
+_environment.filters["instant"] = _instant
+_environment.filters["printable"] = printable
+_environment.globals["catalogue"] = CATALOGUE
+
+
+def _render(template: str, **values: Any) -> HTMLResponse:
+    return HTMLResponse(_environment.get_template(template).render(now=datetime.now(UTC), **values))
+
+
+def overview(
+    *,
+    views: Sequence[EndpointView],
+    identities: Sequence[IdentityView],
+    findings: Sequence[Finding],
+    incidents: Sequence[dict[str, Any]],
+    notifications: Sequence[Notification],
+    wanted: str,
+) -> HTMLResponse:
+    """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two."""
+    counts = Counter(view.verdict for view in views)
+    word = wanted.strip().lower()
+    if word:
+        views = [v for v in views if any(word in t.lower() for t in (v.name, *v.identities, *v.owners, v.verdict))]
+        identities = [i for i in identities if any(word in t.lower() for t in (i.id, i.owner, *i.endpoints))]
+    return _render(
+        "overview.html",
+        counts=[(verdict, counts[verdict]) for verdict in Verdict],
+        total=sum(counts.values()),
+        views=views[:MAX_ROWS],
+        view_count=len(views),
+        identities=identities[:MAX_ROWS],
+        identity_count=len(identities),
+        findings=sorted(findings, key=lambda f: (-f.severity.rank, f.cause_zone)),
+        incidents=[incident for incident in incidents if incident["open"]],
+        notifications=notifications,
+        wanted=wanted,
+        max_rows=MAX_ROWS,
+    )
+
+
+def finding(versions: Sequence[Finding]) -> HTMLResponse:
+    """Show one finding: its newest version, and the versions before."""
+    return _render("finding.html", finding=versions[-1], versions=versions, row=CATALOGUE[versions[-1].code])
+
+
+def endpoint(
+    name: str, views: Sequence[EndpointView], intervals: Sequence[dict[str, Any]], affected: Sequence[Affected]
+) -> HTMLResponse:
+    """Show one name: now, its history, who consumes it."""
+    return _render("endpoint.html", name=name, views=views, intervals=intervals, affected=affected)
+
+
+def missing(sentence: str) -> HTMLResponse:
+    """Say that there is nothing here."""
+    response = _render("missing.html", sentence=sentence)
+    response.status_code = 404
+    return response

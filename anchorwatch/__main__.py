@@ -1,0 +1,468 @@
+"""The command line. Heavy parts are imported by the commands that need them, so that ``validate`` starts fast."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from anchorwatch import __version__
+from schemas.faults import AnchorwatchError, ConfigError
+
+MONITORING = frozenset({"validate", "check"})
+USAGE_UNKNOWN = 3
+USAGE = 2
+DEFAULT_API = "http://127.0.0.1:8053"
+MAX_AT = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="anchorwatch")
+def cli() -> None:
+    """Watch the integrity of the names that machine identities trust.
+
+    One name now: validate. A whole inventory once: check. For good: run.
+    """
+
+
+class At(click.ParamType[datetime]):
+    """An RFC 3339 time within what a signature's 32 bits can mean."""
+
+    name = "RFC3339"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the aware instant."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            self.fail(f"{value!r} is no RFC 3339 time such as 2026-11-24T12:00:00Z", param, ctx)
+        if at.tzinfo is None:
+            self.fail(f"{value!r} has no time zone: add Z or an offset", param, ctx)
+        if not datetime(1970, 1, 1, tzinfo=UTC) <= at <= MAX_AT:
+            self.fail(f"{value!r} lies outside 1970 to 2106, the span that signature times can mean", param, ctx)
+        return at.astimezone(UTC)
+
+
+def _anchors(path: str | None) -> Any:
+    from anchorwatch.config import read_anchor_file
+    from collector.anchors import IANA, TrustAnchors, parse_anchors
+
+    if path is None:
+        return parse_anchors(IANA, "shipped")
+    if Path(path).is_file() and not Path(path).read_text(encoding="utf-8", errors="replace").strip():
+        click.echo(f"{path} is empty: nothing is trusted, so every name is insecure", err=True)
+        return TrustAnchors({})
+    try:
+        return read_anchor_file(Path(path))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _points(resolvers: tuple[str, ...]) -> Any:
+    from anchorwatch.config import RESOLV_CONF, default_vantages
+    from collector.config import VantagePoint
+    from collector.resolver import parse_address
+
+    if not resolvers:
+        points = default_vantages()
+        if not points:
+            raise click.UsageError(f"{RESOLV_CONF} names no resolver: say --resolver udp://ADDRESS")
+        return points
+    try:
+        addresses = [parse_address(url) for url in resolvers]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return [VantagePoint(name=address.to_url(), address=address) for address in addresses]
+
+
+def _policy(pairs: tuple[str, ...]) -> Any:
+    from collector.policy import policy_from_pairs
+
+    try:
+        return policy_from_pairs(list(pairs))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _subject(name: str, rdtype: str) -> tuple[str, str]:
+    from collector import names, records
+    from collector.inventory import parse_host
+
+    if not name.isascii():
+        try:
+            name = parse_host(name)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    try:
+        names.from_text(name)
+        records.type_from_text(rdtype)
+    except ValueError as error:
+        raise click.UsageError(f"{name} {rdtype}: {error}") from error
+    return name, rdtype.upper()
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.argument("rdtype", metavar="[TYPE]", default="A")
+@click.option("--resolver", "resolvers", metavar="URL", multiple=True, help="udp://, tcp://, tls:// or https://.")
+@click.option("--trust-anchor", metavar="FILE", help="DS or DNSKEY records; default: the root's, shipped.")
+@click.option("--at", type=At(), help="Validate as of this time.")
+@click.option("--policy", metavar="KEY=VALUE", multiple=True, help="Change a default of validation; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print the judgement as one JSON object.")
+@click.option("--batch", type=click.File("r", encoding="utf-8"), help="Read NAME TYPE lines; one JSON object a line.")
+@click.option("--timeout", default=1.5, show_default=True, help="Seconds to wait for the first try.")
+@click.option("--attempts", default=3, show_default=True, help="Tries a question.")
+def validate(
+    name: str | None,
+    rdtype: str,
+    resolvers: tuple[str, ...],
+    trust_anchor: str | None,
+    at: datetime | None,
+    policy: tuple[str, ...],
+    as_json: bool,
+    batch: Any,
+    timeout: float,
+    attempts: int,
+) -> None:
+    """Validate one NAME now, or at a given time, from the trust anchor down.
+
+    Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error.
+    """
+    from anchorwatch.once import Settings, judge_one
+
+    if (name is None) == (batch is None):
+        raise click.UsageError("give either a NAME or --batch FILE")
+    settings = Settings(_anchors(trust_anchor), _policy(policy), at, timeout, attempts)
+    point = _points(resolvers)[0]
+    if batch is not None:
+        _validate_batch(batch, point, settings)
+        return
+    assert name is not None
+    subject = _subject(name, rdtype)
+    judgement, claim = asyncio.run(judge_one(point, settings, *subject, claim=not as_json or at is None))
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(judgement).decode())
+    else:
+        from anchorwatch.chainview import show
+
+        click.echo(show(judgement, claim, judgement.validated_at))
+    sys.exit({"secure": 0, "insecure": 1, "bogus": 2, "indeterminate": 3}[judgement.verdict])
+
+
+def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
+    import msgspec
+
+    from anchorwatch.once import judge_all
+    from collector import names, records
+    from collector.watch import Subject
+
+    subjects = []
+    for number, line in enumerate(batch, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            name, rdtype = _subject(words[0], words[1] if len(words) > 1 else "A")
+        except click.UsageError as error:
+            raise click.UsageError(f"{batch.name}:{number}: {error.message}") from error
+        subjects.append(Subject(names.from_text(name), records.type_from_text(rdtype), point.name))
+    for judgement in asyncio.run(judge_all([point], settings, subjects, claims=False)):
+        click.echo(msgspec.json.encode(judgement).decode())
+
+
+@cli.command()
+@click.argument("inventory", type=click.Path(path_type=Path))
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Vantages, anchors and policy from there."
+)
+@click.option("--resolver", "resolvers", metavar="URL", multiple=True, help="Instead of the configuration's vantages.")
+@click.option("--trust-anchor", metavar="FILE", help="DS or DNSKEY records; default: the root's, shipped.")
+@click.option(
+    "--format", "format_name", type=click.Choice(["table", "json", "plugin"]), default="table", show_default=True
+)
+@click.option("--all", "all_endpoints", is_flag=True, help="List every endpoint in the table, not only what is wrong.")
+@click.option("--no-claims", is_flag=True, help="Do not ask what the resolvers themselves claim: half the questions.")
+def check(
+    inventory: Path,
+    config_path: Path | None,
+    resolvers: tuple[str, ...],
+    trust_anchor: str | None,
+    format_name: str,
+    all_endpoints: bool,
+    no_claims: bool,
+) -> None:
+    """Check a whole INVENTORY (YAML, CSV or JSON) once, without a database.
+
+    Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined.
+    """
+    import msgspec
+
+    from analyzer.blast import Consumers
+    from anchorwatch.config import load_config
+    from anchorwatch.once import Settings, judge_all
+    from anchorwatch.report import make_report, to_plugin_line, to_table
+    from collector.config import Source
+    from collector.documents import SUFFIXES
+    from collector.sources import load_source
+    from collector.stage import subjects_of
+
+    format_of_file = SUFFIXES.get(inventory.suffix.lower())
+    if format_of_file is None:
+        raise click.UsageError(f"{inventory}: the name must end in {', '.join(sorted(SUFFIXES))}")
+    if config_path is not None:
+        collector = load_config(config_path).collector
+        settings = Settings(collector.anchors, collector.policy, None, collector.timeout_s, collector.attempts)
+        points = list(collector.vantages)
+    else:
+        settings, points = Settings(_anchors(trust_anchor), _policy(())), []
+    if resolvers or not points:
+        points = _points(resolvers)
+    try:
+        loaded = load_source(Source(path=inventory, format=format_of_file))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    consumers = Consumers()
+    for identity in loaded.identities:
+        consumers.put(identity.id, identity)
+    subjects = subjects_of(loaded.identities, [point.name for point in points])
+    with _progress(len(subjects)) as advance:
+        judgements = asyncio.run(judge_all(points, settings, subjects, claims=not no_claims, progress=advance))
+    report = make_report(judgements, consumers, loaded.problems)
+    match format_name:
+        case "json":
+            click.echo(msgspec.json.encode(report).decode())
+        case "plugin":
+            click.echo(to_plugin_line(report))
+        case _:
+            click.echo(to_table(report, all_endpoints=all_endpoints))
+    sys.exit(report.exit_code)
+
+
+class _progress:
+    """A progress bar on a terminal's standard error; silent elsewhere."""
+
+    def __init__(self, length: int) -> None:
+        self._bar = (
+            click.progressbar(
+                length=length, label="validating", file=sys.stderr, update_min_steps=max(1, length // 200)
+            )
+            if sys.stderr.isatty()
+            else None
+        )
+
+    def __enter__(self) -> Callable[[], None] | None:
+        if self._bar is None:
+            return None
+        bar = self._bar.__enter__()
+        return lambda: bar.update(1)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+
+@cli.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+@click.option("--check-config", is_flag=True, help="Only say whether the configuration and the inventory can be used.")
+def run(config_path: Path, check_config: bool) -> None:
+    """Run every stage in one process by CONFIG, until Ctrl-C or SIGTERM."""
+    from anchorwatch.config import load_config
+    from anchorwatch.telemetry import set_up_logging
+
+    config = load_config(config_path)
+    if check_config:
+        _check_inventory(config)
+        return
+    set_up_logging(config.log.level, config.log.format)
+    from anchorwatch.run import Instance, run_until_signalled
+
+    instance = Instance(config)
+
+    def started() -> None:
+        click.echo(f"anchorwatch is watching; the page is at {instance.server.url}", err=True)
+
+    run_until_signalled(instance, started=started)
+
+
+def _check_inventory(config: Any) -> None:
+    from collector.sources import load_source
+
+    problems: list[str] = []
+    count = 0
+    for source in config.collector.sources:
+        try:
+            loaded = load_source(source)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        problems += loaded.problems
+        count += len(loaded.identities)
+    if problems:
+        raise ConfigError(problems)
+    click.echo(f"the configuration is fine; {count} identities")
+
+
+@cli.command()
+@click.option("--exit", "exit_after", is_flag=True, help="End after the last incident instead of serving the page.")
+@click.option("--listen", default="127.0.0.1:8053", show_default=True, help="Where the page is served.")
+def demo(exit_after: bool, listen: str) -> None:
+    """Stage incidents on a signed DNS world on loopback and show what comes of them. No network is needed."""
+    from anchorwatch.lab.demo import run_demo
+
+    sys.exit(run_demo(exit_after=exit_after, listen=listen))
+
+
+# --------------------------------------------------------------------------------------- questions to a running
+# instance
+
+
+def _fetch(api: str, path: str, **parameters: str | None) -> Any:
+    import urllib3
+
+    fields = {key: value for key, value in parameters.items() if value}
+    try:
+        answer = urllib3.request("GET", f"{api}{path}", fields=fields, retries=False, timeout=30.0)
+    except urllib3.exceptions.HTTPError as error:
+        raise click.ClickException(
+            f"no anchorwatch answers at {api} ({type(error).__name__}); is it running? say --api URL"
+        ) from error
+    document = json.loads(answer.data or b"null")
+    if answer.status != 200:
+        raise click.ClickException(
+            document.get("error", f"HTTP {answer.status}") if document else f"HTTP {answer.status}"
+        )
+    return document
+
+
+def _api_option(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option("--json", "as_json", is_flag=True, help="Print what the API returns.")(function)
+    return click.option("--api", default=DEFAULT_API, show_default=True, metavar="URL", help="The instance to ask.")(
+        function
+    )
+
+
+def _print_rows(
+    document: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str], none: str
+) -> None:
+    from alerts.wording import printable
+
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+        return
+    for row in document:
+        click.echo(printable(line(row)))
+    if not document:
+        click.echo(none)
+
+
+@cli.command()
+@click.option("--status", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True)
+@click.option("--code", help="Only this code.")
+@click.option("--zone", help="Only this cause zone.")
+@_api_option
+def findings(status: str, code: str | None, zone: str | None, api: str, as_json: bool) -> None:
+    """List findings of a running instance."""
+    document = _fetch(api, "/api/v1/findings", status=None if status == "all" else status, code=code, zone=zone)
+    _print_rows(
+        document,
+        as_json,
+        lambda f: (
+            f"{f['severity']:8} {f['code']:26} {f['cause_zone'] or f['cause_rrset']}  {f['status']}"
+            f"{'' if f['confirmed'] else ' (unconfirmed)'}  since {f['opened_at'][:19]}"
+            f"  {f['endpoint_count']} endpoints, {len(f['identities'])} identities  {f['detail']}"
+        ),
+        "no findings",
+    )
+
+
+@cli.command()
+@_api_option
+def incidents(api: str, as_json: bool) -> None:
+    """List incidents of a running instance: what people were told, or why not."""
+    document = _fetch(api, "/api/v1/incidents")
+    _print_rows(
+        document,
+        as_json,
+        lambda i: (
+            f"{'OPEN ' if i['open'] else 'ended'} {i['opened_at'][:19]} {i['summary']}"
+            f"  [{('told ' + ', '.join(i['notified'])) if i['notified'] else 'not told: ' + i['withheld']}]"
+        ),
+        "no incidents",
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("rdtype", metavar="[TYPE]", default="")
+@_api_option
+def history(name: str, rdtype: str, api: str, as_json: bool) -> None:
+    """Show the verdict history of NAME as intervals, newest first."""
+    document = _fetch(api, "/api/v1/history", name=name, type=rdtype.upper())
+    _print_rows(
+        document,
+        as_json,
+        lambda h: (
+            f"{h['first_seen_at'][:19]} to {h['last_seen_at'][:19]}  {h['verdict']:13} {h['type']:5} {h['vantage']}"
+            f"  {', '.join(h['reasons'])}  {'; '.join(h['answers'][:3])}"
+        ),
+        f"nothing is known of {name}",
+    )
+
+
+@cli.command()
+@click.argument("digest")
+@click.option("--api", default=DEFAULT_API, show_default=True, metavar="URL", help="The instance to ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the evidence itself.")
+def evidence(digest: str, api: str, as_json: bool) -> None:
+    """Validate again, offline, from the evidence with this DIGEST, at the time of its capture."""
+    import msgspec
+
+    from anchorwatch.chainview import show
+    from collector.replay import replay
+    from schemas.messages import Evidence
+
+    document = _fetch(api, f"/api/v1/evidence/{digest}")
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+        return
+    stored = msgspec.convert(document, Evidence, strict=False)
+    click.echo(show(replay(stored), None, stored.at))
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; usage errors of monitoring commands are 3, since 2 would read as critical."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    usage_code = USAGE_UNKNOWN if command in MONITORING else USAGE
+    try:
+        cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(usage_code)
+    except click.exceptions.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(usage_code if command in MONITORING else 1)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(usage_code)
+    except (AnchorwatchError, OSError) as error:
+        click.echo(f"anchorwatch: {error}", err=True)
+        sys.exit(usage_code if command in MONITORING else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
+
+Everything shown comes from the history, the ledger and the analyzer's state; nothing is changed from here but by
+``/-/reload``.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from alerts.incidents import Incident
+from alerts.wording import summarise
+from anchorwatch import pages
+from anchorwatch.views import EndpointView, endpoint_views, identity_views
+from schemas.faults import Transient
+from schemas.messages import Finding
+
+if TYPE_CHECKING:
+    from anchorwatch.run import Instance
+
+HEADERS = {
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+MAX_LIMIT = 10_000
+
+
+class JSON(Response):
+    """A JSON response encoded by msgspec."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return msgspec.json.encode(content, enc_hook=str)
+
+
+class _SafeHeaders(BaseHTTPMiddleware):
+    """Adds the headers that keep hostile DNS data from doing anything in a browser."""
+
+    async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            response = await call_next(request)
+        except Transient as fault:
+            response = JSON({"error": str(fault)}, status_code=503)
+        except BadQuery as fault:
+            response = JSON({"error": str(fault)}, status_code=400)
+        response.headers.update(HEADERS)
+        return response
+
+
+class BadQuery(ValueError):
+    """A query parameter that does not fit."""
+
+
+def _limit(request: Request, default: int = 1000) -> int:
+    text = request.query_params.get("limit", str(default))
+    if not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadQuery(f"limit={text!r} is no number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _instant(request: Request, key: str) -> datetime | None:
+    text = request.query_params.get(key)
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadQuery(f"{key}={text!r} is no RFC 3339 time") from error
+    if at.tzinfo is None:
+        raise BadQuery(f"{key}={text!r} has no time zone")
+    return at
+
+
+def incident_view(incident: Incident) -> dict[str, Any]:
+    """Return an incident for scripts and pages."""
+    return {
+        "id": incident.id,
+        "cause": incident.cause,
+        "severity": incident.severity,
+        "summary": summarise(incident, "trigger"),
+        "open": incident.ended_at is None,
+        "opened_at": incident.opened_at,
+        "updated_at": incident.updated_at,
+        "ended_at": incident.ended_at,
+        "notified": incident.notified,
+        "withheld": incident.withheld if not incident.notified else "",
+        "findings": [
+            {"id": e.finding.id, "code": e.finding.code, "severity": e.severity, "status": e.finding.status}
+            for e in incident.entries.values()
+        ],
+        "identities": incident.identities,
+        "controls": incident.controls,
+    }
+
+
+class Api:
+    """The handlers; each asks the instance and answers."""
+
+    def __init__(self, instance: "Instance") -> None:
+        self._instance = instance
+
+    # -------------------------------------------------------------------------------------------------------------
+    # scripts
+
+    async def endpoints(self, request: Request) -> Response:
+        """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
+        views = self._endpoint_views()
+        for key in ("verdict", "name", "vantage"):
+            wanted = request.query_params.get(key)
+            if wanted:
+                wanted = wanted.rstrip(".") + "." if key == "name" else wanted
+                views = [view for view in views if getattr(view, key) == wanted]
+        return JSON(views[: _limit(request, MAX_LIMIT)])
+
+    def _endpoint_views(self) -> list[EndpointView]:
+        return endpoint_views(self._instance.analyzer.current, self._instance.analyzer.consumers)
+
+    async def identities(self, request: Request) -> Response:
+        """List identities with the weakest verdict among what they consume."""
+        return JSON(
+            identity_views(self._endpoint_views(), self._instance.analyzer.consumers)[: _limit(request, MAX_LIMIT)]
+        )
+
+    async def findings(self, request: Request) -> Response:
+        """List findings, newest first; ``status`` (open, closed), ``code``, ``zone`` and ``since`` filter."""
+        return JSON(await self._findings(request))
+
+    async def _findings(self, request: Request) -> list[Finding]:
+        query = request.query_params
+        status = query.get("status", "")
+        if status not in ("", "open", "closed"):
+            raise BadQuery(f"status={status!r} is neither open nor closed")
+        return await asyncio.to_thread(
+            self._instance.history.findings,
+            status=status,
+            code=query.get("code", ""),
+            zone=query.get("zone", ""),
+            since=_instant(request, "since"),
+            limit=_limit(request),
+        )
+
+    async def incidents(self, request: Request) -> Response:
+        """List incidents, open ones first."""
+        found = await asyncio.to_thread(self._instance.ledger.incidents, _limit(request))
+        return JSON([incident_view(incident) for incident in found])
+
+    async def notifications(self, request: Request) -> Response:
+        """List what was sent, failed or withheld, newest first."""
+        return JSON(await asyncio.to_thread(self._instance.ledger.notifications, _limit(request)))
+
+    async def history(self, request: Request) -> Response:
+        """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
+        query = request.query_params
+        if not query.get("name"):
+            raise BadQuery("name= is needed")
+        name = query["name"].rstrip(".").lower() + "."
+        found = await asyncio.to_thread(
+            self._instance.history.intervals, name, query.get("type", ""), query.get("vantage", ""), _limit(request)
+        )
+        return JSON(found)
+
+    async def evidence(self, request: Request) -> Response:
+        """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
+        found = await asyncio.to_thread(self._instance.history.evidence, request.path_params["digest"])
+        return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
+
+    # -----------------------------------------------------------------------------------------------------------
+    # operators
+
+    async def metrics(self, request: Request) -> Response:
+        """Return Prometheus metrics."""
+        body = await asyncio.to_thread(generate_latest, self._instance.meter.registry)
+        return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+    async def healthy(self, request: Request) -> Response:
+        """Answer while the process lives."""
+        return PlainTextResponse("healthy\n")
+
+    async def ready(self, request: Request) -> Response:
+        """Answer 200 once the stages run and the history answers, else 503."""
+        ready = self._instance.ready and await asyncio.to_thread(self._instance.history.is_ready)
+        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+
+    async def reload(self, request: Request) -> Response:
+        """Read the inventory again now."""
+        self._instance.collector.reload_soon()
+        return PlainTextResponse("the inventory is read again\n")
+
+    # ---------------------------------------------------------------------------------------------------------------
+    # people
+
+    async def overview(self, request: Request) -> Response:
+        """Show the whole watch on one page."""
+        instance = self._instance
+        incidents = await asyncio.to_thread(instance.ledger.incidents, 20)
+        findings = await asyncio.to_thread(instance.history.findings, status="open", limit=200)
+        notifications = await asyncio.to_thread(instance.ledger.notifications, 20)
+        views = self._endpoint_views()
+        return pages.overview(
+            views=views,
+            identities=identity_views(views, instance.analyzer.consumers),
+            findings=findings,
+            incidents=[incident_view(incident) for incident in incidents],
+            notifications=notifications,
+            wanted=request.query_params.get("q", ""),
+        )
+
+    async def finding_page(self, request: Request) -> Response:
+        """Show one finding with its life and its blast radius."""
+        versions = await asyncio.to_thread(self._instance.history.finding_versions, request.path_params["id"])
+        if not versions:
+            return pages.missing("There is no such finding.")
+        return pages.finding(versions)
+
+    async def endpoint_page(self, request: Request) -> Response:
+        """Show one name: now, its history, who consumes it."""
+        name = request.path_params["name"].rstrip(".").lower() + "."
+        intervals = await asyncio.to_thread(self._instance.history.intervals, name)
+        views = [view for view in self._endpoint_views() if view.name == name]
+        if not views and not intervals:
+            return pages.missing("This name is not watched.")
+        return pages.endpoint(name, views, intervals, self._instance.analyzer.consumers.affected_by([name]))
+
+
+def make_app(instance: "Instance") -> Starlette:
+    """Return the application."""
+    api = Api(instance)
+    routes = [
+        Route("/api/v1/endpoints", api.endpoints),
+        Route("/api/v1/identities", api.identities),
+        Route("/api/v1/findings", api.findings),
+        Route("/api/v1/incidents", api.incidents),
+        Route("/api/v1/notifications", api.notifications),
+        Route("/api/v1/history", api.history),
+        Route("/api/v1/evidence/{digest}", api.evidence),
+        Route("/metrics", api.metrics),
+        Route("/-/healthy", api.healthy),
+        Route("/-/ready", api.ready),
+        Route("/-/reload", api.reload, methods=["POST"]),
+        Route("/", api.overview),
+        Route("/findings/{id}", api.finding_page),
+        Route("/endpoints/{name}", api.endpoint_page),
+        Mount("/static", StaticFiles(directory=str(pages.STATIC))),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(_SafeHeaders)])
+
+
+class Server:
+    """uvicorn inside our own loop: no signal handlers, an address that is checked before anything runs."""
+
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
+        )
+        self._task: asyncio.Task[None] | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self._port))
+        except OSError as error:
+            listener.close()
+            raise OSError(error.errno, f"http.listen: {self._host}:{self._port}: {error.strerror}") from error
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        # Signals are the instance's business, so the public entry that takes them over is not used.
+        self._task = asyncio.create_task(self._server._serve([listener]))
+
+    async def stop(self) -> None:
+        """Close connections and end."""
+        self._server.should_exit = True
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task

@@ -1,0 +1,95 @@
+"""Validate names once, without a database: what ``validate`` and ``check`` do."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from collector import names, records
+from collector.anchors import TrustAnchors
+from collector.config import VantagePoint
+from collector.policy import Policy
+from collector.resolver import Resolver
+from collector.vantage import Vantage
+from collector.watch import Subject
+from schemas.judgement import Judgement, ResolverClaim
+
+CONCURRENCY = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to validate; ``at`` fixes the time, None means now."""
+
+    anchors: TrustAnchors
+    policy: Policy
+    at: datetime | None = None
+    timeout_s: float = 1.5
+    attempts: int = 3
+
+    def clock(self) -> float:
+        """Return the time to validate at, POSIX seconds."""
+        return self.at.timestamp() if self.at is not None else time.time()
+
+
+def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
+    """Return a vantage that validates by ``settings``; to be made within the event loop that uses it."""
+    resolver = Resolver(
+        point.address, timeout_s=settings.timeout_s, attempts=settings.attempts, max_in_flight=CONCURRENCY * 2
+    )
+    return Vantage(point.name, resolver, settings.anchors, settings.policy, settings.clock)
+
+
+async def judge_one(
+    point: VantagePoint, settings: Settings, name: str, rdtype: str, *, claim: bool = True
+) -> tuple[Judgement, ResolverClaim | None]:
+    """Validate one name through one vantage.
+
+    Raises:
+        ValueError: the name or type is none.
+    """
+    vantage = make_vantage(point, settings)
+    qname, qtype = names.from_text(name), records.type_from_text(rdtype)
+    judged = await vantage.judge(qname, qtype)
+    said = await vantage.claim(qname, qtype) if claim else None
+    return msgspec.structs.replace(judged.judgement, resolver=said), said
+
+
+async def judge_all(
+    points: Sequence[VantagePoint],
+    settings: Settings,
+    subjects: Sequence[Subject],
+    *,
+    claims: bool,
+    progress: Callable[[], object] | None = None,
+) -> list[Judgement]:
+    """Validate every subject through its vantage, many at a time; the result has the order of ``subjects``."""
+    vantages = {point.name: make_vantage(point, settings) for point in points}
+
+    async def one(subject: Subject) -> Judgement:
+        vantage = vantages[subject.vantage]
+        judged = await vantage.judge(subject.name, subject.rdtype)
+        said = await vantage.claim(subject.name, subject.rdtype) if claims else None
+        if progress is not None:
+            progress()
+        return msgspec.structs.replace(judged.judgement, resolver=said)
+
+    return await gather_limited([lambda subject=subject: one(subject) for subject in subjects])  # type: ignore[misc]
+
+
+async def gather_limited(jobs: Sequence[Callable[[], Awaitable[Judgement]]]) -> list[Judgement]:
+    """Run jobs, ``CONCURRENCY`` at a time, and return their results in order."""
+    results: list[Judgement | None] = [None] * len(jobs)
+    positions = iter(range(len(jobs)))
+
+    async def worker() -> None:
+        for position in positions:
+            results[position] = await jobs[position]()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(CONCURRENCY, len(jobs))):
+            group.create_task(worker())
+    return [result for result in results if result is not None]
