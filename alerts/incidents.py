@@ -13,6 +13,8 @@ from schemas.catalogue import Kind, Severity
 from schemas.messages import Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
+# Codes that say that something is wrong, but not what.
+UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
 RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
@@ -56,10 +58,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lead(self) -> Finding:
-        """Return the finding that says most: open before closed, severe before mild, state before drift."""
+        """Return the finding that says most: open before closed, severe before mild, exact before general."""
         entries = sorted(
             self.entries.values(),
-            key=lambda e: (not e.is_open and e.finding.kind is Kind.STATE, -e.severity.rank, e.finding.opened_at),
+            key=lambda e: (
+                not e.is_open and e.finding.kind is Kind.STATE,
+                -e.severity.rank,
+                e.finding.code in UMBRELLAS,
+                e.finding.opened_at,
+            ),
         )
         return entries[0].finding
 

@@ -62,8 +62,8 @@ class FindingBook:
     is pure but for the book itself; time comes in.
     """
 
-    def __init__(self, consumers: Consumers) -> None:
-        self._consumers = consumers
+    def __init__(self, consumers: Consumers, behind: Callable[[str], Iterable[Subject]]) -> None:
+        self._consumers, self._behind = consumers, behind
         self._open: dict[Key, Tracked] = {}
         self._by_subject: dict[Subject, set[Key]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}

@@ -36,7 +36,7 @@ def paint(verdict: Verdict) -> str:
 
 
 def show(judgement: Judgement, claim: ResolverClaim | None, now: datetime) -> str:
-    """Return the whole screen for one judgement; ``claim`` is what the resolver itself says, None if it said nothing."""
+    """Return the whole screen for one judgement; ``claim`` is what the resolver itself says, None for nothing."""
     lines = [
         f"{judgement.name} {judgement.type} is {paint(judgement.verdict)}"
         f" {click.style(judgement.rcode, dim=True)} as seen through {judgement.vantage}"

@@ -1,0 +1,61 @@
+"""A webhook receiver on loopback that checks signatures and keeps what arrived."""
+
+import hmac
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from alerts.webhook import read_secret, sign
+
+
+class Receiver:
+    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first.
+
+    ``fail_next`` answers that many requests with ``fail_status`` first.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = read_secret(secret)
+        self.arrived: list[dict[str, Any]] = []
+        self.refused = 0
+        self.fail_next, self.fail_status = 0, 503
+        self._changed = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", "0")))
+                status = receiver._take(dict(self.headers.items()), body)
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def _take(self, headers: dict[str, str], body: bytes) -> int:
+        headers = {key.lower(): value for key, value in headers.items()}
+        with self._changed:
+            if self.fail_next > 0:
+                self.fail_next -= 1
+                return self.fail_status
+            message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
+            expected = sign(self._key, message_id, int(timestamp), body)
+            if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):
+                self.refused += 1
+                return 401
+            if all(one["webhook-id"] != message_id for one in self.arrived):
+                self.arrived.append({"webhook-id": message_id, **json.loads(body)})
+            self._changed.notify_all()
+        return 204
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
