@@ -5,6 +5,7 @@ compared with is what was known strictly before it. A batch is written before it
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -84,7 +85,7 @@ class History(Protocol):
 
 @dataclass(slots=True)
 class Current:
-    """What is the case at one subject now; ``applied_at`` is the last poll taken in."""
+    """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first."""
 
     applied_at: datetime
     observation: str
@@ -93,7 +94,12 @@ class Current:
     conditions: tuple[Condition, ...]
     expiry: Expiry | None
     evidence: str
-    validated: bool
+    zones: tuple[str, ...]
+
+    @property
+    def validated(self) -> bool:
+        """Return whether the verdict may serve as a baseline."""
+        return self.verdict in (Verdict.SECURE, Verdict.INSECURE)
 
 
 @dataclass(slots=True)
@@ -121,7 +127,7 @@ class Analyzer:
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
         self.consumers = Consumers()
-        self._book = FindingBook(self.consumers)
+        self._book = FindingBook(self.consumers, self._behind)
         self.current: dict[Subject, Current] = {}
         self._habits: dict[str, float] = {}
         self._lost: set[str] = set()
@@ -292,9 +298,12 @@ class Analyzer:
             conditions=conditions_of(judgement, endpoints),
             expiry=expiry_of(judgement),
             evidence=judgement.evidence,
-            validated=judgement.verdict in (Verdict.SECURE, Verdict.INSECURE),
+            zones=tuple(sys.intern(link.zone) for link in judgement.chain),
         )
         return current
+
+    def _behind(self, zone: str) -> list[Subject]:
+        return [subject for subject, current in self.current.items() if zone in current.zones]
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         conditions: Sequence[Condition] = current.conditions

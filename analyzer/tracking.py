@@ -3,14 +3,14 @@
 State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
 from analyzer.blast import Consumers
-from analyzer.conditions import Condition
+from analyzer.conditions import INFRASTRUCTURE, Condition
 from analyzer.drift import Drift
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.messages import Finding, FindingStatus
@@ -26,6 +26,10 @@ GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
+# What befalls a zone as a whole, so that every name behind it is affected.
+ZONE_WIDE = frozenset(
+    {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
+)
 # Known from one look at our own state, so no second poll can confirm them.
 IMMEDIATE = frozenset({"rrsig_expiring", "self_vantage_lost", "self_inventory_stale"})
 
@@ -58,8 +62,8 @@ def key_digest(key: Key) -> str:
 class FindingBook:
     """All open findings.
 
-    ``vantage_count`` decides how a critical finding is confirmed: by two vantages where there are two. Every method
-    is pure but for the book itself; time comes in.
+    ``behind`` returns the subjects whose chain leads through a zone: what a fault of the zone's own keys or delegation
+    affects, polled since or not. ``vantages`` decides how a critical finding is confirmed: by two where there are two.
     """
 
     def __init__(self, consumers: Consumers, behind: Callable[[str], Iterable[Subject]]) -> None:
@@ -228,7 +232,10 @@ class FindingBook:
         status = finding.status if closed or version == 1 else FindingStatus.UPDATED
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
-            subjects = sorted(subject for subject in tracked.members if subject[0])
+            members = set(tracked.members)
+            if finding.code in ZONE_WIDE or finding.cause_rrset.endswith(INFRASTRUCTURE):
+                members.update(self._behind(finding.cause_zone))
+            subjects = sorted(subject for subject in members if subject[0])
             names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
             finding = msgspec.structs.replace(
                 finding,
