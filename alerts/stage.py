@@ -76,9 +76,6 @@ class Alerts:
         }
         self._loaded = True
 
-    # -------------------------------------------------------------------------------------------------------------
-    # deciding
-
     def _take(self, batch: Sequence[Message]) -> list[Notification]:
         """Take findings in and decide; all of it is written in one transaction, or none."""
         incidents = dict(self._open)
@@ -189,9 +186,6 @@ class Alerts:
             findings=tuple(incident.entries),
             controls=incident.controls,
         )
-
-    # -----------------------------------------------------------------------------------------------------------
-    # delivering
 
     async def _deliver(self) -> list[Notification]:
         """Try what is due, all receivers at once, until nothing more can go out now."""

@@ -65,9 +65,6 @@ class ClickHouseHistory:
             except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
                 raise Transient(f"the history can't be written: {_short(error)}") from error
 
-    # --------------------------------------------------------------------------------------------------------------
-    # writing
-
     def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Store rows of ``analyzer.rows`` by table; findings last, so that none refers to what is not there.
 
@@ -76,9 +73,6 @@ class ClickHouseHistory:
         """
         for table, columns in rows.COLUMNS.items():
             self._insert(table, tables.get(table, ()), columns)
-
-    # --------------------------------------------------------------------------------------------------------------
-    # reading
 
     def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
         """Return for each subject its last secure or insecure judgement strictly before its instant."""

@@ -159,9 +159,6 @@ class Analyzer:
         announced, self._announce = self._announce, []
         return [*announced, *replayed, *prepared.messages]
 
-    # ---------------------------------------------------------------------------------------------------------- after
-    # a start
-
     def _load(self) -> None:
         """Take up where an earlier process stopped; findings of the last day are announced again, ids and all."""
         for identity_id, identity in self._history.identities():
@@ -196,9 +193,6 @@ class Analyzer:
         condition = Condition(*key, finding.severity, finding.detail)
         subjects = [s for s in self.current if f"{s[0]} {s[1]}" in named and s[2] in finding.vantages]
         return [(subject, condition) for subject in subjects or [("", "", vantage) for vantage in finding.vantages]]
-
-    # ---------------------------------------------------------------------------------------------------------------
-    # a batch
 
     async def _apply(self, batch: Sequence[Message]) -> Batch:
         out = Batch()
@@ -355,9 +349,6 @@ class Analyzer:
             condition = Condition(message.code, "", message.subject, severity, message.detail)
             subjects = []
         self._book.report(condition, subjects, message.at, over=over)
-
-    # ---------------------------------------------------------------------------------------------------------- time
-    # passing
 
     def _check_expiry(self, now: float) -> None:
         """Look at the clock beside every signature, at most every half minute."""

@@ -91,9 +91,6 @@ class FindingBook:
         found = [tracked.finding for tracked in self._open.values()]
         return sorted(found, key=lambda finding: (-finding.severity.rank, finding.cause_zone, finding.code))
 
-    # ---------------------------------------------------------------------------------------------------------------
-    # states
-
     def poll(
         self,
         subject: Subject,
@@ -201,9 +198,6 @@ class FindingBook:
             return True
         return any(sum(m.recent) >= LONE_POLLS_TO_CONFIRM for m in tracked.members.values())
 
-    # ---------------------------------------------------------------------------------------------------------------
-    # drifts
-
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
         key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
@@ -215,9 +209,6 @@ class FindingBook:
         if subject not in tracked.members:
             tracked.members[subject] = Member(event.severity, event.detail)
             tracked.dirty = True
-
-    # -------------------------------------------------------------------------------------------------------------
-    # messages
 
     def take_changes(self) -> list[Finding]:
         """Return each finding that changed since the last call, once, with its next version."""

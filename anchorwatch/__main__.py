@@ -320,10 +320,6 @@ def demo(exit_after: bool, listen: str) -> None:
     sys.exit(run_demo(exit_after=exit_after, listen=listen))
 
 
-# --------------------------------------------------------------------------------------- questions to a running
-# instance
-
-
 def _fetch(api: str, path: str, **parameters: str | None) -> Any:
     import urllib3
 

@@ -116,9 +116,6 @@ class Api:
     def __init__(self, instance: "Instance") -> None:
         self._instance = instance
 
-    # -------------------------------------------------------------------------------------------------------------
-    # scripts
-
     async def endpoints(self, request: Request) -> Response:
         """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
         views = self._endpoint_views()
@@ -181,9 +178,6 @@ class Api:
         found = await asyncio.to_thread(self._instance.history.evidence, request.path_params["digest"])
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
-    # -----------------------------------------------------------------------------------------------------------
-    # operators
-
     async def metrics(self, request: Request) -> Response:
         """Return Prometheus metrics."""
         body = await asyncio.to_thread(generate_latest, self._instance.meter.registry)
@@ -202,9 +196,6 @@ class Api:
         """Read the inventory again now."""
         self._instance.collector.reload_soon()
         return PlainTextResponse("the inventory is read again\n")
-
-    # ---------------------------------------------------------------------------------------------------------------
-    # people
 
     async def overview(self, request: Request) -> Response:
         """Show the whole watch on one page."""

@@ -6,147 +6,25 @@ proven and says whether an insecure delegation begins here, or none does.
 Source: RFC 4035 §5.2, §5.3.1; RFC 6840 §4.4; RFC 4592 §4.2.
 """
 
-from collections.abc import MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from collector import crypto, names, records
-from collector.anchors import Anchor, TrustAnchors
-from collector.budget import Budget
+from collector.anchors import Anchor
+from collector.context import Context, Step, Window, ask, reason
 from collector.delegation import describe_unsupported, match_entry_keys, remark_on_keys, usable_ds
-from collector.denial import Denial, NsecDenial, Outcome
-from collector.denial3 import Nsec3Denial
+from collector.denial import Outcome
 from collector.message import NOERROR, NXDOMAIN, Response
 from collector.names import Name
 from collector.policy import DEPRECATED_ALGORITHMS, Policy
-from collector.questions import Ask, FetchFailure, Questions
-from collector.records import DelegationSigner, KeyRecord, Nsec, Nsec3, RRset
-from collector.signatures import Refused, Verified, absolute_time, verify_rrset
-from schemas.catalogue import CATALOGUE
+from collector.proofs import gather_denial
+from collector.questions import FetchFailure, Questions
+from collector.records import DelegationSigner, KeyRecord, RRset
+from collector.signatures import Refused, Verified
 from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
 FAILED_STEP_TTL_S = 5
 MAX_STEP_TTL_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The signature that ends first among those a conclusion rests on; POSIX seconds."""
-
-    inception: int
-    expiration: int
-
-    def or_earlier(self, other: "Window | None") -> "Window":
-        """Return whichever ends first."""
-        return other if other is not None and other.expiration < self.expiration else self
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What is known at one name on the way down.
-
-    ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
-    empty and ``reason`` says why. ``link`` describes the zone where the step is a cut or the anchor. ``sealed``: the
-    name is proven absent, so no cut lies below. ``messages`` are the responses this very step rests on;
-    ``fresh_until`` POSIX seconds.
-    """
-
-    name: Name
-    zone: Name
-    verdict: Verdict
-    keys: tuple[KeyRecord, ...] = ()
-    reason: Reason | None = None
-    remarks: tuple[Reason, ...] = ()
-    link: ChainLink | None = None
-    parent: "Step | None" = None
-    sealed: bool = False
-    required_algorithms: frozenset[int] = frozenset()
-    window: Window | None = None
-    fresh_until: int = 0
-    messages: tuple[bytes, ...] = ()
-
-    def path(self) -> "list[Step]":
-        """Return the steps from the anchor to this one."""
-        steps: list[Step] = []
-        step: Step | None = self
-        while step is not None:
-            steps.append(step)
-            step = step.parent
-        return steps[::-1]
-
-
-@dataclass(slots=True)
-class Context:
-    """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
-
-    ``steps`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
-    ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all.
-    """
-
-    now: int
-    anchors: TrustAnchors
-    policy: Policy
-    budget: Budget
-    steps: MutableMapping[Name, Step]
-    lenient: bool = False
-    signatures_seen: bool = False
-    hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
-    verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
-
-    def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Refused:
-        """Verify one RRset with the keys of ``zone``, once."""
-        memo = (zone, rrset)
-        known = self.verified.get(memo)
-        if known is None:
-            known = self.verified[memo] = verify_rrset(
-                rrset, zone, keys, now=self.now, policy=self.policy, budget=self.budget, lenient=self.lenient
-            )
-        return known
-
-    def verify_in(self, step: Step, rrset: RRset) -> Verified | Refused:
-        """Verify one RRset of the step's zone, by each algorithm that the policy demands."""
-        verified = self.verify(rrset, step.zone, step.keys)
-        if isinstance(verified, Refused) or len(step.required_algorithms) < 2:
-            return verified
-        for algorithm in sorted(step.required_algorithms - {verified.key.algorithm}):
-            keys = tuple(key for key in step.keys if key.algorithm == algorithm)
-            signatures = tuple(s for s in rrset.signatures if s.algorithm == algorithm)
-            one = verify_rrset(
-                replace(rrset, signatures=signatures),
-                step.zone,
-                keys,
-                now=self.now,
-                policy=self.policy,
-                budget=self.budget,
-                lenient=self.lenient,
-            )
-            if isinstance(one, Refused):
-                return one
-        return verified
-
-    def window_of(self, verified: Verified) -> Window:
-        """Return the window of the signature that holds."""
-        signature = verified.signature
-        expiration = absolute_time(signature.expiration, self.now)
-        return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
-
-
-def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
-    """Return a reason, with the catalogue's first EDE code where none is given."""
-    if ede is None:
-        ede = next(iter(CATALOGUE[code].ede), None)
-    return Reason(code, names.to_text(zone), detail, ede, rrset)
-
-
-def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:
-    """Ask the vantage; a response with an rcode that is no answer is a failure too."""
-    if not context.budget.take_query():
-        return FetchFailure("budget", "more questions than the budget has")
-    reply = yield Ask(name, rdtype)
-    if isinstance(reply, Response) and not context.signatures_seen:
-        rrsets = (*reply.answer.values(), *reply.authority.values())
-        context.signatures_seen = any(rrset.signatures for rrset in rrsets)
-    return reply
 
 
 def find_step(context: Context, goal: Name, anchor: Anchor) -> Questions[Step]:
@@ -234,10 +112,6 @@ def rcode_text(rcode: int) -> str:
     return _RCODES.get(rcode, f"RCODE{rcode}")
 
 
-# ------------------------------------------------------------------------------------------------------------- the
-# anchor
-
-
 def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
     """Validate the anchored zone's own keys. Source: RFC 4035 §5."""
     zone = anchor.zone
@@ -322,10 +196,6 @@ def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | 
 def _negative_step(context: Context, zone: Name, parent: Step | None) -> Step:
     why = reason("negative_trust_anchor", zone, "the configuration declares this zone unsigned")
     return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
-
-
-# ------------------------------------------------------------------------------------------------------------ one
-# label on
 
 
 def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
@@ -542,96 +412,3 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
             case _:
                 details.append(proof.detail)
     return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
-
-
-# -------------------------------------------------------------------------------------------------------------- the
-# proofs
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The verified denial records of one response, ready to be asked.
-
-    ``over_limit`` is the verdict that too many NSEC3 iterations impose, if they do.
-    """
-
-    proofs: tuple[Denial, ...]
-    window: Window
-    ttl_s: int
-    remarks: tuple[Reason, ...] = ()
-    over_limit: tuple[Verdict, Reason] | None = None
-
-
-def gather_denial(context: Context, step: Step, response: Response) -> Gathered | Refused:
-    """Verify the NSEC and NSEC3 records of the step's zone in a response.
-
-    A record that does not verify is left out; if none is left, the fault of the first says why.
-    """
-    verified_rrsets: list[tuple[RRset, Verified]] = []
-    fault: Refused | None = None
-    for (owner, rdtype), rrset in response.authority.items():
-        if rdtype not in (records.NSEC, records.NSEC3) or not rrset.rdatas:
-            continue
-        if not names.is_at_or_below(owner, step.zone) or (rdtype == records.NSEC3 and owner[:-1] != step.zone):
-            continue
-        if rrset.signatures and not any(s.signer == step.zone for s in rrset.signatures):
-            continue
-        verified = context.verify_in(step, rrset)
-        if isinstance(verified, Refused):
-            fault = fault or verified
-            if verified.code == "validation_budget_exceeded":
-                return verified
-        elif verified.encloser is None:
-            verified_rrsets.append((rrset, verified))
-        else:
-            fault = fault or Refused("denial_invalid", "a denial record that was itself expanded from a wildcard")
-    if not verified_rrsets:
-        where = names.to_text(response.qname)
-        return fault or Refused("denial_missing", f"nothing proves what {names.to_text(step.zone)} denies of {where}")
-    return _arrange(context, step.zone, verified_rrsets)
-
-
-def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]]) -> Gathered | Refused:
-    nsecs: list[Nsec] = []
-    by_params: dict[tuple[int, bytes], list[Nsec3]] = {}
-    window: Window | None = None
-    ttl_s = MAX_STEP_TTL_S
-    for rrset, verified in rrsets:
-        window = context.window_of(verified).or_earlier(window)
-        ttl_s = min(ttl_s, rrset.ttl, verified.signature.original_ttl)
-        if len(rrset.rdatas) > 1:
-            continue  # no zone has two such records at one name; which one counts can't be known
-        if rrset.rdtype == records.NSEC:
-            nsec = records.parse_nsec(rrset.name, rrset.rdatas[0])
-            if nsec is not None:
-                nsecs.append(nsec)
-        else:
-            nsec3 = records.parse_nsec3(rrset.name, zone, rrset.rdatas[0])
-            if nsec3 is not None:
-                by_params.setdefault((nsec3.iterations, nsec3.salt), []).append(nsec3)
-    if len(by_params) > 1 and context.policy.reject_mixed_nsec3:
-        return Refused("denial_invalid", "NSEC3 records of differing parameters in one response")
-    remarks: list[Reason] = []
-    over_limit = None
-    proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
-    for (iterations, salt), chain in sorted(by_params.items()):
-        if iterations or salt:
-            detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
-            remarks.append(reason("nsec3_params_poor", zone, detail))
-        if iterations > context.policy.nsec3_max_iterations:
-            over_limit = over_limit or _over_limit(context.policy, zone, iterations)
-        else:
-            proofs.append(Nsec3Denial(zone, chain, context.budget, context.hashes))
-    if not proofs and over_limit is None:
-        return Refused(
-            "denial_invalid", f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
-        )
-    assert window is not None
-    return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), None if proofs else over_limit)
-
-
-def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:
-    """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
-    why = reason("nsec3_iterations_over_limit", zone, f"NSEC3 with {iterations} extra iterations")
-    bogus = iterations > policy.nsec3_bogus_iterations
-    return (Verdict.BOGUS if bogus else Verdict.INSECURE), why

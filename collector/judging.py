@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 
 from collector import names, records
-from collector.chain import Context, Step
+from collector.context import Context, Step
 from collector.names import Name
 from collector.validation import Conclusion, Link
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict

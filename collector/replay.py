@@ -5,7 +5,7 @@ import msgspec
 from collector import names, records
 from collector.anchors import TrustAnchors, parse_anchors
 from collector.budget import Budget
-from collector.chain import Context
+from collector.context import Context
 from collector.judging import make_judgement
 from collector.message import FormError, Response, read_response
 from collector.names import Name

@@ -152,9 +152,6 @@ class Collector:
                 point.name, resolver, self._config.anchors, self._config.policy, self._clock
             )
 
-    # ------------------------------------------------------------------------------------------------------- the
-    # inventory
-
     def _reload(self, now: float) -> list[Message]:
         """Read the sources again and return who is new, changed or gone, and what can't be read."""
         inventory = self._sources.load()
@@ -189,9 +186,6 @@ class Collector:
         else:
             self._reported.pop((code, subject), None)
         return [SelfReport(code=code, subject=subject, at=utc(now), detail=detail)]
-
-    # ----------------------------------------------------------------------------------------------------------- one
-    # poll
 
     async def _poll(self, subject: Subject) -> None:
         vantage = self._vantages[subject.vantage]

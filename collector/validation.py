@@ -10,21 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from collector import names, records
-from collector.chain import (
-    Context,
-    Gathered,
-    Step,
-    Window,
-    ask,
-    failure_of,
-    find_step,
-    gather_denial,
-    rcode_text,
-    reason,
-)
+from collector.chain import failure_of, find_step, rcode_text
+from collector.context import Context, Step, Window, ask, reason
 from collector.denial import Denial, Outcome, Proof
 from collector.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
 from collector.names import Name
+from collector.proofs import Gathered, gather_denial
 from collector.questions import FetchFailure, Questions
 from collector.records import RRset
 from collector.signatures import Refused, Verified
@@ -140,10 +131,6 @@ def _collect(
     conclusion.records.extend(item for item in items if item not in conclusion.records)
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# aliases
-
-
 def _alias_at(response: Response, name: Name, qtype: int) -> RRset | None:
     """Return the DNAME or CNAME that leads on from ``name``, None where the answer for it must be final."""
     for depth in range(len(name) - 1, -1, -1):
@@ -188,10 +175,6 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
 def _with(link: Link, **changes: object) -> Link:
     values = {name: getattr(link, name) for name in Link.__slots__}
     return Link(**{**values, **changes})
-
-
-# ---------------------------------------------------------------------------------------------------------- final
-# answers
 
 
 def _says_nothing(response: Response, name: Name, qtype: int) -> bool:
@@ -408,10 +391,6 @@ def _insecure_cut(gathered: Gathered, zone: Name, name: Name) -> Name | None:
             if proofs.check_cut(name[:depth]).outcome is Outcome.CUT:
                 return name[:depth]
     return None
-
-
-# -------------------------------------------------------------------------------------------------------------- no
-# answers
 
 
 def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure) -> Questions[Link]:

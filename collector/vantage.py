@@ -9,7 +9,8 @@ import msgspec
 from collector import names, records
 from collector.anchors import TrustAnchors
 from collector.budget import Budget
-from collector.chain import Context, Step, rcode_text
+from collector.chain import rcode_text
+from collector.context import Context, Step
 from collector.judging import fresh_until, make_judgement
 from collector.message import AD, Response
 from collector.names import Name

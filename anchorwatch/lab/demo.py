@@ -166,9 +166,6 @@ class Demo:
         set_up_logging(loaded.log.level, loaded.log.format)
         return Instance(loaded)
 
-    # ------------------------------------------------------------------------------------------------------------ the
-    # story
-
     async def _tell(self, instance: Instance) -> None:
         started = time.monotonic()
         await self._until(lambda: instance.ready, "the stages did not start")

@@ -104,9 +104,6 @@ class PartnerWorld:
         else:
             parent.sign(self.now)
 
-    # -----------------------------------------------------------------------------------------------------------
-    # incidents
-
     def stage_expired(self, name: str) -> None:
         """Let the zone's signatures run out: its signer has stopped."""
         end = self.now - timedelta(minutes=5)

@@ -21,7 +21,7 @@ from anchorwatch.lab.world import World
 from collector import names
 from collector.anchors import TrustAnchors
 from collector.budget import Budget
-from collector.chain import Context
+from collector.context import Context
 from collector.message import read_response
 from collector.policy import Policy
 from collector.questions import Ask

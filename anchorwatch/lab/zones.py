@@ -107,9 +107,6 @@ class Zone:
         entry = [key for key in self.keys if key.flags & 1] or self.keys
         return [dns.dnssec.make_ds(self.name, key.record, digest).to_text() for key in entry]
 
-    # -------------------------------------------------------------------------------------------------------------
-    # signing
-
     def sign(self, now: datetime, *, inception: datetime | None = None, expiration: datetime | None = None) -> None:
         """Make the zone as it is served at ``now`` (aware UTC); without keys it is served unsigned."""
         if (self.name, RdataType.SOA) not in self.data:
@@ -152,9 +149,6 @@ class Zone:
             expiration=end,
             policy=dns.dnssec.allow_all_policy,
         )
-
-    # ------------------------------------------------------------------------------------------------------------
-    # structure
 
     def cut_above(self, name: dns.name.Name) -> dns.name.Name | None:
         """Return the zone cut at or above ``name`` below the apex, None where the name is this zone's own."""
