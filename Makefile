@@ -44,7 +44,7 @@ bench: $(STAMP) ## speed and memory, printed as a table
 	@$(BIN)/python -m bench $(ARGS)
 
 schemas: $(STAMP) ## write schemas/json from the message types
-	@$(BIN)/python -m schemas.wire
+	@$(BIN)/python -m schemas.export
 
 lock: $(STAMP) ## resolve requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 -o requirements.lock

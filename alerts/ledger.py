@@ -2,14 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from alerts.decide import Event
+from alerts.delivery import Delivery, Settled
 from alerts.incidents import Incident
 from schemas.faults import ConfigError, Transient
 from schemas.messages import Notification
@@ -24,31 +22,6 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE TABLE IF NOT EXISTS notifications (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
 """
-
-
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.
-
-    ``incident`` is the incident as it was when the decision fell.
-    """
-
-    id: str
-    receiver: str
-    event: Event
-    reason: str
-    incident: Incident
-    decided_at: datetime
-    attempts: int = 0
-    next_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a delivery's attempt: done with, or due again at ``next_at``."""
-
-    delivery: Delivery
-    done: bool
-    next_at: float = 0.0
 
 
 class SqliteLedger:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from alerts.ledger import Delivery
+from alerts.delivery import Delivery
 from alerts.notifier import TIMEOUT_S, Outcome
 from alerts.wording import describe, screen
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import urllib3
 
-from alerts.ledger import Delivery
+from alerts.delivery import Delivery
 
 TIMEOUT_S = 15.0
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -6,7 +6,7 @@ Source: PagerDuty, "Events API v2 overview", "Send an alert event". A 400 is nev
 import msgspec
 import urllib3
 
-from alerts.ledger import Delivery
+from alerts.delivery import Delivery
 from alerts.notifier import Outcome, post_json
 from alerts.wording import describe
 

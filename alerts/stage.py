@@ -13,9 +13,10 @@ import msgspec
 
 from alerts.config import AlertsConfig
 from alerts.decide import Decision, Event, decide
+from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, find_incident, is_over, take_finding
-from alerts.ledger import Delivery, Settled, SqliteLedger
+from alerts.ledger import SqliteLedger
 from alerts.notifier import Notifier, Outcome
 from alerts.rules import assess
 from alerts.wording import summarise

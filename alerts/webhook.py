@@ -11,7 +11,7 @@ import re
 import msgspec
 import urllib3
 
-from alerts.ledger import Delivery
+from alerts.delivery import Delivery
 from alerts.notifier import Outcome, post_json
 from alerts.wording import describe
 

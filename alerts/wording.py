@@ -6,8 +6,8 @@ DNS data are hostile input: control characters never reach a terminal or a messa
 import re
 from typing import Any
 
+from alerts.delivery import Delivery
 from alerts.incidents import Incident
-from alerts.ledger import Delivery
 from schemas.catalogue import CATALOGUE
 
 MAX_IDENTITIES = 50

@@ -13,8 +13,7 @@ from schemas.judgement import ChainLink, Judgement, Verdict
 
 VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
 # Bits of security of each algorithm and digest, the deprecated ones at what is left of them. Source: NIST SP 800-57
-# part 1
-# table 2, RFC 8624 §3.1, RFC 9905.
+# part 1 table 2, RFC 8624 §3.1, RFC 9905.
 ALGORITHM_STRENGTH = {5: 60, 7: 60, 8: 112, 10: 112, 13: 128, 14: 192, 15: 128, 16: 224}
 DIGEST_STRENGTH = {1: 60, 2: 128, 4: 192}
 

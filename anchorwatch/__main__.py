@@ -66,8 +66,8 @@ def _anchors(path: str | None) -> Any:
 
 def _points(resolvers: tuple[str, ...]) -> Any:
     from anchorwatch.config import RESOLV_CONF, default_vantages
+    from collector.address import parse_address
     from collector.config import VantagePoint
-    from collector.resolver import parse_address
 
     if not resolvers:
         points = default_vantages()

@@ -16,11 +16,11 @@ from alerts.frameworks import check_mappings
 from alerts.webhook import read_secret
 from anchorwatch.documents import Document, decode_struct, read_document
 from collector import names
+from collector.address import parse_address, system_resolvers
 from collector.anchors import IANA, TrustAnchors, parse_anchors
 from collector.config import CollectorConfig, Source, VantagePoint
 from collector.documents import SUFFIXES
 from collector.policy import Policy
-from collector.resolver import parse_address, system_resolvers
 from schemas.catalogue import CATALOGUE
 from schemas.faults import ConfigError
 

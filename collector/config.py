@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from collector.address import Address
 from collector.anchors import TrustAnchors
 from collector.policy import Policy
-from collector.resolver import Address
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,8 +33,7 @@ def usable_ds(ds_set: Sequence[DelegationSigner], policy: Policy) -> list[Delega
     """
     usable = [ds for ds in ds_set if ds.algorithm in policy.algorithms and ds.digest_type in DIGESTS]
     # "Validator implementations SHOULD ignore DS RRs containing SHA-1 digests if DS RRs with SHA-256 digests are
-    # present in
-    # the DS RRset." RFC 4509 §3
+    # present in the DS RRset." RFC 4509 §3
     if not policy.digest_downgrade and any(ds.digest_type != 1 for ds in usable):
         usable = [ds for ds in usable if ds.digest_type != 1]
     return usable

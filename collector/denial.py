@@ -79,8 +79,7 @@ def hides_descendants(types: frozenset[int]) -> bool:
     """Return whether the record can't speak for names below its owner.
 
     "An 'ancestor delegation' NSEC RR ... MUST NOT be used to assume nonexistence of any RRs below that zone cut", nor
-    one
-    with the DNAME bit for "any subdomain of that NSEC/NSEC3 RR's (original) owner name". Source: RFC 6840 §4.1.
+    one with the DNAME bit for "any subdomain of that NSEC/NSEC3 RR's (original) owner name". Source: RFC 6840 §4.1.
     """
     return is_parent_side(types) or records.DNAME in types
 

@@ -77,10 +77,8 @@ class Nsec3Denial:
             if matching is None:
                 continue
             # "the validator MUST check that the NSEC3 RR that has the closest encloser as the original owner name is
-            # from
-            # the proper zone. The DNAME type bit must not be set and the NS type bit may only be set if the SOA type
-            # bit
-            # is set."
+            # from the proper zone. The DNAME type bit must not be set and the NS type bit may only be set if the SOA
+            # type bit is set."
             if hides_descendants(matching.types):
                 return failed("the closest encloser is a delegation or a DNAME")
             cover = self._covering(name[: depth + 1])

@@ -18,8 +18,7 @@ DNAME, DS, RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, ANY = 39, 43, 46, 47, 48, 50,
 IN = 1
 
 # Types with names in their data: n is a name, a digit counts octets, s is a character string. Names in them are
-# lower-cased
-# for signing (RFC 4034 §6.2 less NSEC and HINFO, by RFC 6840 §5.1) and may come compressed (RFC 3597 §4).
+# lower-cased for signing (RFC 4034 §6.2 less NSEC and HINFO, by RFC 6840 §5.1) and may come compressed (RFC 3597 §4).
 LAYOUTS: dict[int, str] = {
     NS: "n",
     3: "n",

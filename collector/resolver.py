@@ -11,66 +11,18 @@ import secrets
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import urllib3
 
 from collector import names
+from collector.address import Address
 from collector.message import FormError, Response, make_query, read_response
 from collector.names import Name
 from collector.questions import FetchFailure, Reply
 
-DEFAULT_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
 ATTEMPTS = 3
 TIMEOUT_S = 1.5
 MAX_MESSAGE_BYTES = 65_535
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str = ""
-
-    def to_url(self) -> str:
-        """Return the URL, credentials never in it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
-
-
-def parse_address(url: str) -> Address:
-    """Parse ``udp://10.0.0.53``, ``tls://dns.example:853``, ``https://dns.example/dns-query``; a bare host means UDP.
-
-    Raises:
-        ValueError: another scheme, no host, or a port out of range.
-    """
-    if "://" not in url:
-        url = f"udp://[{url}]" if url.count(":") > 1 and not url.startswith("[") else f"udp://{url}"
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError(f"{url!r}: a resolver's URL begins with udp://, tcp://, tls:// or https://")
-    if not parts.hostname:
-        raise ValueError(f"{url!r}: no host in it")
-    try:
-        port = parts.port or DEFAULT_PORTS[parts.scheme]
-    except ValueError as error:
-        raise ValueError(f"{url!r}: {error}") from error
-    path = (parts.path or "/dns-query") if parts.scheme == "https" else ""
-    return Address(parts.scheme, parts.hostname, port, path)
-
-
-def system_resolvers(resolv_conf: str) -> list[Address]:
-    """Return the resolvers that the text of a resolv.conf names, in its order."""
-    found = []
-    for line in resolv_conf.splitlines():
-        words = line.split()
-        if len(words) >= 2 and words[0] == "nameserver":
-            found.append(Address("udp", words[1].partition("%")[0], 53))
-    return found
 
 
 class Resolver:

@@ -1,10 +1,6 @@
-"""Messages to bytes and back, the key that orders them, and their JSON Schemas.
-
-``python -m schemas.wire`` writes ``schemas/json``; a test compares.
-"""
+"""Messages to bytes and back, and the key that orders them."""
 
 import hashlib
-from pathlib import Path
 
 import msgspec
 
@@ -69,24 +65,3 @@ def digest_of(*parts: str | bytes) -> str:
         state.update(len(data).to_bytes(8, "big"))
         state.update(data)
     return state.hexdigest()
-
-
-def json_schemas() -> dict[str, bytes]:
-    """Return the JSON Schema of each message as file name and content."""
-    out = {}
-    for message_type in TYPES:
-        schema = msgspec.json.schema(message_type)
-        tag = message_type.__struct_config__.tag
-        out[f"{tag}.json"] = msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=1) + b"\n"
-    return out
-
-
-def write_schemas(folder: Path) -> None:
-    """Write every JSON Schema below ``folder``."""
-    folder.mkdir(exist_ok=True)
-    for name, content in json_schemas().items():
-        (folder / name).write_bytes(content)
-
-
-if __name__ == "__main__":
-    write_schemas(Path(__file__).parent / "json")

@@ -97,7 +97,13 @@ def answer_from(zone: Zone, name: dns.name.Name, rdtype: RdataType) -> Answer:
     dname = _dname_above(zone, name)
     if dname is not None:
         _put(zone, found.answer, dname, RdataType.DNAME)
-        target = dns.name.Name((*name.relativize(dname).labels, *zone.rrsets[dname, RdataType.DNAME][0].target.labels))
+        labels = (*name.relativize(dname).labels, *zone.rrsets[dname, RdataType.DNAME][0].target.labels)
+        try:
+            target = dns.name.Name(labels)
+        except dns.name.NameTooLong:
+            # "the server SHOULD set the RCODE ... to YXDOMAIN": RFC 6672 §2.2
+            found.rcode = dns.rcode.YXDOMAIN
+            return found
         cname = dns.rrset.from_text(name, zone.ttl, "IN", "CNAME", target.to_text())
         found.answer.append(cname)
         found.target = target if rdtype != RdataType.CNAME else None
@@ -127,7 +133,11 @@ def answer_from(zone: Zone, name: dns.name.Name, rdtype: RdataType) -> Answer:
 
 
 def _at_name(zone: Zone, name: dns.name.Name, rdtype: RdataType, found: Answer) -> Answer:
-    if (name, rdtype) in zone.rrsets and (zone.is_authoritative(name, rdtype) or not zone.is_signed):
+    every = _types_of(zone, name) if rdtype == RdataType.ANY else []
+    if every:
+        for one in every:
+            _put(zone, found.answer, name, one)
+    elif (name, rdtype) in zone.rrsets and (zone.is_authoritative(name, rdtype) or not zone.is_signed):
         _put(zone, found.answer, name, rdtype)
     elif (name, RdataType.CNAME) in zone.rrsets and rdtype != RdataType.CNAME:
         _put(zone, found.answer, name, RdataType.CNAME)
@@ -136,6 +146,11 @@ def _at_name(zone: Zone, name: dns.name.Name, rdtype: RdataType, found: Answer) 
         _put(zone, found.authority, zone.name, RdataType.SOA)
         _match(zone, found, name)
     return found
+
+
+def _types_of(zone: Zone, name: dns.name.Name) -> list[RdataType]:
+    """Return the types that an ANY question gets, sorted."""
+    return sorted(rdtype for owner, rdtype in zone.rrsets if owner == name and rdtype != RdataType.NSEC3)
 
 
 def _dname_above(zone: Zone, name: dns.name.Name) -> dns.name.Name | None:

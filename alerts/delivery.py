@@ -1,0 +1,34 @@
+"""Something to be said to one receiver, and what became of an attempt to say it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from alerts.decide import Event
+from alerts.incidents import Incident
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.
+
+    ``incident`` is the incident as it was when the decision fell.
+    """
+
+    id: str
+    receiver: str
+    event: Event
+    reason: str
+    incident: Incident
+    decided_at: datetime
+    attempts: int = 0
+    next_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a delivery's attempt: done with, or due again at ``next_at``."""
+
+    delivery: Delivery
+    done: bool
+    next_at: float = 0.0

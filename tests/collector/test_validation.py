@@ -1,0 +1,465 @@
+"""Verdicts on small worlds, with exact reason and cause: table in docs/reasons.md, which tests/test_docs.py reads."""
+
+import importlib.util
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rrset
+import pytest
+from dns.rdatatype import RdataType
+
+from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
+from collector import names
+from collector.anchors import TrustAnchors
+from collector.policy import Policy
+from collector.questions import Ask, FetchFailure
+from schemas.judgement import Verdict
+
+_spec = importlib.util.spec_from_file_location("validation_lab", Path(__file__).with_name("lab.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+Lab, AT = _module.Lab, _module.AT
+
+NSEC3 = Nsec3Params()
+OPT_OUT = Nsec3Params(opt_out=True)
+
+
+def drop(
+    rdtype: str, *, covering: str | None = None, section: str = "answer", at: str | None = None
+) -> Callable[..., object]:
+    """Return a bend that takes RRsets of a type out of every response."""
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        rrsets = getattr(message, section)
+        for rrset in list(rrsets):
+            fits = rrset.rdtype == RdataType[rdtype] and (covering is None or rrset.covers == RdataType[covering])
+            if fits and (at is None or rrset.name == dns.name.from_text(at)):
+                rrsets.remove(rrset)
+
+    return bend
+
+
+class TestSecure:
+    @pytest.mark.parametrize("nsec3", [None, NSEC3, OPT_OUT, Nsec3Params(10, b"\xab\xcd")])
+    def test_data_nodata_and_nxdomain(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+
+        assert lab.judge("www.zone.test").verdict == "secure"
+        assert lab.judge("www.zone.test", "TXT").verdict == "secure"
+        judgement = lab.judge("nope.zone.test")
+        assert judgement.verdict == ("insecure" if nsec3 and nsec3.opt_out else "secure")
+        assert judgement.rcode == "NXDOMAIN"
+
+    def test_the_chain_is_told_from_the_root_down(self) -> None:
+        judgement = Lab().judge("www.zone.test")
+
+        assert [link.zone for link in judgement.chain] == [".", "test.", "zone.test."]
+        assert all(link.verdict == "secure" and link.keys and link.ds and link.expires_at for link in judgement.chain)
+        assert judgement.answers == ("www.zone.test. A 192.0.2.1",)
+        assert judgement.reasons == ()
+        assert judgement.expires_at is not None
+        assert judgement.expires_at <= AT + timedelta(days=14)
+
+    @pytest.mark.parametrize("nsec3", [None, NSEC3])
+    def test_a_wildcard_with_its_proof(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+        lab.zone.add("*.w", "A", "192.0.2.9")
+        lab.sign()
+
+        assert lab.judge("deep.below.w.zone.test").verdict == "secure"
+        assert lab.judge("deep.w.zone.test", "TXT").verdict == "secure"
+
+    @pytest.mark.parametrize("nsec3", [None, NSEC3])
+    def test_an_empty_non_terminal(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+        lab.zone.add("a.b.c", "A", "192.0.2.9")
+        lab.sign()
+
+        judgement = lab.judge("b.c.zone.test")
+
+        assert (judgement.verdict, judgement.rcode) == ("secure", "NOERROR")
+
+    def test_aliases_by_cname_and_dname(self) -> None:
+        lab = Lab()
+        lab.zone.add("alias", "CNAME", "www.zone.test.")
+        lab.zone.add("tree", "DNAME", "zone.test.")
+        lab.sign()
+
+        assert lab.judge("alias.zone.test").verdict == "secure"
+        judgement = lab.judge("www.tree.zone.test")
+        assert judgement.verdict == "secure"
+        assert [link.type for link in judgement.links] == ["DNAME", "A"]
+
+    def test_leaf_names_are_never_asked_for_a_ds(self) -> None:
+        lab = Lab()
+
+        lab.judge("www.zone.test")
+
+        assert names.from_text("www.zone.test") not in {asked.name for asked in lab.asked if asked.rdtype == 43}
+
+
+class TestInsecure:
+    @pytest.mark.parametrize("nsec3", [None, NSEC3, OPT_OUT])
+    def test_a_delegation_without_ds(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+        lab.sign(ds=False)
+
+        judgement = lab.judge("www.zone.test")
+
+        assert judgement.verdict == "insecure"
+        expected = "opt_out_span" if nsec3 is OPT_OUT else "unsigned_delegation"
+        assert (judgement.reasons[0].code, judgement.cause_zone) == (expected, "zone.test.")
+
+    def test_an_alias_out_of_signed_space(self) -> None:
+        lab = Lab()
+        lab.world.add(Zone(dns.name.from_text("cdn.test."))).add("edge", "A", "198.51.100.1")
+        lab.world.zones[dns.name.from_text("cdn.test.")].sign(AT)
+        lab.tld.add("cdn", "NS", "ns.test.")
+        lab.zone.add("app", "CNAME", "edge.cdn.test.")
+        lab.sign()
+
+        judgement = lab.judge("app.zone.test")
+
+        assert judgement.verdict == "insecure"
+        assert [(r.code, r.zone) for r in judgement.reasons] == [
+            ("unsigned_delegation", "cdn.test."),
+            ("alias_exits_signed_space", "zone.test."),
+        ]
+        assert [link.verdict for link in judgement.links] == ["secure", "insecure"]
+
+    def test_a_zone_signed_by_sha1_only_and_the_other_profile(self) -> None:
+        lab = Lab()
+        lab.zone.keys = [generate_key(7, entry=True)]
+        lab.sign()
+
+        judgement = lab.judge("www.zone.test")
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("insecure", "algorithm_unsupported")
+        assert judgement.reasons[0].ede == 1
+        assert lab.judge("www.zone.test", policy=Policy(profile="legacy")).verdict == "secure"
+
+    def test_a_ds_with_an_unknown_digest_only(self) -> None:
+        lab = Lab()
+        lab.tld.add("zone", "DS", lab.zone.ds_records()[0].replace(" 13 2 ", " 13 9 "))
+        lab.tld.sign(AT)
+
+        judgement = lab.judge("www.zone.test")
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("insecure", "algorithm_unsupported")
+        assert judgement.reasons[0].ede == 2
+
+    @pytest.mark.parametrize(
+        ("iterations", "verdict"),
+        [
+            (0, "secure"),
+            (10, "secure"),
+            (100, "secure"),
+            (150, "secure"),
+            (151, "insecure"),
+            (500, "insecure"),
+            (501, "bogus"),
+        ],
+    )
+    def test_iterations_at_the_limits(self, iterations: int, verdict: str) -> None:
+        lab = Lab()
+        lab.zone.nsec3 = Nsec3Params(iterations)
+        lab.sign()
+
+        judgement = lab.judge("nope.zone.test")
+
+        assert judgement.verdict == verdict
+        if iterations > 150:
+            assert judgement.reasons[0].code == "nsec3_iterations_over_limit"
+            assert judgement.reasons[0].ede == 27
+        elif iterations:
+            assert "nsec3_params_poor" in {remark.code for remark in judgement.remarks}
+
+    def test_a_negative_trust_anchor_is_said(self) -> None:
+        judgement = Lab().judge("www.zone.test", policy=Policy(negative_trust_anchors=("zone.test",)))
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("insecure", "negative_trust_anchor")
+        assert judgement.cause_zone == "zone.test."
+
+    def test_signatures_are_never_signed(self) -> None:
+        judgement = Lab().judge("www.zone.test", "RRSIG")
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("insecure", "type_never_signed")
+
+
+def expired(lab: Lab) -> None:
+    end = AT - timedelta(minutes=1)
+    lab.zone.sign(AT, inception=end - timedelta(days=9), expiration=end)
+
+
+def not_yet_valid(lab: Lab) -> None:
+    lab.zone.sign(AT, inception=AT + timedelta(days=2), expiration=AT + timedelta(days=9))
+
+
+def inverted(lab: Lab) -> None:
+    lab.zone.sign(AT, inception=AT + timedelta(days=1), expiration=AT - timedelta(days=1))
+
+
+def forged(lab: Lab) -> None:
+    key = (dns.name.from_text("www.zone.test."), RdataType.A)
+    lab.zone.rrsets[key] = dns.rrset.from_text("www.zone.test.", 60, "IN", "A", "203.0.113.1")
+
+
+def unsigned(lab: Lab) -> None:
+    lab.zone.signatures.pop((dns.name.from_text("www.zone.test."), RdataType.A))
+
+
+def other_keys(lab: Lab) -> None:
+    lab.zone.keys = [generate_key(13, entry=True), generate_key(13)]
+    lab.zone.sign(AT)
+
+
+def keys_gone(lab: Lab) -> None:
+    lab.zone.rrsets.pop((lab.zone.name, RdataType.DNSKEY))
+
+
+def wrong_digest(lab: Lab) -> None:
+    ds = lab.zone.ds_records()[0]
+    lab.tld.add("zone", "DS", ds[:-2] + ("00" if ds[-2:] != "00" else "11"))
+    lab.tld.sign(AT)
+
+
+def revoked(lab: Lab) -> None:
+    key = generate_key(13, entry=True)
+    lab.zone.keys = [type(key)(key.private, 13, 257 | 0x80)]
+    lab.sign()
+
+
+def no_zone_key(lab: Lab) -> None:
+    key = generate_key(13)
+    lab.zone.keys = [type(key)(key.private, 13, 0)]
+    lab.sign()
+
+
+def denial_gone(lab: Lab) -> None:
+    lab.bend = drop("NSEC", section="authority")
+
+
+def denial_unsigned(lab: Lab) -> None:
+    lab.bend = drop("RRSIG", covering="NSEC", section="authority")
+
+
+def denial_of_another_name(lab: Lab) -> None:
+    lab.zone.add("zzz", "A", "192.0.2.3")
+    lab.sign()
+    stolen = lab.world.resolve(dns.name.from_text("zzz.zone.test."), RdataType.TXT).authority
+
+    def bend(asked: Ask, message: dns.message.Message) -> dns.message.Message:
+        if asked.name == names.from_text("nope.zone.test"):
+            message.authority = stolen
+        return message
+
+    lab.bend = bend
+
+
+def wildcard_unproven(lab: Lab) -> None:
+    lab.zone.add("*", "A", "192.0.2.3")
+    lab.sign()
+    lab.bend = drop("NSEC", section="authority", at="*.zone.test.")
+
+
+def alias_loop(lab: Lab) -> None:
+    lab.zone.add("nope", "CNAME", "loop.zone.test.")
+    lab.zone.add("loop", "CNAME", "nope.zone.test.")
+    lab.sign()
+
+
+def other_anchor(lab: Lab) -> None:
+    lab.root.keys = [generate_key(13, entry=True)]
+    lab.root.sign(AT)
+
+
+def crowded_tag(lab: Lab) -> None:
+    lab.tld.add("zone", "DS", *[f"{n} 13 2 {'ab' * 32}" for n in range(12)], lab.zone.ds_records()[0])
+    lab.tld.sign(AT)
+
+
+BOGUS = [
+    (expired, "www", "rrsig_expired", "zone.test."),
+    (not_yet_valid, "www", "rrsig_not_yet_valid", "zone.test."),
+    (inverted, "www", "rrsig_window_inverted", "zone.test."),
+    (forged, "www", "rrsig_crypto_invalid", "zone.test."),
+    (unsigned, "www", "rrsig_missing", "zone.test."),
+    (other_keys, "www", "dnskey_missing", "zone.test."),
+    (keys_gone, "www", "dnskey_missing", "zone.test."),
+    (wrong_digest, "www", "ds_dnskey_mismatch", "zone.test."),
+    (revoked, "www", "dnskey_revoked_in_use", "zone.test."),
+    (no_zone_key, "www", "dnskey_not_zone_key", "zone.test."),
+    (denial_gone, "nope", "denial_missing", "zone.test."),
+    (denial_unsigned, "nope", "rrsig_missing", "zone.test."),
+    (denial_of_another_name, "nope", "denial_invalid", "zone.test."),
+    (wildcard_unproven, "nope", "wildcard_proof_invalid", "zone.test."),
+    (alias_loop, "nope", "alias_chain_broken", "zone.test."),
+    (crowded_tag, "www", "validation_budget_exceeded", "zone.test."),
+    (other_anchor, "www", "trust_anchor_mismatch", "."),
+]
+
+
+@pytest.mark.parametrize(("damage", "host", "code", "zone"), BOGUS, ids=lambda v: getattr(v, "__name__", str(v)))
+def test_every_damage_has_its_reason_and_its_cause(
+    damage: Callable[[Lab], None], host: str, code: str, zone: str
+) -> None:
+    lab = Lab()
+    damage(lab)
+
+    judgement = lab.judge(f"{host}.zone.test")
+
+    assert judgement.verdict == "bogus"
+    assert (judgement.reasons[0].code, judgement.cause_zone) == (code, zone)
+
+
+def test_a_signer_that_is_no_zone_is_refused() -> None:
+    lab = Lab()
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        for number, rrset in enumerate(list(message.answer)):
+            if rrset.rdtype == RdataType.RRSIG and asked.rdtype == 1:
+                moved = [one.replace(signer=dns.name.from_text("www.zone.test.")) for one in rrset]
+                message.answer[number] = dns.rrset.from_rdata_list(rrset.name, rrset.ttl, moved)
+
+    lab.bend = bend
+
+    judgement = lab.judge("www.zone.test")
+
+    assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "rrsig_signer_invalid")
+
+
+def test_a_cname_that_contradicts_its_dname_is_bogus() -> None:
+    lab = Lab()
+    lab.zone.add("tree", "DNAME", "zone.test.")
+    lab.sign()
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        for number, rrset in enumerate(list(message.answer)):
+            if rrset.rdtype == RdataType.CNAME:
+                message.answer[number] = dns.rrset.from_text(rrset.name, 60, "IN", "CNAME", "evil.test.")
+
+    lab.bend = bend
+
+    judgement = lab.judge("www.tree.zone.test")
+
+    assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "alias_chain_broken")
+
+
+class TestIndeterminate:
+    @pytest.mark.parametrize("unfetched", ["DNSKEY", "DS"])
+    @pytest.mark.parametrize("kind", ["timeout", "rcode"])
+    def test_what_can_not_be_fetched_is_never_bogus(self, unfetched: str, kind: str) -> None:
+        lab = Lab()
+
+        def bend(asked: Ask, message: dns.message.Message) -> FetchFailure | dns.message.Message:
+            if asked.rdtype != RdataType[unfetched] or asked.name != names.from_text("zone.test"):
+                return message
+            if kind == "timeout":
+                return FetchFailure("timeout", "no answer")
+            message.set_rcode(dns.rcode.SERVFAIL)
+            return message
+
+        lab.bend = bend
+
+        judgement = lab.judge("www.zone.test")
+
+        assert judgement.verdict == "indeterminate"
+        assert (judgement.reasons[0].code, judgement.cause_zone) == ("verdict_indeterminate", "zone.test.")
+
+    def test_servfail_for_the_name_hangs_on_its_zone(self) -> None:
+        lab = Lab()
+        lab.world.broken.add(lab.zone.name)
+
+        judgement = lab.judge("www.zone.test")
+
+        assert judgement.verdict == "indeterminate"
+        assert judgement.cause_zone == "zone.test."
+
+    def test_a_resolver_that_strips_everything_is_at_fault_itself(self) -> None:
+        lab = Lab()
+
+        def bend(asked: Ask, message: dns.message.Message) -> None:
+            for section in (message.answer, message.authority):
+                section[:] = [r for r in section if r.rdtype not in (RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3)]
+
+        lab.bend = bend
+
+        judgement = lab.judge("www.zone.test")
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("indeterminate", "vantage_strips_dnssec")
+
+    def test_stripping_below_a_ds_is_bogus(self) -> None:
+        lab = Lab()
+
+        def bend(asked: Ask, message: dns.message.Message) -> None:
+            if names.is_at_or_below(asked.name, names.from_text("zone.test")) and asked.rdtype != 43:
+                message.answer[:] = [r for r in message.answer if r.rdtype != RdataType.RRSIG]
+
+        lab.bend = bend
+
+        judgement = lab.judge("www.zone.test")
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "rrsig_missing")
+
+
+def test_a_parent_and_child_on_one_server_need_a_proven_cut() -> None:
+    """No referral shows the cut; the child's data are unsigned, and only the parent's proof makes that insecure."""
+    lab = Lab()
+    lab.world.add(Zone(dns.name.from_text("sub.zone.test."))).add("www", "A", "192.0.2.7")
+    lab.world.zones[dns.name.from_text("sub.zone.test.")].sign(AT)
+    lab.zone.add("sub", "NS", "ns.test.")
+    lab.sign()
+    assert lab.judge("www.sub.zone.test").verdict == "insecure"
+
+    del lab.world.zones[dns.name.from_text("sub.zone.test.")]
+    lab.zone.remove("sub", "NS")
+    lab.zone.add("sub", "A", "192.0.2.8")
+    lab.sign()
+
+    def bend(asked: Ask, message: dns.message.Message) -> dns.message.Message:
+        if asked.rdtype == 1:
+            message.answer = [dns.rrset.from_text("www.sub.zone.test.", 60, "IN", "A", "192.0.2.7")]
+            message.authority = []
+            message.set_rcode(0)
+        return message
+
+    lab.bend = bend
+    judgement = lab.judge("www.sub.zone.test")
+    assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "rrsig_missing")
+
+
+def test_no_anchor_above_a_name_makes_it_insecure() -> None:
+    lab = Lab()
+    lab.anchors = TrustAnchors({})
+
+    judgement = lab.judge("www.zone.test")
+
+    assert (judgement.verdict, judgement.reasons[0].code) == (Verdict.INSECURE, "no_trust_anchor")
+
+
+def test_questions_are_bounded() -> None:
+    lab = Lab()
+    deep = ".".join("abcdefghijklmnopqrstuvwxyz" * 4)
+
+    def bend(asked: Ask, message: dns.message.Message) -> dns.message.Message:
+        if asked.rdtype == 1:
+            message.answer = [dns.rrset.from_text(f"{deep}.zone.test.", 60, "IN", "A", "192.0.2.7")]
+            message.authority = []
+            message.set_rcode(0)
+        return message
+
+    lab.zone.add(deep, "TXT", "x")
+    lab.sign()
+    lab.bend = bend
+
+    judgement = lab.judge(f"{deep}.zone.test")
+
+    assert judgement.verdict == "bogus"
+    assert judgement.reasons[0].code == "validation_budget_exceeded"
+    assert len(lab.asked) <= 100

@@ -1,0 +1,81 @@
+"""What tests share: a fixed now, and one embedded engine with a database a test."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from analyzer.history import ClickHouseHistory
+from analyzer.migrations import migrate
+
+SHARED = Path(__file__).parents[2] / "shared"
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def conformance() -> Path:
+    """The folder of the conformance scenarios; its modules can be imported from then on."""
+    folder = SHARED / "conformance"
+    if not folder.is_dir():
+        pytest.skip(f"needs the scenarios of {folder}, which come beside a checkout and are not part of it")
+    sys.path.insert(0, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the one embedded engine that a process can have."""
+    return str(tmp_path_factory.mktemp("engine"))
+
+
+@pytest.fixture
+def client(engine: str) -> Iterator[Any]:
+    """A client of an empty database of its own."""
+    database = f"test_{next(_numbers)}"
+    admin = clickhouse_connect.get_client(interface="chdb", path=engine)
+    admin.command(f"CREATE DATABASE {database}")
+    client = clickhouse_connect.get_client(interface="chdb", path=engine, database=database)
+    yield client
+    client.close()
+    admin.command(f"DROP DATABASE {database}")
+    admin.close()
+
+
+@pytest.fixture
+def history(client: Any) -> ClickHouseHistory:
+    migrate(client)
+    return ClickHouseHistory(client)
+
+
+class ManualClock:
+    """A clock that moves only when it is told to; calling it returns POSIX seconds."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.seconds = at.timestamp()
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()

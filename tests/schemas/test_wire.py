@@ -1,0 +1,79 @@
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.export import json_schemas
+from schemas.faults import Rejected
+from schemas.messages import Finding, PollBatch, utc
+from schemas.wire import TYPES, decode, digest_of, encode, key_of
+
+HERE = Path(__file__).parent
+GOLDEN = sorted((HERE / "golden").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_every_released_message_is_decoded_for_ever(path: Path) -> None:
+    content = path.read_bytes()
+
+    message = decode(content)
+
+    assert msgspec.json.decode(encode(message)) == msgspec.json.decode(content)
+    assert key_of(message)
+
+
+def test_every_message_version_has_a_golden_file() -> None:
+    tags = {str(one.__struct_config__.tag) for one in TYPES}
+
+    assert tags <= {path.stem for path in GOLDEN}
+
+
+def test_the_json_schemas_in_the_repository_are_those_of_the_types() -> None:
+    folder = Path(__file__).parents[2] / "schemas" / "json"
+
+    for name, content in json_schemas().items():
+        assert (folder / name).read_bytes() == content, "run: make schemas"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'{"type":"unknown.v1"}', b'{"type":"polls.v1"}', b"\xff\xfe", b'{"type":"finding.v1","id":1}'],
+)
+def test_what_is_no_message_of_ours_is_rejected(data: bytes) -> None:
+    with pytest.raises(Rejected):
+        decode(data)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    content = (HERE / "golden" / "self.v1.json").read_bytes().replace(b"{", b'{"from_the_future": 1, ', 1)
+
+    assert decode(content) == decode((HERE / "golden" / "self.v1.json").read_bytes())
+
+
+def test_naive_instants_are_refused_on_construction(now: datetime) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        PollBatch(
+            id="x", vantage="v", names=("a.",), types=("A",), observations=("o",), polled_at=(now.replace(tzinfo=None),)
+        )
+
+
+def test_columns_of_unequal_length_are_refused(now: datetime) -> None:
+    with pytest.raises(ValueError, match="length"):
+        PollBatch(id="x", vantage="v", names=("a.", "b."), types=("A",), observations=("o",), polled_at=(now,))
+
+
+def test_digests_do_not_collide_by_shifting() -> None:
+    assert digest_of("ab", "c") != digest_of("a", "bc")
+    assert digest_of(b"ab", b"c") != digest_of(b"abc")
+
+
+def test_findings_of_one_cause_share_a_key() -> None:
+    golden = decode((HERE / "golden" / "finding.v1.json").read_bytes())
+
+    assert isinstance(golden, Finding)
+    assert key_of(golden) == golden.cause_zone
+
+
+def test_utc_is_aware() -> None:
+    assert utc(0).utcoffset() is not None
