@@ -51,7 +51,9 @@ class ClickHouseHistory:
     def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                found: list[tuple[Any, ...]] = self._client.query(sql, parameters=parameters or {}).result_rows
+                found: list[tuple[Any, ...]] = self._client.query(
+                    sql, parameters=parameters or {}, tz_mode="aware"
+                ).result_rows
             except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
                 raise Transient(f"the history can't be read: {_short(error)}") from error
         return found

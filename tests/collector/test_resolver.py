@@ -157,7 +157,7 @@ def test_urls_are_read(url: str, address: Address) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://x", "udp://", "udp://x:99999", "://"])
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="URL begins|no host|[Pp]ort"):
+    with pytest.raises(ValueError, match=r"URL begins|no host|[Pp]ort"):
         parse_address(url)
 
 

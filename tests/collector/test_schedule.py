@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from collector.schedule import Schedule, phase_of
 
 
@@ -13,7 +15,7 @@ def test_every_item_has_one_turn_an_interval() -> None:
     assert len(turns) == 100
     for times in turns.values():
         assert len(times) in (4, 5, 6)
-        assert all(59 <= later - earlier <= 61 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(59 <= later - earlier <= 61 for earlier, later in pairwise(times))
 
 
 def test_the_first_round_is_soon_and_turns_are_spread() -> None:

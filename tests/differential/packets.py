@@ -61,9 +61,7 @@ class Message:
 
     def to_wire(self, qname: Name, qtype: int, message_id: int = 0) -> bytes:
         """Return the octets of the response to a question, with EDNS, uncompressed."""
-        head = struct.pack(
-            "!6H", message_id, QR_RD_RA | self.rcode & 15, 1, len(self.answer), len(self.authority), 1
-        )
+        head = struct.pack("!6H", message_id, QR_RD_RA | self.rcode & 15, 1, len(self.answer), len(self.authority), 1)
         parts = [head, names.to_wire(qname), struct.pack("!HH", qtype, 1)]
         for record in (*self.answer, *self.authority):
             parts.append(names.to_wire(record.owner))

@@ -1,0 +1,263 @@
+"""Who else is asked: Unbound as a library and ``delv`` as a process, both through a resolver on loopback."""
+
+import contextlib
+import ctypes
+import re
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from ctypes import POINTER, byref, c_char_p, c_int, c_void_p
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from collector import names, records
+from collector.names import Name
+
+NEEDS = "needs libunbound for Python or unbound, and delv: apt-get install python3-unbound unbound bind9-dnsutils"
+UDP_LIMIT_BYTES = 16_384
+Respond = Callable[[Name, int, int], bytes]
+"""(qname, qtype, id) -> response in wire format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A verdict (secure, insecure, bogus, servfail) and what else the oracle says."""
+
+    verdict: str
+    rcode: int = 0
+    why: str = ""
+
+
+class _Result(ctypes.Structure):
+    """``struct ub_result`` of unbound.h."""
+
+    _fields_ = (
+        ("qname", c_char_p),
+        ("qtype", c_int),
+        ("qclass", c_int),
+        ("data", c_void_p),
+        ("len", c_void_p),
+        ("canonname", c_char_p),
+        ("rcode", c_int),
+        ("answer_packet", c_void_p),
+        ("answer_len", c_int),
+        ("havedata", c_int),
+        ("nxdomain", c_int),
+        ("secure", c_int),
+        ("bogus", c_int),
+        ("why_bogus", c_char_p),
+        ("was_ratelimited", c_int),
+        ("ttl", c_int),
+    )
+
+
+@lru_cache
+def _library() -> ctypes.CDLL | None:
+    for name in ("libunbound.so.8", "libunbound.so", "libunbound.8.dylib"):
+        with contextlib.suppress(OSError):
+            library = ctypes.CDLL(name)
+            library.ub_ctx_create.restype = c_void_p
+            library.ub_ctx_create.argtypes = ()
+            library.ub_ctx_delete.restype = None
+            library.ub_ctx_delete.argtypes = (c_void_p,)
+            library.ub_ctx_set_option.argtypes = (c_void_p, c_char_p, c_char_p)
+            library.ub_ctx_set_fwd.argtypes = (c_void_p, c_char_p)
+            library.ub_ctx_add_ta.argtypes = (c_void_p, c_char_p)
+            library.ub_resolve.argtypes = (c_void_p, c_char_p, c_int, c_int, POINTER(POINTER(_Result)))
+            library.ub_resolve_free.restype = None
+            library.ub_resolve_free.argtypes = (POINTER(_Result),)
+            library.ub_version.restype = c_char_p
+            return library
+    return None
+
+
+def missing() -> str:
+    """Return why the oracles can't be asked, empty where they can."""
+    return "" if _library() is not None and shutil.which("delv") else NEEDS
+
+
+def versions() -> str:
+    """Return who the oracles are."""
+    library = _library()
+    unbound = library.ub_version().decode() if library else "absent"
+    delv = subprocess.run(["delv", "-v"], capture_output=True, text=True, check=False)
+    return f"Unbound {unbound}, {(delv.stdout or delv.stderr).strip()}"
+
+
+# As strict about times as we are, one try, nothing remembered, and the iterator's own defences out of the way.
+_OPTIONS = {
+    "do-not-query-localhost:": "no",
+    "do-ip6:": "no",
+    "edns-buffer-size:": str(UDP_LIMIT_BYTES),
+    "val-sig-skew-min:": "0",
+    "val-sig-skew-max:": "0",
+    "val-max-restart:": "0",
+    "val-bogus-ttl:": "0",
+    "val-nsec3-keysize-iterations:": "1024 150 2048 150 4096 150",
+    "trust-anchor-signaling:": "no",
+    "root-key-sentinel:": "no",
+    "aggressive-nsec:": "no",
+    "qname-minimisation:": "no",
+    "harden-below-nxdomain:": "no",
+    "num-queries-per-thread:": "64",
+    "outgoing-range:": "64",
+    "msg-cache-size:": "64k",
+    "rrset-cache-size:": "64k",
+    "key-cache-size:": "64k",
+    "infra-cache-numhosts:": "16",
+}
+
+
+def ask_unbound(qname: Name, qtype: int, port: int, anchors: list[str], now: int) -> Opinion:
+    """Return what a fresh Unbound that forwards to ``port`` says at ``now`` (POSIX seconds)."""
+    library = _library()
+    assert library is not None
+    context = library.ub_ctx_create()
+    try:
+        for option, value in {**_OPTIONS, "val-override-date:": str(now)}.items():
+            if library.ub_ctx_set_option(context, option.encode(), value.encode()):
+                raise RuntimeError(f"Unbound refuses {option} {value}")
+        library.ub_ctx_set_fwd(context, f"127.0.0.1@{port}".encode())
+        for anchor in anchors:
+            library.ub_ctx_add_ta(context, anchor.encode())
+        result = POINTER(_Result)()
+        error = library.ub_resolve(context, names.to_text(qname).encode(), qtype, 1, byref(result))
+        if error:
+            return Opinion("servfail", 2, f"libunbound error {error}")
+        found = result.contents
+        why = (found.why_bogus or b"").decode("utf-8", "replace")
+        if found.bogus:
+            verdict = "bogus"
+        elif found.secure:
+            verdict = "secure"
+        else:
+            verdict = "servfail" if found.rcode not in (0, 3, 6) else "insecure"
+        opinion = Opinion(verdict, found.rcode, why)
+        library.ub_resolve_free(result)
+        return opinion
+    finally:
+        library.ub_ctx_delete(context)
+
+
+def ask_delv(qname: Name, qtype: int, port: int, anchors: list[str]) -> Opinion:
+    """Return what delv says, now: it knows no other time. ``anchors`` are DS records of the root."""
+    lines = []
+    for anchor in anchors:
+        owner, _class, _type, tag, algorithm, digest_type, digest = anchor.split()
+        lines.append(f'  {owner} static-ds {tag} {algorithm} {digest_type} "{digest}";')
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "anchors"
+        path.write_text("trust-anchors {\n" + "\n".join(lines) + "\n};\n", encoding="ascii")
+        command = ["delv", "@127.0.0.1", "-p", str(port), "-a", str(path), "+root=.", "+multiline", "+nocrypto"]
+        command += ["-q", names.to_text(qname), "-t", records.type_to_text(qtype)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        except subprocess.TimeoutExpired:
+            return Opinion("servfail", 2, "delv takes longer than 20 s")
+    return _read_delv(done.stdout + done.stderr)
+
+
+def _read_delv(text: str) -> Opinion:
+    failed = re.search(r"resolution failed: ([^\n]*)", text)
+    remarks = re.findall(r"^;; ([^\n]*)$", text, re.MULTILINE)
+    if failed and "ncache" not in failed[1]:
+        # Whatever it could not validate it can't fetch either, so the reason decides.
+        broken = ("no valid", "insecur", "broken trust", "must be secure", "verify", "validating", "not found", "SERVFAIL")
+        verdict = "bogus" if any(word in text for word in ("no valid", "broken trust", "insecurity proof")) else "servfail"
+        return Opinion(verdict, 2, failed[1] if any(broken) else "")
+    states = re.findall(r"^; (fully validated|unsigned answer|negative response, [^\n]*|answer not validated)", text, re.M)
+    rcode = 3 if "ncache nxdomain" in text else 0
+    if not states:
+        return Opinion("servfail", 2, "; ".join(remarks) or text.strip()[:80])
+    if all("fully validated" in state for state in states):
+        return Opinion("secure", rcode)
+    return Opinion("insecure", rcode, "; ".join(dict.fromkeys(states)))
+
+
+class _Datagram(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        wire, sock = self.request
+        reply = _reply(wire, self.server.respond, UDP_LIMIT_BYTES)  # type: ignore[attr-defined]
+        if reply is not None:
+            sock.sendto(reply, self.client_address)
+
+
+class _Stream(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.settimeout(5)
+        with contextlib.suppress(OSError, struct.error):
+            while head := self.request.recv(2, socket.MSG_WAITALL):
+                (length,) = struct.unpack("!H", head)
+                wire = self.request.recv(length, socket.MSG_WAITALL)
+                reply = _reply(wire, self.server.respond, 65_535)  # type: ignore[attr-defined]
+                if reply is not None:
+                    self.request.sendall(struct.pack("!H", len(reply)) + reply)
+
+
+def _reply(wire: bytes, respond: Respond, limit: int) -> bytes | None:
+    if len(wire) < 17:
+        return None
+    parsed = records.read_name(wire, 12)
+    if parsed is None or wire[2] & 0x80:
+        return None
+    qname, offset = parsed
+    qtype = int.from_bytes(wire[offset : offset + 2], "big")
+    reply = respond(qname, qtype, int.from_bytes(wire[:2], "big"))
+    if len(reply) <= min(limit, max(512, _payload(wire, offset + 4))):
+        return reply
+    return reply[:2] + bytes((reply[2] | 0x02, reply[3])) + b"\0\1\0\0\0\0\0\0" + wire[12 : offset + 4]
+
+
+def _payload(wire: bytes, offset: int) -> int:
+    return int.from_bytes(wire[offset + 3 : offset + 5], "big") if len(wire) >= offset + 5 else 512
+
+
+class LoopbackResolver:
+    """A resolver on one free port of 127.0.0.1, UDP and TCP; ``respond`` may be changed between questions."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._servers: list[socketserver.BaseServer] = []
+        while not self._servers:
+            datagrams = socketserver.UDPServer(("127.0.0.1", 0), _Datagram)
+            try:
+                streams = socketserver.TCPServer(datagrams.server_address, _Stream)  # type: ignore[arg-type]
+            except OSError:
+                datagrams.server_close()
+                continue
+            self._servers = [datagrams, streams]
+        self.port: int = datagrams.server_address[1]
+        self.respond = respond
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def respond(self) -> Respond:
+        """Return what makes the responses."""
+        return self._servers[0].respond  # type: ignore[attr-defined,no-any-return]
+
+    @respond.setter
+    def respond(self, respond: Respond) -> None:
+        for server in self._servers:
+            server.respond = respond  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+
+@contextlib.contextmanager
+def loopback_resolver() -> Iterator[LoopbackResolver]:
+    """Serve while the block runs."""
+    resolver = LoopbackResolver(lambda qname, qtype, message_id: b"")
+    try:
+        yield resolver
+    finally:
+        resolver.close()
