@@ -18,7 +18,7 @@ from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, find_incident, is_over, take_finding
 from alerts.ledger import SqliteLedger
 from alerts.notifier import Notifier, Outcome
-from alerts.rules import assess
+from alerts.rules import Assessment, assess
 from alerts.wording import summarise
 from schemas.catalogue import CATALOGUE, Kind
 from schemas.faults import Rejected
@@ -116,10 +116,17 @@ class Alerts:
         entry = Entry(
             finding=finding,
             severity=assessment.severity,
-            receivers=assessment.receivers,
+            receivers=self._receivers_of(finding, assessment),
             controls=match_controls(finding, self._config.mappings),
         )
         incidents[incident.id] = take_finding(incident, entry)
+
+    def _receivers_of(self, finding: Finding, assessment: Assessment) -> tuple[str, ...]:
+        """Return who must hear of a finding; that a receiver fails is said to any other one."""
+        if finding.code != "self_alert_delivery_failed":
+            return assessment.receivers
+        others = tuple(name for name in assessment.receivers if name != finding.cause_rrset)
+        return others or tuple(name for name in self._notifiers if name != finding.cause_rrset)
 
     def _decide(
         self,

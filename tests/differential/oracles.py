@@ -168,10 +168,23 @@ def _read_delv(text: str) -> Opinion:
     remarks = re.findall(r"^;; ([^\n]*)$", text, re.MULTILINE)
     if failed and "ncache" not in failed[1]:
         # Whatever it could not validate it can't fetch either, so the reason decides.
-        broken = ("no valid", "insecur", "broken trust", "must be secure", "verify", "validating", "not found", "SERVFAIL")
-        verdict = "bogus" if any(word in text for word in ("no valid", "broken trust", "insecurity proof")) else "servfail"
+        broken = (
+            "no valid",
+            "insecur",
+            "broken trust",
+            "must be secure",
+            "verify",
+            "validating",
+            "not found",
+            "SERVFAIL",
+        )
+        verdict = (
+            "bogus" if any(word in text for word in ("no valid", "broken trust", "insecurity proof")) else "servfail"
+        )
         return Opinion(verdict, 2, failed[1] if any(broken) else "")
-    states = re.findall(r"^; (fully validated|unsigned answer|negative response, [^\n]*|answer not validated)", text, re.M)
+    states = re.findall(
+        r"^; (fully validated|unsigned answer|negative response, [^\n]*|answer not validated)", text, re.M
+    )
     rcode = 3 if "ncache nxdomain" in text else 0
     if not states:
         return Opinion("servfail", 2, "; ".join(remarks) or text.strip()[:80])

@@ -1,6 +1,7 @@
 """A generator of random signed worlds: the same seed makes the same zones, keys and questions.
 
-Labels come from a small alphabet, so that hosts, wildcards, aliases, cuts and empty non-terminals get in each other's way.
+Labels come from a small alphabet, so that hosts, wildcards, aliases, cuts and empty non-terminals get in each other's
+way.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from packets import Message, Record, flatten
 
 from anchorwatch.lab.world import World
 from anchorwatch.lab.zones import Nsec3Params, PrivateKey, SigningKey, Zone
-from collector import names, records
+from collector import records
 from collector.anchors import TrustAnchors, parse_anchors
 from collector.message import NXDOMAIN
 from collector.names import Name
@@ -182,8 +183,11 @@ class _Maker:
     def _child(self, parent: Zone) -> Zone | None:
         labels = self.rng.choices(LABELS, k=self.rng.choice((1, 1, 1, 2, 2, 3)))
         name = dns.name.from_text(".".join(labels), parent.name)
-        if any(zone.name.is_subdomain(name) or (zone is not parent and name.is_subdomain(zone.name) and
-                                                zone.name.is_subdomain(parent.name)) for zone in self.made.zones):
+        if any(
+            zone.name.is_subdomain(name)
+            or (zone is not parent and name.is_subdomain(zone.name) and zone.name.is_subdomain(parent.name))
+            for zone in self.made.zones
+        ):
             return None
         modes = ("secure", "unsigned", "island", "unknown", "mismatch", "sha1", "sha1and2", "sha384", "both", "orphan")
         weights = (50, 10, 8, 4, 3, 3, 5, 5, 7, 5)
@@ -266,7 +270,10 @@ class _Maker:
             case "both":
                 return zone.ds_records() + zone.ds_records("SHA384")
             case "orphan":
-                return [*zone.ds_records(), f"{rng.randrange(65536)} {rng.choice(ALGORITHMS)} 2 {rng.randbytes(32).hex()}"]
+                return [
+                    *zone.ds_records(),
+                    f"{rng.randrange(65536)} {rng.choice(ALGORITHMS)} 2 {rng.randbytes(32).hex()}",
+                ]
             case "unknown":
                 algorithm, digest = rng.choice(((12, 2), (253, 2), (3, 1), (13, 99), (8, 3), (1, 2)))
                 length = {1: 20, 2: 32, 3: 32, 99: 7}[digest]
@@ -321,8 +328,10 @@ class _Maker:
         """Return whether an own record at ``name`` would collide with a record, a cut or a DNAME."""
         if (name, RdataType.CNAME) in zone.data or (name, RdataType.A) in zone.data:
             return True
-        if any(child.name != zone.name and child.name.is_subdomain(zone.name) and name.is_subdomain(child.name)
-               for child in self.made.zones):
+        if any(
+            child.name != zone.name and child.name.is_subdomain(zone.name) and name.is_subdomain(child.name)
+            for child in self.made.zones
+        ):
             return True
         return any(rdtype == RdataType.DNAME and name.is_subdomain(owner) for owner, rdtype in zone.data)
 
@@ -395,7 +404,9 @@ def pick_question(made: SignedWorld, rng: Random) -> Question:
     zone = rng.choice(made.zones[1:] or made.zones)
     apex = from_dns(zone.name)
     owners = sorted({from_dns(owner) for owner, _ in zone.data})
-    kind = rng.choices(("there", "type", "beside", "below", "above", "cut", "apex", "wild"), (30, 12, 16, 10, 8, 10, 8, 6))[0]
+    kind = rng.choices(
+        ("there", "type", "beside", "below", "above", "cut", "apex", "wild"), (30, 12, 16, 10, 8, 10, 8, 6)
+    )[0]
     common = (records.A, records.A, records.AAAA, records.TXT, 15, records.CNAME, records.NS, records.DS, records.SOA)
     owner = rng.choice(owners)
     if owner[-1:] == (b"*",) and rng.random() < 0.8:

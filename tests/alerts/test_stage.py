@@ -1,0 +1,274 @@
+"""Decisions and deliveries, over a real ledger, from findings to what receivers got."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from findings import AT, closed, finding
+
+from alerts.config import AlertsConfig, Match, Route
+from alerts.delivery import Delivery
+from alerts.ledger import SqliteLedger
+from alerts.notifier import Outcome
+from alerts.stage import Alerts
+from anchorwatch.config import shipped_mappings
+from schemas.catalogue import Severity
+from schemas.faults import Rejected
+from schemas.messages import Finding, Notification, PollBatch
+
+PAGED = (Severity.CRITICAL, Severity.HIGH)
+LATER = timedelta(hours=1)
+
+
+class Recorder:
+    """A receiver that keeps what it was told; ``outcomes`` are used up first."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.ids: list[str] = []
+        self.outcomes = list(outcomes)
+
+    def send(self, delivery: Delivery, now: float) -> Outcome:
+        self.ids.append(delivery.id)
+        if self.outcomes and not (outcome := self.outcomes.pop(0)).delivered:
+            return outcome
+        self.told.append((delivery.event, delivery.incident.cause))
+        return Outcome(True, "fine")
+
+
+class Desk:
+    """An alerts stage with receivers ``pager`` and ``backup``."""
+
+    def __init__(self, folder: Path, clock: Any, **changes: Any) -> None:
+        self.clock, self.pager, self.backup = clock, Recorder(), Recorder()
+        routes = (
+            Route(match=Match(severity=PAGED), receiver="pager"),
+            Route(match=Match(code=("self_alert_delivery_failed",)), receiver="backup"),
+        )
+        self.config = AlertsConfig(
+            rules=(),
+            routes=routes,
+            receivers=(),
+            mappings=shipped_mappings(),
+            ledger=folder / "alerts.sqlite",
+            **changes,
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        self.ledger = SqliteLedger(self.config.ledger)
+        self.stage = Alerts(self.config, self.ledger, {"pager": self.pager, "backup": self.backup}, self.clock)
+
+    def handle(self, *batch: Finding) -> list[Notification]:
+        return [one for one in asyncio.run(self.stage.handle(batch)) if isinstance(one, Notification)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Any) -> Desk:
+    return Desk(tmp_path, clock)
+
+
+def test_a_confirmed_finding_is_told_once_and_resolved(desk: Desk) -> None:
+    opened = finding()
+    desk.handle(opened)
+    desk.handle(opened)
+    desk.handle()
+    desk.handle(closed(opened))
+
+    assert desk.pager.told == [("trigger", "bank.example."), ("resolve", "bank.example.")]
+    assert [n.event for n in desk.ledger.notifications(10)] == ["resolve", "trigger"]
+
+
+def test_an_unconfirmed_finding_is_withheld_with_its_reason(desk: Desk) -> None:
+    (withheld,) = desk.handle(finding(confirmed=False))
+
+    assert (withheld.status, withheld.reason) == ("withheld", "not yet confirmed by further polls")
+    assert desk.pager.told == []
+    assert desk.handle() == []
+
+    desk.handle(finding(version=2))
+    assert desk.pager.told == [("trigger", "bank.example.")]
+
+
+def test_what_closes_unconfirmed_was_never_told(desk: Desk) -> None:
+    opened = finding(confirmed=False)
+    desk.handle(opened)
+    desk.handle(closed(opened))
+
+    assert desk.pager.told == []
+    assert desk.ledger.open_incidents() == []
+
+
+def test_many_findings_on_one_cause_are_one_page(desk: Desk) -> None:
+    desk.handle(finding("rrsig_expired"), finding("denial_missing"), finding("secure_to_insecure"))
+    desk.handle(finding("rrsig_crypto_invalid", opened_at=AT + timedelta(minutes=5)))
+
+    assert desk.pager.told == [("trigger", "bank.example.")]
+    assert len(desk.ledger.open_incidents()[0].entries) == 4
+
+
+def test_two_causes_are_two_pages(desk: Desk) -> None:
+    desk.handle(finding(), finding(zone="idp.example."))
+
+    assert sorted(desk.pager.told) == [("trigger", "bank.example."), ("trigger", "idp.example.")]
+
+
+def test_a_zone_above_that_burns_explains_those_below(desk: Desk) -> None:
+    above = finding(zone="example.")
+    desk.handle(above, finding())
+    desk.handle()
+    assert desk.pager.told == [("trigger", "example.")]
+
+    desk.handle(closed(above))
+    assert desk.pager.told[1:] == [("resolve", "example."), ("trigger", "bank.example.")]
+
+
+def test_inhibition_never_stops_a_resolution(desk: Desk) -> None:
+    below = finding()
+    desk.handle(below)
+    desk.handle(finding(zone="example."))
+    desk.handle(closed(below))
+
+    assert ("resolve", "bank.example.") in desk.pager.told
+
+
+def test_our_own_clock_explains_every_zone(desk: Desk) -> None:
+    desk.handle(finding("self_clock_skew", zone=""), finding(), finding(zone="idp.example."))
+
+    assert desk.pager.told == [("trigger", "self_clock_skew")]
+
+
+def test_without_a_route_it_is_withheld_with_its_reason(desk: Desk) -> None:
+    (withheld,) = desk.handle(finding("key_weak"))
+
+    assert withheld.reason == "no route for severity low"
+
+
+def test_a_higher_severity_is_told_again(desk: Desk) -> None:
+    high = finding("alias_chain_broken")
+    desk.handle(high)
+    desk.handle(msgspec.structs.replace(high, version=2, severity=Severity.CRITICAL))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+
+
+def test_an_incident_that_stays_open_is_said_again_every_four_hours(desk: Desk) -> None:
+    desk.handle(finding())
+    for _ in range(9):
+        desk.clock.advance(3600)
+        desk.handle()
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "reminder", "reminder"]
+
+
+def test_a_drift_outlives_the_recovery_and_ends_after_its_hold(desk: Desk) -> None:
+    desk.handle(finding("secure_to_insecure"))
+    desk.clock.advance(23 * 3600)
+    desk.handle()
+    assert "resolve" not in {event for event, _ in desk.pager.told}
+
+    desk.clock.advance(2 * 3600)
+    desk.handle()
+    assert desk.pager.told[-1] == ("resolve", "bank.example.")
+
+
+def test_a_new_fault_long_after_a_drift_rings_again(desk: Desk) -> None:
+    desk.handle(finding("secure_to_insecure"))
+    desk.handle(finding("rrsig_expired", opened_at=AT + LATER))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
+
+def test_a_restart_in_the_middle_changes_nothing(desk: Desk) -> None:
+    opened = finding()
+    desk.handle(opened)
+    desk.restart()
+
+    assert desk.handle(opened) == []
+    desk.handle(closed(opened))
+    assert desk.pager.told == [("trigger", "bank.example."), ("resolve", "bank.example.")]
+
+
+def test_a_failed_delivery_is_tried_again_under_the_same_id(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(False, "HTTP 503"), Outcome(False, "HTTP 429", retry_after_s=30)]
+    desk.handle(finding())
+    assert desk.pager.told == []
+    desk.clock.advance(3)
+    desk.handle()
+    desk.clock.advance(29)
+    desk.handle()
+    assert desk.pager.told == []
+    desk.clock.advance(2)
+
+    (sent,) = desk.handle()
+
+    assert sent.attempts == 3
+    assert len(set(desk.pager.ids)) == 1
+
+
+def test_a_crash_between_decision_and_delivery_loses_nothing(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(False, "down")]
+    desk.handle(finding())
+    desk.restart()
+    desk.clock.advance(10)
+    desk.handle()
+
+    assert desk.pager.told == [("trigger", "bank.example.")]
+
+
+def test_a_resolution_waits_for_its_trigger(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(False, "down")]
+    opened = finding()
+    desk.handle(opened)
+    desk.handle(closed(opened))
+    assert desk.pager.told == []
+    desk.clock.advance(10)
+    desk.handle()
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "resolve"]
+
+
+def test_what_can_not_be_delivered_is_reported_by_another_receiver(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(False, "HTTP 400: bad key", retry=False)]
+
+    notifications = desk.handle(finding())
+    desk.handle()
+
+    failed = next(n for n in notifications if n.status == "failed")
+    assert "HTTP 400: bad key" in failed.reason
+    assert desk.backup.told == [("trigger", "pager")]
+
+    desk.handle(finding(zone="idp.example."))
+    desk.handle()
+    desk.handle()
+    assert desk.backup.told == [("trigger", "pager"), ("resolve", "pager")]
+
+
+def test_tries_are_bounded(tmp_path: Path, clock: Any) -> None:
+    desk = Desk(tmp_path, clock, max_attempts=3)
+    desk.pager.outcomes = [Outcome(False, "down")] * 3
+    desk.handle(finding())
+    for _ in range(5):
+        clock.advance(600)
+        desk.handle()
+
+    assert len(desk.pager.ids) == 3
+    assert [event for event, _ in desk.backup.told] == ["trigger"]
+
+
+def test_a_receiver_that_left_the_configuration_is_reported(desk: Desk) -> None:
+    desk.stage = Alerts(desk.config, desk.ledger, {"backup": desk.backup}, desk.clock)
+    desk.handle(finding())
+    desk.handle()
+
+    assert desk.backup.told == [("trigger", "pager")]
+
+
+def test_a_message_that_is_no_finding_is_rejected(desk: Desk) -> None:
+    polls = PollBatch(id="x", vantage="v", names=(), types=(), observations=(), polled_at=())
+
+    with pytest.raises(Rejected):
+        asyncio.run(desk.stage.handle([polls]))
