@@ -14,8 +14,8 @@ class Consumers:
         self._identities: dict[str, Identity] = {}
         self._by_host: dict[str, set[str]] = {}
 
-    def put(self, identity_id: str, identity: Identity | None) -> None:
-        """Take in an identity as it is now; None: it is gone."""
+    def put(self, identity_id: str, identity: Identity | None) -> set[tuple[str, str]]:
+        """Take in an identity as it is now; None: it is gone. Return the (host, type) that nobody consumes any more."""
         earlier = self._identities.pop(identity_id, None)
         for endpoint in earlier.endpoints if earlier else ():
             self._by_host.get(endpoint.host, set()).discard(identity_id)
@@ -23,6 +23,8 @@ class Consumers:
             self._identities[identity_id] = identity
             for endpoint in identity.endpoints:
                 self._by_host.setdefault(endpoint.host, set()).add(identity_id)
+        dropped = {(e.host, rdtype) for e in (earlier.endpoints if earlier else ()) for rdtype in e.types}
+        return {(host, rdtype) for host, rdtype in dropped if not self.endpoints_at(host, rdtype)}
 
     def all(self) -> list[Identity]:
         """Return every identity, by id."""

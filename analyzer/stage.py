@@ -25,6 +25,7 @@ from schemas.messages import (
     Finding,
     FindingStatus,
     Identity,
+    InventoryIndex,
     InventorySnapshot,
     Message,
     Observation,
@@ -206,6 +207,8 @@ class Analyzer:
                     self._take_polls(message, out)
                 case InventorySnapshot():
                     self._take_identity(message, out)
+                case InventoryIndex():
+                    self._take_index(message, out)
                 case SelfReport():
                     self._take_report(message)
                 case _:
@@ -327,13 +330,20 @@ class Analyzer:
             out.replayed.append(message.id)
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
-        self.consumers.put(message.id, message.identity)
+        orphans = self.consumers.put(message.id, message.identity)
         out.identities.append(rows.identity_row(message))
-        if message.identity is not None:
+        if not orphans:
             return
-        for subject in [s for s in self.current if not self.consumers.endpoints_at(s[0], s[1])]:
+        for subject in [s for s in self.current if (s[0].rstrip("."), s[1]) in orphans]:
             del self.current[subject]
             self._book.forget(subject, message.seen_at)
+
+    def _take_index(self, message: InventoryIndex, out: Batch) -> None:
+        """Drop who is in the inventory no more, be it that we were not running when they left."""
+        present = set(message.ids)
+        for identity in self.consumers.all():
+            if identity.id not in present:
+                self._take_identity(InventorySnapshot(id=identity.id, seen_at=message.seen_at, identity=None), out)
 
     def _take_report(self, message: SelfReport) -> None:
         over = not message.detail

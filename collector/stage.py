@@ -25,6 +25,7 @@ from collector.watch import Memory, Subject, decide_occasion, remember
 from schemas.judgement import Verdict
 from schemas.messages import (
     Identity,
+    InventoryIndex,
     InventorySnapshot,
     Message,
     Observation,
@@ -157,6 +158,7 @@ class Collector:
         inventory = self._sources.load()
         log.info("inventory read", extra={"identities": len(inventory.identities), "problems": len(inventory.problems)})
         messages: list[Message] = list(self._differences(inventory, now))
+        messages.append(InventoryIndex(seen_at=utc(now), ids=tuple(i.id for i in inventory.identities)))
         self._identities = {identity.id: identity for identity in inventory.identities}
         subjects = list(subjects_of(inventory.identities, tuple(self._vantages)))
         self._schedule.set_items(subjects, now)
@@ -170,12 +172,8 @@ class Collector:
         return messages
 
     def _differences(self, inventory: Inventory, now: float) -> list[InventorySnapshot]:
-        current = {identity.id: identity for identity in inventory.identities}
-        changed = [i for i in current.values() if self._identities.get(i.id) != i]
-        gone = sorted(set(self._identities) - set(current))
-        return [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed] + [
-            InventorySnapshot(id=name, seen_at=utc(now), identity=None) for name in gone
-        ]
+        changed = [i for i in inventory.identities if self._identities.get(i.id) != i]
+        return [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed]
 
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:
         """Return a report of our own trouble if it says something new."""

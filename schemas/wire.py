@@ -7,6 +7,7 @@ import msgspec
 from schemas.faults import Rejected
 from schemas.messages import (
     Finding,
+    InventoryIndex,
     InventorySnapshot,
     Message,
     Notification,
@@ -15,10 +16,20 @@ from schemas.messages import (
     SelfReport,
 )
 
-TYPES: tuple[type[Message], ...] = (Observation, PollBatch, InventorySnapshot, SelfReport, Finding, Notification)
+TYPES: tuple[type[Message], ...] = (
+    Observation,
+    PollBatch,
+    InventorySnapshot,
+    InventoryIndex,
+    SelfReport,
+    Finding,
+    Notification,
+)
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Observation | PollBatch | InventorySnapshot | SelfReport | Finding | Notification)
+_decoder = msgspec.json.Decoder(
+    Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Finding | Notification
+)
 
 
 def encode(message: Message) -> bytes:
@@ -48,6 +59,8 @@ def key_of(message: Message) -> str:
             return message.vantage
         case InventorySnapshot():
             return message.id
+        case InventoryIndex():
+            return "inventory"
         case SelfReport():
             return f"{message.code} {message.subject}"
         case Finding():

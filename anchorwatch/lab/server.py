@@ -67,6 +67,8 @@ class LabResolver:
             self._transport.close()
         if self._server is not None:
             self._server.close()
+            await self._server.wait_closed()
+        await asyncio.sleep(0)  # lets the transports close their sockets
 
     def reply_to(self, wire: bytes, *, stream: bool) -> bytes | None:
         """Return the response to a query in wire format, None where a server stays silent."""

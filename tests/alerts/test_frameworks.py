@@ -8,8 +8,28 @@ from anchorwatch.config import shipped_mappings
 from schemas.catalogue import CATALOGUE, ROWS, Kind
 
 CSF = {
-    *["PR.DS-01", "PR.DS-02", "PR.DS-10", "PR.DS-11", "DE.CM-01", "DE.CM-06", "DE.CM-09", "DE.AE-02", "DE.AE-03", "DE.AE-04", "DE.AE-06"],
-    *["DE.AE-08", "ID.AM-02", "ID.AM-03", "ID.AM-04", "ID.AM-05", "ID.RA-01", "GV.SC-07", "RS.MA-02", "RS.MA-03", "RS.CO-02", "RS.CO-03"],
+    "PR.DS-01",
+    "PR.DS-02",
+    "PR.DS-10",
+    "PR.DS-11",
+    "DE.CM-01",
+    "DE.CM-06",
+    "DE.CM-09",
+    "DE.AE-02",
+    "DE.AE-03",
+    "DE.AE-04",
+    "DE.AE-06",
+    "DE.AE-08",
+    "ID.AM-02",
+    "ID.AM-03",
+    "ID.AM-04",
+    "ID.AM-05",
+    "ID.RA-01",
+    "GV.SC-07",
+    "RS.MA-02",
+    "RS.MA-03",
+    "RS.CO-02",
+    "RS.CO-03",
 }
 CONTROLS = [control for mapping in shipped_mappings() for control in mapping.controls]
 

@@ -12,7 +12,7 @@ from analyzer.history import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
 from schemas.judgement import Verdict
-from schemas.messages import Finding, FindingStatus, InventorySnapshot, Message, SelfReport
+from schemas.messages import Finding, FindingStatus, InventoryIndex, Message, SelfReport
 
 MINUTE = timedelta(minutes=1)
 
@@ -236,9 +236,20 @@ def test_what_is_watched_no_more_holds_nothing_open(history: ClickHouseHistory, 
     run = Run(history, clock)
     run.handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
 
-    gone = run.handle(InventorySnapshot(id="sa", seen_at=AT + MINUTE, identity=None))
+    gone = run.handle(snapshot("sa", "other.example"))
 
     assert gone == [("rrsig_expired", "closed", False)]
+
+
+def test_who_left_the_inventory_while_we_were_away_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
+    Run(history, clock).handle(snapshot("sa", "api.bank.example"), snapshot("sb"), observation(bogus(), AT))
+    second = Run(history, clock)
+    second.handle()
+
+    gone = second.handle(InventoryIndex(seen_at=AT + MINUTE, ids=("sb",)))
+
+    assert gone == [("rrsig_expired", "closed", False)]
+    assert [identity_id for identity_id, _ in history.identities()] == ["sb"]
 
 
 def test_an_inventory_that_can_not_be_read_is_a_finding_until_it_can(history: ClickHouseHistory, clock: Any) -> None:

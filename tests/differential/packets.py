@@ -127,8 +127,7 @@ def sign(rrset: Sequence[Record], key: SigningKey, terms: Terms, *, over: Name |
     parts = [prefix]
     for rdata in sorted({record.rdata for record in rrset}):
         parts += (head, len(rdata).to_bytes(2, "big"), rdata)
-    private = dns.dnssecalgs.get_algorithm_cls(key.algorithm).private_cls
-    signature = private(key=key.private).sign(b"".join(parts))  # type: ignore[abstract]
+    signature = dns.dnssecalgs.get_algorithm_cls(key.algorithm)(key=key.private).sign(b"".join(parts))
     return Record(first.owner, records.RRSIG, first.ttl, prefix + signature)
 
 

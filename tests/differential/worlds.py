@@ -23,7 +23,8 @@ from collector.anchors import TrustAnchors, parse_anchors
 from collector.message import NXDOMAIN
 from collector.names import Name
 
-ALGORITHMS = (8, 10, 13, 14, 15, 16)
+ALGORITHMS = (8, 10, 13, 14, 15)
+ED448 = 16
 LABELS = ("a", "b", "c", "d", "e", "m", "x", "z")
 TTL_S = 300
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -97,6 +98,7 @@ class SignedWorld:
     now: int
     world: World = field(default_factory=World)
     notes: dict[Name, str] = field(default_factory=dict)
+    has_ed448: bool = False
     _messages: dict[Question, Message] = field(default_factory=dict)
     _pool: dict[Name, list[list[Record]]] = field(default_factory=dict)
 
@@ -159,7 +161,8 @@ class _Maker:
 
     def __init__(self, rng: Random, now: int) -> None:
         self.rng = rng
-        self.made = SignedWorld(now)
+        self.made = SignedWorld(now, has_ed448=rng.random() < 0.15)
+        self.algorithms = (*ALGORITHMS, ED448, ED448) if self.made.has_ed448 else ALGORITHMS
         self.parents: dict[dns.name.Name, Zone] = {}
 
     def make(self) -> SignedWorld:
@@ -212,7 +215,7 @@ class _Maker:
 
     def _give_keys(self, zone: Zone, parent: Zone | None) -> str:
         rng = self.rng
-        algorithm = rng.choice(ALGORITHMS)
+        algorithm = rng.choice(self.algorithms)
         style = rng.choices(
             ("split", "single", "zone key only", "two zone keys", "two algorithms", "colliding", "shared with parent"),
             (45, 15, 8, 8, 8, 10, 6),
@@ -227,7 +230,7 @@ class _Maker:
             case "two zone keys":
                 zone.keys = [make_key(rng, algorithm, 257), make_key(rng, algorithm), make_key(rng, algorithm)]
             case "two algorithms":
-                other = rng.choice([one for one in ALGORITHMS if one != algorithm])
+                other = rng.choice([one for one in self.algorithms if one != algorithm])
                 zone.keys = [make_key(rng, one, flags) for one in (algorithm, other) for flags in (257, 256)]
             case "colliding":
                 pair = rng.choice(colliding_keys())
@@ -272,7 +275,7 @@ class _Maker:
             case "orphan":
                 return [
                     *zone.ds_records(),
-                    f"{rng.randrange(65536)} {rng.choice(ALGORITHMS)} 2 {rng.randbytes(32).hex()}",
+                    f"{rng.randrange(65536)} {rng.choice(self.algorithms)} 2 {rng.randbytes(32).hex()}",
                 ]
             case "unknown":
                 algorithm, digest = rng.choice(((12, 2), (253, 2), (3, 1), (13, 99), (8, 3), (1, 2)))

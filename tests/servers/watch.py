@@ -5,7 +5,7 @@ import contextlib
 import json
 import secrets
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,13 @@ class Watch:
         """Return what is the case at one endpoint now, None before it was seen."""
         return next((row for row in self.get("endpoints", name=name) if row["type"] == rdtype), None)
 
+    def ends_at(self, name: str) -> datetime:
+        """Return when the signatures behind a verdict end; long ago where it rests on none."""
+        row = self.endpoint(name)
+        return (
+            _instant(row["expires_at"]) if row is not None and row["expires_at"] else datetime.min.replace(tzinfo=UTC)
+        )
+
     def verdicts(self) -> dict[str, str]:
         """Return the verdict now by "name TYPE"."""
         return {f"{row['name']} {row['type']}": row["verdict"] for row in self.get("endpoints")}
@@ -123,13 +130,14 @@ class Watch:
 
         until(look, f"{name} {rdtype} is polled for {seconds:g} s more")
 
-    def until_found(self, code: str, zone: str = "", *, status: str = "open") -> Row:
-        """Wait for a confirmed finding and return it."""
+    def until_found(self, code: str, zone: str = "", *, rrset: str | None = None, status: str = "open") -> Row:
+        """Wait for a confirmed finding, on that RRset if one is given, and return it."""
 
         def look() -> Row | None:
-            return next(iter(self.findings(zone, code=code, status=status)), None)
+            found = self.findings(zone, code=code, status=status)
+            return next((one for one in found if rrset in (None, one["cause_rrset"])), None)
 
-        return until(look, f"{code} at {zone or 'ourselves'} is {status}")
+        return until(look, f"{code} at {rrset or zone or 'ourselves'} is {status}")
 
     def until_told(self, cause: str, event: str = "triggered") -> Row:
         """Wait until the receiver got a notification about a cause, and return what it says."""

@@ -9,7 +9,8 @@
         ├── fuel, parcel                Knot, signed by kzonesign, NSEC
         └── dark                        has a DS, and its server does not know it
 
-Unbound is the resolver that validates. Every TTL is a second, so that a change is seen at once.
+Unbound is the resolver that validates. Every TTL is a second, and it forgets at once what it refused, so that it sees
+a change as early as anchorwatch does.
 """
 
 import base64
@@ -45,6 +46,7 @@ ALGORITHM = "ECDSAP256SHA256"
 ADDRESS = "192.0.2.10"
 FORGED_ADDRESS = "192.0.2.66"
 LIFETIME = timedelta(days=30)
+FIRST_LIFETIME = {"clearing.quay.": timedelta(days=20)}
 
 HOSTS = f"""\
 api IN A {ADDRESS}
@@ -141,7 +143,7 @@ server:
   trust-anchor-signaling: no
   cache-max-ttl: 1
   cache-max-negative-ttl: 1
-  val-bogus-ttl: 1
+  val-bogus-ttl: 0
   ede: yes
   val-log-level: 2
 remote-control:
@@ -187,7 +189,7 @@ class World:
         self._configure()
         for zone in BY_SIGNZONE:
             self._make_keys(zone)
-            self._sign(zone)
+            self._sign(zone, left=FIRST_LIFETIME.get(zone, LIFETIME))
         self._forge("forged.quay.")
         for zone in UNSIGNED:
             self._file(zone).write_text(self._text(zone))

@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+
+from anchorwatch.config import load_config, parse_duration, parse_rules
+from schemas.faults import ConfigError
+
+BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+INVENTORY = "identities:\n- {id: sa, endpoints: [a.example]}\n"
+SAID = {
+    "a-list": "a mapping is expected",
+    "anchors-not-there": "can't be read",
+    "anchors-that-are-none": "a trust anchor is a DS or DNSKEY",
+    "command-without-words": "needs a 'command'",
+    "duplicate-key": ":3: poll: the key is there twice",
+    "empty-inventory": "at least one source",
+    "impossible-zone": "empty label",
+    "inventory-not-there": "there is no file",
+    "inventory-of-unknown-format": "say 'format: yaml'",
+    "listen-nowhere": "no address such as",
+    "negative-skew": ":2: policy.skew_s",
+    "no-duration": ":2: poll.interval: 'sixty' is no duration",
+    "no-inventory": "'inventory' is missing",
+    "norway": "quote it",
+    "not-yaml": "not YAML",
+    "pagerduty-without-key": "needs a 'routing_key_file'",
+    "resolver-of-another-scheme": "begins with udp://",
+    "route-to-nobody": "there is no receiver 'nobody'",
+    "rules-not-there": "can't be read",
+    "secret-in-the-file": ":2: receivers[0].secret: unknown key",
+    "secret-not-there": "can't be read",
+    "too-often": "less than 1s",
+    "unknown-bus": "'rabbit://x'",
+    "unknown-code": "no finding 'rrsig_exired'",
+    "unknown-history": "chdb:PATH or clickhouse://",
+    "unknown-key": ":2: colour: unknown key",
+    "unknown-profile": ":2: policy.profile",
+    "unknown-receiver-type": "receivers[0].type",
+    "unknown-severity": "routes[0].match.severity",
+    "vantage-twice": "'a' is there twice",
+    "webhook-without-url": "needs a 'url'",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_each_fault_is_named_with_its_place(folder: Path, path: Path) -> None:
+    copy = folder / path.name
+    copy.write_text(path.read_text())
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(copy)
+
+    assert all(problem.startswith(str(copy)) for problem in caught.value.problems)
+    assert SAID[path.stem] in caught.value.problems[0]
+
+
+def test_all_problems_come_at_once(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        "inventory: [{path: gone.yaml}]\npoll: {interval: often}\nvantages: [{name: a, resolver: 'ftp://x'}]\n"
+        "receivers: [{name: a, type: webhook}]\nroutes: [{receiver: b}]\nhttp: {listen: x}\n"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+
+    assert len(caught.value.problems) == 6
+
+
+def test_the_shortest_configuration_is_an_inventory(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text("inventory: [{path: inventory.yaml}]\nvantages: [{name: corp, resolver: 127.0.0.1}]\n")
+
+    loaded = load_config(config)
+
+    assert loaded.collector.interval_s == 60
+    assert loaded.history_url == "chdb:data"
+    assert loaded.alerts.ledger == folder / "data" / "alerts.sqlite"
+    assert sorted(ds.tag for ds in loaded.collector.anchors.by_zone[()].ds) == [20326, 38696]
+    assert loaded.alerts.rules
+
+
+def test_everything_can_be_set(folder: Path) -> None:
+    (folder / "root.ds").write_text(". DS 1 13 2 " + "AB" * 32)
+    (folder / "webhook.key").write_text("whsec_" + "A" * 32 + "\n")
+    (folder / "rules.yaml").write_text("rules:\n- {name: all, match: {zone: ['*']}, receiver: soc}\n")
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        """
+inventory: [{path: inventory.yaml, format: yaml}]
+vantages: [{name: corp, resolver: "udp://10.0.0.53"}, {name: dot, resolver: "tls://dns.example"}]
+trust_anchors: {path: root.ds}
+poll: {interval: 1m30s, refresh: 12h, claim_every: 5, concurrency: 10, timeout: 500ms, attempts: 2}
+policy: {profile: legacy, skew_s: 60, negative_trust_anchors: [a.example]}
+unsigned_zones: [corp.example]
+bus: {url: "local:"}
+history: {url: "chdb:elsewhere"}
+alerts: {rules: [rules.yaml], ledger: l.sqlite, repeat: 1h, drift_hold: 2d, join: 5m, max_attempts: 3}
+receivers: [{name: soc, type: webhook, url: "https://x.example/", secret_file: webhook.key}]
+routes: [{match: {severity: [critical]}, receiver: soc}]
+http: {listen: "[::1]:9000"}
+log: {level: debug, format: text}
+"""
+    )
+
+    loaded = load_config(config)
+
+    assert loaded.collector.interval_s == 90
+    assert loaded.collector.policy.negative_trust_anchors == ("a.example", "corp.example")
+    assert loaded.listen == ("::1", 9000)
+    assert loaded.alerts.receivers[0].secret.startswith("whsec_")
+    assert "whsec_" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60s", 60), ("1m30s", 90), ("1.5h", 5400), ("2d", 172_800), ("250ms", 0.25)]
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "60", "s", "60 s", "1h30", "-5s"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no duration"):
+        parse_duration(text)
+
+
+def test_every_bad_rule_is_reported() -> None:
+    rules, problems = parse_rules(
+        "rules:\n- {name: a, match: {severity: [urgent]}}\n- {match: {}}\n- {name: c, colour: red}\n", "rules.yaml"
+    )
+
+    assert rules == ()
+    assert [problem.split(":")[1] for problem in problems] == ["2", "3", "4"]

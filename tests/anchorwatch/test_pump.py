@@ -1,0 +1,101 @@
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import anchorwatch.pump
+from anchorwatch.bus import LocalBus
+from anchorwatch.pump import Pump
+from anchorwatch.telemetry import Meter
+from schemas.faults import Rejected, Transient
+from schemas.messages import Message, SelfReport
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def message(number: int) -> SelfReport:
+    return SelfReport(code="self_inventory_stale", subject=str(number), at=AT, detail="x")
+
+
+class Collected:
+    def __init__(self, failures: int = 0) -> None:
+        self.messages: list[Message] = []
+        self.closed = False
+        self.failures = failures
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Transient("the bus is away")
+        self.messages += messages
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def pump(
+    handle: Any, messages: Sequence[Message], sink: Collected | None = None
+) -> tuple[Collected, list[tuple[Message, str]]]:
+    sink = sink or Collected()
+    dead: list[tuple[Message, str]] = []
+
+    async def story() -> None:
+        bus = LocalBus("in", batch=8, quiet_s=0.01)
+        await bus.send(messages)
+        await bus.close()
+        await Pump("stage", bus, handle, sink, lambda m, why: dead.append((m, why)), Meter()).run()
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    return sink, dead
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchorwatch.pump, "FIRST_PAUSE_S", 0.001)
+
+
+def test_outputs_go_out_and_the_sink_is_closed_at_the_end() -> None:
+    async def echo(batch: Sequence[Message]) -> Sequence[Message]:
+        return batch
+
+    sink, dead = pump(echo, [message(n) for n in range(20)])
+
+    assert sink.messages == [message(n) for n in range(20)]
+    assert sink.closed
+    assert dead == []
+
+
+def test_a_bad_message_is_found_and_its_neighbours_pass() -> None:
+    async def picky(batch: Sequence[Message]) -> Sequence[Message]:
+        if message(5) in batch:
+            raise Rejected("five is right out")
+        return batch
+
+    sink, dead = pump(picky, [message(n) for n in range(8)])
+
+    assert sink.messages == [message(n) for n in range(8) if n != 5]
+    assert dead == [(message(5), "five is right out")]
+
+
+def test_a_dependency_that_is_away_delays_and_loses_nothing() -> None:
+    failures = [3]
+
+    async def moody(batch: Sequence[Message]) -> Sequence[Message]:
+        if failures[0]:
+            failures[0] -= 1
+            raise Transient("away")
+        return batch
+
+    sink, _ = pump(moody, [message(1), message(2)], Collected(failures=2))
+
+    assert sink.messages == [message(1), message(2)]
+
+
+def test_a_bug_escapes() -> None:
+    async def broken(batch: Sequence[Message]) -> Sequence[Message]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        pump(broken, [message(1)])

@@ -1,0 +1,26 @@
+"""Fail when a test was skipped that CI must run: ``skips.py REPORT.xml`` reads pytest's JUnit report."""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+# What may be missing even in CI, and why.
+ALLOWED = (r"needs to mount a tmpfs", r"needs root, to make a full file system")
+
+
+def unexpected_skips(report: str) -> list[str]:
+    """Return a line for each skipped test whose reason is not allowed."""
+    found = []
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        skipped = case.find("skipped")
+        reason = skipped.get("message", "") if skipped is not None else ""
+        if skipped is not None and not any(re.search(allowed, reason) for allowed in ALLOWED):
+            found.append(f"{case.get('classname')}::{case.get('name')}: {reason}")
+    return found
+
+
+if __name__ == "__main__":
+    lines = unexpected_skips(sys.argv[1])
+    for line in lines:
+        print("skipped unexpectedly:", line)
+    sys.exit(1 if lines else 0)
