@@ -43,8 +43,8 @@ def find_step(context: Context, goal: Name, anchor: Anchor) -> Questions[Step]:
 
 def _cached(context: Context, name: Name, parent: Step | None, anchor: Anchor | None) -> Questions[Step]:
     """Return the step at ``name``, from what is known where it is fresh and rests on the same parent."""
-    known = context.steps.get(name)
-    if known is not None and known.fresh_until > context.now and known.parent is parent:
+    known = _known(context, name, parent)
+    if known is not None:
         return known
     if anchor is not None:
         step = yield from _prime(context, anchor)
@@ -52,11 +52,16 @@ def _cached(context: Context, name: Name, parent: Step | None, anchor: Anchor | 
         assert parent is not None
         step = yield from _descend(context, parent, name)
     # Another validation may have learnt the same while this one waited: sharing its step keeps paths one and the same.
-    known = context.steps.get(name)
-    if known is not None and known.fresh_until > context.now and known.parent is parent:
+    known = _known(context, name, parent)
+    if known is not None:
         return known
     context.steps[name] = step
     return step
+
+
+def _known(context: Context, name: Name, parent: Step | None) -> Step | None:
+    known = context.steps.get(name)
+    return known if known is not None and known.fresh_until > context.now and known.parent is parent else None
 
 
 def _unreachable(
@@ -127,6 +132,8 @@ def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
         if context.policy.accept_stripped:
             return _stripped_anchor(context, zone, ())
         return _unreachable(context, zone, zone, "the DNSKEY set", reply, None)
+    if (known := _known(context, zone, None)) is not None:
+        return known
     rrset = reply.answer.get((zone, records.DNSKEY))
     if rrset is None or not rrset.rdatas:
         return _keyless_anchor(context, zone, reply)
@@ -203,6 +210,8 @@ def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, FetchFailure):
         return _unreachable(context, name, name, "the DS set", reply, parent)
+    if (known := _known(context, name, parent)) is not None:
+        return known
     rrset = reply.answer.get((name, records.DS))
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
@@ -243,6 +252,8 @@ def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrse
     keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
     if isinstance(keys_reply, FetchFailure):
         return _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+    if (known := _known(context, name, parent)) is not None:
+        return known
     wires = (reply.wire, keys_reply.wire)
     keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
     if keys_rrset is None or not keys_rrset.rdatas:

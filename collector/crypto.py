@@ -69,6 +69,13 @@ def load_verifier(algorithm: int, public_key: bytes) -> Verify | None:
     return None
 
 
+@lru_cache(maxsize=16384)
+def is_valid(algorithm: int, public_key: bytes, signature: bytes, data: bytes) -> bool:
+    """Return whether the signature holds; what was computed lately is not computed again."""
+    verifier = load_verifier(algorithm, public_key)
+    return verifier is not None and verifier(signature, data)
+
+
 def _checked(verify: Callable[[bytes, bytes], None]) -> Verify:
     def verifier(signature: bytes, data: bytes) -> bool:
         try:

@@ -1,13 +1,16 @@
 """From a conclusion to the judgement and the evidence that leave the collector."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
 from collector import names, records
 from collector.context import Context, Step
 from collector.names import Name
+from collector.policy import Policy
 from collector.validation import Conclusion, Link
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import Evidence, utc
@@ -109,13 +112,18 @@ def _chain(links: Iterable[Link]) -> Iterable[ChainLink]:
             yield step.link
 
 
+@lru_cache(maxsize=16)
+def _describe_policy(policy: Policy) -> tuple[dict[str, Any], bytes]:
+    """Return the policy as plain values, and as bytes that are the same for the same values."""
+    values = {**msgspec.to_builtins(policy), "negative_trust_anchors": list(policy.negative_trust_anchors)}
+    return values, msgspec.json.encode(values, order="sorted")
+
+
 def _evidence(context: Context, conclusion: Conclusion, qname: Name, qtype: int) -> Evidence:
     messages = [wire for step in _steps(conclusion.links) for wire in step.messages] + conclusion.messages
-    policy = msgspec.to_builtins(context.policy)
-    policy["negative_trust_anchors"] = list(policy["negative_trust_anchors"])
     at = utc(context.now)
     name, mnemonic = names.to_text(qname), records.type_to_text(qtype)
-    settings = msgspec.json.encode(policy, order="sorted")
+    policy, settings = _describe_policy(context.policy)
     digest = digest_of(name, mnemonic, at.isoformat(), settings, *context.anchors.texts, *messages)
     return Evidence(
         digest=digest,

@@ -245,6 +245,7 @@ def target_of(rdata: bytes) -> Name:
     return parsed[0]
 
 
+@lru_cache(maxsize=1024)
 def type_to_text(rdtype: int) -> str:
     """Return the mnemonic of a type, ``TYPEnnn`` where it has none."""
     return dns.rdatatype.to_text(rdtype)  # type: ignore[arg-type]
@@ -262,6 +263,7 @@ def type_from_text(text: str) -> int:
         raise ValueError(f"{text!r} is no record type") from error
 
 
+@lru_cache(maxsize=16384)
 def rdata_to_text(rdtype: int, rdata: bytes) -> str:
     """Return canonical record data in presentation format; RFC 3597 form where they are malformed."""
     try:

@@ -115,8 +115,7 @@ def verify_rrset(
     for tried, (signature, key) in enumerate(_candidates(rrset, zone, keys, now, policy, lenient, faults)):
         if tried >= policy.max_signature_tries or not budget.take_crypto(zone):
             return Refused("validation_budget_exceeded", f"gave up on {_describe(rrset)} after {tried} tries")
-        verifier = crypto.load_verifier(key.algorithm, key.public_key)
-        if verifier is not None and verifier(signature.signature, signed_data(rrset, signature)):
+        if crypto.is_valid(key.algorithm, key.public_key, signature.signature, signed_data(rrset, signature)):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
             return Verified(signature, key, encloser, sum(faults.values()))
