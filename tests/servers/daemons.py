@@ -14,7 +14,7 @@ from typing import TypeVar
 PATIENCE_S = 40.0
 LOOK_S = 0.1
 GRACE_S = 10.0
-LOG_TAIL = 60
+LOG_TAIL = 40
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 Found = TypeVar("Found")

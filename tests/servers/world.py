@@ -14,6 +14,7 @@ a change as early as anchorwatch does.
 """
 
 import base64
+import contextlib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -212,9 +213,10 @@ class World:
         self.start_resolver()
 
     def stop(self) -> None:
-        """End all servers."""
-        for daemon in self._daemons:
-            daemon.stop()
+        """End all servers, whatever becomes of one of them."""
+        with contextlib.ExitStack() as ending:
+            for daemon in self._daemons:
+                ending.callback(daemon.stop)
 
     def start_resolver(self) -> None:
         """Start Unbound, cold, on the port that it always has; nothing if it runs."""
