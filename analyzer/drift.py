@@ -128,7 +128,7 @@ def _answer_changes(
     unseen = new - old - {record.split(" ", 2)[2] for record in learnt}
     if not outside and (old & new or not unseen):
         return
-    zone = after.links[-1].zone if after.links and after.links[-1].zone else after.name
+    zone = _zone_that_changed(before, after)
     if outside:
         severity, why = Severity.HIGH, "outside the set that the inventory allows"
     elif after.verdict is Verdict.SECURE:
@@ -138,6 +138,14 @@ def _answer_changes(
     rrset = f"{after.name} {after.type}"
     detail = f"{rrset} changed: {', '.join(sorted(old))} became {', '.join(sorted(new))}, {why}"
     yield _drift("answer_changed", zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
+
+
+def _zone_that_changed(before: Judgement, after: Judgement) -> str:
+    """Return the zone of the first link that leads elsewhere now, else that of the data."""
+    for old, new in zip(before.links, after.links, strict=False):
+        if (old.name, old.type, old.target) != (new.name, new.type, new.target) and new.zone:
+            return new.zone
+    return after.links[-1].zone if after.links and after.links[-1].zone else after.name
 
 
 def _final(judgement: Judgement) -> list[str]:

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 from making import judgement, key, link
 
 from analyzer.drift import Drift, detect_drift
 from analyzer.rollover import classify_key_change
 from schemas.catalogue import Severity
-from schemas.judgement import Judgement, Key, Verdict
+from schemas.judgement import AliasLink, Judgement, Key, Verdict
 
 
 def codes(found: list[Drift]) -> list[tuple[str, str, str]]:
@@ -132,6 +133,18 @@ class TestKeyChanges:
 
     def test_a_single_signing_key_is_named(self) -> None:
         assert self.scheme((self.KSK,), (self.KSK, self.KSK2)) == "key_rollover/csk"
+
+
+def test_an_alias_that_leads_elsewhere_hangs_on_the_alias_own_zone() -> None:
+    here = AliasLink("api.bank.example.", "A", "bank.example.", Verdict.SECURE)
+    alias = AliasLink("api.bank.example.", "CNAME", "bank.example.", Verdict.SECURE, "edge.cdn.example.")
+    there = AliasLink("edge.cdn.example.", "A", "cdn.example.", Verdict.INSECURE)
+    before = msgspec.structs.replace(judgement(), links=(here,))
+    after = msgspec.structs.replace(judgement(answers=("198.51.100.1",)), links=(alias, there))
+
+    (drift,) = detect_drift(before, after)
+
+    assert (drift.code, drift.cause_zone) == ("answer_changed", "bank.example.")
 
 
 class TestAnswers:

@@ -99,7 +99,7 @@ _OPTIONS = {
     "edns-buffer-size:": str(UDP_LIMIT_BYTES),
     "val-sig-skew-min:": "0",
     "val-sig-skew-max:": "0",
-    "val-max-restart:": "0",
+    "val-max-restart:": "5",
     "val-bogus-ttl:": "0",
     "val-nsec3-keysize-iterations:": "1024 150 2048 150 4096 150",
     "trust-anchor-signaling:": "no",
