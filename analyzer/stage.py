@@ -200,6 +200,7 @@ class Analyzer:
         observations = [message for message in batch if isinstance(message, Observation)]
         baselines = await self._baselines(observations)
         for message in batch:
+            self._book.trigger = _identity_of(message)
             match message:
                 case Observation():
                     await self._take_observation(message, baselines, out)
@@ -213,15 +214,12 @@ class Analyzer:
                     self._take_report(message)
                 case _:
                     raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
-            self._collect(_identity_of(message), out)
+        self._book.trigger = "time"
         self._check_expiry(self._clock())
-        self._collect("time", out)
-        return out
-
-    def _collect(self, trigger: str, out: Batch) -> None:
-        for finding in self._book.take_changes():
+        for finding, trigger in self._book.take_changes():
             out.messages.append(finding)
             out.findings.append(rows.finding_row(finding, trigger))
+        return out
 
     async def _baselines(self, observations: Sequence[Observation]) -> dict[Subject, Judgement]:
         """Return the last validated judgement of each subject strictly before the batch's first of it."""

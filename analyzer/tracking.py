@@ -47,11 +47,11 @@ class Member:
 
 @dataclass(slots=True)
 class Tracked:
-    """An open finding and what holds it open."""
+    """An open finding and what holds it open; ``changed_by`` names the message that changed it, empty once told."""
 
     finding: Finding
     members: dict[Subject, Member] = field(default_factory=dict)
-    dirty: bool = False
+    changed_by: str = ""
 
 
 def key_digest(key: Key) -> str:
@@ -64,6 +64,7 @@ class FindingBook:
 
     ``behind`` returns the subjects whose chain leads through a zone: what a fault of the zone's own keys or delegation
     affects, polled since or not. ``vantages`` decides how a critical finding is confirmed: by two where there are two.
+    ``trigger`` names the message being taken in, so that what it caused can be found again.
     """
 
     def __init__(self, consumers: Consumers, behind: Callable[[str], Iterable[Subject]]) -> None:
@@ -73,6 +74,7 @@ class FindingBook:
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._closed: list[Tracked] = []
         self.vantages: set[str] = set()
+        self.trigger = "time"
 
     def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition]]) -> None:
         """Take an open finding back in after a restart; its members still owe the good polls that would close it."""
@@ -135,12 +137,14 @@ class FindingBook:
     ) -> None:
         tracked = self._open.get(condition.key)
         if tracked is None:
-            tracked = self._open[condition.key] = Tracked(_opened(condition, at, evidence, before, after), dirty=True)
+            tracked = self._open[condition.key] = Tracked(
+                _opened(condition, at, evidence, before, after), changed_by=self.trigger
+            )
         member = tracked.members.get(subject)
         if member is None:
             member = tracked.members[subject] = Member(condition.severity, condition.detail)
             self._by_subject.setdefault(subject, set()).add(condition.key)
-            tracked.dirty = True
+            tracked.changed_by = self.trigger
         member.severity = condition.severity
         member.good_in_row = 0
         member.bad_polls += 1
@@ -169,7 +173,7 @@ class FindingBook:
         tracked.finding = msgspec.structs.replace(
             tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
         )
-        tracked.dirty = True
+        tracked.changed_by = self.trigger
         self._closed.append(tracked)
 
     def _reconsider(self, tracked: Tracked, at: datetime) -> None:
@@ -183,7 +187,7 @@ class FindingBook:
         confirmed = finding.confirmed or self._is_confirmed(tracked)
         if severity is not finding.severity or confirmed != finding.confirmed:
             tracked.finding = msgspec.structs.replace(finding, severity=severity, confirmed=confirmed, updated_at=at)
-            tracked.dirty = True
+            tracked.changed_by = self.trigger
 
     def _is_confirmed(self, tracked: Tracked) -> bool:
         """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
@@ -205,16 +209,19 @@ class FindingBook:
         if tracked is None or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
-            tracked = self._drifts[key] = Tracked(msgspec.structs.replace(finding, confirmed=True), dirty=True)
+            tracked = self._drifts[key] = Tracked(
+                msgspec.structs.replace(finding, confirmed=True), changed_by=self.trigger
+            )
         if subject not in tracked.members:
             tracked.members[subject] = Member(event.severity, event.detail)
-            tracked.dirty = True
+            tracked.changed_by = self.trigger
 
-    def take_changes(self) -> list[Finding]:
-        """Return each finding that changed since the last call, once, with its next version."""
-        changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.dirty]
+    def take_changes(self) -> list[tuple[Finding, str]]:
+        """Return each finding that changed since the last call, once, with its next version, and what changed it."""
+        changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
         self._closed = []
-        return [self._message(tracked) for tracked in changed]
+        triggers = [tracked.changed_by for tracked in changed]
+        return list(zip(map(self._message, changed), triggers, strict=True))
 
     def _message(self, tracked: Tracked) -> Finding:
         finding = tracked.finding
@@ -235,7 +242,7 @@ class FindingBook:
                 endpoint_count=len(names),
                 identities=self._consumers.affected_by(name for name, _, _ in subjects),
             )
-        tracked.finding, tracked.dirty = finding, False
+        tracked.finding, tracked.changed_by = finding, ""
         return finding
 
 

@@ -5,11 +5,12 @@ all that was said, by ``--show NUMBER`` and the same seed and ``--at``.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from random import Random
 import oracles
 from classes import Disagreement, classify, is_failure
 from damage import Case, pick_damages
-from oracles import LoopbackResolver, Opinion, loopback_resolver
+from oracles import LoopbackResolver, Opinion, Unbound, loopback_resolver
 from worlds import Question, SignedWorld, make_world, pick_question
 
 from collector import names, records
@@ -92,15 +93,37 @@ def make_case(seed: str, number: int, made: SignedWorld) -> Case:
     return Case(made, question, pick_damages(rng, made, question, trace, f"{seed}/damage/{number}"))
 
 
-def ask_everybody(number: int, case: Case, resolver: LoopbackResolver, *, delv: bool) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The oracles of one process, and the resolver through which they see a case."""
+
+    resolver: LoopbackResolver
+    unbound: Unbound
+
+
+@contextlib.contextmanager
+def panel() -> Iterator[Panel]:
+    """Have the oracles ready while the block runs."""
+    with loopback_resolver() as resolver, contextlib.closing(Unbound()) as unbound:
+        yield Panel(resolver, unbound)
+
+
+def ask_everybody(number: int, case: Case, those: Panel, *, delv: bool) -> Outcome:
     """Return all opinions on one case."""
+    resolver = those.resolver
     resolver.respond = case.wire
     anchors = case.made.anchor_texts
     ours = opinion_of(ask_us(case))
-    ask_unbound = oracles.ask_unbound_daemon if case.made.has_ed448 else oracles.ask_unbound
+    # Debian's libunbound is built without Ed448, its daemon with it.
+    ask_unbound = oracles.ask_unbound_daemon if case.made.has_ed448 else those.unbound.ask
     unbound = ask_unbound(*case.question, resolver.port, anchors, case.made.now)
     third = oracles.ask_delv(*case.question, resolver.port, anchors) if delv else None
-    if third is None and ours.verdict != unbound.verdict and {ours.verdict, unbound.verdict} != {"servfail", "bogus"}:
+    if (
+        third is None
+        and ours.verdict != unbound.verdict
+        and {ours.verdict, unbound.verdict} != {"servfail", "bogus"}
+        and unbound.verdict != "hang"
+    ):
         third = oracles.ask_delv(*case.question, resolver.port, anchors)
     found = tuple(classify(case, ours, unbound, third))
     damages = tuple(damage.to_text() for damage in case.damages)
@@ -111,13 +134,13 @@ def ask_everybody(number: int, case: Case, resolver: LoopbackResolver, *, delv: 
 def run_cases(seed: str, now: int, numbers: range) -> list[Outcome]:
     """Return the outcomes of some cases."""
     outcomes = []
-    with loopback_resolver() as resolver:
+    with panel() as those:
         made: SignedWorld | None = None
         for number in numbers:
             if made is None or number % CASES_PER_WORLD == 0:
                 made = world_of(seed, number, now)
             case = make_case(seed, number, made)
-            outcomes.append(ask_everybody(number, case, resolver, delv=number % DELV_EVERY == 0))
+            outcomes.append(ask_everybody(number, case, those, delv=number % DELV_EVERY == 0))
     return outcomes
 
 
@@ -134,19 +157,24 @@ def minimise(case: Case, still: Callable[[Case], bool]) -> Case:
 def show(seed: str, now: int, number: int) -> None:
     """Print one case with every response that we asked for, least damages first."""
     case = make_case(seed, number, world_of(seed, number, now))
-    with loopback_resolver() as resolver:
-        whole = ask_everybody(number, case, resolver, delv=True)
+    with panel() as those:
+        whole = ask_everybody(number, case, those, delv=True)
         wanted = whole.ours.verdict, whole.unbound.verdict
 
         def still(fewer: Case) -> bool:
-            again = ask_everybody(number, fewer, resolver, delv=False)
+            again = ask_everybody(number, fewer, those, delv=False)
             return (again.ours.verdict, again.unbound.verdict) == wanted
 
         case = minimise(case, still)
-        whole = ask_everybody(number, case, resolver, delv=True)
+        whole = ask_everybody(number, case, those, delv=True)
         asked: list[Question] = []
-        resolver.respond = lambda qname, qtype, mid: asked.append((qname, qtype)) or case.wire(qname, qtype, mid)  # type: ignore[func-returns-value]
-        oracles.ask_unbound(*case.question, resolver.port, case.made.anchor_texts, case.made.now)
+
+        def respond(qname: names.Name, qtype: int, message_id: int) -> bytes:
+            asked.append((qname, qtype))
+            return case.wire(qname, qtype, message_id)
+
+        those.resolver.respond = respond
+        those.unbound.ask(*case.question, those.resolver.port, case.made.anchor_texts, case.made.now)
     for zone, note in case.made.notes.items():
         print(f"zone {names.to_text(zone)}: {note}")
     print("question", whole.question)
@@ -198,7 +226,7 @@ def report(outcomes: list[Outcome], seed: str, now: int, took_s: float) -> str:
 
 
 def _table(rows: str, columns: str, counted: Counter[tuple[str, str]]) -> list[str]:
-    verdicts = ("secure", "insecure", "bogus", "servfail")
+    verdicts = ("secure", "insecure", "bogus", "servfail", "hang")
     lines = [f"| {rows} \\ {columns} | " + " | ".join(verdicts) + " |", "|---|" + "---|" * len(verdicts)]
     lines += [f"| {row} | " + " | ".join(str(counted[row, column]) for column in verdicts) + " |" for row in verdicts]
     return [*lines, ""]

@@ -1,20 +1,22 @@
 """Who else is asked: Unbound as a library and ``delv`` as a process, both through a resolver on loopback."""
 
 import contextlib
-import ctypes
+import json
 import re
+import select
 import shutil
 import socket
 import socketserver
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from ctypes import POINTER, byref, c_char_p, c_int, c_void_p
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+
+from libunbound import library
 
 from collector import names, records
 from collector.message import AD, SERVFAIL, FormError, make_query, read_response
@@ -35,59 +37,16 @@ class Opinion:
     why: str = ""
 
 
-class _Result(ctypes.Structure):
-    """``struct ub_result`` of unbound.h."""
-
-    _fields_ = (
-        ("qname", c_char_p),
-        ("qtype", c_int),
-        ("qclass", c_int),
-        ("data", c_void_p),
-        ("len", c_void_p),
-        ("canonname", c_char_p),
-        ("rcode", c_int),
-        ("answer_packet", c_void_p),
-        ("answer_len", c_int),
-        ("havedata", c_int),
-        ("nxdomain", c_int),
-        ("secure", c_int),
-        ("bogus", c_int),
-        ("why_bogus", c_char_p),
-        ("was_ratelimited", c_int),
-        ("ttl", c_int),
-    )
-
-
-@lru_cache
-def _library() -> ctypes.CDLL | None:
-    for name in ("libunbound.so.8", "libunbound.so", "libunbound.8.dylib"):
-        with contextlib.suppress(OSError):
-            library = ctypes.CDLL(name)
-            library.ub_ctx_create.restype = c_void_p
-            library.ub_ctx_create.argtypes = ()
-            library.ub_ctx_delete.restype = None
-            library.ub_ctx_delete.argtypes = (c_void_p,)
-            library.ub_ctx_set_option.argtypes = (c_void_p, c_char_p, c_char_p)
-            library.ub_ctx_set_fwd.argtypes = (c_void_p, c_char_p)
-            library.ub_ctx_add_ta.argtypes = (c_void_p, c_char_p)
-            library.ub_resolve.argtypes = (c_void_p, c_char_p, c_int, c_int, POINTER(POINTER(_Result)))
-            library.ub_resolve_free.restype = None
-            library.ub_resolve_free.argtypes = (POINTER(_Result),)
-            library.ub_version.restype = c_char_p
-            return library
-    return None
-
-
 def missing() -> str:
     """Return why the oracles can't be asked, empty where they can."""
-    here = _library() is not None and shutil.which("delv") and shutil.which("unbound")
+    here = library() is not None and shutil.which("delv") and shutil.which("unbound")
     return "" if here else NEEDS
 
 
 def versions() -> str:
     """Return who the oracles are."""
-    library = _library()
-    unbound = library.ub_version().decode() if library else "absent"
+    found = library()
+    unbound = found.ub_version().decode() if found else "absent"
     delv = subprocess.run(["delv", "-v"], capture_output=True, text=True, check=False)
     return f"Unbound {unbound}, {(delv.stdout or delv.stderr).strip()}"
 
@@ -99,7 +58,7 @@ _OPTIONS = {
     "edns-buffer-size:": str(UDP_LIMIT_BYTES),
     "val-sig-skew-min:": "0",
     "val-sig-skew-max:": "0",
-    "val-max-restart:": "5",
+    "val-max-restart:": "0",
     "val-bogus-ttl:": "0",
     "val-nsec3-keysize-iterations:": "1024 150 2048 150 4096 150",
     "trust-anchor-signaling:": "no",
@@ -120,35 +79,51 @@ _OPTIONS = {
 }
 
 
-def ask_unbound(qname: Name, qtype: int, port: int, anchors: list[str], now: int) -> Opinion:
-    """Return what a fresh Unbound that forwards to ``port`` says at ``now`` (POSIX seconds)."""
-    library = _library()
-    assert library is not None
-    context = library.ub_ctx_create()
-    try:
-        for option, value in {**_OPTIONS, "val-override-date:": str(now)}.items():
-            if library.ub_ctx_set_option(context, option.encode(), value.encode()):
-                raise RuntimeError(f"Unbound refuses {option} {value}")
-        library.ub_ctx_set_fwd(context, f"127.0.0.1@{port}".encode())
-        for anchor in anchors:
-            library.ub_ctx_add_ta(context, anchor.encode())
-        result = POINTER(_Result)()
-        error = library.ub_resolve(context, names.to_text(qname).encode(), qtype, 1, byref(result))
-        if error:
-            return Opinion("servfail", 2, f"libunbound error {error}")
-        found = result.contents
-        why = (found.why_bogus or b"").decode("utf-8", "replace")
-        if found.bogus:
-            verdict = "bogus"
-        elif found.secure:
-            verdict = "secure"
-        else:
-            verdict = "servfail" if found.rcode not in (0, 3, 6) else "insecure"
-        opinion = Opinion(verdict, found.rcode, why)
-        library.ub_resolve_free(result)
-        return opinion
-    finally:
-        library.ub_ctx_delete(context)
+class Unbound:
+    """A process that asks libunbound; killed and started anew where it spins or dies."""
+
+    def __init__(self, patience_s: float = 3.0) -> None:
+        self._patience_s = patience_s
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, qname: Name, qtype: int, port: int, anchors: list[str], now: int) -> Opinion:
+        """Return what a fresh Unbound that forwards to ``port`` says at ``now`` (POSIX seconds)."""
+        options = {**_OPTIONS, "val-override-date:": str(now)}
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps((names.to_text(qname), qtype, port, anchors, options)) + "\n")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], self._patience_s)
+        line = process.stdout.readline() if ready else ""
+        if not line:
+            self.close()
+            return Opinion("hang", 2, "Unbound spins" if not ready else "Unbound died")
+        return Opinion(*json.loads(line))
+
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._process is None:
+            script = str(Path(__file__).with_name("libunbound.py"))
+            self._process = subprocess.Popen(
+                [sys.executable, script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return self._process
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe is not None
+                pipe.close()
 
 
 _DAEMON = """\

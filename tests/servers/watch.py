@@ -42,7 +42,7 @@ class Watch:
         (folder / "inventory.yaml").write_text(inventory)
         config = CONFIG.format(vantage=VANTAGE, resolver=resolver, anchors=anchors, hook=self.receiver.url, port=port)
         (folder / "anchorwatch.yaml").write_text(config)
-        command = [sys.executable, "-m", "anchorwatch", "run", folder / "anchorwatch.yaml"]
+        command: list[str | Path] = [sys.executable, "-m", "anchorwatch", "run", folder / "anchorwatch.yaml"]
         self._process = Daemon("anchorwatch", command, folder)
 
     # life
@@ -141,10 +141,11 @@ class Watch:
 
     def until_told(self, cause: str, event: str = "triggered") -> Row:
         """Wait until the receiver got a notification about a cause, and return what it says."""
-        return until(
-            lambda: next((told for told in self.told(cause) if told["type"] == f"incident.{event}"), None),
-            f"the receiver is told incident.{event} about {cause}",
-        )["data"]
+
+        def look() -> Row | None:
+            return next((told["data"] for told in self.told(cause) if told["type"] == f"incident.{event}"), None)
+
+        return until(look, f"the receiver is told incident.{event} about {cause}")
 
     def told(self, cause: str = "") -> list[Row]:
         """Return the notifications that arrived about a cause (about anything: empty), oldest first."""

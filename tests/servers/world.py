@@ -202,8 +202,7 @@ class World:
         self._knot.start()
         self._nsd.until_up(lambda: self._serial_at(self._nsd_port, "bank.quay.") is not None)
         for zone in BY_KNOTD:
-            self._knot.until_up(lambda zone=zone: self._is_signed(self._knot_port, zone))
-            self._ds[zone] = self._knot_ds("knot.conf", zone)
+            self._take_ds_from_knot(zone)
         for zone in (TLD, "."):
             self._make_keys(zone)
             self._sign(zone)
@@ -345,6 +344,11 @@ class World:
         run_tool("kzonesign", "-c", self._folder / "offline.conf", "-o", signed, zone, cwd=self._folder)
         (signed / self._file(zone).name).replace(self._signed_file(zone))
         self._ds[zone] = self._knot_ds("offline.conf", zone)
+
+    def _take_ds_from_knot(self, zone: str) -> None:
+        """Wait until the server has made keys and signed the zone, and note the DS for the parent."""
+        self._knot.until_up(lambda: self._is_signed(self._knot_port, zone))
+        self._ds[zone] = self._knot_ds("knot.conf", zone)
 
     def _knot_ds(self, config: str, zone: str) -> str:
         printed = run_tool("keymgr", "-c", self._folder / config, zone, "ds", cwd=self._folder)
