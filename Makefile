@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench schemas lock clean
+.PHONY: help setup demo test check fix bench differential fuzz schemas lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -42,6 +42,12 @@ fix: $(STAMP) ## format and mend what lint can mend
 
 bench: $(STAMP) ## speed and memory, printed as a table
 	@$(BIN)/python -m bench $(ARGS)
+
+differential: $(STAMP) ## random damaged worlds, each asked of us, of Unbound and of delv; N=2000, SEED=
+	@PYTHONPATH=. $(BIN)/python tests/differential/differential.py --cases $(or $(N),2000) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(STAMP) ## mutated packets through the message path; N=100000, SEED=
+	@PYTHONPATH=. $(BIN)/python tests/fuzz.py --packets $(or $(N),100000) $(if $(SEED),--seed $(SEED))
 
 schemas: $(STAMP) ## write schemas/json from the message types
 	@$(BIN)/python -m schemas.export

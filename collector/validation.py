@@ -86,6 +86,10 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
             conclusion.rcode = rcode_text(response.rcode)
         alias = _alias_at(response, name, qtype)
         if alias is None:
+            if response.rcode == YXDOMAIN:
+                # No alias made a name too long, so the rcode says nothing that could be proven: RFC 6672 §2.2
+                conclusion.links.append((yield from _unanswered(context, name, qtype, failure_of(response))))
+                break
             if _says_nothing(response, name, qtype) and not asked_now:
                 response = None
                 continue
@@ -199,10 +203,19 @@ def _final(context: Context, response: Response, name: Name, qtype: int) -> Ques
         return [(yield from _judge_signatures(context, response, name))]
     links = []
     for one in found:
-        links.append((yield from _judge_rrset(context, response, one)))
+        link = yield from _judge_rrset(context, response, one)
+        links.append(link if response.rcode == NOERROR else _contradicted(link))
     if not links:
         links.append((yield from _judge_denial(context, response, name, qtype)))
     return links
+
+
+def _contradicted(link: Link) -> Link:
+    """Judge data whose rcode denies them: rcodes are not signed, a denial needs its proof. Source: RFC 4035 §5.4."""
+    if link.verdict is not Verdict.SECURE or link.step is None:
+        return link
+    detail = f"the rcode says that {names.to_text(link.owner)} does not exist, and its signed data say that it does"
+    return _with(link, verdict=Verdict.BOGUS, reason=reason("denial_missing", link.step.zone, detail))
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[Link]:

@@ -48,6 +48,8 @@ class Lab:
         tld.add("ns", "A", "192.0.2.53")
         self.bend: Bend | None = None
         self.asked: list[Ask] = []
+        self.rdtype = "A"
+        self.policy: Policy | None = None
         self.sign()
         self.anchors = parse_anchors("\n".join(f". IN DS {ds}" for ds in self.root.ds_records()), "lab")
 

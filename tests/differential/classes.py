@@ -1,8 +1,9 @@
 """Why two validators differ on a case: named classes, each with its reason; what no class explains is a failure."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-import re
+
 from damage import Case
 from oracles import Opinion
 
@@ -18,7 +19,8 @@ class Disagreement:
 def classify(case: Case, ours: Opinion, unbound: Opinion, delv: Opinion | None) -> Iterator[Disagreement]:
     """Yield the differences of one case."""
     if ours.verdict != unbound.verdict:
-        why=re.sub(r"<[^>]*>","<>",unbound.why); why=re.sub(r"(for|key|DS|cache) [a-z0-9*.]+\.",r"\1 X",why)
+        why = re.sub(r"<[^>]*>", "<>", unbound.why)
+        why = re.sub(r"(for|key|DS|cache) [a-z0-9*.]+\.", r"\1 X", why)
         yield Disagreement("Unbound", f"UNEXPLAINED {ours.verdict} / {unbound.verdict} {ours.why.split(':')[0]} {why}")
     if delv is not None and delv.verdict != ours.verdict:
         yield Disagreement("delv", f"{ours.verdict} / {delv.verdict} {ours.why.split(':')[0]} {delv.why}")
