@@ -26,6 +26,11 @@ GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
+# A resolver's caches lag behind a change: what it claims counts once it has outlasted them (Unbound keeps a bogus
+# answer
+# for 60 s).
+LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
+LAG = timedelta(seconds=90)
 # What befalls a zone as a whole, so that every name behind it is affected.
 ZONE_WIDE = frozenset(
     {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
@@ -184,15 +189,17 @@ class FindingBook:
             m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values()
         ):
             severity = Severity.HIGH
-        confirmed = finding.confirmed or self._is_confirmed(tracked)
+        confirmed = finding.confirmed or self._is_confirmed(tracked, at)
         if severity is not finding.severity or confirmed != finding.confirmed:
             tracked.finding = msgspec.structs.replace(finding, severity=severity, confirmed=confirmed, updated_at=at)
             tracked.changed_by = self.trigger
 
-    def _is_confirmed(self, tracked: Tracked) -> bool:
+    def _is_confirmed(self, tracked: Tracked, at: datetime) -> bool:
         """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
         if tracked.finding.code in IMMEDIATE:
             return True
+        if tracked.finding.code in LAGGING and at - tracked.finding.opened_at < LAG:
+            return False
         agreeing = {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
         if not agreeing:
             return False

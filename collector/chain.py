@@ -293,6 +293,8 @@ def _judge_keys(
         why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
         ttl_s = rrset.ttl if entry.unsupported else FAILED_STEP_TTL_S
         return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
+    made = rrset.signatures
+    rrset = _signed_by_entry_keys(rrset, keys, entry_keys)
     verified = context.verify(rrset, zone, entry_keys)
     if isinstance(verified, Verified) and verified.encloser is not None:
         verified = Refused("rrsig_signer_invalid", f"the key set of {names.to_text(zone)} comes from a wildcard")
@@ -311,14 +313,13 @@ def _judge_keys(
         Verdict.SECURE,
         ds=tuple(sorted(ds.to_text() for ds in ds_set)),
         keys=describe_keys(keys),
-        signed_by=tuple(sorted({s.key_tag for s in rrset.signatures if s.signer == zone})),
+        signed_by=tuple(sorted({s.key_tag for s in made if s.signer == zone})),
         inception_at=utc(window.inception),
         expires_at=utc(window.expiration),
         ttl_s=rrset.ttl,
     )
     remarks = [
-        reason(code, zone, detail)
-        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in rrset.signatures})
+        reason(code, zone, detail) for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in made})
     ]
     if verified.failed:
         remarks.append(
@@ -338,6 +339,17 @@ def _judge_keys(
         fresh_until=context.now + min(max(ttl_s, 0), MAX_STEP_TTL_S),
         messages=wires,
     )
+
+
+def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys: tuple[KeyRecord, ...]) -> RRset:
+    """Return the key set without the signatures that other keys of the set made: they are no fault, and no proof.
+
+    Many signers sign the key set with every key, where only the secure-entry keys can vouch for it.
+    """
+    entry = {(key.tag, key.algorithm) for key in entry_keys}
+    others = {(key.tag, key.algorithm) for key in keys} - entry
+    kept = tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in others)
+    return replace(rrset, signatures=kept) if kept else rrset
 
 
 def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:

@@ -19,7 +19,8 @@ class Verified:
     """A signature that holds.
 
     ``encloser`` is the closest encloser where the RRset was expanded from a wildcard, else None: the caller still owes
-    the proof that no closer name exists. ``failed`` counts signatures over the same RRset that do not verify.
+    the proof that no closer name exists. ``failed`` counts signatures over the same RRset that do not verify, those of
+    unsupported algorithms aside.
     """
 
     signature: Signature
@@ -118,7 +119,7 @@ def verify_rrset(
         if crypto.is_valid(key.algorithm, key.public_key, signature.signature, signed_data(rrset, signature)):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
-            return Verified(signature, key, encloser, sum(faults.values()))
+            return Verified(signature, key, encloser, sum(faults.values()) - faults["algorithm_unsupported"])
         budget.note_failed(zone)
         faults["rrsig_crypto_invalid"] += 1
     return _refusal(rrset, zone, faults)

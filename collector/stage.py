@@ -21,7 +21,7 @@ from collector.schedule import Schedule
 from collector.skim import skim
 from collector.sources import Sources
 from collector.vantage import Vantage
-from collector.watch import Memory, Subject, decide_occasion, remember
+from collector.watch import Memory, Subject, contradicts, decide_occasion, remember
 from schemas.judgement import Verdict
 from schemas.messages import (
     Identity,
@@ -192,6 +192,8 @@ class Collector:
         self.polls += 1
         memory.polls += 1
         self._note_reachability(subject.vantage, reply)
+        if self._is_first_silence(memory, reply):
+            return
         now = self._clock()
         claim_due = memory.claim is None or memory.polls % self._config.claim_every == 0
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
@@ -208,7 +210,7 @@ class Collector:
         self.validations += 1
         judged = await vantage.judge(subject.name, subject.rdtype, reply)
         verdict = judged.judgement.verdict
-        if claim_due or verdict is not memory.verdict:
+        if claim_due or verdict is not memory.verdict or contradicts(verdict, memory.claim):
             memory.claim = await vantage.claim(subject.name, subject.rdtype)
         judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim)
         now = self._clock()
@@ -225,6 +227,16 @@ class Collector:
                 id=observation_id, occasion=occasion, observed_at=at, judgement=judgement, evidence=judged.evidence
             )
         )
+
+    @staticmethod
+    def _is_first_silence(memory: Memory, reply: Reply) -> bool:
+        """Return whether a name that is known did not answer for once: the next poll tells more.
+
+        By then a lost vantage is known as such, and its names are not blamed one by one.
+        """
+        silent = isinstance(reply, FetchFailure) and reply.kind in ("timeout", "unreachable")
+        memory.unanswered = memory.unanswered + 1 if silent else 0
+        return memory.unanswered == 1 and memory.verdict is not None
 
     def _note_reachability(self, name: str, reply: Reply) -> None:
         """Notice that a resolver stopped answering, or answers again."""

@@ -25,6 +25,7 @@ class Memory:
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation.
+    ``unanswered`` counts polls in a row without a reply.
     """
 
     skim: bytes = b""
@@ -36,8 +37,28 @@ class Memory:
     observation: str = ""
     observed_at: float = 0.0
     polls: int = 0
+    unanswered: int = 0
     claim: ResolverClaim | None = None
     seen_evidence: str = field(default="")
+
+
+def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:
+    """Return whether the resolver's claim does not go with our verdict, so that it should be asked anew.
+
+    A resolver's caches lag behind a change, and what it claimed during one poll must not be held against it in the
+    next.
+    """
+    if claim is None:
+        return True
+    match verdict:
+        case Verdict.SECURE:
+            return not claim.ad
+        case Verdict.INSECURE:
+            return claim.ad
+        case Verdict.BOGUS:
+            return claim.rcode != "SERVFAIL"
+        case Verdict.INDETERMINATE:
+            return False
 
 
 def content_of(judgement: Judgement) -> str:
