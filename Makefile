@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench differential fuzz schemas lock clean
+.PHONY: help setup demo test check fix bench differential fuzz conformance schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ differential: $(STAMP) ## random damaged worlds, each asked of us, of Unbound an
 
 fuzz: $(STAMP) ## mutated packets through the message path; N=100000, SEED=
 	@PYTHONPATH=. $(BIN)/python tests/fuzz.py --packets $(or $(N),100000) $(if $(SEED),--seed $(SEED))
+
+conformance: $(STAMP) ## the replay scenarios of Unbound's authors, black box through validate
+	@$(BIN)/python tests/conformance.py
 
 schemas: $(STAMP) ## write schemas/json from the message types
 	@$(BIN)/python -m schemas.export

@@ -12,7 +12,7 @@ from collector.budget import Budget
 from collector.chain import rcode_text
 from collector.context import Context, Step
 from collector.judging import fresh_until, make_judgement
-from collector.message import AD, Response
+from collector.message import AD
 from collector.names import Name
 from collector.policy import ALGORITHMS_SHA1, Policy
 from collector.questions import Ask, FetchFailure, Reply
@@ -59,20 +59,21 @@ class Vantage:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 
         What fails to validate is asked again over TCP, chain and all: a forged datagram or a stale step must not make
-        a zone bogus.
+        a zone bogus. Both runs share one budget, so that a hostile zone gains nothing by it.
         """
-        conclusion, context = await self._run(name, rdtype, self._policy, self._steps, first, stream=False)
+        budget = Budget(self._policy)
+        conclusion, context = await self._run(name, rdtype, self._policy, budget, self._steps, first, stream=False)
         if conclusion.verdict is Verdict.BOGUS:
             steps: dict[Name, Step] = {}
-            again, context_again = await self._run(name, rdtype, self._policy, steps, None, stream=True)
-            if again.verdict is not Verdict.INDETERMINATE:
+            again, context_again = await self._run(name, rdtype, self._policy, budget, steps, None, stream=True)
+            if again.verdict is not Verdict.INDETERMINATE and not _is_spent(again):
                 conclusion, context = again, context_again
                 self._steps.update(steps)
         judgement, evidence = make_judgement(context, conclusion, name, rdtype, self.name)
         judgement = msgspec.structs.replace(
             judgement,
             lenient_verdict=self._lenient(context, conclusion, judgement, evidence, name, rdtype),
-            other_verdict=await self._other_profile(judgement, name, rdtype),
+            other_verdict=await self._other_profile(judgement, budget, name, rdtype),
         )
         return Judged(judgement, evidence, fresh_until(conclusion))
 
@@ -93,12 +94,13 @@ class Vantage:
         name: Name,
         rdtype: int,
         policy: Policy,
+        budget: Budget,
         steps: dict[Name, Step],
         first: Reply | None,
         *,
         stream: bool,
     ) -> tuple[Conclusion, Context]:
-        context = Context(int(self._clock()), self._anchors, policy, Budget(policy), steps)
+        context = Context(int(self._clock()), self._anchors, policy, budget, steps)
         questions = validate(context, name, rdtype)
         try:
             asked = next(questions)
@@ -139,17 +141,19 @@ class Vantage:
         lenient = Context(context.now, self._anchors, self._policy, Budget(self._policy), {}, lenient=True)
         return validate_from(responses_in(evidence.messages), lenient, name, rdtype).verdict
 
-    async def _other_profile(self, judgement: Judgement, name: Name, rdtype: int) -> Verdict | None:
+    async def _other_profile(self, judgement: Judgement, budget: Budget, name: Name, rdtype: int) -> Verdict | None:
         """Return what the other algorithm profile says, where a SHA-1 algorithm takes part."""
         sha1 = {str(algorithm) for algorithm in ALGORITHMS_SHA1}
         if not any(ds.split()[1] in sha1 for link in judgement.chain for ds in link.ds):
             return None
         other = "legacy" if self._policy.profile == "iana2025" else "iana2025"
         policy = msgspec.structs.replace(self._policy, profile=other)
-        conclusion, _ = await self._run(name, rdtype, policy, {}, None, stream=False)
+        conclusion, _ = await self._run(name, rdtype, policy, budget, {}, None, stream=False)
         return conclusion.verdict
 
 
-def is_response(reply: Reply) -> bool:
-    """Return whether the vantage answered at all, be it with an error."""
-    return isinstance(reply, Response)
+def _is_spent(conclusion: Conclusion) -> bool:
+    """Return whether the budget was what ended the validation."""
+    return any(
+        link.reason is not None and link.reason.code == "validation_budget_exceeded" for link in conclusion.links
+    )

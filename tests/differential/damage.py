@@ -108,6 +108,10 @@ class Case:
             self._messages[question] = found
         return found
 
+    def prepare(self, question: Question, message: Message) -> None:
+        """Fix the response to a question, whatever the damages."""
+        self._messages[question] = message
+
     def wire(self, qname: Name, qtype: int, message_id: int = 0) -> bytes:
         """Return the damaged response in wire format."""
         return self.message(qname, qtype).to_wire(qname, qtype, message_id)
@@ -559,6 +563,15 @@ def _attackers_keys(rng: Random, site: Site, message: Message) -> None:
     message.answer[:] = [*data, sign(data, key, terms), *signatures]
 
 
+def _one_key_alone(rng: Random, _site: Site, message: Message) -> None:
+    """Show one key of a key set alone, unsigned: whichever weakens the chain most."""
+    data = [record for record in message.answer if record.rdtype == records.DNSKEY]
+    if data:
+        message.answer[:] = [
+            min(data, key=lambda record: len(record.rdata)) if rng.random() < 0.3 else rng.choice(data)
+        ]
+
+
 def _childs_denial(rng: Random, site: Site, message: Message) -> None:
     """Deny a DS, or anything, by what the child says at its apex: parent and child on one server."""
     zone = site.made.world.zones.get(to_dns(site.question[0]))
@@ -628,6 +641,7 @@ MESSAGE_DAMAGES: dict[str, Callable[[Random, Site, Message], None]] = {
     "wildcard expanded": _expanded,
     "records nobody asked for": _extra_answers,
     "attacker's keys": _attackers_keys,
+    "one key alone": _one_key_alone,
     "the child's denial": _childs_denial,
     "alias instead": _alias_instead,
     "alias broken": _break_alias,

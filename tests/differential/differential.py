@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 import oracles
-from classes import Disagreement, classify, is_failure
+from classes import Disagreement, Explainer, is_failure
 from damage import Case, pick_damages
 from oracles import LoopbackResolver, Opinion, Unbound, loopback_resolver
 from worlds import Question, SignedWorld, make_world, pick_question
@@ -109,23 +109,22 @@ def panel() -> Iterator[Panel]:
 
 
 def ask_everybody(number: int, case: Case, those: Panel, *, delv: bool) -> Outcome:
-    """Return all opinions on one case."""
-    resolver = those.resolver
-    resolver.respond = case.wire
-    anchors = case.made.anchor_texts
+    """Return all opinions on one case; delv's too where we and Unbound differ and its clock is no matter."""
+    port, anchors = those.resolver.port, case.made.anchor_texts
+
+    def ask_unbound(asked: Case) -> Opinion:
+        those.resolver.respond = asked.wire
+        # Debian's libunbound is built without Ed448, its daemon with it.
+        ask = oracles.ask_unbound_daemon if case.made.has_ed448 else those.unbound.ask
+        return ask(*asked.question, port, anchors, case.made.now)
+
     ours = opinion_of(ask_us(case))
-    # Debian's libunbound is built without Ed448, its daemon with it.
-    ask_unbound = oracles.ask_unbound_daemon if case.made.has_ed448 else those.unbound.ask
-    unbound = ask_unbound(*case.question, resolver.port, anchors, case.made.now)
-    third = oracles.ask_delv(*case.question, resolver.port, anchors) if delv else None
-    if (
-        third is None
-        and ours.verdict != unbound.verdict
-        and {ours.verdict, unbound.verdict} != {"servfail", "bogus"}
-        and unbound.verdict != "hang"
-    ):
-        third = oracles.ask_delv(*case.question, resolver.port, anchors)
-    found = tuple(classify(case, ours, unbound, third))
+    unbound = ask_unbound(case)
+    differ = ours.verdict != unbound.verdict and not {ours.verdict, unbound.verdict} <= {"servfail", "bogus", "hang"}
+    third = None
+    if (delv or differ) and not case.made.is_on_edge:
+        third = oracles.ask_delv(*case.question, port, anchors)
+    found = tuple(Explainer(ask_us, ask_unbound).explain(case, ours, unbound, third))
     damages = tuple(damage.to_text() for damage in case.damages)
     question = f"{names.to_text(case.question[0])} {records.type_to_text(case.question[1])}"
     return Outcome(number, question, damages, ours, unbound, third, found)

@@ -17,7 +17,7 @@ from collector.context import Context
 from collector.message import NXDOMAIN, read_response
 from collector.names import Name
 from collector.policy import Policy
-from collector.records import A, AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT
+from collector.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
 from collector.validation import Conclusion, validate
 
 NOW = 1_800_000_000
@@ -158,7 +158,16 @@ def stage() -> Iterator[Stage]:
     made.zone("out.open.", signed=False)
     made.zone("closed.", nsec3=Nsec3Params(salt=b"\xab"))
     made.zone("in.closed.")
-    for zone in ("sec.example.", "sec3.example.", "ins.example.", "in.open.", "out.open.", "in.closed.", "closed.", "open."):
+    for zone in (
+        "sec.example.",
+        "sec3.example.",
+        "ins.example.",
+        "in.open.",
+        "out.open.",
+        "in.closed.",
+        "closed.",
+        "open.",
+    ):
         made[zone].add("www", "A", "192.0.2.10")
         made[zone].add("www", "TXT", '"text"')
     for zone in ("sec.example.", "sec3.example."):
@@ -218,14 +227,18 @@ def test_an_honest_world_gets_its_verdict(stage: Stage, question: str, rdtype: i
 
 
 @pytest.mark.parametrize("rcode", [0, NXDOMAIN])
-@pytest.mark.parametrize(("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")])
+@pytest.mark.parametrize(
+    ("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")]
+)
 def test_the_parents_denial_says_nothing_below_a_secure_cut(stage: Stage, parent: str, child: str, rcode: int) -> None:
     stage.deny(f"www.{child}", A, stage.denials(parent), rcode=rcode, zone=parent)
 
     assert stage.verdict(f"www.{child}") == "bogus"
 
 
-@pytest.mark.parametrize(("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")])
+@pytest.mark.parametrize(
+    ("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")]
+)
 def test_the_parents_denial_says_nothing_of_the_childs_apex(stage: Stage, parent: str, child: str) -> None:
     stage.deny(child, TXT, stage.denials(parent), zone=parent)
 
@@ -248,7 +261,9 @@ def test_the_childs_denial_says_nothing_of_its_ds(stage: Stage, child: str, rcod
     assert stage.verdict(child, DS) == "bogus"
 
 
-@pytest.mark.parametrize(("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")])
+@pytest.mark.parametrize(
+    ("parent", "child"), [("example.", "sec.example."), ("closed.", "in.closed."), ("open.", "in.open.")]
+)
 def test_no_set_of_genuine_denials_takes_the_ds_away(stage: Stage, parent: str, child: str) -> None:
     stage.deny(child, DS, stage.denials(parent, ".", child), zone=parent)
     stage.answer(f"www.{child}", A, address(f"www.{child}"))
@@ -342,8 +357,11 @@ def test_a_denied_name_needs_both_proofs(stage: Stage, missing: str) -> None:
 def test_a_name_denied_by_hashes_needs_three_proofs(stage: Stage, dropped: int) -> None:
     name, zone = "a.nothing.sec3.example.", "sec3.example."
     parts = {
-        record.owner: None for record in (
-            *stage.nsec3(zone, zone), *stage.covering(zone, f"nothing.{zone}"), *stage.covering(zone, f"*.{zone}")
+        record.owner: None
+        for record in (
+            *stage.nsec3(zone, zone),
+            *stage.covering(zone, f"nothing.{zone}"),
+            *stage.covering(zone, f"*.{zone}"),
         )
     }
     owners = list(parts)
@@ -408,7 +426,9 @@ def test_two_denial_records_at_one_name_prove_nothing(stage: Stage) -> None:
 # --- hashes ---
 
 
-def nsec3(zone: str, owner: bytes, following: bytes, types: bytes = b"", *, flags: int = 0, iterations: int = 0) -> Rrset:
+def nsec3(
+    zone: str, owner: bytes, following: bytes, types: bytes = b"", *, flags: int = 0, iterations: int = 0
+) -> Rrset:
     alphabet = "0123456789abcdefghijklmnopqrstuv"
     number = int.from_bytes(owner, "big")
     label = "".join(alphabet[number >> shift & 31] for shift in range(155, -1, -5))
@@ -477,7 +497,9 @@ def test_an_odd_nsec3_is_ignored(stage: Stage, flaw: str) -> None:
     assert stage.verdict(f"nothing.{zone}") == "bogus"
 
 
-@pytest.mark.parametrize(("iterations", "verdict"), [(150, "secure"), (151, "insecure"), (500, "insecure"), (501, "bogus")])
+@pytest.mark.parametrize(
+    ("iterations", "verdict"), [(150, "secure"), (151, "insecure"), (500, "insecure"), (501, "bogus")]
+)
 def test_iterations_beyond_the_limit_count_only_when_signed(stage: Stage, iterations: int, verdict: str) -> None:
     zone = "sec3.example."
     digest = crypto.nsec3_hash(n(zone), b"", iterations)
@@ -639,7 +661,9 @@ def test_a_ds_that_points_at_no_live_zone_key_starts_no_chain(stage: Stage, flag
     stage.sign()
     keys = [Record(n("sec.example."), DNSKEY, 300, bytes(rdata))]
     stage.answer("sec.example.", DNSKEY, stage.signed(keys, "sec.example.", with_key=odd, key_tag=tag))
-    stage.answer("www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=odd, key_tag=tag))
+    stage.answer(
+        "www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=odd, key_tag=tag)
+    )
 
     assert stage.verdict("www.sec.example.") == "bogus"
 
@@ -653,7 +677,9 @@ def test_a_colliding_key_takes_nothing_from_a_good_one(stage: Stage) -> None:
     stage.sign()
 
     assert stage.verdict("www.sec.example.") == "secure"
-    stage.answer("www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=key("x", 256, 15)))
+    stage.answer(
+        "www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=key("x", 256, 15))
+    )
     assert stage.verdict("www.sec.example.") == "bogus"
 
 
@@ -664,7 +690,9 @@ def test_a_sha1_ds_does_not_stand_in_for_a_sha2_ds(stage: Stage) -> None:
     evil = key("evil")
     rdata, owner = evil.record.to_wire(), n("sec.example.")
     sha1 = (crypto.ds_digest(owner, rdata, 1) or b"").hex()
-    stage.delegate("example.", "sec.example.", f"{records.key_tag(rdata)} 13 1 {sha1}", *stage["sec.example."].ds_records())
+    stage.delegate(
+        "example.", "sec.example.", f"{records.key_tag(rdata)} 13 1 {sha1}", *stage["sec.example."].ds_records()
+    )
     stage.sign()
     keys = [Record(owner, DNSKEY, 300, rdata)]
     stage.answer("sec.example.", DNSKEY, stage.signed(keys, "sec.example.", with_key=evil))
@@ -784,7 +812,9 @@ def test_a_chain_is_worth_its_weakest_link(stage: Stage) -> None:
     stage.sign()
 
     assert stage.verdict("leave.sec.example.") == "insecure"
-    stage.answer("leave.sec.example.", A, stage.rrset("sec.example.", "leave.sec.example.", CNAME), address("www.ins.example."))
+    stage.answer(
+        "leave.sec.example.", A, stage.rrset("sec.example.", "leave.sec.example.", CNAME), address("www.ins.example.")
+    )
     assert stage.verdict("leave.sec.example.") == "insecure"
 
 
@@ -845,7 +875,9 @@ def test_data_with_the_rcode_of_a_name_that_does_not_exist_are_not_secure(stage:
 
 def test_names_in_capitals_are_the_same_names(stage: Stage) -> None:
     genuine = stage.made.message(n("a.wild.sec.example."), A)
-    shouted = [[replace(one, owner=tuple(label.upper() for label in one.owner)) for one in part] for part in genuine.sections]
+    shouted = [
+        [replace(one, owner=tuple(label.upper() for label in one.owner)) for one in part] for part in genuine.sections
+    ]
     stage.answer("a.wild.sec.example.", A, shouted[0], proof=shouted[1])
 
     assert stage.verdict("a.wild.sec.example.") == "secure"
@@ -876,7 +908,9 @@ def test_a_wildcard_that_is_an_empty_non_terminal_has_no_data(stage: Stage) -> N
 
 
 def test_a_zone_of_one_name_denies_all_others(stage: Stage) -> None:
-    stage["in.open."].data = {key: value for key, value in stage["in.open."].data.items() if key[0] == to_dns(n("in.open."))}
+    stage["in.open."].data = {
+        key: value for key, value in stage["in.open."].data.items() if key[0] == to_dns(n("in.open."))
+    }
     stage.sign()
 
     assert from_dns(stage["in.open."].name) == n("in.open.")

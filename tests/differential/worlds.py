@@ -12,6 +12,8 @@ from random import Random
 
 import dns.dnssec
 import dns.name
+import dns.rdataclass
+import dns.rdtypes.ANY.DNSKEY
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from dns.rdatatype import RdataType
 from packets import Message, Record, flatten
@@ -27,6 +29,21 @@ ALGORITHMS = (8, 10, 13, 14, 15)
 ED448 = 16
 LABELS = ("a", "b", "c", "d", "e", "m", "x", "z")
 TTL_S = 300
+MODES = {
+    "secure": 50,
+    "unsigned": 10,
+    "island": 8,
+    "unknown": 4,
+    "mismatch": 3,
+    "sha1": 3,
+    "sha1and2": 5,
+    "sha384": 5,
+    "both": 7,
+    "orphan": 5,
+    "short beside": 5,
+    "short alone": 2,
+}
+"""How a delegation is secured or not, and how often."""
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ORDERS: dict[int, tuple[ec.EllipticCurve, int]] = {
     13: (ec.SECP256R1(), _P256_ORDER),
@@ -73,6 +90,19 @@ def make_key(rng: Random, algorithm: int, flags: int = 256) -> SigningKey:
     return SigningKey(private, algorithm, flags)
 
 
+@dataclass(frozen=True)
+class ShortKey(SigningKey):
+    """An RSA key of 512 bits, to be published and vouched for; it signs nothing."""
+
+    @property
+    def record(self) -> dns.rdtypes.ANY.DNSKEY.DNSKEY:
+        """Return the DNSKEY record."""
+        rng = Random("short")
+        modulus = _prime(rng, 256) * _prime(rng, 256)
+        octets = b"\3\1\0\1" + modulus.to_bytes(64, "big")
+        return dns.rdtypes.ANY.DNSKEY.DNSKEY(dns.rdataclass.IN, RdataType.DNSKEY, self.flags, 3, 8, octets)
+
+
 @lru_cache
 def colliding_keys() -> tuple[tuple[SigningKey, SigningKey], ...]:
     """Return pairs of zone keys that share algorithm (13 or 15) and tag."""
@@ -108,6 +138,11 @@ class SignedWorld:
         return list(self.world.zones.values())
 
     @property
+    def is_on_edge(self) -> bool:
+        """Return whether a second more or less would change a verdict."""
+        return any(note.endswith(("expires now", "begins now", "future")) for note in self.notes.values())
+
+    @property
     def anchor_texts(self) -> list[str]:
         """Return the root's anchors."""
         return [f". IN DS {ds}" for ds in self.zones[0].ds_records()]
@@ -136,6 +171,12 @@ class SignedWorld:
                 for key, rrset in sorted(zone.rrsets.items())
             ]
         return self._pool[apex]
+
+    def chain_is_signed(self, name: Name) -> bool:
+        """Return whether every delegation from the root to the zone of ``name`` has a DS."""
+        apexes = [from_dns(zone.name) for zone in self.zones[1:]]
+        cuts = [apex for apex in apexes if name[: len(apex)] == apex]
+        return all(any(record.rdtype == records.DS for record in self.message(cut, records.DS).answer) for cut in cuts)
 
     def zone_over(self, name: Name) -> Zone:
         """Return the deepest zone that contains the name."""
@@ -192,9 +233,7 @@ class _Maker:
             for zone in self.made.zones
         ):
             return None
-        modes = ("secure", "unsigned", "island", "unknown", "mismatch", "sha1", "sha1and2", "sha384", "both", "orphan")
-        weights = (50, 10, 8, 4, 3, 3, 5, 5, 7, 5)
-        return self._zone(name, parent, self.rng.choices(modes, weights)[0])
+        return self._zone(name, parent, self.rng.choices(list(MODES), list(MODES.values()))[0])
 
     def _zone(self, name: dns.name.Name, parent: Zone | None, mode: str) -> Zone:
         rng = self.rng
@@ -277,6 +316,11 @@ class _Maker:
                     *zone.ds_records(),
                     f"{rng.randrange(65536)} {rng.choice(self.algorithms)} 2 {rng.randbytes(32).hex()}",
                 ]
+            case "short beside" | "short alone":
+                short = ShortKey(rsa_pool()[0], 8, 257)
+                zone.published.append(short)
+                texts = [dns.dnssec.make_ds(zone.name, short.record, "SHA256").to_text()]
+                return texts + (zone.ds_records() if mode == "short beside" else [])
             case "unknown":
                 algorithm, digest = rng.choice(((12, 2), (253, 2), (3, 1), (13, 99), (8, 3), (1, 2)))
                 length = {1: 20, 2: 32, 3: 32, 99: 7}[digest]

@@ -1,0 +1,134 @@
+"""What a hostile zone may cost: bounded processor time and questions, and a good zone beside it keeps its pace."""
+
+import importlib.util
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import dns.message
+import pytest
+
+from anchorwatch.lab.zones import Nsec3Params
+from collector import names, records
+from collector.message import Response
+from collector.questions import Ask, Reply
+
+_spec = importlib.util.spec_from_file_location("hostile_lab", Path(__file__).with_name("lab.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+Lab = _module.Lab
+
+MOST_CPU_S = 0.1
+MOST_QUESTIONS = 100
+
+
+def cost(lab: Lab, name: str) -> tuple[str, float, int]:
+    """Return the deciding code, the least of three processor times (the machine is shared) and the questions."""
+    best = 1e9
+    for _ in range(3):
+        lab.asked.clear()
+        started = time.process_time()
+        judgement = lab.judge(name)
+        best = min(best, time.process_time() - started)
+    code = judgement.reasons[0].code if judgement.reasons else str(judgement.verdict)
+    return code, best, len(lab.asked)
+
+
+class KeyTrap(Lab):
+    """``zone.test`` publishes many keys of one tag and signs www with many signatures of that tag: CVE-2023-50387."""
+
+    def __init__(self, keys: int, signatures: int) -> None:
+        super().__init__()
+        self.keys, self.signatures = keys, signatures
+
+    def reply(self, asked: Ask) -> Reply:
+        reply = super().reply(asked)
+        zone = names.from_text("zone.test")
+        if not isinstance(reply, Response) or not names.is_at_or_below(asked.name, zone):
+            return reply
+        answer = dict(reply.answer)
+        for key, rrset in answer.items():
+            rng = random.Random(1)
+            if rrset.rdtype == records.DNSKEY:
+                answer[key] = replace(rrset, rdatas=rrset.rdatas + tuple(self.twins(rrset.rdatas, rng)))
+            elif rrset.signatures:
+                true = rrset.signatures[0]
+                junk = tuple(replace(true, signature=rng.randbytes(64)) for _ in range(self.signatures))
+                answer[key] = replace(rrset, signatures=(*junk, true))
+        return replace(reply, answer=answer)
+
+    def twins(self, rdatas: tuple[bytes, ...], rng: random.Random) -> list[bytes]:
+        """Return keys that share the tag of the zone-signing key: octets swapped two apart leave the sum alone."""
+        (true,) = [rdata for rdata in rdatas if rdata[1] == 0]
+        made: set[bytes] = set()
+        while len(made) < self.keys:
+            octets = bytearray(true)
+            for _ in range(8):
+                left = rng.randrange(4, 64)
+                right = left + 2 * rng.randrange((67 - left) // 2)
+                octets[left], octets[right] = octets[right], octets[left]
+            made.add(bytes(octets))
+        assert {records.key_tag(one) for one in made} == {records.key_tag(true)}
+        return sorted(made - {true})
+
+
+@pytest.mark.parametrize(("keys", "signatures"), [(3, 300), (200, 1), (200, 300), (500, 500)])
+def test_colliding_keys_and_signatures_cost_little(keys: int, signatures: int) -> None:
+    code, cpu_s, questions = cost(KeyTrap(keys, signatures), "www.zone.test")
+
+    assert code in ("validation_budget_exceeded", "rrsig_crypto_invalid")
+    assert cpu_s < MOST_CPU_S
+    assert questions <= MOST_QUESTIONS
+
+
+@pytest.mark.parametrize("iterations", [150, 500, 2500])
+def test_deep_names_under_many_iterations_cost_little(iterations: int) -> None:
+    """CVE-2023-50868: each label of a deep name costs a hash of many rounds."""
+    lab = Lab()
+    lab.zone.nsec3 = Nsec3Params(iterations, bytes(255))
+    lab.sign()
+    deep = ".".join("a" * 1 for _ in range(100))
+
+    code, cpu_s, questions = cost(lab, f"{deep}.zone.test")
+
+    assert code == ("secure" if iterations <= 150 else "nsec3_iterations_over_limit")
+    assert cpu_s < MOST_CPU_S
+    assert questions <= MOST_QUESTIONS
+
+
+def test_thousands_of_records_cost_little() -> None:
+    lab = Lab()
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        if asked.rdtype == 1:
+            base = 0x0A000000
+            addresses = [
+                f"{(base + n) >> 24}.{(base + n) >> 16 & 255}.{(base + n) >> 8 & 255}.{n & 255}" for n in range(3000)
+            ]
+            message.answer[0] = dns.rrset.from_text_list("www.zone.test.", 60, "IN", "A", addresses)
+
+    lab.bend = bend
+
+    code, cpu_s, _ = cost(lab, "www.zone.test")
+
+    assert code == "rrsig_crypto_invalid"
+    assert cpu_s < 1.0  # most of it is the lab making the message
+
+
+def test_a_good_zone_beside_a_hostile_one_keeps_its_pace() -> None:
+    good, hostile = Lab(), KeyTrap(200, 300)
+    alone = min(_timed(good) for _ in range(5))
+
+    for _ in range(3):
+        hostile.judge("www.zone.test")
+
+    assert min(_timed(good) for _ in range(5)) < alone * 3 + 0.005
+
+
+def _timed(lab: Lab) -> float:
+    started = time.process_time()
+    assert lab.judge("www.zone.test").verdict == "secure"
+    return time.process_time() - started

@@ -1,0 +1,70 @@
+"""What is written is what is there."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from anchorwatch.__main__ import cli
+from anchorwatch.api import make_app
+from anchorwatch.config import FileSections
+from anchorwatch.telemetry import Meter
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_spec = importlib.util.spec_from_file_location("doctables", Path(__file__).with_name("doctables.py"))
+assert _spec is not None
+assert _spec.loader is not None
+doctables = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(doctables)
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert doctables.fill(README) == README, "run: .venv/bin/python tests/doctables.py"
+
+
+def test_every_command_of_the_readme_is_there() -> None:
+    for command in set(re.findall(r"\.venv/bin/anchorwatch (\w+)", README)):
+        assert command in cli.commands
+
+
+def test_every_section_of_the_configuration_is_in_the_readme() -> None:
+    for section in FileSections.__struct_fields__:
+        assert re.search(rf"^\| `{section}[.\[`]|^`{section}` \(also", README, re.MULTILINE), section
+
+
+def test_every_metric_is_in_the_readme() -> None:
+    for metric in Meter().registry.collect():
+        assert metric.name in README.replace("_total", ""), metric.name
+
+
+def test_every_path_of_the_api_is_in_the_readme() -> None:
+    class Nobody:
+        pass
+
+    for route in make_app(Nobody()).routes:  # type: ignore[arg-type]
+        path = route.path.removeprefix("/api/v1").replace("{digest}", "DIGEST")  # type: ignore[attr-defined]
+        if path.startswith(("/api", "/-", "/metrics")) or route.path.startswith("/api"):  # type: ignore[attr-defined]
+            assert path in README, path
+
+
+def test_every_target_of_the_makefile_is_helped() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
+
+    assert targets == set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_files_that_are_named_exist(path: Path) -> None:
+    for name in re.findall(
+        r"`((?:tests|docs|alerts|schemas|collector|analyzer|anchorwatch)/[\w./-]+)`", path.read_text()
+    ):
+        assert (ROOT / name).exists(), name
+
+
+def test_help_speaks_of_exit_status() -> None:
+    assert "Exit status" in CliRunner().invoke(cli, ["validate", "--help"]).output
