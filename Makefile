@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fix bench differential fuzz conformance schemas lock clean
@@ -28,13 +29,13 @@ demo: $(STAMP) ## incidents on a signed DNS world on loopback, then the page; AR
 	@$(BIN)/anchorwatch demo $(ARGS)
 
 test: $(STAMP) ## the test suite; ARGS="-k denial" picks
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## format, lint, types, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fix: $(STAMP) ## format and mend what lint can mend
 	@$(BIN)/ruff format .

@@ -74,7 +74,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     repeat_s: an incident that stays open is said again after this long.
     drift_hold_s: an incident that only drift holds open ends after this long.
     join_s: findings on one cause within this time are one incident.
-    max_attempts: deliveries are tried this often before they count as failed.
+    max_attempts: deliveries are tried this often before they are reported as failed; what may still arrive is tried on.
     """
 
     rules: tuple[Rule, ...]
@@ -82,7 +82,6 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     receivers: tuple[ReceiverConfig, ...]
     mappings: tuple[Mapping, ...]
     ledger: Path
-    console_url: str = ""
     repeat_s: float = 4 * 3600
     drift_hold_s: float = 24 * 3600
     join_s: float = 900

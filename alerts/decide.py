@@ -1,6 +1,6 @@
 """Whether an incident is said now, to whom, and why: every decision returns its reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,9 +21,9 @@ class Decision:
 
 
 def decide(
-    incident: Incident, others: Iterable[Incident], *, now: datetime, repeat: timedelta, drift_hold: timedelta
+    incident: Incident, burning: Mapping[str, Incident], *, now: datetime, repeat: timedelta, drift_hold: timedelta
 ) -> Decision:
-    """Decide on one incident; ``others`` are the open ones beside it."""
+    """Decide on one incident; ``burning`` are those that may explain others, by cause (see ``burning_by_cause``)."""
     if is_over(incident, now, drift_hold):
         # "Suppression stops creation only, never resolution": whoever was told hears the end.
         return Decision("resolve", tuple(incident.notified), "nothing holds it open any more")
@@ -31,7 +31,7 @@ def decide(
         return Decision("trigger", (), "not yet confirmed by further polls")
     if not incident.receivers:
         return Decision("trigger", (), f"no route for severity {incident.severity}")
-    inhibitor = find_inhibitor(incident, others)
+    inhibitor = find_inhibitor(incident, burning)
     if inhibitor is not None and not incident.notified:
         return Decision("trigger", (), f"explained by the open incident on {inhibitor.cause}")
     new = tuple(name for name in incident.receivers if name not in incident.notified)
@@ -47,23 +47,35 @@ def decide(
     return Decision("update", (), "nothing new for anybody")
 
 
-def find_inhibitor(incident: Incident, others: Iterable[Incident]) -> Incident | None:
-    """Return the open incident that explains this one: our clock, or a burning critical one on a zone above.
+def burning_by_cause(incidents: Iterable[Incident]) -> dict[str, Incident]:
+    """Return the incidents that may explain others, by cause: told to somebody, with a critical state that holds."""
+    found: dict[str, Incident] = {}
+    for incident in incidents:
+        if incident.ended_at is None and any(
+            e.is_open and e.is_live and e.severity is Severity.CRITICAL for e in incident.entries.values()
+        ):
+            found[incident.cause] = incident
+    return found
 
-    The root is over a TLD is over a zone. An incident that is not confirmed explains nothing yet.
+
+def find_inhibitor(incident: Incident, burning: Mapping[str, Incident]) -> Incident | None:
+    """Return the open incident that explains this one: our clock, or a burning one on a zone above.
+
+    The root is over a TLD is over a zone. What nobody of those who would hear of this one hears of explains nothing.
     """
-    for other in others:
-        if other.id == incident.id or other.ended_at is not None or not other.confirmed:
-            continue
-        burning = [entry for entry in other.entries.values() if entry.is_open]
-        if any(entry.finding.code == "self_clock_skew" for entry in burning):
-            return other
-        if any(e.severity is Severity.CRITICAL for e in burning) and _is_strictly_below(incident.cause, other.cause):
+    for cause in (CLOCK, *_zones_above(incident.cause)):
+        other = burning.get(cause)
+        if other is not None and other.id != incident.id and set(other.receivers) & set(incident.receivers):
             return other
     return None
 
 
-def _is_strictly_below(zone: str, ancestor: str) -> bool:
-    if not zone.endswith(".") or not ancestor.endswith(".") or zone == ancestor:
-        return False
-    return ancestor == "." or zone.endswith("." + ancestor)
+CLOCK = "self_clock_skew"
+
+
+def _zones_above(zone: str) -> list[str]:
+    """Return every zone name strictly above an absolute one, the nearest last; empty for what is no zone."""
+    if not zone.endswith(".") or zone == ".":
+        return []
+    labels = zone[:-1].split(".")
+    return [".", *(".".join(labels[n:]) + "." for n in range(len(labels) - 1, 0, -1))]

@@ -19,7 +19,7 @@ RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as an incident has it: with the severity that the rules gave it."""
+    """One finding as an incident has it: with the severity that the rules gave it, and who must hear of it."""
 
     finding: Finding
     severity: Severity
@@ -30,6 +30,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """Return whether a state still holds; a drift has no end of its own."""
         return self.finding.kind is not Kind.DRIFT and self.finding.status is not FindingStatus.CLOSED
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether there is something to tell: a confirmed state that holds, or a drift."""
+        return self.finding.confirmed and (self.is_open or self.finding.kind is Kind.DRIFT)
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +57,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severity(self) -> Severity:
-        """Return the highest severity of what holds the incident open, or of all once nothing does."""
-        live = [e.severity for e in self.entries.values() if e.is_open or e.finding.kind is Kind.DRIFT]
-        return max(live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+        """Return the highest severity of what there is to tell, or of all entries where nothing is."""
+        told = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
+        live = [e.severity for e in self.entries.values() if e.is_live]
+        return max(told or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
 
     @property
     def lead(self) -> Finding:
@@ -72,14 +78,13 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def confirmed(self) -> bool:
-        """Return whether any finding that matters is confirmed."""
-        return any(e.finding.confirmed for e in self.entries.values())
+        """Return whether there is anything to tell."""
+        return any(e.is_live for e in self.entries.values())
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """Return who must hear of it, each once."""
-        confirmed = [e for e in self.entries.values() if e.finding.confirmed]
-        return tuple(dict.fromkeys(name for entry in confirmed for name in entry.receivers))
+        """Return who must hear of what there is to tell, each once."""
+        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
 
     @property
     def identities(self) -> tuple[Affected, ...]:
@@ -99,28 +104,34 @@ def cause_of(finding: Finding) -> str:
     return finding.cause_zone or finding.cause_rrset or finding.code
 
 
-def find_incident(finding: Finding, open_incidents: Iterable[Incident], join: timedelta) -> Incident | None:
+def find_incident(
+    finding: Finding, severity: Severity, open_incidents: Iterable[Incident], join: timedelta
+) -> Incident | None:
     """Return the open incident that a finding belongs to, None if it begins a new one.
 
-    A finding stays where it is. Otherwise it joins the incident on its cause if that one is still burning, or was
-    active within ``join``; a fault long after a drift on the same zone is news, and must ring.
+    A finding stays where it is. Otherwise it joins the incident on its cause if that burns with at least the same
+    ``severity``, or had news within ``join``: a fault long after a drift, or worse than what smoulders there, is news,
+    and must ring.
     """
     candidates = [i for i in open_incidents if i.cause == cause_of(finding)]
     for incident in candidates:
         if finding.id in incident.entries:
             return incident
     for incident in candidates:
-        burning = any(entry.is_open for entry in incident.entries.values())
+        burning = any(e.is_open and e.receivers and e.severity.rank >= severity.rank for e in incident.entries.values())
         if burning or finding.opened_at - incident.updated_at <= join:
             return incident
     return None
 
 
 def begin_incident(finding: Finding) -> Incident:
-    """Return an empty incident for a finding; its id depends on nothing but the finding."""
+    """Return an empty incident for a finding; its id is that of no other incident, and the same in a replay."""
     cause = cause_of(finding)
     return Incident(
-        id=digest_of(cause, finding.id)[:32], cause=cause, opened_at=finding.opened_at, updated_at=finding.updated_at
+        id=digest_of(cause, finding.id, str(finding.version))[:32],
+        cause=cause,
+        opened_at=finding.opened_at,
+        updated_at=finding.updated_at,
     )
 
 
@@ -133,8 +144,13 @@ def take_finding(incident: Incident, entry: Entry) -> Incident:
 
 
 def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
-    """Return whether nothing holds the incident open: no state, and no drift that matters within ``drift_hold``."""
-    if any(entry.is_open for entry in incident.entries.values()):
+    """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold``.
+
+    Once somebody was told, only what somebody must hear of holds it: a mild remark on the zone, which has no receiver,
+    must not keep a pager from hearing the end.
+    """
+    entries = [e for e in incident.entries.values() if e.receivers or not incident.notified]
+    if any(entry.is_open for entry in entries):
         return False
-    drifts = [e for e in incident.entries.values() if e.finding.kind is Kind.DRIFT and e.receivers]
+    drifts = [entry for entry in entries if entry.finding.kind is Kind.DRIFT]
     return all(now - entry.finding.updated_at > drift_hold for entry in drifts)

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY, position INTEGER, receiver TEXT, attempts INTEGER, next_at REAL, content BLOB
 );
 CREATE TABLE IF NOT EXISTS notifications (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB);
+CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
 """
 
@@ -66,16 +67,19 @@ class SqliteLedger:
 
     def due(self, now: float) -> list[Delivery]:
         """Return for each receiver its oldest delivery, if that is due: what is said to one stays in order."""
-        rows = self._read(
-            "SELECT content, attempts, next_at, receiver FROM deliveries ORDER BY position",
-            (),
-        )
-        heads: dict[str, Delivery] = {}
-        for content, attempts, next_at, receiver in rows:
-            if receiver not in heads:
-                delivery = msgspec.json.decode(content, type=Delivery)
-                heads[receiver] = msgspec.structs.replace(delivery, attempts=attempts, next_at=next_at)
-        return [delivery for delivery in heads.values() if delivery.next_at <= now]
+        heads = "position IN (SELECT min(position) FROM deliveries GROUP BY receiver)"
+        return self._deliveries(f"WHERE {heads} AND next_at <= ?", (now,))
+
+    def deliveries(self) -> list[Delivery]:
+        """Return everything that waits, oldest first."""
+        return self._deliveries("", ())
+
+    def _deliveries(self, where: str, parameters: tuple[object, ...]) -> list[Delivery]:
+        rows = self._read(f"SELECT content, attempts, next_at FROM deliveries {where} ORDER BY position", parameters)
+        return [
+            msgspec.structs.replace(msgspec.json.decode(content, type=Delivery), attempts=attempts, next_at=next_at)
+            for content, attempts, next_at in rows
+        ]
 
     def pending(self) -> int:
         """Return how many deliveries wait."""

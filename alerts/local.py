@@ -33,7 +33,7 @@ class CommandNotifier:
         self._command = tuple(command)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
-        """Run it once; exit status 0 means delivered, 75 (EX_TEMPFAIL) and a time-out that it may be tried again."""
+        """Run it once; exit status 0 means delivered, any other that it is tried again."""
         body = msgspec.json.encode({"id": delivery.id, **describe(delivery)})
         try:
             done = subprocess.run(self._command, input=body, capture_output=True, timeout=TIMEOUT_S, check=False)
@@ -42,6 +42,4 @@ class CommandNotifier:
         except OSError as error:
             return Outcome(False, f"{self._command[0]} can't be run: {error.strerror}", retry=False)
         said = done.stderr[-200:].decode("utf-8", "replace").strip()
-        return Outcome(
-            done.returncode == 0, f"exit status {done.returncode} {said}".strip(), retry=done.returncode == 75
-        )
+        return Outcome(done.returncode == 0, f"exit status {done.returncode} {said}".strip())

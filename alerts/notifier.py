@@ -1,5 +1,6 @@
 """What every way of reaching people has in common: one attempt, and what came of it."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import urllib3
 from alerts.delivery import Delivery
 
 TIMEOUT_S = 15.0
+LONGEST_WAIT_S = 900.0
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -46,10 +48,10 @@ def post_json(pool: urllib3.PoolManager, url: str, body: bytes, headers: dict[st
     if 200 <= answer.status < 300:
         return Outcome(True, f"HTTP {answer.status}")
     said = answer.data[:200].decode("utf-8", "replace")
-    retry_after = answer.headers.get("retry-after", "")
+    retry_after = re.fullmatch(r"[0-9]{1,9}", answer.headers.get("retry-after", ""))
     return Outcome(
         False,
         f"HTTP {answer.status}: {said}",
         retry=answer.status in RETRY_STATUSES or answer.status >= 500,
-        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+        retry_after_s=min(float(retry_after[0]), LONGEST_WAIT_S) if retry_after else None,
     )

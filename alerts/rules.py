@@ -11,11 +11,10 @@ from schemas.messages import Finding
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules make of a finding: its severity, who hears of it, and which rules said so."""
+    """What the rules make of a finding: its severity, and who hears of it."""
 
     severity: Severity
     receivers: tuple[str, ...]
-    rules: tuple[str, ...]
 
 
 def match_finding(match: Match, finding: Finding, severity: Severity) -> bool:
@@ -39,11 +38,9 @@ def assess(finding: Finding, rules: Sequence[Rule], routes: Sequence[Route]) -> 
     """Run a finding through the rules in order, then through the routes where no rule named a receiver."""
     severity = finding.severity
     receivers: list[str] = []
-    fitted: list[str] = []
     for rule in rules:
         if not match_finding(rule.match, finding, severity):
             continue
-        fitted.append(rule.name)
         severity = rule.set.severity or severity
         if rule.receiver:
             receivers.append(rule.receiver)
@@ -51,4 +48,4 @@ def assess(finding: Finding, rules: Sequence[Rule], routes: Sequence[Route]) -> 
             break
     if not receivers:
         receivers = [route.receiver for route in routes if match_finding(route.match, finding, severity)]
-    return Assessment(severity, tuple(dict.fromkeys(receivers)), tuple(fitted))
+    return Assessment(severity, tuple(dict.fromkeys(receivers)))

@@ -12,7 +12,7 @@ from datetime import timedelta
 import msgspec
 
 from alerts.config import AlertsConfig
-from alerts.decide import Decision, Event, decide
+from alerts.decide import Decision, Event, burning_by_cause, decide
 from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, find_incident, is_over, take_finding
@@ -34,6 +34,8 @@ from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
+FAILED_CODE = "self_alert_delivery_failed"
+GONE = "the configuration has no such receiver any more"
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 
@@ -68,14 +70,37 @@ class Alerts:
         return [*withheld, *sent]
 
     def _reload(self) -> None:
-        self._open = {incident.id: incident for incident in self._ledger.open_incidents()}
-        self._failing = {
-            entry.finding.cause_rrset: entry.finding
-            for incident in self._open.values()
-            for entry in incident.entries.values()
-            if entry.finding.code == "self_alert_delivery_failed" and entry.is_open
-        }
+        """Take up what the ledger has; receivers that the configuration lost are forgotten, and so are their faults."""
+        for delivery in self._ledger.deliveries():
+            if delivery.receiver not in self._notifiers:
+                gone = msgspec.structs.replace(
+                    self._notification(delivery.incident, delivery.event, delivery.id),
+                    status=NotificationStatus.FAILED,
+                    receiver=delivery.receiver,
+                    reason=GONE,
+                )
+                self._ledger.commit(settled=[Settled(delivery, True)], notifications=[gone])
+        self._open, self._failing = {}, {}
+        for incident in self._ledger.open_incidents():
+            told = {name: severity for name, severity in incident.notified.items() if name in self._notifiers}
+            entries = {key: self._without_gone(entry) for key, entry in incident.entries.items()}
+            self._open[incident.id] = msgspec.structs.replace(incident, notified=told, entries=entries)
+            for entry in incident.entries.values():
+                if entry.finding.code == FAILED_CODE and entry.is_open:
+                    self._failing[entry.finding.cause_rrset] = entry.finding
         self._loaded = True
+        stale = [self._failing.pop(name) for name in list(self._failing) if name not in self._notifiers]
+        self._take([self._ended(finding) for finding in stale])
+
+    def _without_gone(self, entry: Entry) -> Entry:
+        receivers = tuple(name for name in entry.receivers if name in self._notifiers)
+        return msgspec.structs.replace(entry, receivers=receivers)
+
+    def _ended(self, finding: Finding) -> Finding:
+        at = utc(self._clock())
+        return msgspec.structs.replace(
+            finding, version=finding.version + 1, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
+        )
 
     def _take(self, batch: Sequence[Message]) -> list[Notification]:
         """Take findings in and decide; all of it is written in one transaction, or none."""
@@ -91,8 +116,9 @@ class Alerts:
             self._place(message, incidents)
         deliveries: list[Delivery] = []
         withheld: list[Notification] = []
+        burning = burning_by_cause(incidents.values())
         for incident in list(incidents.values()):
-            incidents[incident.id] = self._decide(incident, incidents, deliveries, withheld)
+            incidents[incident.id] = self._decide(incident, burning, deliveries, withheld)
         changed = [i for key, i in incidents.items() if self._open.get(key) is not i]
         if changed or versions:
             try:
@@ -107,12 +133,12 @@ class Alerts:
 
     def _place(self, finding: Finding, incidents: dict[str, Incident]) -> None:
         live = [incident for incident in incidents.values() if incident.ended_at is None]
-        incident = find_incident(finding, live, timedelta(seconds=self._config.join_s))
+        assessment = assess(finding, self._config.rules, self._config.routes)
+        incident = find_incident(finding, assessment.severity, live, timedelta(seconds=self._config.join_s))
         if incident is None:
             if finding.status is FindingStatus.CLOSED:
                 return  # it was over before we ever heard of it
             incident = begin_incident(finding)
-        assessment = assess(finding, self._config.rules, self._config.routes)
         entry = Entry(
             finding=finding,
             severity=assessment.severity,
@@ -123,7 +149,7 @@ class Alerts:
 
     def _receivers_of(self, finding: Finding, assessment: Assessment) -> tuple[str, ...]:
         """Return who must hear of a finding; that a receiver fails is said to any other one."""
-        if finding.code != "self_alert_delivery_failed":
+        if finding.code != FAILED_CODE:
             return assessment.receivers
         others = tuple(name for name in assessment.receivers if name != finding.cause_rrset)
         return others or tuple(name for name in self._notifiers if name != finding.cause_rrset)
@@ -131,22 +157,24 @@ class Alerts:
     def _decide(
         self,
         incident: Incident,
-        incidents: Mapping[str, Incident],
+        burning: Mapping[str, Incident],
         deliveries: list[Delivery],
         withheld: list[Notification],
     ) -> Incident:
         now = utc(self._clock())
         config = self._config
         hold = timedelta(seconds=config.drift_hold_s)
-        others = incidents.values()
-        decision = decide(incident, others, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
+        decision = decide(incident, burning, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
         if decision.receivers:
             return self._order(incident, decision, deliveries)
+        if not incident.notified and decision.event != "resolve" and decision.reason != incident.withheld:
+            withheld.append(self._withheld(incident, decision))
+            incident = msgspec.structs.replace(incident, withheld=decision.reason)
         if is_over(incident, now, hold):
             return msgspec.structs.replace(incident, ended_at=now)
-        if not incident.notified and decision.reason != incident.withheld:
-            withheld.append(self._withheld(incident, decision))
-            return msgspec.structs.replace(incident, withheld=decision.reason)
+        if any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
+            # What was worst is over: when it comes back, it is told again.
+            return msgspec.structs.replace(incident, notified=dict.fromkeys(incident.notified, incident.severity))
         return incident
 
     def _order(self, incident: Incident, decision: Decision, deliveries: list[Delivery]) -> Incident:
@@ -217,18 +245,22 @@ class Alerts:
     def _try(self, delivery: Delivery) -> Outcome:
         notifier = self._notifiers.get(delivery.receiver)
         if notifier is None:
-            return Outcome(False, "the configuration has no such receiver any more", retry=False)
+            return Outcome(False, GONE, retry=False)
         return notifier.send(delivery, self._clock())
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[Settled, Notification | None]:
+        """Decide what an attempt means: what may still arrive is never given up, only reported once as failed."""
         attempts = delivery.attempts + 1
-        if not outcome.delivered and outcome.retry and attempts < self._config.max_attempts:
-            pause_s = max(BACKOFF_S[min(attempts - 1, len(BACKOFF_S) - 1)], outcome.retry_after_s or 0.0)
+        again = not outcome.delivered and outcome.retry
+        pause_s = max(BACKOFF_S[min(attempts - 1, len(BACKOFF_S) - 1)], outcome.retry_after_s or 0.0)
+        settled = Settled(delivery, not again, self._clock() + pause_s)
+        if again:
             log.warning(
                 "delivery failed, will be tried again",
                 extra={"receiver": delivery.receiver, "attempt": attempts, "detail": outcome.detail, "in_s": pause_s},
             )
-            return Settled(delivery, False, self._clock() + pause_s), None
+            if attempts != self._config.max_attempts:
+                return settled, None
         status = NotificationStatus.SENT if outcome.delivered else NotificationStatus.FAILED
         notification = msgspec.structs.replace(
             self._notification(delivery.incident, delivery.event, delivery.id),
@@ -237,7 +269,7 @@ class Alerts:
             reason=delivery.reason if outcome.delivered else f"{delivery.reason}; {outcome.detail}",
             attempts=attempts,
         )
-        return Settled(delivery, True), notification
+        return settled, notification
 
     def _note_receivers(
         self, due: Sequence[Delivery], outcomes: Sequence[Outcome], settled: Sequence[Settled]
@@ -246,20 +278,15 @@ class Alerts:
         findings = []
         for delivery, outcome, one in zip(due, outcomes, settled, strict=True):
             failing = self._failing.get(delivery.receiver)
-            if one.done and not outcome.delivered and failing is None:
+            failed = not outcome.delivered and (one.done or delivery.attempts + 1 >= self._config.max_attempts)
+            if failed and failing is None:
                 findings.append(self._delivery_failed(delivery.receiver, outcome.detail))
             elif outcome.delivered and failing is not None:
-                del self._failing[delivery.receiver]
-                at = utc(self._clock())
-                findings.append(
-                    msgspec.structs.replace(
-                        failing, version=2, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
-                    )
-                )
+                findings.append(self._ended(self._failing.pop(delivery.receiver)))
         return self._take(findings) if findings else []
 
     def _delivery_failed(self, receiver: str, detail: str) -> Finding:
-        row = CATALOGUE["self_alert_delivery_failed"]
+        row = CATALOGUE[FAILED_CODE]
         at = utc(self._clock())
         key = digest_of(row.code, "", receiver)[:32]
         finding = Finding(

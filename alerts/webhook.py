@@ -54,7 +54,7 @@ class WebhookNotifier:
         self._pool = urllib3.PoolManager(maxsize=2)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
-        """Post once. A 410 says that the endpoint is gone for good."""
+        """Post once."""
         body = msgspec.json.encode(
             {
                 "type": EVENTS[delivery.event],

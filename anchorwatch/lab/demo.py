@@ -105,7 +105,6 @@ ACTS = (
         "alias_exits_signed_space",
         lambda world: world.stage_alias_to_unsigned("parcel.example.", "label", "edge7.cdn.example."),
         lambda world: world.restore("parcel.example."),
-        heals=True,
     ),
 )
 

@@ -143,8 +143,8 @@ class TestLocal:
         assert outcome.delivered
         assert json.loads(out.read_text())["cause"] == "bank.example."
 
-    @pytest.mark.parametrize(("status", "retry"), [(1, False), (75, True)])
-    def test_exit_status_says_whether_to_try_again(self, status: int, retry: bool) -> None:
+    @pytest.mark.parametrize(("status", "retry"), [(1, True), (75, True)])
+    def test_a_command_that_fails_is_tried_again(self, status: int, retry: bool) -> None:
         outcome = CommandNotifier([sys.executable, "-c", f"raise SystemExit({status})"]).send(delivery(), NOW)
 
         assert (outcome.delivered, outcome.retry) == (False, retry)

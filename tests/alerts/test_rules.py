@@ -45,7 +45,6 @@ def test_rules_apply_in_order_and_each_sees_what_the_earlier_set() -> None:
 
     assert assessment.severity is Severity.CRITICAL
     assert assessment.receivers == ("pager",)
-    assert assessment.rules == ("raise", "page critical", "stop")
 
 
 def test_routes_serve_what_no_rule_named_a_receiver_for() -> None:

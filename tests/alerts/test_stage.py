@@ -247,16 +247,18 @@ def test_what_can_not_be_delivered_is_reported_by_another_receiver(desk: Desk) -
     assert desk.backup.told == [("trigger", "pager"), ("resolve", "pager")]
 
 
-def test_tries_are_bounded(tmp_path: Path, clock: Any) -> None:
+def test_after_the_last_try_it_is_reported_and_tried_on(tmp_path: Path, clock: Any) -> None:
     desk = Desk(tmp_path, clock, max_attempts=3)
-    desk.pager.outcomes = [Outcome(False, "down")] * 3
+    desk.pager.outcomes = [Outcome(False, "down")] * 5
     desk.handle(finding())
-    for _ in range(5):
+    for _ in range(6):
         clock.advance(600)
         desk.handle()
 
-    assert len(desk.pager.ids) == 3
-    assert [event for event, _ in desk.backup.told] == ["trigger"]
+    assert len(set(desk.pager.ids)) == 1
+    assert desk.pager.told == [("trigger", "bank.example.")]
+    assert [n.attempts for n in desk.ledger.notifications(50) if n.status == "failed"] == [3]
+    assert [event for event, _ in desk.backup.told] == ["trigger", "resolve"]
 
 
 def test_a_receiver_that_left_the_configuration_is_reported(desk: Desk) -> None:
@@ -272,3 +274,97 @@ def test_a_message_that_is_no_finding_is_rejected(desk: Desk) -> None:
 
     with pytest.raises(Rejected):
         asyncio.run(desk.stage.handle([polls]))
+
+
+def test_a_mild_state_on_the_zone_does_not_keep_the_pager_from_hearing_the_end(desk: Desk) -> None:
+    severe = finding()
+    desk.handle(finding("nsec3_params_poor"), severe)
+    desk.handle(closed(severe))
+
+    assert desk.pager.told == [("trigger", "bank.example."), ("resolve", "bank.example.")]
+
+
+def test_the_same_fault_again_rings_again(desk: Desk) -> None:
+    mild, severe = finding("nsec3_params_poor"), finding()
+    desk.handle(mild, severe)
+    desk.handle(closed(severe))
+    desk.handle(finding("rrsig_missing", opened_at=AT + 2 * LATER))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "resolve", "trigger"]
+
+
+def test_a_worse_fault_beside_one_that_smoulders_rings(desk: Desk) -> None:
+    desk.handle(finding("alias_chain_broken"))
+    desk.handle(finding("rrsig_missing", opened_at=AT + 2 * LATER))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
+
+def test_an_unconfirmed_fault_raises_nothing(desk: Desk) -> None:
+    desk.handle(finding("alias_chain_broken"))
+    desk.handle(finding("rrsig_crypto_invalid", confirmed=False))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger"]
+
+
+def test_what_was_worst_is_told_again_when_it_comes_back(desk: Desk) -> None:
+    high, critical = finding("alias_chain_broken"), finding()
+    desk.handle(high, critical)
+    desk.handle(closed(critical))
+    desk.handle(finding("rrsig_missing", opened_at=AT + timedelta(minutes=5)))
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+
+
+def test_what_nobody_hears_of_explains_nothing(tmp_path: Path, clock: Any) -> None:
+    desk = Desk(tmp_path, clock)
+    routes = (Route(match=Match(zone=("*bank.example",)), receiver="pager"),)
+    desk.config = msgspec.structs.replace(desk.config, routes=routes)
+    desk.restart()
+
+    desk.handle(finding(zone="example."), finding())
+
+    assert desk.pager.told == [("trigger", "bank.example.")]
+
+
+def test_a_resolution_is_never_given_up(tmp_path: Path, clock: Any) -> None:
+    desk = Desk(tmp_path, clock, max_attempts=2)
+    opened = finding()
+    desk.handle(opened)
+    desk.pager.outcomes = [Outcome(False, "down")] * 20
+    desk.handle(closed(opened))
+    for _ in range(40):
+        clock.advance(400)
+        desk.handle()
+
+    assert ("resolve", "bank.example.") in desk.pager.told
+    assert [event for event, _ in desk.backup.told] == ["trigger", "resolve"]
+
+
+def test_a_receiver_that_is_gone_for_good_is_forgotten_at_the_next_start(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(False, "down")] * 50
+    desk.handle(finding())
+    for _ in range(20):
+        desk.clock.advance(400)
+        desk.handle()
+    assert desk.backup.told == [("trigger", "pager")]
+
+    desk.ledger = SqliteLedger(desk.config.ledger)
+    desk.stage = Alerts(desk.config, desk.ledger, {"backup": desk.backup}, desk.clock)
+    desk.handle()
+
+    assert desk.backup.told == [("trigger", "pager"), ("resolve", "pager")]
+    assert desk.ledger.pending() == 0
+
+
+def test_many_open_incidents_cost_little(desk: Desk) -> None:
+    import time
+
+    desk.handle(*[finding(zone=f"z{n}.example.") for n in range(200)])
+    while desk.ledger.pending():
+        desk.handle()
+    started = time.process_time()
+
+    desk.handle()
+
+    assert time.process_time() - started < 0.1

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from damage import Case
 from oracles import Opinion
-from packets import Message
-from worlds import Question
+from packets import Message, Record
+from worlds import Question, to_dns
 
 from collector import names, records
 from collector.message import NXDOMAIN
@@ -31,6 +31,7 @@ STRICTER_ITERATIONS = "above 500 NSEC3 iterations we say bogus, Unbound insecure
 STRICTER_LABELS = (
     "a label count below the zone's own, or a DS or DNSKEY set from a wildcard: we refuse, Unbound accepts"
 )
+STRICTER_EXPANSION = "an alias expanded from a wildcard answers a DS question without proof: we refuse, Unbound accepts"
 STRICTER_ENT = "NXDOMAIN for an empty non-terminal: we refuse, Unbound accepts"
 STRICTER_RCODE = "NXDOMAIN with a proof of NODATA: we refuse, Unbound mends the rcode"
 STRICTER_SIGNER = (
@@ -39,6 +40,16 @@ STRICTER_SIGNER = (
 STRICTER_BUDGET = "more signature tries than our budget has"
 SHORT_ALONE = "a delegation to RSA of 512 bits alone: unsupported, so insecure, to us; bogus to this build of Unbound"
 STRICTER_FORM = "a malformed record: we drop the message, Unbound the record"
+STRICTER_SPAN = "an NSEC whose next name lies outside the zone: we refuse, Unbound accepts"
+TWO_CNAMES = "two CNAMEs at one name: we refuse, Unbound drops one"
+ALIAS_UNSIGNED = "a CNAME that its DNAME does not make, below an unsigned delegation: bogus to us, insecure to Unbound"
+MALFORMED_UNSIGNED = "malformed data where nothing is signed: insecure to us, Unbound gives up on them"
+RCODE_IN_CHAIN = "a signed DS or DNSKEY set with the rcode of a name that does not exist: we take the set"
+NO_CUT_AT_ALIAS = "a DS question answered by an alias: we take it for the proof of no cut, Unbound finds no DS"
+APEX_ALIAS = (
+    "an alias at a zone's apex, signed by that zone: we and delv follow it, Unbound takes it for the key set too"
+)
+DOWNGRADE = "a key set of one short RSA key makes a zone insecure that a good DS vouches for"
 DNAME_QUESTION = "Unbound can't follow a CNAME question through a DNAME"
 DIGESTS = "Unbound looks at DS of the strongest digest only; we at any of SHA-2 (RFC 4509 §3 demotes SHA-1 alone)"
 
@@ -79,12 +90,12 @@ class Explainer:
             return BOTH_REFUSE
         if self._asks_again(case, unbound):
             return ASKED_AGAIN
-        stricter = ours.verdict in REFUSED
-        if _is_short_alone(case, ours):
-            return SHORT_ALONE
-        found = _stricter(case, ours, unbound) if stricter else self._unneeded(case, ours)
-        if not stricter and not found and "got DNAME answer" in unbound.why:
-            found = DNAME_QUESTION
+        if ours.verdict in REFUSED:
+            trace: list[Question] = []
+            self.ask_us(case, trace)
+            found = _stricter(case, ours, unbound, [case.message(*question) for question in (case.question, *trace)])
+        else:
+            found = _special(case, ours, unbound, self) or self._unneeded(case, ours)
         return found or f"{UNEXPLAINED}: {ours.verdict} / {unbound.verdict}"
 
     def _asks_again(self, case: Case, unbound: Opinion) -> bool:
@@ -120,16 +131,17 @@ class Explainer:
             )
         ]
         harmless = [one for one in candidates if _essence(self.ask_us(_without(case, [one]), None)) == wanted]
-        soas = [one for one in harmless if one[1][2] == records.SOA]
-        for gone in ([soas] if soas else []) + [[one] for one in harmless]:
-            if self.ask_unbound(_without(case, gone)).verdict == ours.verdict:
-                return _name(ours, gone)
+        if self.ask_unbound(_with_honest_soas(case, questions)).verdict == ours.verdict:
+            return f"{UNEXPLAINED}: {FORGED_SOA}" if ours.verdict == "secure" else WHOLE_DENIAL
+        for one in harmless:
+            if self.ask_unbound(_without(case, [one])).verdict == ours.verdict:
+                return _name([one])
         gone = []
         for one in harmless:
             if _essence(self.ask_us(_without(case, [*gone, one]), None)) == wanted:
                 gone.append(one)
                 if len(gone) > 1 and self.ask_unbound(_without(case, gone)).verdict == ours.verdict:
-                    return _name(ours, gone)
+                    return _name(gone)
         return ""
 
 
@@ -155,39 +167,103 @@ def _without(case: Case, gone: Sequence[Dropped]) -> Case:
     return fewer
 
 
-def _name(ours: Opinion, gone: Sequence[Dropped]) -> str:
-    sections = {section for _, (section, _, _) in gone}
-    types = {rdtype for _, (_, _, rdtype) in gone}
-    if ours.verdict == "secure" and types == {records.SOA}:
-        return f"{UNEXPLAINED}: {FORGED_SOA}"
-    return WHOLE_ANSWER if 0 in sections else WHOLE_DENIAL
+def _name(gone: Sequence[Dropped]) -> str:
+    return WHOLE_ANSWER if any(section == 0 for _, (section, _, _) in gone) else WHOLE_DENIAL
 
 
-def _is_short_alone(case: Case, ours: Opinion) -> bool:
-    if not ours.why.startswith("algorithm_unsupported: every key that the DS of "):
-        return False
-    zone = names.from_text(ours.why.split()[8])
-    return case.made.notes[zone].startswith("short alone")
+def _with_honest_soas(case: Case, questions: Sequence[Question]) -> Case:
+    """Return the case with every SOA of its authority sections as its zone has it."""
+    mended = Case(case.made, case.question, case.damages)
+    soas = [one for zone in case.made.zones for one in case.made.pool(zone) if one[0].rdtype == records.SOA]
+    for question in questions:
+        whole = case.message(*question)
+        owners = {record.owner for record in whole.authority if record.covers == records.SOA}
+        authority = [record for record in whole.authority if record.covers != records.SOA]
+        genuine = [record for soa in soas if soa[0].owner in owners for record in soa]
+        mended.prepare(question, Message(whole.rcode, whole.answer, genuine + authority))
+    return mended
 
 
-def _stricter(case: Case, ours: Opinion, unbound: Opinion) -> str:
-    """Return the class of a refusal that Unbound does not share, by our reason."""
+def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) -> str:
+    """Return the class of a verdict that Unbound refuses, where dropping records is not what shows it."""
+    if _is_short(case, ours, "short alone"):
+        return SHORT_ALONE
+    if _is_short(case, ours, "short beside"):
+        return f"{UNEXPLAINED}: {DOWNGRADE}"
+    if "got DNAME answer" in unbound.why:
+        return DNAME_QUESTION
+    aliases = {record.owner for record in case.message(*case.question).answer if record.rdtype == records.CNAME}
+    if "from cache for key" in unbound.why and any(to_dns(owner) in case.made.world.zones for owner in aliases):
+        return APEX_ALIAS
+    trace: list[Question] = []
+    explainer.ask_us(case, trace)
+    mended = Case(case.made, case.question, case.damages)
+    for question in trace:
+        message = case.message(*question)
+        if question[1] in (records.DS, records.DNSKEY) and message.rcode == NXDOMAIN and message.answer:
+            mended.prepare(question, Message(0, message.answer, message.authority))
+            if explainer.ask_unbound(mended).verdict == ours.verdict:
+                return RCODE_IN_CHAIN
+    if ours.verdict == "insecure" and any(_is_malformed(record) for record in case.message(*case.question).answer):
+        return MALFORMED_UNSIGNED
+    at_cuts = [
+        question
+        for question in trace
+        if question[1] == records.DS and any(one.rdtype == records.CNAME for one in case.message(*question).answer)
+    ]
+    return NO_CUT_AT_ALIAS if ours.verdict == "insecure" and at_cuts and "no DS" in unbound.why else ""
+
+
+def _is_malformed(record: Record) -> bool:
+    return records.rdata_to_text(record.rdtype, record.rdata).startswith("\\#")
+
+
+def _is_short(case: Case, ours: Opinion, mode: str) -> bool:
+    code, _, detail = ours.why.partition(": ")
+    short = [names.to_text(zone) for zone, note in case.made.notes.items() if note.startswith(mode)]
+    return code == "algorithm_unsupported" and any(f" {zone} " in f"{detail} " for zone in short)
+
+
+def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Message]) -> str:
+    """Return the class of a refusal that Unbound does not share; ``messages`` are those that we saw."""
     code = ours.why.partition(":")[0]
-    if code == "nsec3_iterations_over_limit":
-        return STRICTER_ITERATIONS
-    if code in ("rrsig_signer_invalid", "wildcard_proof_invalid"):
-        return STRICTER_LABELS
-    if code == "denial_invalid" and ours.rcode == NXDOMAIN and _is_empty_non_terminal(case):
-        return STRICTER_ENT
-    if code == "denial_invalid" and ours.rcode == NXDOMAIN != unbound.rcode:
-        return STRICTER_RCODE
-    if code == "validation_budget_exceeded":
-        return STRICTER_BUDGET
-    if code in ("denial_missing", "denial_invalid", "rrsig_missing") and _below_unsigned(case):
-        return STRICTER_SIGNER
-    if code == "verdict_indeterminate" and ("run over" in ours.why or "too short" in ours.why or "label" in ours.why):
-        return STRICTER_FORM
-    return ""
+    message = case.message(*case.question)
+    zone = case.made.zone_over(case.question[0])
+    over_limit = zone.nsec3 is not None and zone.nsec3.iterations > 150
+    cnames = [record.owner for record in dict.fromkeys(message.answer) if record.rdtype == records.CNAME]
+    denial = code in ("denial_missing", "denial_invalid", "rrsig_missing", "wildcard_proof_invalid")
+    expanded = any(_leaves_its_name(record) for seen in messages for part in seen.sections for record in part)
+    claims = (
+        (code == "nsec3_iterations_over_limit" or (denial and over_limit), STRICTER_ITERATIONS),
+        (code == "rrsig_signer_invalid" or (denial and expanded), STRICTER_LABELS),
+        (code == "wildcard_proof_invalid" and unbound.verdict == "secure", STRICTER_EXPANSION),
+        (denial and any(_ends_outside(record, seen) for seen in messages for record in seen.authority), STRICTER_SPAN),
+        (denial and ours.rcode == NXDOMAIN and _is_empty_non_terminal(case), STRICTER_ENT),
+        (code == "denial_invalid" and ours.rcode == NXDOMAIN != unbound.rcode, STRICTER_RCODE),
+        (code == "validation_budget_exceeded", STRICTER_BUDGET),
+        (len(cnames) > len(set(cnames)), TWO_CNAMES),
+        (code == "alias_chain_broken" and unbound.verdict == "insecure", ALIAS_UNSIGNED),
+        (denial and _below_unsigned(case), STRICTER_SIGNER),
+        (code == "verdict_indeterminate" and "could not be fetched" in ours.why, STRICTER_FORM),
+    )
+    return next((klass for holds, klass in claims if holds), "")
+
+
+def _leaves_its_name(record: Record) -> bool:
+    """Return whether a signature over a record that never comes from a wildcard says that it does."""
+    never = record.covers in (records.NSEC, records.NSEC3, records.DS, records.DNSKEY)
+    own = len(record.owner) - (1 if record.owner[-1:] == (b"*",) else 0)
+    return record.is_signature and never and len(record.rdata) > 3 and record.rdata[3] < own
+
+
+def _ends_outside(record: Record, message: Message) -> bool:
+    if record.rdtype != records.NSEC:
+        return False
+    following = records.read_name(record.rdata, 0)
+    signers = [records.read_name(one.rdata, 18) for one in message.authority if one.is_signature]
+    return following is not None and not all(
+        signer is None or names.is_at_or_below(following[0], signer[0]) for signer in signers
+    )
 
 
 def _is_empty_non_terminal(case: Case) -> bool:

@@ -260,7 +260,7 @@ def _harmless(rng: Random, _site: Site, rrset: Rrset) -> Rrset:
     """Repeat, shuffle, lower the TTL, or write the owner in capitals: none of it may matter."""
     match rng.randrange(4):
         case 0:
-            return rrset + [rng.choice(rrset)]
+            return [*rrset, rng.choice(rrset)]
         case 1:
             return rng.sample(rrset, len(rrset))
         case 2:

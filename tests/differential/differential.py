@@ -214,9 +214,8 @@ def report(outcomes: list[Outcome], seed: str, now: int, took_s: float) -> str:
     failures = [o for o in outcomes if is_failure(o.disagreements)]
     lines += ["", f"## Failures: {len(failures)}", ""]
     for outcome in failures:
-        lines.append(
-            f"- case {outcome.number}: {outcome.question}: us {outcome.ours}, Unbound {outcome.unbound}, delv {outcome.delv}"
-        )
+        opinions = f"us {outcome.ours}, Unbound {outcome.unbound}, delv {outcome.delv}"
+        lines.append(f"- case {outcome.number}: {outcome.question}: {opinions}")
         lines += [f"  - {text}" for text in outcome.damages]
     kinds = Counter(damage.split(":")[0] for outcome in outcomes for damage in outcome.damages)
     lines += ["", "## Damages", "", "| damage | cases |", "|---|---|"]

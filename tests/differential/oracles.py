@@ -24,6 +24,7 @@ from collector.names import Name
 
 NEEDS = "needs libunbound for Python or unbound, and delv: apt-get install python3-unbound unbound bind9-dnsutils"
 UDP_LIMIT_BYTES = 16_384
+DELV_PATIENCE_S = 4
 Respond = Callable[[Name, int, int], bytes]
 """(qname, qtype, id) -> response in wire format."""
 
@@ -211,9 +212,9 @@ def ask_delv(qname: Name, qtype: int, port: int, anchors: list[str]) -> Opinion:
         command = ["delv", "@127.0.0.1", "-p", str(port), "-a", str(path), "+root=.", "+multiline", "+nocrypto"]
         command += ["-q", names.to_text(qname), "-t", records.type_to_text(qtype)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=DELV_PATIENCE_S, check=False)
         except subprocess.TimeoutExpired:
-            return Opinion("servfail", 2, "delv takes longer than 20 s")
+            return Opinion("servfail", 2, f"delv takes longer than {DELV_PATIENCE_S} s")
     return _read_delv(done.stdout + done.stderr)
 
 

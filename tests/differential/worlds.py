@@ -431,7 +431,7 @@ def make_world(rng: Random, now: int) -> SignedWorld:
 
 
 def earlier_pool(made: SignedWorld, zone: Zone, rng: Random, *, still_valid: bool) -> list[list[Record]]:
-    """Return what the zone served at another time: with fewer names and delegations, its signatures valid or expired."""
+    """Return what the zone served at another time: fewer names and delegations, signatures still valid or expired."""
     twin = Zone(zone.name, zone.ttl, zone.keys, zone.published, zone.nsec3, zone.lifetime, dict(zone.data))
     for key in list(twin.data):
         if key[0] != zone.name and rng.random() < 0.35:
