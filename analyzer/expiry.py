@@ -3,6 +3,8 @@
 Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 """
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +13,7 @@ from schemas.judgement import Judgement, Verdict
 
 TIERS = ((0.10, Severity.CRITICAL), (0.20, Severity.HIGH), (0.33, Severity.LOW))
 HABIT_MARGIN = 0.9
+RENEWALS_KEPT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,18 @@ def expiry_of(judgement: Judgement) -> Expiry | None:
 def decide_tier(expiry: Expiry, now: datetime, habit: float | None) -> Severity | None:
     """Return how urgent the end of the signature is, None while there is time or the zone keeps its habit.
 
-    ``habit`` is the smallest share of the lifetime that was left when the zone renewed its signatures in the past.
+    ``habit`` is the share of the lifetime that was usually left when the zone renewed its signatures in the past. It
+    excuses no critical tier.
     """
     left = expiry.left_ratio(now)
-    if habit is not None and left >= habit * HABIT_MARGIN:
-        return None
-    return next((severity for limit, severity in TIERS if left < limit), None)
+    tier = next((severity for limit, severity in TIERS if left < limit), None)
+    within_habit = habit is not None and left >= habit * HABIT_MARGIN
+    return None if within_habit and tier is not Severity.CRITICAL else tier
+
+
+def usual_share(shares: Sequence[float]) -> float | None:
+    """Return the habit that the last renewals show, oldest first: their median, so that one near miss is no habit."""
+    return statistics.median(shares[-RENEWALS_KEPT:]) if shares else None
 
 
 def left_at_renewal(earlier: Expiry, later: Expiry, seen_at: datetime) -> float | None:

@@ -6,7 +6,7 @@ All calls block; the stage runs them in a thread. Inserts are idempotent by the 
 import fcntl
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,13 @@ from schemas.messages import Evidence, Finding, Identity
 
 Subject = tuple[str, str, str]
 CHUNK = 500
+# A table of subjects and the instants before which they are asked about, in microseconds.
+WANTED = """
+    SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
+           tupleElement(w, 4) AS until
+    FROM (SELECT arrayJoin(%(rows)s) AS w)
+"""
+DRIFTS_KEPT = "INTERVAL 24 HOUR"
 
 
 class ClickHouseHistory:
@@ -78,7 +85,30 @@ class ClickHouseHistory:
 
     def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
         """Return for each subject its last secure or insecure judgement strictly before its instant."""
-        found: dict[Subject, Judgement] = {}
+        sql = f"""
+            SELECT name, type, vantage, argMax(judgement, observed_at) FROM observations
+            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+            WHERE (name, type, vantage) IN %(subjects)s
+              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+            GROUP BY name, type, vantage
+        """
+        rows_found = self._in_chunks(sql, until)
+        return {(name, rdtype, vantage): rows.read_judgement(content) for name, rdtype, vantage, content in rows_found}
+
+    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
+        """Return for each subject every answer of its validated judgements strictly before its instant."""
+        sql = f"""
+            SELECT name, type, vantage, groupUniqArrayArray(answers) FROM observations
+            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+            WHERE (name, type, vantage) IN %(subjects)s
+              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+            GROUP BY name, type, vantage
+        """
+        return {
+            (name, rdtype, vantage): list(answers) for name, rdtype, vantage, answers in self._in_chunks(sql, until)
+        }
+
+    def _in_chunks(self, sql: str, until: dict[Subject, datetime]) -> Iterator[tuple[Any, ...]]:
         items = list(until.items())
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
@@ -86,33 +116,7 @@ class ClickHouseHistory:
                 "subjects": [subject for subject, _ in chunk],
                 "rows": [(*subject, int(at.timestamp() * 1_000_000)) for subject, at in chunk],
             }
-            sql = """
-                SELECT name, type, vantage, argMax(judgement, observed_at)
-                FROM observations
-                INNER JOIN (
-                    SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
-                           tupleElement(w, 4) AS until
-                    FROM (SELECT arrayJoin(%(rows)s) AS w)
-                ) AS wanted USING (name, type, vantage)
-                WHERE (name, type, vantage) IN %(subjects)s
-                  AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
-                GROUP BY name, type, vantage
-            """
-            for name, rdtype, vantage, content in self._query(sql, parameters):
-                found[name, rdtype, vantage] = rows.read_judgement(content)
-        return found
-
-    def answers_before(self, subject: Subject, at: datetime) -> list[str]:
-        """Return every answer record that the subject ever gave in a validated answer strictly before ``at``."""
-        sql = """
-            SELECT groupUniqArrayArray(answers) FROM observations
-            WHERE name = %(name)s AND type = %(type)s AND vantage = %(vantage)s
-              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < %(until)s
-        """
-        name, rdtype, vantage = subject
-        until = int(at.timestamp() * 1_000_000)
-        found = self._query(sql, {"name": name, "type": rdtype, "vantage": vantage, "until": until})
-        return list(found[0][0]) if found else []
+            yield from self._query(sql, parameters)
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
         """Return of every subject the last observation: id, when, when last polled, and its judgement."""
@@ -128,22 +132,27 @@ class ClickHouseHistory:
         return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
 
     def open_findings(self) -> list[Finding]:
-        """Return the newest version of every finding that is not closed."""
-        sql = """
-            SELECT argMax(finding, version) FROM findings GROUP BY id HAVING argMax(status, version) != 'closed'
+        """Return the newest version of every state that is not closed, and of the drifts of the last day."""
+        sql = f"""
+            SELECT argMax(finding, version) FROM findings GROUP BY id
+            HAVING argMax(status, version) != 'closed'
+               AND (any(kind) != 'drift' OR max(updated_at) >= (SELECT max(updated_at) FROM findings) - {DRIFTS_KEPT})
         """
         return rows.read_findings(content for (content,) in self._query(sql))
 
     def findings(
         self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
     ) -> list[Finding]:
-        """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both."""
+        """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both.
+
+        Of open ones the states come first: a drift never closes, and must not push them off a list.
+        """
         sql = """
             SELECT argMax(finding, version) AS newest FROM findings GROUP BY id
             HAVING (%(status)s = '' OR (argMax(status, version) = 'closed') = (%(status)s = 'closed'))
                AND (%(code)s = '' OR any(code) = %(code)s) AND (%(zone)s = '' OR any(cause_zone) = %(zone)s)
                AND toUnixTimestamp64Micro(max(updated_at)) >= %(since)s
-            ORDER BY max(updated_at) DESC LIMIT %(limit)s
+            ORDER BY %(status)s = 'open' AND any(kind) != 'drift' DESC, max(updated_at) DESC LIMIT %(limit)s
         """
         since_us = int(since.timestamp() * 1_000_000) if since else 0
         parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
@@ -165,9 +174,10 @@ class ClickHouseHistory:
         pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
         return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
 
-    def habits(self) -> dict[str, float]:
-        """Return for each zone the smallest share of the lifetime that was left at a renewal."""
-        return dict(self._query("SELECT zone, min(left_ratio) FROM renewals GROUP BY zone"))
+    def renewals(self) -> dict[str, list[float]]:
+        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
+        sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
+        return {zone: list(shares) for zone, shares in self._query(sql)}
 
     def intervals(self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200) -> list[dict[str, Any]]:
         """Return the verdict history of a name as intervals, newest first."""

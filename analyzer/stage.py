@@ -6,7 +6,7 @@ compared with is what was known strictly before it. A batch is written before it
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +15,7 @@ from analyzer import rows
 from analyzer.blast import Consumers
 from analyzer.conditions import Condition, conditions_of, of_vantage
 from analyzer.drift import detect_drift
-from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal
+from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from analyzer.rows import Row
 from analyzer.tracking import FindingBook, Subject
 from schemas.catalogue import CATALOGUE, Kind, Severity
@@ -35,6 +35,10 @@ from schemas.messages import (
 )
 from schemas.wire import digest_of, encode
 
+TAKEN = (Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport)
+NOT_TABLES = frozenset({"messages", "replayed", "shared_evidence"})
+MOST_EVIDENCE_KNOWN = 100_000
+LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 EXPIRING = frozenset({"rrsig_expiring"})
@@ -53,8 +57,8 @@ class History(Protocol):
         """Return each subject's last secure or insecure judgement strictly before its instant."""
         ...
 
-    def answers_before(self, subject: Subject, at: datetime) -> list[str]:
-        """Return every answer of the subject's validated judgements strictly before ``at``."""
+    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
+        """Return each subject's answers of all validated judgements strictly before its instant."""
         ...
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
@@ -79,14 +83,17 @@ class History(Protocol):
         """Return every identity in the inventory."""
         ...
 
-    def habits(self) -> dict[str, float]:
-        """Return for each zone the smallest share of the lifetime left at a renewal."""
+    def renewals(self) -> dict[str, list[float]]:
+        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
         ...
 
 
 @dataclass(slots=True)
 class Current:
-    """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first."""
+    """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first.
+
+    ``live``: it was polled since this process started.
+    """
 
     applied_at: datetime
     observation: str
@@ -96,6 +103,7 @@ class Current:
     expiry: Expiry | None
     evidence: str
     zones: tuple[str, ...]
+    live: bool = False
 
     @property
     def validated(self) -> bool:
@@ -116,27 +124,39 @@ class Batch:
     findings: list[Row] = field(default_factory=list)
     messages: list[Finding] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
+    shared_evidence: list[str] = field(default_factory=list)
 
     def tables(self) -> dict[str, Sequence[Row]]:
         """Return the rows by table."""
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ("messages", "replayed")}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in NOT_TABLES}
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What was known strictly before a batch: the last validated judgement of each subject, and its earlier answers."""
+
+    baselines: dict[Subject, Judgement]
+    answers: dict[Subject, list[str]]
 
 
 class Analyzer:
-    """State: what is the case at each subject, the open findings, who consumes what, and each zone's habit."""
+    """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals."""
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
-        self.consumers = Consumers()
-        self._book = FindingBook(self.consumers, self._behind)
-        self.current: dict[Subject, Current] = {}
-        self._habits: dict[str, float] = {}
-        self._lost: set[str] = set()
         self._expiry_checked_at = 0.0
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.consumers = Consumers()
+        self._book = FindingBook(self.consumers, self._behind)
+        self.current: dict[Subject, Current] = {}
+        self._renewals: dict[str, list[float]] = {}
+        self._lost: set[str] = set()
 
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Take in a batch and return the findings that changed; an empty batch means that time passed.
@@ -146,17 +166,29 @@ class Analyzer:
             Rejected: a message that is none of ours.
         """
         if not self._loaded:
+            self._reset()
             await asyncio.to_thread(self._load)
             self._loaded = True
+        for message in batch:
+            if not isinstance(message, TAKEN):
+                raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
         ids = tuple(_identity_of(message) for message in batch)
         if self._prepared is None or self._prepared[0] != ids:
-            self._prepared = ids, await self._apply(batch)
+            knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
+            try:
+                self._prepared = ids, self._apply(batch, knowledge)
+            except BaseException:
+                self._loaded = False  # a bug left the state half changed: what is stored is the truth
+                raise
         prepared = self._prepared[1]
         await asyncio.to_thread(self._history.append, prepared.tables())
         replayed: list[Finding] = []
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)
         self._prepared = None
+        if len(self._evidence_known) > MOST_EVIDENCE_KNOWN:
+            self._evidence_known.clear()
+        self._evidence_known.update(prepared.shared_evidence)
         announced, self._announce = self._announce, []
         return [*announced, *replayed, *prepared.messages]
 
@@ -164,14 +196,16 @@ class Analyzer:
         """Take up where an earlier process stopped; findings of the last day are announced again, ids and all."""
         for identity_id, identity in self._history.identities():
             self.consumers.put(identity_id, identity)
-        self._habits = self._history.habits()
+        self._renewals = self._history.renewals()
         for observation, observed_at, last_seen_at, judgement in self._history.latest_judgements():
             subject = (judgement.name, judgement.type, judgement.vantage)
+            if not self.consumers.endpoints_at(judgement.name, judgement.type):
+                continue  # nobody consumes it any more
             self._book.vantages.add(judgement.vantage)
             self._set_current(subject, judgement, observation, max(observed_at, last_seen_at))
         open_findings = self._history.open_findings()
         for finding in open_findings:
-            self._book.restore(finding, self._members_of(finding))
+            self._book.restore(finding, self._members_of(finding), utc(self._clock()))
             if finding.code == "self_vantage_lost":
                 self._lost.update(finding.vantages)
         since = utc(self._clock()) - REANNOUNCE_CLOSED_WITHIN
@@ -193,17 +227,18 @@ class Analyzer:
         named = set(finding.endpoints)
         condition = Condition(*key, finding.severity, finding.detail)
         subjects = [s for s in self.current if f"{s[0]} {s[1]}" in named and s[2] in finding.vantages]
-        return [(subject, condition) for subject in subjects or [("", "", vantage) for vantage in finding.vantages]]
+        if not subjects and finding.code.startswith("self_"):
+            subjects = [("", "", vantage) for vantage in finding.vantages]
+        return [(subject, condition) for subject in subjects]
 
-    async def _apply(self, batch: Sequence[Message]) -> Batch:
+    def _apply(self, batch: Sequence[Message], knowledge: Knowledge) -> Batch:
+        """Take a batch in: no waiting and no asking in here, so that all of it happens or, at a bug, is thrown away."""
         out = Batch()
-        observations = [message for message in batch if isinstance(message, Observation)]
-        baselines = await self._baselines(observations)
         for message in batch:
             self._book.trigger = _identity_of(message)
             match message:
                 case Observation():
-                    await self._take_observation(message, baselines, out)
+                    self._take_observation(message, knowledge, out)
                 case PollBatch():
                     self._take_polls(message, out)
                 case InventorySnapshot():
@@ -212,8 +247,6 @@ class Analyzer:
                     self._take_index(message, out)
                 case SelfReport():
                     self._take_report(message)
-                case _:
-                    raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
         self._book.trigger = "time"
         self._check_expiry(self._clock())
         for finding, trigger in self._book.take_changes():
@@ -221,17 +254,27 @@ class Analyzer:
             out.findings.append(rows.finding_row(finding, trigger))
         return out
 
-    async def _baselines(self, observations: Sequence[Observation]) -> dict[Subject, Judgement]:
-        """Return the last validated judgement of each subject strictly before the batch's first of it."""
+    async def _known_before(self, observations: Sequence[Observation]) -> Knowledge:
+        """Return what was known strictly before the batch's first observation of each subject."""
         until: dict[Subject, datetime] = {}
         for message in observations:
             if message.subject in self.current and message.subject not in until:
                 until[message.subject] = message.observed_at
         if not until:
-            return {}
-        return await asyncio.to_thread(self._history.validated_before, until)
+            return Knowledge({}, {})
+        baselines = await asyncio.to_thread(self._history.validated_before, until)
+        moved = {
+            message.subject
+            for message in observations
+            if message.subject in baselines and baselines[message.subject].answers != message.judgement.answers
+        }
+        answers: dict[Subject, list[str]] = {}
+        if moved:
+            asked = {subject: until[subject] for subject in moved}
+            answers = await asyncio.to_thread(self._history.answers_before, asked)
+        return Knowledge(baselines, answers)
 
-    async def _take_observation(self, message: Observation, baselines: dict[Subject, Judgement], out: Batch) -> None:
+    def _take_observation(self, message: Observation, knowledge: Knowledge, out: Batch) -> None:
         subject, judgement, at = message.subject, message.judgement, message.observed_at
         earlier = self.current.get(subject)
         if earlier is not None and at <= earlier.applied_at:
@@ -241,46 +284,41 @@ class Analyzer:
         out.observations.append(rows.observation_row(message))
         out.verdicts.append(rows.verdict_row(message))
         self._store_evidence(message, out)
-        baseline = baselines.get(subject)
+        baseline = knowledge.baselines.get(subject)
         if baseline is not None:
-            await self._take_drift(subject, baseline, message)
+            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
         self._learn_habit(earlier, judgement, at, out)
         current = self._set_current(subject, judgement, message.id, at)
+        current.live = True
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
-            baselines[subject] = judgement
+            knowledge.baselines[subject] = judgement
 
     def _store_evidence(self, message: Observation, out: Batch) -> None:
         if message.evidence is None:
             return
         row, messages = rows.evidence_rows(message.evidence)
         out.evidence.append(row)
-        for one in messages:
-            if one[0] not in self._evidence_known:
-                out.evidence_messages.append(one)
-        if len(self._evidence_known) > 100_000:
-            self._evidence_known.clear()
-        self._evidence_known.update(one[0] for one in messages[:-1])  # the answer itself is hardly ever shared
+        out.evidence_messages.extend(one for one in messages if one[0] not in self._evidence_known)
+        out.shared_evidence.extend(one[0] for one in messages[:-1])  # the answer itself is hardly ever shared
 
-    async def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation) -> None:
+    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
         judgement = message.judgement
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         allowed = {answer for endpoint in endpoints for answer in endpoint.answers}
-        events = detect_drift(baseline, judgement, allowed=allowed)
-        if any(event.code == "answer_changed" for event in events) and not allowed:
-            learnt = await asyncio.to_thread(self._history.answers_before, subject, message.observed_at)
-            events = detect_drift(baseline, judgement, allowed=allowed, learnt=learnt)
-        for event in events:
+        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
             self._book.drift(event, subject, message.observed_at, judgement.evidence)
 
     def _learn_habit(self, earlier: Current | None, judgement: Judgement, at: datetime, out: Batch) -> None:
         now_expiry = expiry_of(judgement)
         if earlier is None or earlier.expiry is None or now_expiry is None:
             return
+        if at - earlier.applied_at > LONGEST_GAP:
+            return  # we were away: when it was renewed is not known
         left = left_at_renewal(earlier.expiry, now_expiry, at)
-        if left is not None and left < self._habits.get(now_expiry.zone, 2.0):
-            self._habits[now_expiry.zone] = left
+        if left is not None:
+            self._renewals.setdefault(now_expiry.zone, []).append(left)
             out.renewals.append((now_expiry.zone, at, left))
 
     def _set_current(self, subject: Subject, judgement: Judgement, observation: str, at: datetime) -> Current:
@@ -320,7 +358,7 @@ class Analyzer:
             current = self.current.get(subject)
             if current is None or current.observation != observation or at <= current.applied_at:
                 continue
-            current.applied_at = at
+            current.applied_at, current.live = at, True
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)
         out.verdicts.extend(rows.stretched_rows(message, verdicts))
@@ -339,6 +377,11 @@ class Analyzer:
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
         """Drop who is in the inventory no more, be it that we were not running when they left."""
         present = set(message.ids)
+        if message.vantages:
+            self._book.vantages = set(message.vantages)
+            for subject in [s for s in self.current if s[2] not in self._book.vantages]:
+                del self.current[subject]
+                self._book.forget(subject, message.seen_at)
         for identity in self.consumers.all():
             if identity.id not in present:
                 self._take_identity(InventorySnapshot(id=identity.id, seen_at=message.seen_at, identity=None), out)
@@ -364,11 +407,14 @@ class Analyzer:
             return
         self._expiry_checked_at = now
         at = utc(now)
+        habits = {zone: usual_share(shares) for zone, shares in self._renewals.items()}
         for subject, current in self.current.items():
-            if current.expiry is None:
-                continue
-            tier = decide_tier(current.expiry, at, self._habits.get(current.expiry.zone))
-            conditions = [] if tier is None else [_expiring(current.expiry, tier, at)]
+            if not current.live or not current.validated:
+                continue  # what is stored may be days old; what is bogus has worse to tell
+            conditions = []
+            if current.expiry is not None:
+                tier = decide_tier(current.expiry, at, habits.get(current.expiry.zone))
+                conditions = [] if tier is None else [_expiring(current.expiry, tier, at)]
             self._book.poll(subject, conditions, at, evidence=current.evidence, only=EXPIRING)
 
     def findings(self) -> list[Finding]:

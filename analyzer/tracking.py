@@ -52,11 +52,16 @@ class Member:
 
 @dataclass(slots=True)
 class Tracked:
-    """An open finding and what holds it open; ``changed_by`` names the message that changed it, empty once told."""
+    """An open finding and what holds it open.
+
+    ``changed_by`` names the message that changed it, empty once told; ``touched_at`` is its last bad poll in this
+    batch.
+    """
 
     finding: Finding
     members: dict[Subject, Member] = field(default_factory=dict)
     changed_by: str = ""
+    touched_at: datetime | None = None
 
 
 def key_digest(key: Key) -> str:
@@ -81,8 +86,11 @@ class FindingBook:
         self.vantages: set[str] = set()
         self.trigger = "time"
 
-    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition]]) -> None:
-        """Take an open finding back in after a restart; its members still owe the good polls that would close it."""
+    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition]], now: datetime) -> None:
+        """Take an open finding back in after a restart; its members still owe the good polls that would close it.
+
+        One whose subjects are all watched no more ends.
+        """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
             self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
@@ -92,6 +100,8 @@ class FindingBook:
         for subject, condition in members:
             tracked.members[subject] = Member(condition.severity, condition.detail, list(bad), bad_polls=len(bad))
             self._by_subject.setdefault(subject, set()).add(key)
+        if not tracked.members and not finding.code.startswith("self_"):
+            self._close(key, now)
 
     def open_findings(self) -> list[Finding]:
         """Return the open states, most severe first."""
@@ -134,8 +144,12 @@ class FindingBook:
                 self._bad(subject, condition, at, "", "", "")
             return
         tracked = self._open.get(condition.key)
-        for subject in list(tracked.members) if tracked else ():
+        if tracked is None:
+            return
+        for subject in list(tracked.members):
             self._remove(subject, condition.key, at)
+        if condition.key in self._open:  # taken back after a restart without any subject that is still watched
+            self._close(condition.key, at)
 
     def _bad(
         self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str
@@ -154,7 +168,7 @@ class FindingBook:
         member.good_in_row = 0
         member.bad_polls += 1
         member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], True]
-        self._reconsider(tracked, at)
+        tracked.touched_at = at
 
     def _good(self, subject: Subject, key: Key, at: datetime) -> None:
         tracked = self._open[key]
@@ -172,17 +186,22 @@ class FindingBook:
         keys.discard(key)
         if not keys:
             self._by_subject.pop(subject, None)
-        if tracked.members:
-            return  # a smaller blast radius is not worth a message of its own
-        del self._open[key]
+        if not tracked.members:  # a smaller blast radius is not worth a message of its own
+            self._close(key, at)
+
+    def _close(self, key: Key, at: datetime) -> None:
+        tracked = self._open.pop(key)
         tracked.finding = msgspec.structs.replace(
             tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
         )
         tracked.changed_by = self.trigger
         self._closed.append(tracked)
 
-    def _reconsider(self, tracked: Tracked, at: datetime) -> None:
-        """Update confirmation and severity after a bad poll."""
+    def _reconsider(self, tracked: Tracked) -> None:
+        """Update confirmation and severity after bad polls, once a batch however many there were."""
+        at, tracked.touched_at = tracked.touched_at, None
+        if at is None or not tracked.members:
+            return
         finding = tracked.finding
         severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
         if finding.code == "verdict_indeterminate" and any(
@@ -192,7 +211,7 @@ class FindingBook:
         confirmed = finding.confirmed or self._is_confirmed(tracked, at)
         if severity is not finding.severity or confirmed != finding.confirmed:
             tracked.finding = msgspec.structs.replace(finding, severity=severity, confirmed=confirmed, updated_at=at)
-            tracked.changed_by = self.trigger
+            tracked.changed_by = tracked.changed_by or self.trigger
 
     def _is_confirmed(self, tracked: Tracked, at: datetime) -> bool:
         """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
@@ -225,9 +244,15 @@ class FindingBook:
 
     def take_changes(self) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
+        for tracked in self._open.values():
+            self._reconsider(tracked)
         changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
         self._closed = []
         triggers = [tracked.changed_by for tracked in changed]
+        newest = max((t.finding.updated_at for t in self._drifts.values()), default=None)
+        for key in [k for k, t in self._drifts.items() if newest and newest - t.finding.updated_at > SAME_DRIFT_WITHIN]:
+            if not self._drifts[key].changed_by:
+                del self._drifts[key]
         return list(zip(map(self._message, changed), triggers, strict=True))
 
     def _message(self, tracked: Tracked) -> Finding:

@@ -5,7 +5,7 @@ Readers ignore unknown fields; a changed meaning is a new tag. Instants are awar
 Observation        collector → analyzer   first sight, change or periodic refresh of one endpoint, with its evidence
 PollBatch          collector → analyzer   "unchanged since" for many endpoints, columnar
 InventorySnapshot  collector → analyzer   who consumes what; one per identity
-InventoryIndex     collector → analyzer   the ids of all identities there are
+InventoryIndex     collector → analyzer   all identities and vantages there are
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
 Finding            analyzer → alerts      opened, updated or closed
 Notification       alerts → record        what was sent where, and why; also why something was not sent
@@ -134,10 +134,11 @@ class InventorySnapshot(Message, frozen=True, kw_only=True, tag="inventory.v1"):
 
 
 class InventoryIndex(Message, frozen=True, kw_only=True, tag="inventory-index.v1"):
-    """The ids of all identities that the inventory has now; whoever is not among them is gone."""
+    """All identities and vantages that there are now, by id and name; whoever is not among them is gone."""
 
     seen_at: datetime
     ids: tuple[str, ...]
+    vantages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(self.seen_at)

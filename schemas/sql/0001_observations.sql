@@ -17,4 +17,5 @@ CREATE TABLE IF NOT EXISTS observations (
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (name, type, vantage, observed_at)
+TTL toDateTime(observed_at) + INTERVAL 800 DAY
 SETTINGS index_granularity = 1024

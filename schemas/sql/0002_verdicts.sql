@@ -11,3 +11,4 @@ CREATE TABLE IF NOT EXISTS verdicts (
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (name, type, vantage, observation)
+TTL toDateTime(last_seen_at) + INTERVAL 800 DAY

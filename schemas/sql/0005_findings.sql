@@ -16,3 +16,4 @@ CREATE TABLE IF NOT EXISTS findings (
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (id, version)
+TTL toDateTime(updated_at) + INTERVAL 800 DAY

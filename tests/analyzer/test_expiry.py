@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from making import AT, judgement
 
-from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal
+from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 
 TEN_DAYS = Expiry("z.", AT, AT + timedelta(days=10))
 
@@ -18,6 +18,12 @@ def test_tiers_follow_the_share_that_is_left(days: float, tier: str | None) -> N
 def test_a_zone_that_always_renews_late_is_not_reported_within_its_habit() -> None:
     assert decide_tier(TEN_DAYS, AT + timedelta(days=7.5), 0.25) is None
     assert decide_tier(TEN_DAYS, AT + timedelta(days=8.1), 0.25) == "high"
+    assert decide_tier(TEN_DAYS, AT + timedelta(days=9.1), 0.01) == "critical"
+
+
+def test_one_near_miss_is_no_habit() -> None:
+    assert usual_share([0.25, 0.25, 0.01, 0.25]) == 0.25
+    assert usual_share([]) is None
 
 
 def test_the_share_left_at_a_renewal_is_learnt() -> None:

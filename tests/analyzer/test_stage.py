@@ -11,8 +11,8 @@ from making import AT, judgement, link, observation, polls, snapshot
 from analyzer.history import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
-from schemas.judgement import Verdict
-from schemas.messages import Finding, FindingStatus, InventoryIndex, Message, SelfReport
+from schemas.judgement import ResolverClaim, Verdict
+from schemas.messages import Finding, InventoryIndex, Message, SelfReport
 
 MINUTE = timedelta(minutes=1)
 
@@ -173,7 +173,7 @@ def test_a_restart_forgets_nothing_and_opens_nothing_twice(history: ClickHouseHi
 def test_a_fault_that_healed_while_we_were_away_closes(history: ClickHouseHistory, clock: Any) -> None:
     first = Run(history, clock)
     bad = observation(bogus(), AT)
-    first.handle(bad, polls(bad, at=AT + MINUTE))
+    first.handle(snapshot("sa", "api.bank.example"), bad, polls(bad, at=AT + MINUTE))
     second = Run(history, clock)
     second.handle()
     good = observation(judgement(), AT + 60 * MINUTE)
@@ -186,7 +186,7 @@ def test_a_fault_that_healed_while_we_were_away_closes(history: ClickHouseHistor
 
 def test_a_replayed_batch_reports_the_same_drift(history: ClickHouseHistory, clock: Any) -> None:
     first = Run(history, clock)
-    first.handle(observation(judgement(), AT))
+    first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
     batch = [observation(judgement(answers=("192.0.2.99",)), AT + MINUTE)]
     first.handle(*batch)
     reported = [(f.id, f.version, f.code) for f in first.last]
@@ -203,32 +203,51 @@ def test_a_replayed_batch_reports_the_same_drift(history: ClickHouseHistory, clo
 
 
 class Flaky:
-    """A history that is away once: the real one behind it."""
+    """A history whose method ``failing`` is away: the real one behind it."""
 
     def __init__(self, history: ClickHouseHistory) -> None:
-        self._history, self.fail = history, 0
+        self._history, self.failing = history, ""
 
     def __getattr__(self, name: str) -> Any:
+        if name == self.failing:
+            raise Transient("away")
         return getattr(self._history, name)
 
-    def append(self, tables: Any) -> None:
-        if self.fail:
-            self.fail -= 1
-            raise Transient("away")
-        self._history.append(tables)
 
-
-def test_a_history_that_is_away_changes_nothing_about_the_outcome(history: ClickHouseHistory, clock: Any) -> None:
+@pytest.mark.parametrize("method", ["validated_before", "answers_before", "append"])
+def test_a_history_that_is_away_changes_nothing_about_the_outcome(
+    history: ClickHouseHistory, clock: Any, method: str
+) -> None:
     flaky = Flaky(history)
     run = Run(flaky, clock)
-    bad = observation(bogus(), AT)
-    flaky.fail = 1
+    names = [f"h{n}.bank.example." for n in range(3)]
+    run.handle(*[observation(judgement(name), AT) for name in names])
+    batch = [observation(judgement(name, answers=("192.0.2.9",)), AT + MINUTE) for name in names]
+    flaky.failing = method
+    for _ in range(2):
+        with pytest.raises(Transient):
+            run.handle(*batch)
+    flaky.failing = ""
 
-    with pytest.raises(Transient):
-        run.handle(bad)
+    assert run.handle(*batch) == [("answer_changed", "opened", True)] * 3
+    for name in names:
+        assert [interval["answers"] for interval in history.intervals(name)] == [
+            [f"{name} A 192.0.2.9"],
+            [f"{name} A 192.0.2.1"],
+        ]
 
-    assert run.handle(bad) == [("rrsig_expired", "opened", False)]
-    assert run.handle(polls(bad, at=AT + MINUTE)) == [("rrsig_expired", "updated", True)]
+
+def test_a_bug_in_the_middle_of_a_batch_loses_nothing(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    run.handle(snapshot("sa", "api.bank.example"))
+    broken = judgement("b.bank.example.", verdict="bogus", code="no_such_code")
+    good = observation(judgement(), AT)
+
+    with pytest.raises(KeyError):
+        run.handle(good, observation(broken, AT))
+
+    run.handle(good)
+    assert len(history.intervals("api.bank.example.")) == 1
 
 
 def test_what_is_watched_no_more_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
@@ -251,6 +270,73 @@ def test_who_left_the_inventory_while_we_were_away_holds_nothing_open(history: C
     assert [identity_id for identity_id, _ in history.identities()] == ["sb"]
 
 
+def test_a_vantage_that_left_the_configuration_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
+    Run(history, clock).handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
+    second = Run(history, clock)
+    second.handle()
+
+    gone = second.handle(InventoryIndex(seen_at=AT + MINUTE, ids=("sa",), vantages=("other",)))
+
+    assert gone == [("rrsig_expired", "closed", False)]
+
+
+def test_nobody_is_told_of_names_that_are_watched_no_more(history: ClickHouseHistory, clock: Any) -> None:
+    first = Run(history, clock)
+    first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+    first.handle(snapshot("sa", "other.example"))
+    clock.advance(13 * 86_400)
+
+    assert Run(history, clock).handle() == []
+
+
+def test_stored_signatures_page_nobody_before_the_first_poll(history: ClickHouseHistory, clock: Any) -> None:
+    Run(history, clock).handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+    clock.advance(12.5 * 86_400)
+    second = Run(history, clock)
+
+    assert second.handle() == []
+    second.handle(observation(judgement(), clock.at))
+    clock.advance(60)
+    assert second.handle() == [("rrsig_expiring", "opened", True)]
+
+
+def test_an_end_that_no_longer_matters_closes_its_finding(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    clock.advance(12.5 * 86_400)
+    run.handle(observation(judgement(), clock.at))
+    assert [finding.code for finding in run.last] == ["rrsig_expiring"]
+    declared = judgement(verdict="insecure", code="negative_trust_anchor", expires_at=None, inception_at=None)
+    clock.advance(60)
+
+    assert ("rrsig_expiring", "closed", True) in run.handle(observation(declared, clock.at))
+
+
+@pytest.mark.parametrize("code", ["self_vantage_lost", "self_inventory_stale"])
+def test_our_own_troubles_end_across_a_restart(history: ClickHouseHistory, clock: Any, code: str) -> None:
+    first = Run(history, clock)
+    first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+    first.handle(SelfReport(code=code, subject="corp", at=AT, detail="away"))
+    second = Run(history, clock)
+    second.handle()
+
+    assert second.handle(SelfReport(code=code, subject="corp", at=AT + MINUTE)) == [(code, "closed", True)]
+    assert not [finding for finding in history.open_findings() if finding.code == code]
+
+
+def test_three_thousand_members_cost_little(history: ClickHouseHistory, clock: Any) -> None:
+    import time
+
+    run = Run(history, clock)
+    claim = ResolverClaim(False, "NOERROR")
+    made = [observation(judgement(f"h{n}.bank.example.", claim=claim), AT) for n in range(3000)]
+    run.handle(*made)
+    started = time.process_time()
+
+    run.handle(polls(*made, at=AT + MINUTE))
+
+    assert time.process_time() - started < 1.0
+
+
 def test_an_inventory_that_can_not_be_read_is_a_finding_until_it_can(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     stale = SelfReport(
@@ -266,8 +352,12 @@ def test_a_message_of_another_stage_is_rejected(history: ClickHouseHistory, cloc
     run = Run(history, clock)
     run.handle(observation(bogus(), AT))
 
+    neighbour = observation(judgement("b.bank.example."), AT)
     with pytest.raises(Rejected):
-        run.handle(run.last[0])
+        run.handle(neighbour, run.last[0])
+
+    run.handle(neighbour)
+    assert len(history.intervals("b.bank.example.")) == 1
 
 
 def test_every_observation_is_stored_with_evidence_and_intervals(history: ClickHouseHistory, clock: Any) -> None:
@@ -281,4 +371,3 @@ def test_every_observation_is_stored_with_evidence_and_intervals(history: ClickH
     assert (interval["verdict"], interval["first_seen_at"], interval["last_seen_at"]) == ("secure", AT, AT + 5 * MINUTE)
     assert evidence is not None
     assert evidence.messages == (b"\x00\xff", b"x")
-    assert FindingStatus.OPENED
