@@ -132,7 +132,7 @@ def validate(
 ) -> None:
     """Validate one NAME now, or at a given time, from the trust anchor down.
 
-    Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error.
+    Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error; with --batch 0 once all are printed.
     """
     from anchorwatch.once import Settings, judge_one
 
@@ -165,7 +165,11 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
     from collector.watch import Subject
 
     subjects = []
-    for number, line in enumerate(batch, 1):
+    try:
+        lines = batch.readlines()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{batch.name}: not UTF-8 at octet {error.start}") from error
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -330,7 +334,10 @@ def _fetch(api: str, path: str, **parameters: str | None) -> Any:
         raise click.ClickException(
             f"no anchorwatch answers at {api} ({type(error).__name__}); is it running? say --api URL"
         ) from error
-    document = json.loads(answer.data or b"null")
+    try:
+        document = json.loads(answer.data or b"null")
+    except ValueError as error:
+        raise click.ClickException(f"what answers at {api} is no anchorwatch (HTTP {answer.status})") from error
     if answer.status != 200:
         raise click.ClickException(
             document.get("error", f"HTTP {answer.status}") if document else f"HTTP {answer.status}"
@@ -457,6 +464,11 @@ def main() -> NoReturn:
         sys.exit(usage_code if command in MONITORING else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if command not in MONITORING:
+            raise
+        click.echo(f"anchorwatch: a fault of its own: {type(error).__name__}: {error}", err=True)
+        sys.exit(usage_code)
     sys.exit(0)
 
 

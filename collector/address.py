@@ -34,6 +34,8 @@ def parse_address(url: str) -> Address:
         raise ValueError(f"{url!r}: a resolver's URL begins with udp://, tcp://, tls:// or https://")
     if not parts.hostname:
         raise ValueError(f"{url!r}: no host in it")
+    if any(not label or len(label) > 63 for label in parts.hostname.removesuffix(".").split(".")):
+        raise ValueError(f"{url!r}: no host name: an empty or over-long label")
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
@@ -48,5 +50,5 @@ def system_resolvers(resolv_conf: str) -> list[Address]:
     for line in resolv_conf.splitlines():
         words = line.split()
         if len(words) >= 2 and words[0] == "nameserver":
-            found.append(Address("udp", words[1].partition("%")[0], 53))
+            found.append(Address("udp", words[1], 53))
     return found

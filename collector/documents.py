@@ -23,7 +23,10 @@ def read_rows(text: str, format_name: str, source: str) -> list[Placed]:
     Raises:
         ValueError: the document as a whole can't be read; the sentence has the place.
     """
-    return FORMATS[format_name](text, source)
+    try:
+        return FORMATS[format_name](text, source)
+    except RecursionError as error:
+        raise ValueError(f"{source}: nested deeper than any inventory") from error
 
 
 def _read_yaml(text: str, source: str) -> list[Placed]:
@@ -78,7 +81,12 @@ def _value(node: yaml.Node, source: str) -> Any:
         return {key: _value(child, source) for key, child in _fields(node, source).items()}
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, source) for child in node.value]
-    return yaml.SafeLoader("").construct_object(node, deep=True)
+    try:
+        return yaml.SafeLoader("").construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(
+            f"{_place(node, source)}: can't be read: {getattr(error, 'problem', None) or error}"
+        ) from error
 
 
 def _read_json(text: str, source: str) -> list[Placed]:

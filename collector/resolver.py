@@ -7,10 +7,13 @@ Source: RFC 5452 §9 (matching), RFC 7766 (TCP), RFC 7858 (DoT), RFC 8484 (DoH).
 """
 
 import asyncio
+import functools
 import secrets
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import urllib3
 
@@ -23,6 +26,11 @@ from collector.questions import FetchFailure, Reply
 ATTEMPTS = 3
 TIMEOUT_S = 1.5
 MAX_MESSAGE_BYTES = 65_535
+LOOK_UP_EVERY_S = 300.0
+DOH_THREADS = 16
+
+Exchange = Callable[[bytes, int, Name, int], Awaitable[Response]]
+Endpoint = tuple[int, tuple[Any, ...]]
 
 
 class Resolver:
@@ -38,8 +46,11 @@ class Resolver:
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._slots = asyncio.Semaphore(max_in_flight)
-        self._family_and_sockaddr: tuple[int, tuple[str, int]] | None = None
-        self._pool = urllib3.PoolManager(maxsize=8, retries=False) if address.scheme == "https" else None
+        self._found: Endpoint | None = None
+        self._found_at = 0.0
+        self._tls = ssl.create_default_context() if address.scheme == "tls" else None
+        self._pool = urllib3.PoolManager(maxsize=DOH_THREADS, retries=False) if address.scheme == "https" else None
+        self._threads = ThreadPoolExecutor(DOH_THREADS, "doh") if address.scheme == "https" else None
 
     async def ask(self, name: Name, rdtype: int, *, checking_disabled: bool = True, stream: bool = False) -> Reply:
         """Return the response, whatever its rcode, or why there is none.
@@ -51,37 +62,44 @@ class Resolver:
         async with self._slots:
             for attempt in range(self._attempts):
                 timeout_s = self._timeout_s * 2**attempt
-                message_id = secrets.randbits(16)
-                query = make_query(message_id, name, rdtype, checking_disabled=checking_disabled)
                 try:
-                    reply = await asyncio.wait_for(exchange(query, message_id, name, rdtype), timeout_s)
+                    reply = await self._exchange(exchange, name, rdtype, timeout_s, checking_disabled)
+                    if reply.truncated and exchange == self._over_udp:
+                        exchange = self._over_tcp
+                        reply = await self._exchange(exchange, name, rdtype, timeout_s, checking_disabled)
                 except TimeoutError:
                     where = self.address.to_url()
                     failure = FetchFailure("timeout", f"no answer from {where} in {self._attempts} tries")
-                except OSError as error:
-                    failure = FetchFailure("unreachable", f"{self.address.to_url()}: {error.strerror or error}")
+                except (OSError, UnicodeError) as error:
+                    said = getattr(error, "strerror", None) or error
+                    failure = FetchFailure("unreachable", f"{self.address.to_url()}: {said}")
                     await asyncio.sleep(min(0.05 * 2**attempt, timeout_s))
                 except FormError as error:
                     failure = FetchFailure("malformed", f"{self.address.to_url()} sends no DNS message: {error}")
                 else:
-                    if isinstance(reply, Response) and reply.truncated and exchange == self._over_udp:
-                        exchange = self._over_tcp
-                        continue
                     return reply
         return failure
 
-    def _exchange_for(self, *, stream: bool) -> Callable[[bytes, int, Name, int], Awaitable[Response]]:
+    @staticmethod
+    async def _exchange(
+        exchange: Exchange, name: Name, rdtype: int, timeout_s: float, checking_disabled: bool
+    ) -> Response:
+        message_id = secrets.randbits(16)
+        query = make_query(message_id, name, rdtype, checking_disabled=checking_disabled)
+        return await asyncio.wait_for(exchange(query, message_id, name, rdtype), timeout_s)
+
+    def _exchange_for(self, *, stream: bool) -> Exchange:
         if self.address.scheme == "https":
             return self._over_https
         return self._over_tcp if stream or self.address.scheme != "udp" else self._over_udp
 
-    async def _endpoint(self) -> tuple[int, tuple[str, int]]:
-        if self._family_and_sockaddr is None:
-            loop = asyncio.get_running_loop()
+    async def _endpoint(self) -> Endpoint:
+        """Return family and socket address; a host that is a name is looked up again now and then."""
+        loop = asyncio.get_running_loop()
+        if self._found is None or loop.time() - self._found_at > LOOK_UP_EVERY_S:
             infos = await loop.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM)
-            family, _, _, _, sockaddr = infos[0]
-            self._family_and_sockaddr = family, (str(sockaddr[0]), int(sockaddr[1]))
-        return self._family_and_sockaddr
+            self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
+        return self._found
 
     async def _over_udp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
         family, sockaddr = await self._endpoint()
@@ -98,10 +116,9 @@ class Resolver:
                     continue  # a forger may be faster than the resolver: the true answer may still come
 
     async def _over_tcp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
-        tls = ssl.create_default_context() if self.address.scheme == "tls" else None
         host = self.address.host
         reader, writer = await asyncio.open_connection(
-            host, self.address.port, ssl=tls, server_hostname=host if tls else None
+            host, self.address.port, ssl=self._tls, server_hostname=host if self._tls else None
         )
         try:
             writer.write(len(query).to_bytes(2, "big") + query)
@@ -118,15 +135,9 @@ class Resolver:
         headers = {"content-type": "application/dns-message", "accept": "application/dns-message"}
         url = self.address.to_url()
         try:
-            answer = await asyncio.to_thread(
-                self._pool.request,
-                "POST",
-                url,
-                body=query,
-                headers=headers,
-                timeout=self._timeout_s * 4,
-                redirect=False,
-            )
+            post = functools.partial(self._pool.request, "POST", url, body=query, headers=headers)
+            call = functools.partial(post, timeout=self._timeout_s * 4, redirect=False)
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except urllib3.exceptions.HTTPError as error:
             raise OSError(str(error)) from error
         if answer.status != 200:

@@ -22,6 +22,7 @@ from collector.skim import skim
 from collector.sources import Sources
 from collector.vantage import Vantage
 from collector.watch import Memory, Subject, contradicts, decide_occasion, remember
+from schemas.faults import ConfigError
 from schemas.judgement import Verdict
 from schemas.messages import (
     Identity,
@@ -41,6 +42,7 @@ FLUSH_S = 0.5
 FLUSH_MESSAGES = 500
 RELOAD_CHECK_S = 5.0
 LOST_AFTER_FAILURES = 5
+LONGEST_FAREWELL_S = 10.0
 STANDS = (Verdict.SECURE, Verdict.INSECURE)
 
 Unchanged = tuple[Subject, str, float]
@@ -50,9 +52,15 @@ class Collector:
     """Polls all endpoints of the inventory through all vantages.
 
     ``clock`` returns POSIX seconds. Call ``stop`` to end the stream after the polls under way.
+
+    Raises:
+        ConfigError: this host's cryptography can't do what validation needs.
     """
 
     def __init__(self, config: CollectorConfig, clock: Callable[[], float]) -> None:
+        troubles = crypto.probe_host()
+        if troubles:
+            raise ConfigError([f"refusing to run degraded: {trouble}" for trouble in troubles])
         self._config, self._clock = config, clock
         self._sources = Sources(config.sources)
         self._schedule: Schedule[Subject] = Schedule(config.interval_s)
@@ -63,8 +71,10 @@ class Collector:
         self._reported: dict[tuple[str, str], str] = {}
         self._observations: list[Message] = []
         self._unchanged: list[Unchanged] = []
+        self._in_flight: set[Subject] = set()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._give_up_at = float("inf")
         self._reload_wanted = False
         self._fault: BaseException | None = None
         self.polls = 0
@@ -83,6 +93,7 @@ class Collector:
     def stop(self) -> None:
         """End the stream once the polls under way are handed on."""
         self._stopping = True
+        self._give_up_at = self._clock() + LONGEST_FAREWELL_S
         self._wake.set()
 
     def reload_soon(self) -> None:
@@ -97,15 +108,18 @@ class Collector:
         next_check = 0.0
         flushed_at = self._clock()
         try:
-            while not self._stopping or tasks:
+            while not self._stopping or (tasks and self._clock() < self._give_up_at):
                 now = self._clock()
                 if (now >= next_check or self._reload_wanted) and not self._stopping:
                     next_check = now + RELOAD_CHECK_S
                     if self._reload_wanted or self._sources.changed():
                         self._reload_wanted = False
-                        yield self._reload(now)
+                        yield self._reload(await asyncio.to_thread(self._sources.load), now)
                 if not self._stopping:
                     for subject in self._schedule.take_due(now, self._config.concurrency - len(tasks)):
+                        if subject in self._in_flight:
+                            continue  # its last poll still waits for an answer
+                        self._in_flight.add(subject)
                         task = asyncio.create_task(self._poll(subject))
                         tasks.add(task)
                         task.add_done_callback(self._finished(tasks))
@@ -131,8 +145,9 @@ class Collector:
 
     async def _pause(self, now: float) -> None:
         """Wait until a poll ends, the next is due, or it is time to hand on."""
-        if self._fault is not None:
-            raise self._fault
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
         due_at = self._schedule.next_due_at()
         wait_s = FLUSH_S if due_at is None or self._stopping else min(max(due_at - now, 0.01), FLUSH_S)
         self._wake.clear()
@@ -140,8 +155,6 @@ class Collector:
             await asyncio.wait_for(self._wake.wait(), wait_s)
 
     def _open(self) -> None:
-        for trouble in crypto.probe_host():
-            raise RuntimeError(f"refusing to run degraded: {trouble}")
         for point in self._config.vantages:
             resolver = Resolver(
                 point.address,
@@ -153,39 +166,43 @@ class Collector:
                 point.name, resolver, self._config.anchors, self._config.policy, self._clock
             )
 
-    def _reload(self, now: float) -> list[Message]:
-        """Read the sources again and return who is new, changed or gone, and what can't be read."""
-        inventory = self._sources.load()
+    def _reload(self, inventory: Inventory, now: float) -> list[Message]:
+        """Take in what the sources say now; return who is new, changed or gone, and what can't be read."""
         log.info("inventory read", extra={"identities": len(inventory.identities), "problems": len(inventory.problems)})
-        messages: list[Message] = list(self._differences(inventory, now))
-        messages.append(InventoryIndex(seen_at=utc(now), ids=tuple(i.id for i in inventory.identities)))
+        changed = [i for i in inventory.identities if self._identities.get(i.id) != i]
+        messages: list[Message] = [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed]
+        ids = tuple(identity.id for identity in inventory.identities)
+        messages.append(InventoryIndex(seen_at=utc(now), ids=ids, vantages=tuple(self._vantages)))
+        for subject in subjects_of(changed, tuple(self._vantages)):
+            if subject in self._memory:
+                self._memory[subject].observed_at = 0.0  # what is expected of it may have changed: observe it again
         self._identities = {identity.id: identity for identity in inventory.identities}
         subjects = list(subjects_of(inventory.identities, tuple(self._vantages)))
         self._schedule.set_items(subjects, now)
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
-        for path, detail in self._sources.troubles.items():
-            messages += self._report("self_inventory_stale", path, detail, now)
-        for code, subject in list(self._reported):
-            if code == "self_inventory_stale" and subject not in self._sources.troubles:
-                messages += self._report(code, subject, "", now)
+        for source in self._config.sources:
+            path = str(source.path)
+            messages += self._report("self_inventory_stale", path, self._sources.troubles.get(path, ""), now)
         return messages
 
-    def _differences(self, inventory: Inventory, now: float) -> list[InventorySnapshot]:
-        changed = [i for i in inventory.identities if self._identities.get(i.id) != i]
-        return [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed]
-
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:
-        """Return a report of our own trouble if it says something new."""
-        if self._reported.get((code, subject), "") == detail:
+        """Return a report of our own trouble, or that there is none, if it says something new.
+
+        After a start "none" is news: an earlier process may have left the trouble open.
+        """
+        if self._reported.get((code, subject)) == detail:
             return []
-        if detail:
-            self._reported[code, subject] = detail
-        else:
-            self._reported.pop((code, subject), None)
+        self._reported[code, subject] = detail
         return [SelfReport(code=code, subject=subject, at=utc(now), detail=detail)]
 
     async def _poll(self, subject: Subject) -> None:
+        try:
+            await self._poll_once(subject)
+        finally:
+            self._in_flight.discard(subject)
+
+    async def _poll_once(self, subject: Subject) -> None:
         vantage = self._vantages[subject.vantage]
         memory = self._memory.setdefault(subject, Memory())
         reply = await vantage.ask(subject.name, subject.rdtype)
@@ -212,6 +229,8 @@ class Collector:
         verdict = judged.judgement.verdict
         if claim_due or verdict is not memory.verdict or contradicts(verdict, memory.claim):
             memory.claim = await vantage.claim(subject.name, subject.rdtype)
+        if self._memory.get(subject) is not memory:
+            return  # it left the inventory meanwhile
         judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim)
         now = self._clock()
         memory.skim, memory.fresh_until = mark, judged.fresh_until
@@ -243,11 +262,11 @@ class Collector:
         lost = isinstance(reply, FetchFailure) and reply.kind in ("timeout", "unreachable")
         self._failures[name] = self._failures.get(name, 0) + 1 if lost else 0
         enough = min(LOST_AFTER_FAILURES, max(2, len(self._schedule) // max(1, len(self._vantages))))
-        known = ("self_vantage_lost", name) in self._reported
+        known = self._reported.get(("self_vantage_lost", name))
         if lost and isinstance(reply, FetchFailure) and not known and self._failures[name] >= enough:
             detail = f"{name}: {reply.detail}; the names behind it are not watched through it"
             self._observations += self._report("self_vantage_lost", name, detail, self._clock())
-        elif not lost and known:
+        elif not lost and known != "":
             self._observations += self._report("self_vantage_lost", name, "", self._clock())
 
     def _flush(self) -> list[Message]:

@@ -22,6 +22,7 @@ from collector.validation import Conclusion, validate
 from schemas.judgement import Judgement, ResolverClaim, Verdict
 from schemas.messages import Evidence
 
+SWEEP_EVERY_S = 300.0
 TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
 
 
@@ -48,6 +49,7 @@ class Vantage:
         self.queries = 0
         self._anchors, self._policy, self._clock = anchors, policy, clock
         self._steps: dict[Name, Step] = {}
+        self._swept_at = 0.0
         self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
 
     async def ask(self, name: Name, rdtype: int) -> Reply:
@@ -61,6 +63,7 @@ class Vantage:
         What fails to validate is asked again over TCP, chain and all: a forged datagram or a stale step must not make
         a zone bogus. Both runs share one budget, so that a hostile zone gains nothing by it.
         """
+        self._sweep()
         budget = Budget(self._policy)
         conclusion, context = await self._run(name, rdtype, self._policy, budget, self._steps, first, stream=False)
         if conclusion.verdict is Verdict.BOGUS:
@@ -76,6 +79,15 @@ class Vantage:
             other_verdict=await self._other_profile(judgement, budget, name, rdtype),
         )
         return Judged(judgement, evidence, fresh_until(conclusion))
+
+    def _sweep(self) -> None:
+        """Forget steps that are no longer fresh, now and then: names come and go, and each holds whole messages."""
+        now = self._clock()
+        if now - self._swept_at < SWEEP_EVERY_S:
+            return
+        self._swept_at = now
+        for name in [name for name, step in self._steps.items() if step.fresh_until <= now]:
+            del self._steps[name]
 
     async def claim(self, name: Name, rdtype: int) -> ResolverClaim | None:
         """Return what the resolver tells a plain client (CD=0); None if it says nothing."""

@@ -1,6 +1,6 @@
 """What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from collector.names import Name
 from schemas.judgement import Judgement, ResolverClaim, Verdict
@@ -39,7 +39,6 @@ class Memory:
     polls: int = 0
     unanswered: int = 0
     claim: ResolverClaim | None = None
-    seen_evidence: str = field(default="")
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:

@@ -50,6 +50,7 @@ PURE_IMPORTS = {
         "json",
         "math",
         "operator",
+        "statistics",
         "pathlib",
         "re",
         "struct",

@@ -95,6 +95,8 @@ class TestValidate:
             (["a.example", "--resolver", "ftp://x"], "begins with"),
             (["a.example", "--trust-anchor", "/nonexistent"], "can't be read"),
             (["a.example", "--colour"], "No such option"),
+            (["a.example", "--resolver", "udp://a..b"], "label"),
+            (["--batch", "/bin/true"], "UTF-8"),
             (["a" * 64 + ".example"], "64 octets"),
         ],
     )

@@ -83,6 +83,7 @@ QUESTION = b"\x03www\x07example\x00\x00\x01\x00\x01"
         (head(1, 0xFFFF) + QUESTION, "records"),
         (head(1, 1) + QUESTION + b"\xc0\x0c\x00\x2e\x00\x01\x00\x00\x00\x01\x00\x02\x00\x01", "too short"),
     ],
+    ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )
 def test_hostile_messages_are_refused(wire: bytes, why: str) -> None:
     with pytest.raises(FormError, match=why):
@@ -130,6 +131,7 @@ def test_a_skim_ignores_ids_ttls_and_order() -> None:
         response(),
         response("www.example. 60 IN A 192.0.2.1", authority=("example. 60 IN NS ns.example.",)),
     ],
+    ids=["another address", "one more", "none", "an authority"],
 )
 def test_a_skim_notices_any_change_of_content(changed: bytes) -> None:
     assert skim(response("www.example. 60 IN A 192.0.2.1")) != skim(changed)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from collector.names import Name
 NEEDS = "needs libunbound for Python or unbound, and delv: apt-get install python3-unbound unbound bind9-dnsutils"
 UDP_LIMIT_BYTES = 16_384
 DELV_PATIENCE_S = 4
+UNBOUND_PATIENCE_S = 4
 Respond = Callable[[Name, int, int], bytes]
 """(qname, qtype, id) -> response in wire format."""
 
@@ -83,7 +85,7 @@ _OPTIONS = {
 class Unbound:
     """A process that asks libunbound; killed and started anew where it spins or dies."""
 
-    def __init__(self, patience_s: float = 3.0) -> None:
+    def __init__(self, patience_s: float = UNBOUND_PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._process: subprocess.Popen[str] | None = None
 
@@ -164,7 +166,7 @@ def ask_unbound_daemon(qname: Name, qtype: int, port: int, anchors: list[str], n
         try:
             return _read_daemon(_ask_patiently(sock, listen, qname, qtype))
         finally:
-            process.terminate()
+            process.kill()  # one that spins does not heed less
             process.wait()
 
 
@@ -178,13 +180,12 @@ def _free_port() -> int:
 def _ask_patiently(sock: socket.socket, port: int, qname: Name, qtype: int) -> bytes:
     """Return the first reply; until the daemon listens, questions are lost."""
     query = make_query(1, qname, qtype, checking_disabled=False, payload=UDP_LIMIT_BYTES)
-    sock.settimeout(0.01)
-    for _ in range(60):
+    sock.settimeout(0.02)
+    deadline = time.monotonic() + UNBOUND_PATIENCE_S
+    while time.monotonic() < deadline:
         sock.sendto(query, ("127.0.0.1", port))
-        for _ in range(3):
-            with contextlib.suppress(OSError):
-                return sock.recv(65_535)
-        sock.settimeout(min(1.0, (sock.gettimeout() or 0.01) * 1.5))
+        with contextlib.suppress(OSError):
+            return sock.recv(65_535)
     return b""
 
 
@@ -192,7 +193,7 @@ def _read_daemon(wire: bytes) -> Opinion:
     try:
         response = read_response(wire)
     except FormError as error:
-        return Opinion("servfail", 2, f"no answer of the daemon: {error}")
+        return Opinion("hang", SERVFAIL, f"no answer of the daemon: {error}")
     why = "; ".join(f"EDE {code} {text}" for code, text in response.ede)
     if response.rcode == SERVFAIL:
         is_bogus = any(5 <= code <= 12 or code == 1 for code, _ in response.ede)

@@ -1,0 +1,175 @@
+"""The collector's loop against the lab's resolver on loopback."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anchorwatch.lab.partners import PartnerWorld
+from anchorwatch.lab.server import LabResolver
+from collector.address import Address
+from collector.config import CollectorConfig, Source, VantagePoint
+from collector.policy import Policy
+from collector.stage import Collector
+from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
+
+INVENTORY = "identities:\n- {id: sa, endpoints: [{host: api.bank.example, types: [A]}]}\n"
+
+
+class Watch:
+    """A collector on a lab; ``until`` runs it until what it has said so far fits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "inventory.yaml"
+        self.path.write_text(INVENTORY)
+        self.world = PartnerWorld(time.time)
+        self.resolver = LabResolver(self.world.world, self.world.anchors, time.time)
+        self.said: list[Message] = []
+
+    def run(self, story: Callable[["Watch"], Any], *, read: bool = True) -> list[Message]:
+        async def bounded() -> None:
+            await self.resolver.start()
+            address = Address("udp", *self.resolver.address)
+            config = CollectorConfig(
+                sources=(Source(path=self.path, format="yaml"),),
+                vantages=(VantagePoint(name="lab", address=address),),
+                anchors=self.world.anchors,
+                policy=Policy(),
+                interval_s=0.3,
+                timeout_s=0.1,
+                attempts=1,
+            )
+            self.collector = Collector(config, time.time)
+            reader = asyncio.create_task(self.read()) if read else None
+            try:
+                await asyncio.wait_for(story(self), 20)
+            finally:
+                self.collector.stop()
+                if reader is not None:
+                    await asyncio.wait_for(reader, 15)
+                await self.resolver.stop()
+
+        asyncio.run(bounded())
+        return self.said
+
+    async def read(self) -> None:
+        async for batch in self.collector.observe():
+            self.said += batch
+
+    async def until(self, holds: Callable[[list[Message]], Any]) -> None:
+        while not holds(self.said):
+            await asyncio.sleep(0.02)
+
+    def of(self, kind: type) -> list[Any]:
+        return [message for message in self.said if isinstance(message, kind)]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    return Watch(tmp_path)
+
+
+def test_first_sight_then_unchanged_then_change(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(PollBatch))
+        w.world.stage_forged("bank.example.", "api", "203.0.113.9")
+        await w.until(lambda said: len(w.of(Observation)) >= 2)
+
+    watch.run(story)
+
+    first, second = watch.of(Observation)[:2]
+    assert (first.occasion, first.judgement.verdict) == ("first", "secure")
+    assert (second.occasion, second.judgement.verdict) == ("change", "bogus")
+    assert first.evidence is not None
+    assert watch.of(PollBatch)[0].observations[0] == first.id
+    assert watch.of(InventorySnapshot)[0].identity.id == "sa"
+    assert watch.of(InventoryIndex)[0].vantages == ("lab",)
+
+
+def test_after_a_start_no_trouble_is_said_too(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(w.of(SelfReport)) >= 2)
+
+    watch.run(story)
+
+    assert {(report.code, report.detail) for report in watch.of(SelfReport)} == {
+        ("self_inventory_stale", ""),
+        ("self_vantage_lost", ""),
+    }
+
+
+def test_one_silence_is_not_told_and_a_lost_vantage_is(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.resolver.muted = True
+        await w.until(lambda said: any(report.detail for report in w.of(SelfReport)))
+        w.resolver.muted = False
+        count = len(w.of(SelfReport))
+        await w.until(lambda said: len(w.of(SelfReport)) > count)
+
+    watch.run(story)
+
+    lost = [report for report in watch.of(SelfReport) if report.code == "self_vantage_lost"]
+    assert [bool(report.detail) for report in lost] == [False, True, False]
+
+
+def test_a_crash_of_one_poll_is_raised_once_and_a_second_start_works(watch: Watch) -> None:
+    async def crash() -> None:
+        raise ZeroDivisionError
+
+    async def story(w: Watch) -> None:
+        crashed = asyncio.create_task(crash())
+        await asyncio.wait({crashed})
+        w.collector._finished(set())(crashed)
+        with pytest.raises(ZeroDivisionError):
+            await w.read()
+        reading = asyncio.create_task(w.read())
+        await w.until(lambda said: w.of(Observation))
+        w.collector.stop()
+        await reading
+
+    watch.run(story, read=False)
+
+    assert watch.of(Observation)
+
+
+@pytest.mark.parametrize("broken", ["identities: [\n", "identities: [{id: !vault x}]\n", "identities: " + "[" * 5000])
+def test_an_inventory_that_breaks_keeps_its_rows_and_is_said(watch: Watch, broken: str) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.path.write_text(broken)
+        w.collector.reload_soon()
+        await w.until(lambda said: any(report.detail for report in w.of(SelfReport)))
+
+    watch.run(story)
+
+    assert watch.collector.watched == 1
+    assert any("inventory.yaml" in report.detail for report in watch.of(SelfReport))
+
+
+def test_what_an_edit_expects_is_observed_again_at_once(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.path.write_text(INVENTORY.replace("types: [A]", "types: [A], expect: insecure"))
+        w.collector.reload_soon()
+        await w.until(lambda said: len(w.of(Observation)) >= 2)
+
+    watch.run(story)
+
+    assert watch.of(Observation)[1].occasion == "refresh"
+
+
+def test_who_leaves_the_inventory_is_polled_no_more(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.path.write_text("identities:\n- {id: other, endpoints: [{host: login.idp.example, types: [A]}]}\n")
+        w.collector.reload_soon()
+        await w.until(lambda said: any(o.judgement.name == "login.idp.example." for o in w.of(Observation)))
+
+    watch.run(story)
+
+    assert watch.of(InventoryIndex)[-1].ids == ("other",)
+    assert watch.collector.watched == 1
