@@ -53,21 +53,22 @@ def match_entry_keys(
 ) -> EntryKeys:
     """Return the keys of ``zone`` that a usable DS matches by tag, algorithm and digest."""
     matched: dict[bytes, KeyRecord] = {}
-    mismatched = 0
+    mismatched = unmatched = 0
     for ds in ds_set:
         fitting = [key for key in keys if (key.tag, key.algorithm) == (ds.tag, ds.algorithm)]
         if len(fitting) > policy.max_keys_per_tag:
             detail = f"{len(fitting)} keys of {names.to_text(zone)} share tag {ds.tag} and algorithm {ds.algorithm}"
             return EntryKeys(fault="validation_budget_exceeded", detail=detail)
-        for key in fitting:
-            if crypto.ds_digest(zone, key.rdata, ds.digest_type) == ds.digest:
-                matched[key.rdata] = key
-            else:
-                mismatched += 1
-    return _judge_entry_keys(zone, tuple(matched.values()), mismatched, policy)
+        found = [key for key in fitting if crypto.ds_digest(zone, key.rdata, ds.digest_type) == ds.digest]
+        matched.update((key.rdata, key) for key in found)
+        mismatched += len(fitting) - len(found)
+        unmatched += not found
+    return _judge_entry_keys(zone, tuple(matched.values()), mismatched, unmatched, policy)
 
 
-def _judge_entry_keys(zone: Name, matched: tuple[KeyRecord, ...], mismatched: int, policy: Policy) -> EntryKeys:
+def _judge_entry_keys(
+    zone: Name, matched: tuple[KeyRecord, ...], mismatched: int, unmatched: int, policy: Policy
+) -> EntryKeys:
     where = names.to_text(zone)
     if not matched:
         if mismatched:
@@ -85,10 +86,14 @@ def _judge_entry_keys(zone: Name, matched: tuple[KeyRecord, ...], mismatched: in
         if key.algorithm not in RSA_ALGORITHMS
         or policy.rsa_min_bits <= (crypto.rsa_bits(key) or 0) <= policy.rsa_max_bits
     ]
-    if not sized:
-        detail = f"every key that the DS of {where} points at is RSA of an unsupported size"
-        return EntryKeys(fault="algorithm_unsupported", detail=detail, unsupported=True)
-    return EntryKeys(tuple(sized))
+    if sized:
+        return EntryKeys(tuple(sized))
+    if unmatched:
+        # The key set is not verified yet: who leaves the good keys out must not win an insecure verdict by it.
+        detail = f"the keys of {where} that a DS points at are RSA of an unsupported size, and others are missing"
+        return EntryKeys(fault="dnskey_missing", detail=detail)
+    detail = f"every key that the DS of {where} points at is RSA of an unsupported size"
+    return EntryKeys(fault="algorithm_unsupported", detail=detail, unsupported=True)
 
 
 def remark_on_keys(

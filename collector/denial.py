@@ -135,7 +135,10 @@ class NsecDenial:
         covering = self._covering(name)
         if covering is None:
             return failed("no NSEC matches or covers the name")
-        wildcard = self._by_owner.get(names.wildcard_of(self._closest_encloser(name, covering)))
+        source = names.wildcard_of(self._closest_encloser(name, covering))
+        if self._is_empty_non_terminal(source):
+            return PROVEN
+        wildcard = self._by_owner.get(source)
         if wildcard is None:
             return failed("the name is denied, but no NSEC matches its wildcard")
         return check_type_bitmap(wildcard.types, rdtype, is_root=False)
@@ -174,6 +177,8 @@ def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> P
     """Check that a bitmap of the name itself denies ``rdtype``."""
     if rdtype in types or records.CNAME in types:
         return failed("the type bitmap has the type, or an alias")
+    if rdtype == records.ANY and types - {records.RRSIG, records.NSEC}:
+        return failed("the type bitmap has types, and any was asked for")
     if rdtype == records.DS:
         # "the NSEC RR of the child's apex" does not speak for the DS: RFC 4035 §5.2, RFC 6840 §4.4
         if records.SOA in types and not is_root:

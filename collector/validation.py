@@ -376,6 +376,12 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     step = yield from _zone_for(context, name, qtype, signers, floor=floor)
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, name, qtype, step)
+    soa = response.authority.get((step.zone, records.SOA))
+    if soa is not None and soa.rdatas:
+        # Its TTL decides how long the denial is kept, so it must be the zone's own: RFC 2308 §5.
+        verified = context.verify_in(step, soa)
+        if isinstance(verified, Refused):
+            return _bogus(step, name, qtype, verified)
     gathered = gather_denial(context, step, response)
     if response.rcode == NXDOMAIN:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_name(name))
