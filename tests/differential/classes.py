@@ -46,6 +46,13 @@ ALIAS_UNSIGNED = "a CNAME that its DNAME does not make, below an unsigned delega
 MALFORMED_UNSIGNED = "malformed data where nothing is signed: insecure to us, Unbound gives up on them"
 RCODE_IN_CHAIN = "a signed DS or DNSKEY set with the rcode of a name that does not exist: we take the set"
 NO_CUT_AT_ALIAS = "a DS question answered by an alias: we take it for the proof of no cut, Unbound finds no DS"
+ORPHAN_SOA = "beside a denial stands no SOA of class IN but its signature: nothing to verify for us, bogus to Unbound"
+STRICTER_ODD = "a zone signs denials that contradict it: each validator believes another of its words"
+STRICTER_ANY = "an ANY answer: we ask for the keys and judge every record, Unbound takes what it finds in it"
+FORK = "data and an alias at one name, both signed: we take the data, Unbound the alias"
+STRICTER_REVOKED = "a signature by a revoked key over anything but its key set: we refuse, Unbound accepts"
+FIRST_SIGNATURE = "one signature holds and another lies; Unbound goes by the first (RFC 6840 §5.4: any one is enough)"
+UNSIGNED_ANYHOW = "the name lies below an unsigned delegation; Unbound believes a signed zone above that claims it"
 APEX_ALIAS = (
     "an alias at a zone's apex, signed by that zone: we and delv follow it, Unbound takes it for the key set too"
 )
@@ -62,6 +69,10 @@ class Disagreement:
     klass: str
 
 
+Essence = tuple[object, ...]
+"""What of our conclusion must not change: verdict, rcode and records."""
+Dropped = tuple[Question, tuple[int, Name, int]]
+"""A response, and in it section, owner and (covered) type of an RRset."""
 AskUs = Callable[[Case, list[Question] | None], Conclusion]
 AskUnbound = Callable[[Case], Opinion]
 
@@ -76,14 +87,13 @@ class Explainer:
     def explain(self, case: Case, ours: Opinion, unbound: Opinion, delv: Opinion | None) -> Iterator[Disagreement]:
         """Yield the differences of one case."""
         if ours.verdict != unbound.verdict:
-            yield Disagreement("Unbound", self._with_unbound(case, ours, unbound))
+            yield Disagreement("Unbound", self._with_unbound(case, ours, unbound, delv))
         elif ours.verdict == "secure" and ours.rcode != unbound.rcode:
-            rcodes = f"{UNEXPLAINED}: both secure, with rcodes {ours.rcode} and {unbound.rcode}"
-            yield Disagreement("Unbound", ASKED_AGAIN if self._asks_again(case, unbound) else rcodes)
+            yield Disagreement("Unbound", self._with_rcodes(case, ours, unbound))
         if delv is not None and delv.verdict != ours.verdict:
             yield Disagreement("delv", _with_delv(ours, unbound, delv))
 
-    def _with_unbound(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
+    def _with_unbound(self, case: Case, ours: Opinion, unbound: Opinion, delv: Opinion | None) -> str:
         if unbound.verdict == "hang":
             return SPINS
         if ours.verdict in REFUSED and unbound.verdict in REFUSED:
@@ -95,8 +105,21 @@ class Explainer:
             self.ask_us(case, trace)
             found = _stricter(case, ours, unbound, [case.message(*question) for question in (case.question, *trace)])
         else:
-            found = _special(case, ours, unbound, self) or self._unneeded(case, ours)
+            found = (
+                _special(case, ours, unbound, self)
+                or (APEX_ALIAS if _is_apex_alias(case, delv, ours) else "")
+                or self._unneeded(case, ours)
+                or (UNSIGNED_ANYHOW if ours.verdict == "insecure" and self._is_unsigned(case) else "")
+            )
         return found or f"{UNEXPLAINED}: {ours.verdict} / {unbound.verdict}"
+
+    def _with_rcodes(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
+        if self._asks_again(case, unbound):
+            return ASKED_AGAIN
+        types = {one.rdtype for one in case.message(*case.question).answer if one.owner == case.question[0]}
+        if {records.CNAME, case.question[1]} <= types:
+            return FORK
+        return f"{UNEXPLAINED}: both secure, with rcodes {ours.rcode} and {unbound.rcode}"
 
     def _asks_again(self, case: Case, unbound: Opinion) -> bool:
         """Return whether the verdict of the links so far and of a target asked anew is Unbound's."""
@@ -112,6 +135,26 @@ class Explainer:
                 return True
             if together.value in REFUSED and unbound.verdict in REFUSED:
                 return True
+        return False
+
+    def _is_unsigned(self, case: Case) -> bool:
+        """Return whether every insecure link is about a name below a delegation that has no DS, honestly."""
+        links = self.ask_us(case, None).links
+        owners = [link.owner for link in links if link.verdict is Verdict.INSECURE]
+        return not any(case.made.chain_is_signed(owner) for owner in owners)
+
+    def _is_of_two_minds(self, case: Case, ours: Opinion, questions: Sequence[Question], wanted: Essence) -> bool:
+        """Return whether Unbound agrees once a signature is gone without which our verdict stands."""
+        for question in questions:
+            whole = case.message(*question)
+            for record in dict.fromkeys((*whole.answer, *whole.authority)):
+                if record.is_signature:
+                    fewer = Case(case.made, case.question, case.damages)
+                    answer, authority = ([one for one in section if one != record] for section in whole.sections)
+                    fewer.prepare(question, Message(whole.rcode, answer, authority))
+                    stands = _essence(self.ask_us(fewer, None)) == wanted
+                    if stands and self.ask_unbound(fewer).verdict == ours.verdict:
+                        return True
         return False
 
     def _unneeded(self, case: Case, ours: Opinion) -> str:
@@ -132,11 +175,15 @@ class Explainer:
         ]
         harmless = [one for one in candidates if _essence(self.ask_us(_without(case, [one]), None)) == wanted]
         if self.ask_unbound(_with_honest_soas(case, questions)).verdict == ours.verdict:
+            if not any(_has_false_soa(case, case.message(*question)) for question in questions):
+                return ORPHAN_SOA
             return f"{UNEXPLAINED}: {FORGED_SOA}" if ours.verdict == "secure" else WHOLE_DENIAL
         for one in harmless:
             if self.ask_unbound(_without(case, [one])).verdict == ours.verdict:
                 return _name([one])
-        gone = []
+        if self._is_of_two_minds(case, ours, questions, wanted):
+            return FIRST_SIGNATURE
+        gone: list[Dropped] = []
         for one in harmless:
             if _essence(self.ask_us(_without(case, [*gone, one]), None)) == wanted:
                 gone.append(one)
@@ -145,11 +192,7 @@ class Explainer:
         return ""
 
 
-Dropped = tuple[Question, tuple[int, Name, int]]
-"""A response, and in it section, owner and (covered) type of an RRset."""
-
-
-def _essence(conclusion: Conclusion) -> tuple[object, ...]:
+def _essence(conclusion: Conclusion) -> Essence:
     return conclusion.verdict, conclusion.rcode, tuple(conclusion.records)
 
 
@@ -192,9 +235,6 @@ def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) 
         return f"{UNEXPLAINED}: {DOWNGRADE}"
     if "got DNAME answer" in unbound.why:
         return DNAME_QUESTION
-    aliases = {record.owner for record in case.message(*case.question).answer if record.rdtype == records.CNAME}
-    if "from cache for key" in unbound.why and any(to_dns(owner) in case.made.world.zones for owner in aliases):
-        return APEX_ALIAS
     trace: list[Question] = []
     explainer.ask_us(case, trace)
     mended = Case(case.made, case.question, case.damages)
@@ -214,6 +254,23 @@ def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) 
     return NO_CUT_AT_ALIAS if ours.verdict == "insecure" and at_cuts and "no DS" in unbound.why else ""
 
 
+def _has_false_soa(case: Case, message: Message) -> bool:
+    """Return whether an SOA record of class IN stands in the authority section that is not just as its zone has it."""
+    soas = [one for zone in case.made.zones for one in case.made.pool(zone) if one[0].rdtype == records.SOA]
+    genuine = {(record.owner, record.rdata) for soa in soas for record in soa}
+    shown = [one for one in message.authority if one.covers == records.SOA and one.rdclass == records.IN]
+    owners = {one.owner for one in shown if not one.is_signature}
+    return any((one.owner, one.rdata) not in genuine for one in shown if one.owner in owners) or any(
+        not any(one.is_signature and one.owner == owner for one in shown) for owner in owners
+    )
+
+
+def _is_apex_alias(case: Case, delv: Opinion | None, ours: Opinion) -> bool:
+    aliases = {record.owner for record in case.message(*case.question).answer if record.rdtype == records.CNAME}
+    at_apex = any(to_dns(owner) in case.made.world.zones for owner in aliases)
+    return at_apex and delv is not None and delv.verdict == ours.verdict
+
+
 def _is_malformed(record: Record) -> bool:
     return records.rdata_to_text(record.rdtype, record.rdata).startswith("\\#")
 
@@ -227,10 +284,8 @@ def _is_short(case: Case, ours: Opinion, mode: str) -> bool:
 def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Message]) -> str:
     """Return the class of a refusal that Unbound does not share; ``messages`` are those that we saw."""
     code = ours.why.partition(":")[0]
-    message = case.message(*case.question)
     zone = case.made.zone_over(case.question[0])
     over_limit = zone.nsec3 is not None and zone.nsec3.iterations > 150
-    cnames = [record.owner for record in dict.fromkeys(message.answer) if record.rdtype == records.CNAME]
     denial = code in ("denial_missing", "denial_invalid", "rrsig_missing", "wildcard_proof_invalid")
     expanded = any(_leaves_its_name(record) for seen in messages for part in seen.sections for record in part)
     claims = (
@@ -241,12 +296,20 @@ def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Me
         (denial and ours.rcode == NXDOMAIN and _is_empty_non_terminal(case), STRICTER_ENT),
         (code == "denial_invalid" and ours.rcode == NXDOMAIN != unbound.rcode, STRICTER_RCODE),
         (code == "validation_budget_exceeded", STRICTER_BUDGET),
-        (len(cnames) > len(set(cnames)), TWO_CNAMES),
+        (code == "dnskey_revoked_in_use", STRICTER_REVOKED),
+        (any(map(_has_two_cnames, messages)), TWO_CNAMES),
         (code == "alias_chain_broken" and unbound.verdict == "insecure", ALIAS_UNSIGNED),
         (denial and _below_unsigned(case), STRICTER_SIGNER),
+        (denial and any(damage.kind == "odd denial signed" for damage in case.damages), STRICTER_ODD),
+        (case.question[1] == records.ANY, STRICTER_ANY),
         (code == "verdict_indeterminate" and "could not be fetched" in ours.why, STRICTER_FORM),
     )
     return next((klass for holds, klass in claims if holds), "")
+
+
+def _has_two_cnames(message: Message) -> bool:
+    owners = [record.owner for record in dict.fromkeys(message.answer) if record.rdtype == records.CNAME]
+    return len(owners) > len(set(owners))
 
 
 def _leaves_its_name(record: Record) -> bool:
