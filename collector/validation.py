@@ -376,12 +376,6 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     step = yield from _zone_for(context, name, qtype, signers, floor=floor)
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, name, qtype, step)
-    soa = response.authority.get((step.zone, records.SOA))
-    if soa is not None and soa.rdatas:
-        # Its TTL decides how long the denial is kept, so it must be the zone's own: RFC 2308 §5.
-        verified = context.verify_in(step, soa)
-        if isinstance(verified, Refused):
-            return _bogus(step, name, qtype, verified)
     gathered = gather_denial(context, step, response)
     if response.rcode == NXDOMAIN:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_name(name))
@@ -392,12 +386,30 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
         if cut is not None:
             detail = f"{names.to_text(step.zone)} proves that {names.to_text(cut)} has no DS"
             outcome = Verdict.INSECURE, reason("unsigned_delegation", cut, detail)
+    if not isinstance(outcome, Refused) and outcome[0] is Verdict.SECURE:
+        outcome = _check_soa(context, step, response) or outcome
     if isinstance(outcome, Refused):
         return _bogus(step, name, qtype, outcome)
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(step.window)
     return Link(name, qtype, verdict, step, why, gathered.remarks, None, window, gathered.ttl_s)
+
+
+def _check_soa(context: Context, step: Step, response: Response) -> Refused | None:
+    """Return what is wrong with the SOA beside a denial, which decides how long that is kept.
+
+    Source: RFC 2308 §3, §5.
+    """
+    for (owner, rdtype), rrset in response.authority.items():
+        if rdtype != records.SOA or not rrset.rdatas:
+            continue
+        if owner != step.zone:
+            return Refused("denial_invalid", f"the SOA of {names.to_text(owner)} is beside a denial of another zone")
+        verified = context.verify_in(step, rrset)
+        if isinstance(verified, Refused):
+            return verified
+    return None
 
 
 def _insecure_cut(gathered: Gathered, zone: Name, name: Name) -> Name | None:
