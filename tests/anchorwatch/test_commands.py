@@ -43,6 +43,23 @@ class TestValidate:
         )
         assert {"validated_at", "trust_anchor", "evidence"} <= set(judgement)
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            ".".join(["a"] * 120) + ".bank.example",
+            "x" * 63 + "." + "y" * 63 + "." + "z" * 63 + ".bank.example",
+            "a\\.b\\000\\255.bank.example",
+            "b\u00fccher.bank.example",
+            ".",
+        ],
+        ids=["121 labels", "long", "escapes", "internationalised", "root"],
+    )
+    def test_odd_names_are_judged_like_others(self, lab: Lab, name: str) -> None:
+        done = call("validate", name, "TXT", *lab.options, "--json")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["verdict"] == "secure"
+
     def test_another_anchor_makes_it_bogus(self, lab: Lab) -> None:
         done = call("validate", "api.bank.example", "--resolver", lab.url)
 

@@ -1,0 +1,118 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from anchorwatch import pages
+from anchorwatch.views import EndpointView, IdentityView
+from schemas.catalogue import CATALOGUE, Severity
+from schemas.judgement import Verdict
+from schemas.messages import Affected, Finding, FindingStatus
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e'
+
+
+def hostile_finding() -> Finding:
+    return Finding(
+        id="f",
+        key="k",
+        version=1,
+        status=FindingStatus.OPENED,
+        code="rrsig_expired",
+        kind=CATALOGUE["rrsig_expired"].kind,
+        severity=Severity.CRITICAL,
+        confirmed=True,
+        cause_zone=HOSTILE,
+        cause_rrset=HOSTILE,
+        detail=HOSTILE,
+        before=HOSTILE,
+        after=HOSTILE,
+        vantages=(HOSTILE,),
+        evidence="e",
+        endpoints=(HOSTILE,),
+        endpoint_count=1,
+        identities=(Affected(id=HOSTILE, owner=HOSTILE, environment=HOSTILE, hosts=(HOSTILE,)),),
+        opened_at=AT,
+        updated_at=AT,
+    )
+
+
+def hostile_view() -> EndpointView:
+    return EndpointView(
+        name=HOSTILE,
+        type="A",
+        vantage=HOSTILE,
+        verdict=Verdict.BOGUS,
+        cause_zone=HOSTILE,
+        conditions=(HOSTILE,),
+        details=(HOSTILE,),
+        last_polled_at=AT,
+        expires_at=None,
+        observation="o",
+        evidence=HOSTILE,
+        identities=(HOSTILE,),
+        owners=(HOSTILE,),
+    )
+
+
+def rendered() -> dict[str, bytes]:
+    identity = IdentityView(
+        id=HOSTILE,
+        kind="other",
+        owner=HOSTILE,
+        environment=HOSTILE,
+        criticality="low",
+        verdict=None,
+        endpoints=(HOSTILE,),
+    )
+    incident = {
+        "id": "i",
+        "cause": HOSTILE,
+        "severity": "critical",
+        "summary": HOSTILE,
+        "open": True,
+        "opened_at": AT,
+        "notified": {HOSTILE: "critical"},
+        "withheld": HOSTILE,
+        "findings": [{"id": HOSTILE, "code": HOSTILE}],
+        "controls": [],
+    }
+    interval = {
+        "verdict": "bogus",
+        "type": "A",
+        "vantage": HOSTILE,
+        "first_seen_at": AT,
+        "last_seen_at": AT,
+        "reasons": [HOSTILE],
+        "answers": [HOSTILE],
+    }
+    return {
+        "overview": pages.overview(
+            views=[hostile_view()],
+            identities=[identity],
+            findings=[hostile_finding()],
+            incidents=[incident],
+            notifications=[],
+            wanted=HOSTILE,
+        ).body,
+        "finding": pages.finding([hostile_finding()]).body,
+        "endpoint": pages.endpoint(HOSTILE, [hostile_view()], [interval], hostile_finding().identities).body,
+        "missing": pages.missing(HOSTILE).body,
+    }
+
+
+@pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing"])
+def test_markup_in_dns_data_reaches_no_page_unescaped(page: str) -> None:
+    body = rendered()[page].decode()
+
+    assert "<script" not in body
+    assert "<img" not in body
+    assert "script" in body or page == "overview"
+    assert 'onerror=alert(2)>"' not in body
+
+
+def test_pages_need_no_script_and_nothing_from_elsewhere() -> None:
+    for body in rendered().values():
+        assert b"http://" not in body
+        assert b"https://" not in body
+        assert b"style=" not in body
