@@ -26,9 +26,8 @@ GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
-# A resolver's caches lag behind a change: what it claims counts once it has outlasted them (Unbound keeps a bogus
-# answer
-# for 60 s).
+# A resolver's caches lag behind a change: what it claims counts once it has outlasted them.
+# Unbound keeps a bogus answer for 60 s.
 LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
 LAG = timedelta(seconds=90)
 # What befalls a zone as a whole, so that every name behind it is affected.

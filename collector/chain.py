@@ -213,12 +213,22 @@ def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
     if (known := _known(context, name, parent)) is not None:
         return known
     rrset = reply.answer.get((name, records.DS))
+    if rrset is not None and rrset.rdatas and reply.rcode == NXDOMAIN:
+        return _denied_data(context, parent, name, reply, "DS")
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
     alias = reply.answer.get((name, records.CNAME))
     if alias is not None and alias.rdatas:
         return _no_cut_at_alias(context, parent, name, reply, alias)
     return _no_ds(context, parent, name, reply)
+
+
+def _denied_data(context: Context, parent: Step, name: Name, reply: Response, what: str) -> Step:
+    """Judge data whose rcode denies them: the denial has no proof. Source: RFC 4035 §5.4."""
+    detail = f"the rcode says that {names.to_text(name)} does not exist, and its {what} set says that it does"
+    return _refused(
+        context, parent, name, Refused("denial_missing", detail), reply, parent.zone, f"{names.to_text(name)} {what}"
+    )
 
 
 def _refused(
@@ -259,6 +269,8 @@ def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrse
     if keys_rrset is None or not keys_rrset.rdatas:
         why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
         return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
+    if keys_reply.rcode == NXDOMAIN:
+        return _denied_data(context, parent, name, keys_reply, "DNSKEY")
     step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
     step_window = window.or_earlier(step.window)
     return replace(step, window=step_window, fresh_until=min(step.fresh_until, context.now + ttl_s))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from collector import names, records
+from collector.anchors import Anchor
 from collector.chain import failure_of, find_step, rcode_text
 from collector.context import Context, Step, Window, ask, reason
 from collector.denial import Denial, Outcome, Proof
@@ -115,9 +116,9 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
 
 
 def _broken_alias(last: Link, detail: str) -> Link:
-    zone = last.step.zone if last.step else names.ROOT
-    why = reason("alias_chain_broken", zone, detail, ede=6)
-    return Link(last.target or last.owner, records.CNAME, Verdict.BOGUS, last.step, why)
+    """Return the end of a chain that leads nowhere; unsigned on the way, it is insecure like the rest of it."""
+    following = Link(last.target or last.owner, records.CNAME, last.verdict, last.step, last.reason)
+    return _broken(following, detail)
 
 
 def _collect(
@@ -153,9 +154,7 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
     if len(alias.rdatas) > 1:
         # "there is only ever one CNAME (or DNAME) at a name": RFC 2181 §10.1, RFC 6672 §2.4
         detail = f"{names.to_text(alias.name)} has {len(alias.rdatas)} {records.type_to_text(alias.rdtype)} records"
-        zone = link.step.zone if link.step else names.ROOT
-        broken = reason("alias_chain_broken", zone, detail, ede=6)
-        return _with(link, verdict=Verdict.BOGUS, reason=broken)
+        return _broken(link, detail)
     target = records.target_of(alias.rdatas[0])
     if alias.rdtype == records.CNAME:
         return _with(link, target=target)
@@ -171,9 +170,16 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
     if cname is not None and cname.rdatas and cname.rdatas != (names.to_wire(synthesised),):
         # "the validator ... MUST verify that the CNAME ... matches": RFC 6672 §5.3.1
         detail = f"the CNAME at {names.to_text(name)} is not what the DNAME at {names.to_text(alias.name)} makes of it"
-        zone = link.step.zone if link.step else names.ROOT
-        return _with(link, verdict=Verdict.BOGUS, reason=reason("alias_chain_broken", zone, detail, ede=6))
+        return _broken(link, detail)
     return _with(link, target=synthesised)
+
+
+def _broken(link: Link, detail: str) -> Link:
+    """Return a link that contradicts itself: bogus where it is signed, nothing worse than insecure where it is not."""
+    why = reason("alias_chain_broken", link.step.zone if link.step else names.ROOT, detail, ede=6)
+    if link.verdict is Verdict.SECURE:
+        return _with(link, verdict=Verdict.BOGUS, reason=why)
+    return _with(link, reason=why) if link.verdict is Verdict.INSECURE else link
 
 
 def _with(link: Link, **changes: object) -> Link:
@@ -249,9 +255,26 @@ def _zone_for(
         anchor = context.anchors.closest(goal)
         if anchor is not None:
             step = yield from find_step(context, goal, anchor)
-            if step.verdict is not Verdict.SECURE or step.zone == goal or goal == highest:
+            if step.verdict is not Verdict.SECURE or goal == highest:
                 return step
+            if step.zone == goal:
+                below = yield from _cut_below(context, step, highest, anchor)
+                if below is None or below.verdict is Verdict.INSECURE:
+                    return below or step
     return None
+
+
+def _cut_below(context: Context, step: Step, highest: Name, anchor: Anchor) -> Questions[Step | None]:
+    """Look for a zone cut between a claimed signer and what it signed, which would make the claim an ancestor's.
+
+    Return the step of the cut, secure or insecure, None where there is none or nothing is known. The owner's own name
+    is not asked about: that would double the questions for every name.
+    """
+    if len(highest) - 1 <= len(step.zone):
+        return None
+    below = yield from find_step(context, highest[:-1], anchor)
+    conclusive = below.verdict in (Verdict.SECURE, Verdict.INSECURE)
+    return below if conclusive and below.zone != step.zone else None
 
 
 def _inherited(context: Context, owner: Name, rdtype: int, step: Step | None, *, ttl_s: int = 0) -> Link:
