@@ -267,13 +267,15 @@ def _zone_for(
 def _cut_below(context: Context, step: Step, highest: Name, anchor: Anchor) -> Questions[Step | None]:
     """Look for a zone cut between a claimed signer and what it signed, which would make the claim an ancestor's.
 
-    Return the step of the cut, secure or insecure, None where there is none or nothing is known. The owner's own name
-    is not asked about: that would double the questions for every name.
+    Return the step of the cut, secure or insecure, None where there is none or nothing is known, as when the denial of
+    a cut iterates too often to be looked at. The owner's own name is not asked about: that would double the questions
+    for every name.
     """
     if len(highest) - 1 <= len(step.zone):
         return None
     below = yield from find_step(context, highest[:-1], anchor)
-    conclusive = below.verdict in (Verdict.SECURE, Verdict.INSECURE)
+    unproven = below.reason is not None and below.reason.code == "nsec3_iterations_over_limit"
+    conclusive = below.verdict in (Verdict.SECURE, Verdict.INSECURE) and not unproven
     return below if conclusive and below.zone != step.zone else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from damage import Case
 from oracles import Opinion
 from packets import Message, Record
-from worlds import Question, to_dns
+from worlds import Question, from_dns, to_dns
 
 from collector import names, records
 from collector.message import NXDOMAIN
@@ -44,6 +44,17 @@ STRICTER_SPAN = "an NSEC whose next name lies outside the zone: we refuse, Unbou
 TWO_CNAMES = "two CNAMEs at one name: we refuse, Unbound drops one"
 ALIAS_UNSIGNED = "an alias that contradicts itself where nothing is signed: insecure to us, Unbound gives up on it"
 MALFORMED_UNSIGNED = "malformed data where nothing is signed: insecure to us, Unbound gives up on them"
+STRICTER_CHAIN_RCODE = (
+    "a signed DNSKEY set with the rcode of a name that does not exist: we refuse, Unbound takes the set"
+)
+STRICTER_ANCESTOR = (
+    "a zone above a cut claims what lies below it: we go by the zone that is there, Unbound by the claim"
+)
+STRICTER_WILD_ALIAS = "NODATA by a wildcard that is an alias: we refuse, Unbound accepts"
+STRICTER_WILD_OPT_OUT = "beside an opt-out span no denial of the wildcard: we and delv refuse, to Unbound insecure"
+ANCESTOR_INSECURE = (
+    "a signed zone claims what lies below an insecure cut: insecure to us, Unbound holds it to the claim"
+)
 NO_CUT_AT_ALIAS = "a DS question answered by an alias: we take it for the proof of no cut, Unbound finds no DS"
 ORPHAN_SOA = "beside a denial stands no SOA of class IN but its signature: nothing to verify for us, bogus to Unbound"
 STRICTER_ODD = "a zone signs denials that contradict it: each validator believes another of its words"
@@ -106,9 +117,10 @@ class Explainer:
         else:
             found = (
                 _special(case, ours, unbound, self)
-                or (APEX_ALIAS if _is_apex_alias(case, delv, ours) else "")
+                or (APEX_ALIAS if _is_apex_alias(case, ours, unbound, delv) else "")
                 or self._unneeded(case, ours)
                 or (UNSIGNED_ANYHOW if ours.verdict == "insecure" and self._is_unsigned(case) else "")
+                or (ANCESTOR_INSECURE if self._is_insecure_by_an_honest_chain(case, ours) else "")
             )
         return found or f"{UNEXPLAINED}: {ours.verdict} / {unbound.verdict}"
 
@@ -141,6 +153,14 @@ class Explainer:
         links = self.ask_us(case, None).links
         owners = [link.owner for link in links if link.verdict is Verdict.INSECURE]
         return not any(case.made.chain_is_signed(owner) for owner in owners)
+
+    def _is_insecure_by_an_honest_chain(self, case: Case, ours: Opinion) -> bool:
+        """Return whether a claim from above a cut is insecure to us though nothing but the answer itself is damaged."""
+        message = case.message(*case.question)
+        only = Case(case.made, case.question, case.damages)
+        only.prepare(case.question, message)
+        same = self.ask_us(only, None).verdict is Verdict.INSECURE
+        return ours.verdict == "insecure" and same and _has_ancestors_claim(case, message)
 
     def _is_of_two_minds(self, case: Case, ours: Opinion, questions: Sequence[Question], wanted: Essence) -> bool:
         """Return whether Unbound agrees once a signature is gone without which our verdict stands."""
@@ -188,7 +208,8 @@ class Explainer:
                 gone.append(one)
                 if len(gone) > 1 and self.ask_unbound(_without(case, gone)).verdict == ours.verdict:
                     return _name(gone)
-        return ""
+        two_minds = gone and self._is_of_two_minds(_without(case, gone), ours, questions, wanted)
+        return FIRST_SIGNATURE if two_minds else ""
 
 
 def _essence(conclusion: Conclusion) -> Essence:
@@ -228,7 +249,7 @@ def _with_honest_soas(case: Case, questions: Sequence[Question]) -> Case:
 
 def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) -> str:
     """Return the class of a verdict that Unbound refuses, where dropping records is not what shows it."""
-    if _is_short(case, ours, "short alone"):
+    if _is_short(case, ours, "short alone") or (ours.verdict == "insecure" and _stumbles_over_short(case, unbound)):
         return SHORT_ALONE
     if _is_short(case, ours, "short beside"):
         return f"{UNEXPLAINED}: {DOWNGRADE}"
@@ -238,14 +259,16 @@ def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) 
     explainer.ask_us(case, trace)
     if ours.verdict == "insecure" and any(_is_malformed(record) for record in case.message(*case.question).answer):
         return MALFORMED_UNSIGNED
-    if ours.verdict == "insecure" and ours.why.startswith("alias_chain_broken"):
+    loops = _alias_loops(case.message(*case.question))
+    if ours.verdict == "insecure" and (loops or ours.why.startswith("alias_chain_broken")):
         return ALIAS_UNSIGNED
     at_cuts = [
         question
         for question in trace
         if question[1] == records.DS and any(one.rdtype == records.CNAME for one in case.message(*question).answer)
     ]
-    return NO_CUT_AT_ALIAS if ours.verdict == "insecure" and at_cuts and "no DS" in unbound.why else ""
+    no_cut = "no DS" in unbound.why if ours.verdict == "insecure" else unbound.why.startswith("EDE 9")
+    return NO_CUT_AT_ALIAS if at_cuts and no_cut else ""
 
 
 def _has_false_soa(case: Case, message: Message) -> bool:
@@ -259,10 +282,11 @@ def _has_false_soa(case: Case, message: Message) -> bool:
     )
 
 
-def _is_apex_alias(case: Case, delv: Opinion | None, ours: Opinion) -> bool:
+def _is_apex_alias(case: Case, ours: Opinion, unbound: Opinion, delv: Opinion | None) -> bool:
     aliases = {record.owner for record in case.message(*case.question).answer if record.rdtype == records.CNAME}
     at_apex = any(to_dns(owner) in case.made.world.zones for owner in aliases)
-    return at_apex and delv is not None and delv.verdict == ours.verdict
+    agrees = delv is not None and delv.verdict == ours.verdict
+    return at_apex and (agrees or "DNSKEY RRset did not match DS RRset" in unbound.why)
 
 
 def _is_malformed(record: Record) -> bool:
@@ -273,6 +297,29 @@ def _is_short(case: Case, ours: Opinion, mode: str) -> bool:
     code, _, detail = ours.why.partition(": ")
     short = [names.to_text(zone) for zone, note in case.made.notes.items() if note.startswith(mode)]
     return code == "algorithm_unsupported" and any(f" {zone} " in f"{detail} " for zone in short)
+
+
+def _stumbles_over_short(case: Case, unbound: Opinion) -> bool:
+    """Return whether Unbound found no good key in a zone whose only DS is for a short RSA key."""
+    alone = [names.to_text(zone) for zone, note in case.made.notes.items() if note.startswith("short alone")]
+    return any(f"signature missing from 127.0.0.1 for key {zone} " in f"{unbound.why} " for zone in alone)
+
+
+def _alias_loops(message: Message) -> bool:
+    aliases = {one.owner: records.read_name(one.rdata, 0) for one in message.answer if one.rdtype == records.CNAME}
+    return any(target is not None and target[0] == owner for owner, target in aliases.items())
+
+
+def _has_ancestors_claim(case: Case, message: Message) -> bool:
+    """Return whether a signature over the answer names a signer above the zone that the owner lies in."""
+    for one in message.answer:
+        signer = records.read_name(one.rdata, 18) if one.is_signature and len(one.rdata) > 18 else None
+        if signer is None:
+            continue
+        zone = from_dns(case.made.zone_over(one.owner).name)
+        if len(signer[0]) < len(zone) and zone[: len(signer[0])] == signer[0]:
+            return True
+    return False
 
 
 def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Message]) -> str:
@@ -292,6 +339,10 @@ def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Me
         (code == "validation_budget_exceeded", STRICTER_BUDGET),
         (code == "dnskey_revoked_in_use", STRICTER_REVOKED),
         (any(map(_has_two_cnames, messages)), TWO_CNAMES),
+        (code == "denial_missing" and "set says that it does" in ours.why, STRICTER_CHAIN_RCODE),
+        (code == "denial_invalid" and "or an alias" in ours.why, STRICTER_WILD_ALIAS),
+        (code == "denial_invalid" and "wildcard" in ours.why and unbound.verdict == "insecure", STRICTER_WILD_OPT_OUT),
+        (any(_has_ancestors_claim(case, seen) for seen in messages), STRICTER_ANCESTOR),
         (denial and _below_unsigned(case), STRICTER_SIGNER),
         (denial and any(damage.kind == "odd denial signed" for damage in case.damages), STRICTER_ODD),
         (case.question[1] == records.ANY, STRICTER_ANY),
