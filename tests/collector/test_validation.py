@@ -180,6 +180,15 @@ class TestInsecure:
         elif iterations:
             assert "nsec3_params_poor" in {remark.code for remark in judgement.remarks}
 
+    @pytest.mark.parametrize("iterations", [0, 150, 151, 500])
+    def test_an_answer_needs_no_denial_however_often_that_iterates(self, iterations: int) -> None:
+        lab = Lab()
+        lab.zone.nsec3 = Nsec3Params(iterations)
+        lab.zone.add("a.b.c", "A", "192.0.2.9")
+        lab.sign()
+
+        assert lab.judge("a.b.c.zone.test").verdict == "secure"
+
 
 def expired(lab: Lab) -> None:
     end = AT - timedelta(minutes=1)
