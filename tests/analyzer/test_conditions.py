@@ -32,7 +32,7 @@ def test_the_key_set_of_a_zone_is_a_cause_of_its_own() -> None:
 
 
 def test_bogus_without_an_exact_reason_is_still_a_condition() -> None:
-    assert codes(verdict="bogus") == [("verdict_bogus", "")] or codes(verdict="bogus")[0][0] == "verdict_bogus"
+    assert [code for code, _ in codes(verdict="bogus")] == ["verdict_bogus"]
 
 
 def test_reasons_that_are_no_fault_open_nothing() -> None:

@@ -63,6 +63,26 @@ def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any)
     assert statuses == [("rrsig_expired", "closed", False)]
 
 
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        (ResolverClaim(False, "SERVFAIL"), "resolver_disagrees"),
+        (ResolverClaim(False, "NOERROR"), "resolver_not_validating"),
+    ],
+)
+def test_what_a_resolver_claims_counts_once_it_outlasts_its_caches(
+    history: ClickHouseHistory, clock: Any, claim: ResolverClaim, code: str
+) -> None:
+    run = Run(history, clock)
+    lagging = observation(judgement(claim=claim), AT)
+    start = run.handle(lagging)
+
+    assert start == [(code, "opened", False)]
+    assert run.handle(polls(lagging, at=AT + timedelta(seconds=45))) == []
+    assert run.handle(polls(lagging, at=AT + timedelta(seconds=89))) == []
+    assert run.handle(polls(lagging, at=AT + timedelta(seconds=90))) == [(code, "updated", True)]
+
+
 def test_four_hundred_names_below_one_zone_are_one_finding(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     hosts = [f"h{i}.bank.example" for i in range(400)]

@@ -101,7 +101,23 @@ def test_after_a_start_no_trouble_is_said_too(watch: Watch) -> None:
     }
 
 
-def test_one_silence_is_not_told_and_a_lost_vantage_is(watch: Watch) -> None:
+def test_one_silence_is_not_told(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.resolver.muted = True
+        polls = w.collector.polls
+        await w.until(lambda said: w.collector.polls > polls)
+        w.resolver.muted = False
+        await w.until(lambda said: w.collector.polls > polls + 2)
+        w.world.stage_forged("bank.example.", "api", "203.0.113.9")
+        await w.until(lambda said: len(w.of(Observation)) >= 2)
+
+    watch.run(story)
+
+    assert [one.judgement.verdict for one in watch.of(Observation)[:2]] == ["secure", "bogus"]
+
+
+def test_a_lost_vantage_is_told_and_its_return(watch: Watch) -> None:
     async def story(w: Watch) -> None:
         await w.until(lambda said: w.of(Observation))
         w.resolver.muted = True

@@ -390,6 +390,32 @@ def test_every_code_that_can_decide_is_in_the_table() -> None:
     assert all(code in CATALOGUE for code in DECISIVE)
 
 
+@pytest.mark.parametrize("rdtype", ["DS", "DNSKEY"])
+def test_a_signed_set_under_the_rcode_of_no_such_name_is_bogus(rdtype: str) -> None:
+    lab = Lab()
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        if asked.rdtype == RdataType[rdtype] and asked.name == names.from_text("zone.test"):
+            message.set_rcode(dns.rcode.NXDOMAIN)
+
+    lab.bend = bend
+
+    judgement = lab.judge("www.zone.test")
+
+    assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "denial_missing")
+
+
+@pytest.mark.parametrize(("ds", "verdict"), [(True, "bogus"), (False, "insecure")])
+def test_an_alias_that_contradicts_itself_is_bogus_only_where_it_is_signed(ds: bool, verdict: str) -> None:
+    lab = Lab()
+    cname_against_dname(lab)
+    lab.sign(ds=ds)
+
+    judgement = lab.judge("www.tree.zone.test")
+
+    assert (judgement.verdict, judgement.reasons[0].code) == (verdict, "alias_chain_broken")
+
+
 class TestIndeterminate:
     @pytest.mark.parametrize("unfetched", ["DNSKEY", "DS"])
     @pytest.mark.parametrize("kind", ["timeout", "rcode"])
