@@ -72,7 +72,7 @@ def _unreachable(
         why = reason("validation_budget_exceeded", zone, detail)
         verdict = Verdict.BOGUS
     else:
-        ede = next((code for code, _text in failure.ede), 22 if failure.kind in ("timeout", "unreachable") else 23)
+        ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
         why = reason("verdict_indeterminate", zone, detail, ede=ede)
         verdict = Verdict.INDETERMINATE
     return Step(

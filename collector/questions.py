@@ -3,7 +3,7 @@
 So the same pure code is fed by the network, by a replay of evidence, and by a test.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,7 +25,8 @@ class Ask:
 class FetchFailure:
     """No usable answer came: a timeout, an error rcode, octets that are no DNS message.
 
-    ``kind`` is timeout, unreachable, rcode or malformed. ``rcode`` is that of the response, None without one.
+    ``kind`` is timeout, unreachable, rcode, malformed or budget (never asked: one poll asks no more). ``rcode`` is that
+    of the response, None without one.
     """
 
     kind: str
@@ -33,6 +34,22 @@ class FetchFailure:
     rcode: int | None = None
     ede: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def is_silence(self) -> bool:
+        """Return whether the vantage said nothing at all."""
+        return self.kind in ("timeout", "unreachable")
+
 
 Reply = Response | FetchFailure
 Questions = Generator[Ask, Reply, T]
+
+
+def drive(questions: Questions[T], reply_to: Callable[[Ask], Reply]) -> T:
+    """Answer every question by ``reply_to`` and return what it came to; replies are at hand, nothing is awaited."""
+    try:
+        asked = next(questions)
+        while True:
+            asked = questions.send(reply_to(asked))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result

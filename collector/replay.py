@@ -10,7 +10,7 @@ from collector.judging import make_judgement
 from collector.message import FormError, Response, read_response
 from collector.names import Name
 from collector.policy import Policy
-from collector.questions import FetchFailure, Reply
+from collector.questions import FetchFailure, drive
 from collector.validation import Conclusion, validate
 from schemas.judgement import Judgement
 from schemas.messages import Evidence
@@ -18,15 +18,8 @@ from schemas.messages import Evidence
 
 def validate_from(responses: dict[tuple[Name, int], Response], context: Context, qname: Name, qtype: int) -> Conclusion:
     """Run one validation on stored responses; a question that none answers counts as not fetched."""
-    questions = validate(context, qname, qtype)
-    try:
-        asked = next(questions)
-        while True:
-            reply: Reply = responses.get((asked.name, asked.rdtype)) or FetchFailure("timeout", "not in the evidence")
-            asked = questions.send(reply)
-    except StopIteration as stop:
-        conclusion: Conclusion = stop.value
-        return conclusion
+    missing = FetchFailure("timeout", "not in the evidence")
+    return drive(validate(context, qname, qtype), lambda asked: responses.get((asked.name, asked.rdtype)) or missing)
 
 
 def responses_in(messages: tuple[bytes, ...]) -> dict[tuple[Name, int], Response]:
@@ -41,7 +34,7 @@ def responses_in(messages: tuple[bytes, ...]) -> dict[tuple[Name, int], Response
     return found
 
 
-def replay(evidence: Evidence, vantage: str = "evidence") -> Judgement:
+def replay(evidence: Evidence) -> Judgement:
     """Return the verdict that the evidence supports at its own time, policy and anchors."""
     anchors = (
         parse_anchors("\n".join(evidence.trust_anchors), "evidence") if evidence.trust_anchors else TrustAnchors({})
@@ -50,5 +43,5 @@ def replay(evidence: Evidence, vantage: str = "evidence") -> Judgement:
     context = Context(int(evidence.at.timestamp()), anchors, policy, Budget(policy), {})
     qname, qtype = names.from_text(evidence.name), records.type_from_text(evidence.type)
     conclusion = validate_from(responses_in(evidence.messages), context, qname, qtype)
-    judgement, _ = make_judgement(context, conclusion, qname, qtype, vantage)
+    judgement, _ = make_judgement(context, conclusion, qname, qtype, "evidence")
     return judgement

@@ -253,13 +253,13 @@ class Collector:
 
         By then a lost vantage is known as such, and its names are not blamed one by one.
         """
-        silent = isinstance(reply, FetchFailure) and reply.kind in ("timeout", "unreachable")
+        silent = isinstance(reply, FetchFailure) and reply.is_silence
         memory.unanswered = memory.unanswered + 1 if silent else 0
         return memory.unanswered == 1 and memory.verdict is not None
 
     def _note_reachability(self, name: str, reply: Reply) -> None:
         """Notice that a resolver stopped answering, or answers again."""
-        lost = isinstance(reply, FetchFailure) and reply.kind in ("timeout", "unreachable")
+        lost = isinstance(reply, FetchFailure) and reply.is_silence
         self._failures[name] = self._failures.get(name, 0) + 1 if lost else 0
         enough = min(LOST_AFTER_FAILURES, max(2, len(self._schedule) // max(1, len(self._vantages))))
         known = self._reported.get(("self_vantage_lost", name))

@@ -24,7 +24,7 @@ from collector.context import Context, Step
 from collector.message import FormError, Response, read_response
 from collector.names import Name
 from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply
+from collector.questions import Ask, FetchFailure, Reply, drive
 from collector.skim import skim
 from collector.validation import Conclusion, validate
 
@@ -80,17 +80,10 @@ def make_cases() -> list[Case]:
 def judge(case: Case, reply: Reply, steps: dict[Name, Step]) -> Conclusion:
     """Validate with this reply to the first question and the truth for all others."""
     context = Context(int(AT.timestamp()), case.lab.anchors, POLICY, Budget(POLICY), steps)
-    questions = validate(context, case.qname, case.qtype)
-    first = True
-    try:
-        asked = next(questions)
-        while True:
-            answer = reply if first else case.lab.reply(asked)
-            first = False
-            asked = questions.send(answer)
-    except StopIteration as stop:
-        conclusion: Conclusion = stop.value
-        return conclusion
+    given = [reply]
+    return drive(
+        validate(context, case.qname, case.qtype), lambda asked: given.pop() if given else case.lab.reply(asked)
+    )
 
 
 def mutations(rng: random.Random, corpus: list[bytes]) -> dict[str, Callable[[bytearray], bytearray]]:

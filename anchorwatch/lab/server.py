@@ -24,7 +24,7 @@ from collector.budget import Budget
 from collector.context import Context
 from collector.message import read_response
 from collector.policy import Policy
-from collector.questions import Ask
+from collector.questions import Ask, drive
 from collector.validation import Conclusion, validate
 from schemas.judgement import Verdict
 
@@ -111,13 +111,7 @@ class LabResolver:
         policy = Policy()
         context = Context(int(self._clock()), self.anchors, policy, Budget(policy), {})
         questions = validate(context, names.from_text(name.to_text()), int(rdtype))
-        try:
-            asked = next(questions)
-            while True:
-                asked = questions.send(read_response(self._ask(asked)))
-        except StopIteration as stop:
-            conclusion: Conclusion = stop.value
-            return conclusion
+        return drive(questions, lambda asked: read_response(self._ask(asked)))
 
     def _ask(self, asked: Ask) -> bytes:
         name = dns.name.from_text(names.to_text(asked.name))

@@ -17,7 +17,7 @@ from collector.context import Context
 from collector.judging import make_judgement
 from collector.message import read_response
 from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply
+from collector.questions import Ask, FetchFailure, Reply, drive
 from collector.validation import validate
 from schemas.judgement import Judgement
 
@@ -77,11 +77,6 @@ class Lab:
         policy = policy or Policy()
         context = Context(int(at.timestamp()), self.anchors, policy, Budget(policy), {})
         qname, qtype = names.from_text(name), records.type_from_text(rdtype)
-        questions = validate(context, qname, qtype)
-        try:
-            asked = next(questions)
-            while True:
-                asked = questions.send(self.reply(asked))
-        except StopIteration as stop:
-            self.context = context
-            return make_judgement(context, stop.value, qname, qtype, "lab")[0]
+        conclusion = drive(validate(context, qname, qtype), self.reply)
+        self.context = context
+        return make_judgement(context, conclusion, qname, qtype, "lab")[0]

@@ -11,8 +11,9 @@ from collector import names, records
 from collector.anchors import TrustAnchors, parse_anchors
 from collector.budget import Budget
 from collector.context import Context
-from collector.message import read_response
+from collector.message import Response, read_response
 from collector.policy import Policy
+from collector.questions import Ask, drive
 from collector.validation import Conclusion, validate
 
 SCENARIOS = Path(__file__).parents[3] / "shared" / "conformance" / "scenarios"
@@ -49,13 +50,12 @@ def run(path: Path, index: int) -> tuple[Conclusion, dict[str, Any]]:
     answer = ask(scenario, check)
     data = check.data
     questions = validate(context, names.from_text(data["qname"]), records.type_from_text(data["qtype"]))
-    try:
-        asked = next(questions)
-        while True:
-            message = answer(dns.name.from_text(names.to_text(asked.name)), asked.rdtype)
-            asked = questions.send(read_response(message.to_wire(max_size=65535)))
-    except StopIteration as stop:
-        return stop.value, data
+
+    def reply_to(asked: Ask) -> Response:
+        message = answer(dns.name.from_text(names.to_text(asked.name)), asked.rdtype)
+        return read_response(message.to_wire(max_size=65535))
+
+    return drive(questions, reply_to), data
 
 
 def as_compared(text: str) -> str:

@@ -18,7 +18,7 @@ from collector.denial import NsecDenial, Outcome
 from collector.denial3 import Nsec3Denial
 from collector.message import Response, read_response
 from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply
+from collector.questions import Ask, FetchFailure, Reply, drive
 from collector.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
 from collector.signatures import Refused, Verified, verify_rrset
 from collector.validation import Conclusion, validate
@@ -392,13 +392,8 @@ def test_rfc9102_appendix_a(path: Path) -> None:
 
 def conclude(lines: list[str], context: Context, qname: str, qtype: str, *, denied: bool) -> Conclusion:
     questions = validate(context, names.from_text(qname), records.type_from_text(qtype))
-    try:
-        asked = next(questions)
-        while True:
-            asked = questions.send(answer_from(lines, asked, denied=denied and asked.name == names.from_text(qname)))
-    except StopIteration as stop:
-        conclusion: Conclusion = stop.value
-        return conclusion
+    absent = names.from_text(qname) if denied else None
+    return drive(questions, lambda asked: answer_from(lines, asked, denied=asked.name == absent))
 
 
 def answer_from(lines: list[str], asked: Ask, *, denied: bool) -> Reply:

@@ -25,9 +25,9 @@ from worlds import Question, SignedWorld, make_world, pick_question
 from collector import names, records
 from collector.budget import Budget
 from collector.context import Context
-from collector.message import FormError, Response, read_response
+from collector.message import FormError, read_response
 from collector.policy import Policy
-from collector.questions import FetchFailure
+from collector.questions import Ask, FetchFailure, Reply, drive
 from collector.validation import Conclusion, validate
 
 CASES_PER_WORLD = 25
@@ -51,21 +51,18 @@ def ask_us(case: Case, trace: list[Question] | None = None) -> Conclusion:
     """Validate in process; the questions asked on the way are added to ``trace``."""
     policy = Policy()
     context = Context(case.made.now, case.made.anchors, policy, Budget(policy), {})
-    questions = validate(context, *case.question)
-    try:
-        asked = next(questions)
-        while True:
-            if trace is not None:
-                trace.append((asked.name, asked.rdtype))
-            asked = questions.send(_reply(case, asked.name, asked.rdtype))
-    except StopIteration as stop:
-        conclusion: Conclusion = stop.value
-        return conclusion
+
+    def reply_to(asked: Ask) -> Reply:
+        if trace is not None:
+            trace.append((asked.name, asked.rdtype))
+        return _reply(case, asked)
+
+    return drive(validate(context, *case.question), reply_to)
 
 
-def _reply(case: Case, name: names.Name, rdtype: int) -> Response | FetchFailure:
+def _reply(case: Case, asked: Ask) -> Reply:
     try:
-        return read_response(case.wire(name, rdtype))
+        return read_response(case.wire(asked.name, asked.rdtype))
     except FormError as error:
         return FetchFailure("malformed", str(error))
 

@@ -13,9 +13,10 @@ from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
 from collector import crypto, names, records
 from collector.budget import Budget
 from collector.context import Context
-from collector.message import NXDOMAIN, read_response
+from collector.message import NXDOMAIN, Response, read_response
 from collector.names import Name
 from collector.policy import Policy
+from collector.questions import Ask, drive
 from collector.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
 from collector.validation import Conclusion, validate
 
@@ -109,15 +110,12 @@ class Stage:
     def ask(self, question: str, rdtype: int, *, now: int = NOW, **policy: object) -> Conclusion:
         settings = Policy(**policy)  # type: ignore[arg-type]
         context = Context(now, self.made.anchors, settings, Budget(settings), {})
-        questions = validate(context, n(question), rdtype)
-        try:
-            asked = next(questions)
-            while True:
-                found = self.forged.get((asked.name, asked.rdtype)) or self.made.message(asked.name, asked.rdtype)
-                asked = questions.send(read_response(found.to_wire(asked.name, asked.rdtype)))
-        except StopIteration as stop:
-            conclusion: Conclusion = stop.value
-            return conclusion
+
+        def reply_to(asked: Ask) -> Response:
+            found = self.forged.get((asked.name, asked.rdtype)) or self.made.message(asked.name, asked.rdtype)
+            return read_response(found.to_wire(asked.name, asked.rdtype))
+
+        return drive(validate(context, n(question), rdtype), reply_to)
 
     def verdict(self, question: str, rdtype: int = A, **options: object) -> str:
         return self.ask(question, rdtype, **options).verdict.value  # type: ignore[arg-type]

@@ -9,9 +9,10 @@ from worlds import Question, SignedWorld, all_denials, from_dns, make_world
 
 from collector.budget import Budget
 from collector.context import Context
-from collector.message import NXDOMAIN, read_response
+from collector.message import NXDOMAIN, Response, read_response
 from collector.names import Name
 from collector.policy import Policy
+from collector.questions import Ask, drive
 from collector.records import CNAME, DNAME, DS, NSEC3, SOA, A
 from collector.validation import validate
 
@@ -24,16 +25,13 @@ WORLDS = range(12)
 
 def verdict_of(made: SignedWorld, question: Question, forged: dict[Question, Message]) -> str:
     context = Context(made.now, made.anchors, LAVISH, Budget(LAVISH), {})
-    questions = validate(context, *question)
     case = Case(made, question)
-    try:
-        asked = next(questions)
-        while True:
-            message = forged.get((asked.name, asked.rdtype)) or case.message(asked.name, asked.rdtype)
-            asked = questions.send(read_response(message.to_wire(asked.name, asked.rdtype)))
-    except StopIteration as stop:
-        verdict: str = stop.value.verdict.value
-        return verdict
+
+    def reply_to(asked: Ask) -> Response:
+        message = forged.get((asked.name, asked.rdtype)) or case.message(asked.name, asked.rdtype)
+        return read_response(message.to_wire(asked.name, asked.rdtype))
+
+    return drive(validate(context, *question), reply_to).verdict.value
 
 
 def what_is_there(made: SignedWorld) -> list[Question]:
