@@ -60,7 +60,7 @@ class ReceiverConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"ReceiverConfig(name={self.name!r}, type={self.type!r})"
 
 
-class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ControlMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which controls codes touch; ``purpose`` limits it to endpoints whose purpose has one of the words in it."""
 
     codes: tuple[str, ...]
@@ -80,7 +80,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     routes: tuple[Route, ...]
     receivers: tuple[ReceiverConfig, ...]
-    mappings: tuple[Mapping, ...]
+    mappings: tuple[ControlMapping, ...]
     ledger: Path
     repeat_s: float = 4 * 3600
     drift_hold_s: float = 24 * 3600

@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from alerts.incidents import Incident, is_over
 from schemas.catalogue import Severity
-
-Event = Literal["trigger", "update", "reminder", "resolve"]
+from schemas.messages import NotificationEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people."""
 
-    event: Event
+    event: NotificationEvent
     receivers: tuple[str, ...]
     reason: str
 

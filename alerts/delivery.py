@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from alerts.decide import Event
 from alerts.incidents import Incident
+from schemas.messages import NotificationEvent
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +17,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     receiver: str
-    event: Event
+    event: NotificationEvent
     reason: str
     incident: Incident
     decided_at: datetime

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from alerts.config import Mapping
+from alerts.config import ControlMapping
 from schemas.messages import Control, Finding
 
 RELATIONS = ("evidence", "direct", "amplifies", "context")
 
 
-def match_controls(finding: Finding, mappings: Sequence[Mapping]) -> tuple[Control, ...]:
+def match_controls(finding: Finding, mappings: Sequence[ControlMapping]) -> tuple[Control, ...]:
     """Return the controls that a finding touches, each once, in the order of the mapping."""
     purposes = [purpose.lower() for identity in finding.identities for purpose in identity.purposes]
     found: dict[tuple[str, str], Control] = {}
@@ -22,7 +22,7 @@ def match_controls(finding: Finding, mappings: Sequence[Mapping]) -> tuple[Contr
     return tuple(found.values())
 
 
-def check_mappings(mappings: Iterable[Mapping], codes: Iterable[str]) -> list[str]:
+def check_mappings(mappings: Iterable[ControlMapping], codes: Iterable[str]) -> list[str]:
     """Return a sentence for each mapping that can't be right; empty when all are."""
     known = set(codes)
     problems = []

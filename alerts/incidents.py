@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from schemas.catalogue import Kind, Severity
-from schemas.messages import Affected, Control, Finding, FindingStatus
+from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
 # Codes that say that something is wrong, but not what.
 UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
-RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +89,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def identities(self) -> tuple[Affected, ...]:
         """Return the identities behind all findings, most critical first."""
         by_id = {i.id: i for entry in self.entries.values() for i in entry.finding.identities}
-        return tuple(sorted(by_id.values(), key=lambda i: (RANK[i.criticality], i.id)))
+        return tuple(sorted(by_id.values(), key=lambda i: (CRITICALITY_ORDER[i.criticality], i.id)))
 
     @property
     def controls(self) -> tuple[Control, ...]:

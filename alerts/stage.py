@@ -1,7 +1,7 @@
 """The alerts stage: ``handle`` findings, decide, deliver, and say what was said.
 
-What is decided is in the ledger before anything leaves, so a crash loses nothing: a delivery is tried until it
-arrives or counts as failed, and one that failed is itself a finding that goes to the other receivers.
+What is decided is in the ledger before anything leaves, so a crash loses nothing. A delivery is tried until it arrives
+or is refused for good; one that fails for long is itself a finding that goes to the other receivers.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from datetime import timedelta
 import msgspec
 
 from alerts.config import AlertsConfig
-from alerts.decide import Decision, Event, burning_by_cause, decide
+from alerts.decide import Decision, burning_by_cause, decide
 from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
-from alerts.incidents import Entry, Incident, begin_incident, find_incident, is_over, take_finding
+from alerts.incidents import Entry, Incident, begin_incident, find_incident, take_finding
 from alerts.ledger import SqliteLedger
 from alerts.notifier import Notifier, Outcome
 from alerts.rules import Assessment, assess
@@ -27,6 +27,7 @@ from schemas.messages import (
     FindingStatus,
     Message,
     Notification,
+    NotificationEvent,
     NotificationStatus,
     utc,
 )
@@ -64,8 +65,8 @@ class Alerts:
             Rejected: a message that is no finding.
         """
         if not self._loaded:
-            self._reload()
-        withheld = self._take(batch)
+            await asyncio.to_thread(self._reload)
+        withheld = await asyncio.to_thread(self._take, batch)
         sent = await self._deliver()
         return [*withheld, *sent]
 
@@ -170,7 +171,7 @@ class Alerts:
         if not incident.notified and decision.event != "resolve" and decision.reason != incident.withheld:
             withheld.append(self._withheld(incident, decision))
             incident = msgspec.structs.replace(incident, withheld=decision.reason)
-        if is_over(incident, now, hold):
+        if decision.event == "resolve":
             return msgspec.structs.replace(incident, ended_at=now)
         if any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
             # What was worst is over: when it comes back, it is told again.
@@ -206,7 +207,7 @@ class Alerts:
         blank = self._notification(incident, decision.event, notification_id)
         return msgspec.structs.replace(blank, status=NotificationStatus.WITHHELD, reason=decision.reason)
 
-    def _notification(self, incident: Incident, event: Event, notification_id: str) -> Notification:
+    def _notification(self, incident: Incident, event: NotificationEvent, notification_id: str) -> Notification:
         """Return a notification about an incident; what became of it is the caller's to fill in."""
         return Notification(
             id=notification_id,
@@ -227,7 +228,7 @@ class Alerts:
         """Try what is due, all receivers at once, until nothing more can go out now."""
         notifications: list[Notification] = []
         for _ in range(100):
-            due = self._ledger.due(self._clock())
+            due = await asyncio.to_thread(self._ledger.due, self._clock())
             if not due:
                 break
             outcomes = await asyncio.gather(*(asyncio.to_thread(self._try, delivery) for delivery in due))
@@ -237,9 +238,9 @@ class Alerts:
                 one, notification = self._settle(delivery, outcome)
                 settled.append(one)
                 said += [notification] if notification is not None else []
-            self._ledger.commit(settled=settled, notifications=said)
+            await asyncio.to_thread(self._ledger.commit, settled=settled, notifications=said)
             notifications += said
-            notifications += self._note_receivers(due, outcomes, settled)
+            notifications += await asyncio.to_thread(self._note_receivers, due, outcomes, settled)
         return notifications
 
     def _try(self, delivery: Delivery) -> Outcome:

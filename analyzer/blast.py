@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from schemas.messages import Affected, Endpoint, Identity
-
-RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity
 
 
 class Consumers:
@@ -65,4 +63,4 @@ class Consumers:
                     purposes=tuple(sorted({e.purpose for e in identity.endpoints if e.host in hosts and e.purpose})),
                 )
             )
-        return tuple(sorted(affected, key=lambda one: (RANK[one.criticality], one.id)))
+        return tuple(sorted(affected, key=lambda one: (CRITICALITY_ORDER[one.criticality], one.id)))

@@ -21,9 +21,8 @@ from analyzer.migrations import migrate
 from analyzer.rows import Row
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
-from schemas.messages import Evidence, Finding, Identity
+from schemas.messages import Evidence, Finding, Identity, Subject
 
-Subject = tuple[str, str, str]
 CHUNK = 500
 # A table of subjects and the instants before which they are asked about, in microseconds.
 WANTED = """

@@ -17,13 +17,12 @@ from analyzer.conditions import Condition, conditions_of, of_vantage
 from analyzer.drift import detect_drift
 from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from analyzer.rows import Row
-from analyzer.tracking import FindingBook, Subject
+from analyzer.tracking import FindingBook
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.faults import Rejected
 from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
     Finding,
-    FindingStatus,
     Identity,
     InventoryIndex,
     InventorySnapshot,
@@ -31,6 +30,7 @@ from schemas.messages import (
     Observation,
     PollBatch,
     SelfReport,
+    Subject,
     utc,
 )
 from schemas.wire import digest_of, encode
@@ -172,7 +172,7 @@ class Analyzer:
         for message in batch:
             if not isinstance(message, TAKEN):
                 raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
-        ids = tuple(_identity_of(message) for message in batch)
+        ids = tuple(_id_of(message) for message in batch)
         if self._prepared is None or self._prepared[0] != ids:
             knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
             try:
@@ -235,7 +235,7 @@ class Analyzer:
         """Take a batch in: no waiting and no asking in here, so that all of it happens or, at a bug, is thrown away."""
         out = Batch()
         for message in batch:
-            self._book.trigger = _identity_of(message)
+            self._book.trigger = _id_of(message)
             match message:
                 case Observation():
                     self._take_observation(message, knowledge, out)
@@ -419,7 +419,7 @@ class Analyzer:
 
     def findings(self) -> list[Finding]:
         """Return the open states, most severe first."""
-        return [finding for finding in self._book.open_findings() if finding.status is not FindingStatus.CLOSED]
+        return self._book.open_findings()
 
 
 def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
@@ -431,7 +431,7 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     return Condition("rrsig_expiring", expiry.zone, "", severity, detail)
 
 
-def _identity_of(message: Message) -> str:
+def _id_of(message: Message) -> str:
     """Return what names a message for ever."""
     if isinstance(message, Observation | PollBatch):
         return message.id

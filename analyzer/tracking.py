@@ -13,10 +13,9 @@ from analyzer.blast import Consumers
 from analyzer.conditions import INFRASTRUCTURE, Condition
 from analyzer.drift import Drift
 from schemas.catalogue import CATALOGUE, Kind, Severity
-from schemas.messages import Finding, FindingStatus
+from schemas.messages import Finding, FindingStatus, Subject
 from schemas.wire import digest_of
 
-Subject = tuple[str, str, str]
 Key = tuple[str, str, str]
 
 BAD_POLLS_TO_CONFIRM = 2
@@ -43,7 +42,6 @@ class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last."""
 
     severity: Severity
-    detail: str
     recent: list[bool] = field(default_factory=list)
     good_in_row: int = 0
     bad_polls: int = 0
@@ -97,7 +95,7 @@ class FindingBook:
         tracked = self._open[key] = Tracked(finding)
         bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition in members:
-            tracked.members[subject] = Member(condition.severity, condition.detail, list(bad), bad_polls=len(bad))
+            tracked.members[subject] = Member(condition.severity, list(bad), bad_polls=len(bad))
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and not finding.code.startswith("self_"):
             self._close(key, now)
@@ -160,7 +158,7 @@ class FindingBook:
             )
         member = tracked.members.get(subject)
         if member is None:
-            member = tracked.members[subject] = Member(condition.severity, condition.detail)
+            member = tracked.members[subject] = Member(condition.severity)
             self._by_subject.setdefault(subject, set()).add(condition.key)
             tracked.changed_by = self.trigger
         member.severity = condition.severity
@@ -238,7 +236,7 @@ class FindingBook:
                 msgspec.structs.replace(finding, confirmed=True), changed_by=self.trigger
             )
         if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, event.detail)
+            tracked.members[subject] = Member(event.severity)
             tracked.changed_by = self.trigger
 
     def take_changes(self) -> list[tuple[Finding, str]]:

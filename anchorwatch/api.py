@@ -110,6 +110,11 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     }
 
 
+def _absolute(name: str) -> str:
+    """Return a name as the messages have it: lower case, with the dot of the root."""
+    return name.rstrip(".").lower() + "."
+
+
 class Api:
     """The handlers; each asks the instance and answers."""
 
@@ -118,16 +123,18 @@ class Api:
 
     async def endpoints(self, request: Request) -> Response:
         """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
-        views = self._endpoint_views()
-        for key in ("verdict", "name", "vantage"):
-            wanted = request.query_params.get(key)
-            if wanted:
-                wanted = wanted.rstrip(".") + "." if key == "name" else wanted
-                views = [view for view in views if getattr(view, key) == wanted]
+        query = request.query_params
+        views = self._endpoint_views(_absolute(query["name"]) if query.get("name") else "")
+        for key in ("verdict", "vantage"):
+            if query.get(key):
+                views = [view for view in views if getattr(view, key) == query[key]]
         return JSON(views[: _limit(request, MAX_LIMIT)])
 
-    def _endpoint_views(self) -> list[EndpointView]:
-        return endpoint_views(self._instance.analyzer.current, self._instance.analyzer.consumers)
+    def _endpoint_views(self, name: str = "") -> list[EndpointView]:
+        """Return what is watched, of one name only where one is given."""
+        current = self._instance.analyzer.current
+        chosen = {subject: state for subject, state in current.items() if subject[0] == name} if name else current
+        return endpoint_views(chosen, self._instance.analyzer.consumers)
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
@@ -167,7 +174,7 @@ class Api:
         query = request.query_params
         if not query.get("name"):
             raise BadQuery("name= is needed")
-        name = query["name"].rstrip(".").lower() + "."
+        name = _absolute(query["name"])
         found = await asyncio.to_thread(
             self._instance.history.intervals, name, query.get("type", ""), query.get("vantage", ""), _limit(request)
         )
@@ -179,9 +186,8 @@ class Api:
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
     async def metrics(self, request: Request) -> Response:
-        """Return Prometheus metrics."""
-        body = await asyncio.to_thread(generate_latest, self._instance.meter.registry)
-        return Response(body, media_type=CONTENT_TYPE_LATEST)
+        """Return Prometheus metrics, read on the loop: the gauges look at what the stages change there."""
+        return Response(generate_latest(self._instance.meter.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def healthy(self, request: Request) -> Response:
         """Answer while the process lives."""
@@ -222,9 +228,9 @@ class Api:
 
     async def endpoint_page(self, request: Request) -> Response:
         """Show one name: now, its history, who consumes it."""
-        name = request.path_params["name"].rstrip(".").lower() + "."
+        name = _absolute(request.path_params["name"])
         intervals = await asyncio.to_thread(self._instance.history.intervals, name)
-        views = [view for view in self._endpoint_views() if view.name == name]
+        views = self._endpoint_views(name)
         if not views and not intervals:
             return pages.missing("This name is not watched.")
         return pages.endpoint(name, views, intervals, self._instance.analyzer.consumers.affected_by([name]))

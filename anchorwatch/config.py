@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alerts.config import AlertsConfig, Mapping, Match, ReceiverConfig, Route, Rule
+from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, Route, Rule
 from alerts.frameworks import check_mappings
 from alerts.webhook import read_secret
 from anchorwatch.documents import Document, decode_struct, read_document
@@ -144,7 +144,7 @@ class RulesFile(_Section, frozen=True, kw_only=True):
 class MappingsFile(_Section, frozen=True, kw_only=True):
     """The framework mapping."""
 
-    mappings: tuple[Mapping, ...]
+    mappings: tuple[ControlMapping, ...]
 
 
 def load_config(path: Path) -> Config:
@@ -412,7 +412,7 @@ def shipped_rules() -> tuple[Rule, ...]:
     return rules
 
 
-def shipped_mappings() -> tuple[Mapping, ...]:
+def shipped_mappings() -> tuple[ControlMapping, ...]:
     """Return the framework mapping that comes with anchorwatch."""
     document = read_document(_shipped("frameworks.yaml"), "alerts/frameworks.yaml")
     parsed = decode_struct(document.value, MappingsFile, "", document) if not document.problems else None

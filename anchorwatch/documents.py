@@ -39,12 +39,13 @@ def read_document(text: str, source: str) -> Document:
     document = Document(source)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document.value = _plain(node, "", document) if node is not None else {}
+    except RecursionError:
+        document.problems.append(f"{source}: nested deeper than any configuration")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
         document.problems.append(f"{place}: not YAML: {getattr(error, 'problem', None) or error}")
-        return document
-    document.value = _plain(node, "", document) if node is not None else {}
     return document
 
 

@@ -5,11 +5,11 @@ is stored and decided before the process ends.
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -38,7 +38,7 @@ RESTARTS = 5
 RESTART_WINDOW_S = 300.0
 
 
-class Record:
+class NotificationSink:
     """The end of the line: notifications are in the ledger already, so nothing is left to do with them."""
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -91,23 +91,17 @@ def make_notifier(receiver: ReceiverConfig) -> Notifier:
 
 
 class Instance:
-    """One running anchorwatch. ``notifiers`` may replace those of the configuration's receivers, by name."""
+    """One running anchorwatch: three stages, two buses, the history, the ledger and the HTTP side."""
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        clock: Callable[[], float] = time.time,
-        notifiers: Mapping[str, Notifier] | None = None,
-    ) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.meter = Meter()
         self.history: ClickHouseHistory = open_history(config.history_url, config.base)
         self.ledger = SqliteLedger(config.alerts.ledger)
-        made = {receiver.name: make_notifier(receiver) for receiver in config.alerts.receivers}
-        self.collector = Collector(config.collector, clock)
-        self.analyzer = Analyzer(self.history, clock)
-        self.alerts = Alerts(config.alerts, self.ledger, {**made, **(notifiers or {})}, clock)
+        notifiers = {receiver.name: make_notifier(receiver) for receiver in config.alerts.receivers}
+        self.collector = Collector(config.collector, time.time)
+        self.analyzer = Analyzer(self.history, time.time)
+        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time)
         self._observations = LocalBus("observations")
         self._findings = LocalBus("findings")
         self._dead_path = config.alerts.ledger.parent / "dead.jsonl"
@@ -123,13 +117,20 @@ class Instance:
         gauge("anchorwatch_watched", "Endpoints (name, type, vantage) being polled.", lambda: self.collector.watched)
         gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", self.ledger.pending)
         for bus in (self._observations, self._findings):
-            gauge(f"anchorwatch_bus_{bus.name}_depth", f"Messages on the bus of {bus.name}.", lambda bus=bus: bus.depth)
+            gauge(
+                f"anchorwatch_bus_{bus.name}_depth",
+                f"Messages on the bus of {bus.name}.",
+                partial(getattr, bus, "depth"),
+            )
         for severity in Severity:
             gauge(
                 f"anchorwatch_open_findings_{severity}",
                 f"Open state findings of severity {severity}.",
-                lambda severity=severity: sum(f.severity is severity for f in self.analyzer.findings()),
+                partial(self._open_of, severity),
             )
+
+    def _open_of(self, severity: Severity) -> int:
+        return sum(finding.severity is severity for finding in self.analyzer.findings())
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.
@@ -139,7 +140,7 @@ class Instance:
         """
         supervisor = Supervisor(self.meter)
         analyzer = Pump("analyzer", self._observations, self.analyzer.handle, self._findings, self._dead, self.meter)
-        alerts = Pump("alerts", self._findings, self.alerts.handle, Record(), self._dead, self.meter)
+        alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self._dead, self.meter)
         try:
             await self.server.start()
             async with asyncio.TaskGroup() as group:
@@ -191,8 +192,6 @@ def run_until_signalled(instance: Instance, *, started: Callable[[], None] | Non
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
-        with contextlib.ExitStack() as stack:
-            stack.callback(lambda: [loop.remove_signal_handler(n) for n in (signal.SIGINT, signal.SIGTERM)])
-            await instance.run(started=started)
+        await instance.run(started=started)
 
     asyncio.run(main())

@@ -3,10 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -45,9 +44,9 @@ class TextFormatter(logging.Formatter):
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
-def set_up_logging(level: str, format_name: str, stream: TextIO | None = None) -> None:
-    """Send all logs to standard error (or ``stream``) in the given format."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def set_up_logging(level: str, format_name: str) -> None:
+    """Send all logs to standard error in the given format."""
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_name == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -90,9 +89,9 @@ class Meter:
             buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
         )
 
-    def gauge(self, name: str, text: str, read: "Gauge | object") -> None:
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for; ``read`` returns a number."""
-        Gauge(name, text, registry=self.registry).set_function(read)  # type: ignore[arg-type]
+        Gauge(name, text, registry=self.registry).set_function(read)
 
     @contextmanager
     def handling(self, stage: str) -> Iterator[None]:

@@ -96,11 +96,6 @@ class KeyRecord:
         """Return whether the REVOKE bit is set. Source: RFC 5011 §2.1."""
         return bool(self.flags & 0x0080)
 
-    @property
-    def is_secure_entry(self) -> bool:
-        """Return whether the SEP bit is set; a hint, never a condition. Source: RFC 4034 §2.1.1."""
-        return bool(self.flags & 0x0001)
-
 
 @dataclass(frozen=True, slots=True)
 class DelegationSigner:

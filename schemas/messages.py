@@ -222,6 +222,12 @@ class NotificationStatus(StrEnum):
     WITHHELD = "withheld"
 
 
+CRITICALITY_ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+"""How identities are sorted where they are listed, most critical first."""
+Subject = tuple[str, str, str]
+"""What is watched: name, type, vantage, as messages have them."""
+
+
 class Control(msgspec.Struct, frozen=True):
     """A control of a framework that a finding touches; ``relation`` is evidence, direct, amplifies or context."""
 
@@ -230,6 +236,9 @@ class Control(msgspec.Struct, frozen=True):
     relation: str
     why: str
     citation: str = ""
+
+
+NotificationEvent = Literal["trigger", "update", "reminder", "resolve"]
 
 
 class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
@@ -241,7 +250,7 @@ class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
 
     id: str
     incident: str
-    event: Literal["trigger", "update", "reminder", "resolve"]
+    event: NotificationEvent
     status: NotificationStatus
     receiver: str
     reason: str

@@ -1,6 +1,7 @@
 """Messages to bytes and back, and the key that orders them."""
 
 import hashlib
+from typing import get_args
 
 import msgspec
 
@@ -16,20 +17,11 @@ from schemas.messages import (
     SelfReport,
 )
 
-TYPES: tuple[type[Message], ...] = (
-    Observation,
-    PollBatch,
-    InventorySnapshot,
-    InventoryIndex,
-    SelfReport,
-    Finding,
-    Notification,
-)
+AnyMessage = Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Finding | Notification
+TYPES: tuple[type[Message], ...] = get_args(AnyMessage)
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(
-    Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Finding | Notification
-)
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(AnyMessage)
 
 
 def encode(message: Message) -> bytes:
@@ -44,8 +36,7 @@ def decode(data: bytes) -> Message:
         Rejected: not JSON, an unknown tag, or a field that does not fit.
     """
     try:
-        message: Message = _decoder.decode(data)
-        return message
+        return _decoder.decode(data)
     except (msgspec.DecodeError, ValueError) as error:
         raise Rejected(f"not a message of ours: {error}") from error
 

@@ -149,10 +149,10 @@ class PartnerWorld:
         zone.add(host, "CNAME", target)
         self.sign(zone)
 
-    def restore(self, name: str, hosts: dict[str, str] | None = None) -> None:
+    def restore(self, name: str) -> None:
         """Put a zone right again: its records, its signatures, its DS."""
         zone = self[name]
-        for host, address in (hosts if hosts is not None else PARTNERS[name][2]).items():
+        for host, address in PARTNERS[name][2].items():
             zone.remove(host, "CNAME")
             zone.add(host, "A", address)
             zone.add(host, "AAAA", f"2001:db8::{address.rpartition('.')[2]}")

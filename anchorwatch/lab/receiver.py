@@ -10,17 +10,12 @@ from alerts.webhook import read_secret, sign
 
 
 class Receiver:
-    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first.
-
-    ``fail_next`` answers that many requests with ``fail_status`` first.
-    """
+    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first."""
 
     def __init__(self, secret: str) -> None:
         self._key = read_secret(secret)
         self.arrived: list[dict[str, Any]] = []
-        self.refused = 0
-        self.fail_next, self.fail_status = 0, 503
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,18 +36,13 @@ class Receiver:
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
         headers = {key.lower(): value for key, value in headers.items()}
-        with self._changed:
-            if self.fail_next > 0:
-                self.fail_next -= 1
-                return self.fail_status
+        with self._lock:
             message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
             expected = sign(self._key, message_id, int(timestamp), body)
             if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):
-                self.refused += 1
                 return 401
             if all(one["webhook-id"] != message_id for one in self.arrived):
                 self.arrived.append({"webhook-id": message_id, **json.loads(body)})
-            self._changed.notify_all()
         return 204
 
     def close(self) -> None:
