@@ -16,7 +16,7 @@ from collector.denial import Outcome
 from collector.message import NOERROR, NXDOMAIN, Response
 from collector.names import Name
 from collector.policy import DEPRECATED_ALGORITHMS, Policy
-from collector.proofs import gather_denial
+from collector.proofs import Gathered, gather_denial
 from collector.questions import FetchFailure, Questions
 from collector.records import DelegationSigner, KeyRecord, RRset
 from collector.signatures import Refused, Verified
@@ -178,6 +178,10 @@ def _ended(
 ) -> Step:
     """Return the step where the chain of trust ends at ``zone``."""
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
+    # What a step rests on ends with its signature: RFC 4035 §5.3.3.
+    fresh_until = context.now + min(ttl_s, MAX_STEP_TTL_S)
+    if window is not None:
+        fresh_until = min(fresh_until, window.expiration)
     if parent is not None and parent.window is not None:
         window = parent.window.or_earlier(window)
     return Step(
@@ -189,7 +193,7 @@ def _ended(
         link=link,
         messages=wires,
         window=window,
-        fresh_until=context.now + min(ttl_s, MAX_STEP_TTL_S),
+        fresh_until=fresh_until,
     )
 
 
@@ -214,21 +218,29 @@ def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
         return known
     rrset = reply.answer.get((name, records.DS))
     if rrset is not None and rrset.rdatas and reply.rcode == NXDOMAIN:
-        return _denied_data(context, parent, name, reply, "DS")
+        return _denied_data(context, parent, name, (reply.wire,), "DS")
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
+    return _judge_no_ds(context, parent, name, reply)
+
+
+def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+    """Judge a response without the DS set that was asked for: an alias in its place, or a denial."""
+    for depth in range(len(parent.zone), len(name)):
+        dname = reply.answer.get((name[:depth], records.DNAME))
+        if dname is not None and dname.rdatas:
+            return _no_cut_below_dname(context, parent, name, reply, dname)
     alias = reply.answer.get((name, records.CNAME))
     if alias is not None and alias.rdatas:
         return _no_cut_at_alias(context, parent, name, reply, alias)
     return _no_ds(context, parent, name, reply)
 
 
-def _denied_data(context: Context, parent: Step, name: Name, reply: Response, what: str) -> Step:
+def _denied_data(context: Context, parent: Step, name: Name, wires: tuple[bytes, ...], what: str) -> Step:
     """Judge data whose rcode denies them: the denial has no proof. Source: RFC 4035 §5.4."""
     detail = f"the rcode says that {names.to_text(name)} does not exist, and its {what} set says that it does"
-    return _refused(
-        context, parent, name, Refused("denial_missing", detail), reply, parent.zone, f"{names.to_text(name)} {what}"
-    )
+    why = reason("denial_missing", parent.zone, detail, rrset=f"{names.to_text(name)} {what}")
+    return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S)
 
 
 def _refused(
@@ -261,7 +273,9 @@ def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrse
         return step
     keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
     if isinstance(keys_reply, FetchFailure):
-        return _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+        step = _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+        link = ChainLink(names.to_text(name), step.verdict, ds=tuple(sorted(ds.to_text() for ds in ds_set)))
+        return replace(step, link=link, messages=(reply.wire,))
     if (known := _known(context, name, parent)) is not None:
         return known
     wires = (reply.wire, keys_reply.wire)
@@ -270,10 +284,10 @@ def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrse
         why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
         return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
     if keys_reply.rcode == NXDOMAIN:
-        return _denied_data(context, parent, name, keys_reply, "DNSKEY")
+        return _denied_data(context, parent, name, wires, "DNSKEY")
     step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
-    step_window = window.or_earlier(step.window)
-    return replace(step, window=step_window, fresh_until=min(step.fresh_until, context.now + ttl_s))
+    ends = min(step.fresh_until, context.now + ttl_s, window.expiration)
+    return replace(step, window=window.or_earlier(step.window), fresh_until=ends)
 
 
 def _judge_keys(
@@ -377,24 +391,31 @@ def _no_cut_at_alias(context: Context, parent: Step, name: Name, reply: Response
     verified = context.verify_in(parent, alias)
     if isinstance(verified, Refused):
         return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(name)} CNAME")
-    if verified.encloser is not None:
-        proof = _denial_says_no_closer(context, parent, reply, name, verified.encloser)
-        if proof is not None:
-            return _refused(context, parent, name, proof, reply, parent.zone, f"{names.to_text(name)} CNAME")
     window = context.window_of(verified)
+    if verified.encloser is not None:
+        denial = gather_denial(context, parent, reply)
+        if isinstance(denial, Refused):
+            return _refused(context, parent, name, denial, reply, parent.zone, f"{names.to_text(name)} CNAME")
+        if denial.over_limit is not None:
+            return _over_limit(context, parent, name, reply, denial)
+        encloser = verified.encloser
+        outcomes = {proofs.check_no_closer(name, encloser).outcome for proofs in denial.proofs}
+        if not outcomes & {Outcome.PROVEN, Outcome.OPT_OUT}:
+            detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
+            refused = Refused("wildcard_proof_invalid", detail)
+            return _refused(context, parent, name, refused, reply, parent.zone, f"{names.to_text(name)} CNAME")
     return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
 
 
-def _denial_says_no_closer(
-    context: Context, parent: Step, reply: Response, name: Name, encloser: Name
-) -> Refused | None:
-    denial = gather_denial(context, parent, reply)
-    if isinstance(denial, Refused):
-        return denial
-    for proofs in denial.proofs:
-        if proofs.check_no_closer(name, encloser).outcome in (Outcome.PROVEN, Outcome.OPT_OUT):
-            return None
-    return Refused("wildcard_proof_invalid", f"no proof that {names.to_text(name)} is only covered by a wildcard")
+def _no_cut_below_dname(context: Context, parent: Step, name: Name, reply: Response, dname: RRset) -> Step:
+    """Nothing lives below a DNAME, so a valid one denies every cut there. Source: RFC 6672 §2.4, §5.3.1."""
+    verified = context.verify_in(parent, dname)
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("wildcard_proof_invalid", "a DNAME never comes from a wildcard")
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(dname.name)} DNAME")
+    ttl_s = min(dname.ttl, verified.signature.original_ttl)
+    return _same_zone(context, parent, name, reply, ttl_s, context.window_of(verified), sealed=True)
 
 
 def _same_zone(
@@ -422,9 +443,7 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
     if isinstance(denial, Refused):
         return _refused(context, parent, name, denial, reply, parent.zone, where)
     if denial.over_limit is not None:
-        verdict, why = denial.over_limit
-        ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_STEP_TTL_S
-        return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
+        return _over_limit(context, parent, name, reply, denial)
     details = []
     for proofs in denial.proofs:
         proof = proofs.check_cut(name)
@@ -447,3 +466,49 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
             case _:
                 details.append(proof.detail)
     return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
+
+
+def _over_limit(context: Context, parent: Step, name: Name, reply: Response, denial: Gathered) -> Step:
+    """Return the step at a name of which a denial speaks that iterates too often. Source: RFC 9276 §3.2."""
+    assert denial.over_limit is not None
+    verdict, why = denial.over_limit
+    ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_STEP_TTL_S
+    return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
+
+
+def find_cut_below(context: Context, step: Step, name: Name) -> Questions[Step]:
+    """Find out whether ``name`` lies in the very zone of ``step``, or below a cut; ``step`` is secure and above it.
+
+    A zone that signs the denial of a DS at a name speaks for that name: one question tells. Where it does not tell, the
+    walk down tells where the cut is. Where no cut can be found because nothing answers, the signer is believed, as by
+    others; a cut that was found is never overlooked for what fails below it.
+
+    Source: RFC 4035 §5.3.1 (the signer is "the name of the zone that contains the RRset").
+    """
+    known = _known(context, name, step)
+    if known is not None and not _is_over_limit(known):
+        return known
+    reply = _usable((yield from ask(context, name, records.DS)))
+    if isinstance(reply, Response) and not reply.answer.get((name, records.DS)):
+        found = _judge_no_ds(context, step, name, reply)
+        if _is_over_limit(found):
+            # The zone does deny a DS here; what exactly, it makes too costly to tell. Its answers need no denial.
+            return replace(step, name=name, link=None, parent=step, remarks=(), messages=(reply.wire,))
+        if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
+            context.steps[name] = found
+            return found
+    walked = step
+    while walked.verdict is Verdict.SECURE and not walked.sealed and walked.name != name:
+        walked = yield from _cached(context, name[: len(walked.name) + 1], walked, None)
+    found_out = walked.verdict in (Verdict.SECURE, Verdict.INSECURE) and not _is_over_limit(walked)
+    return walked if found_out or _is_below_cut(walked, step.zone) else step
+
+
+def _is_over_limit(step: Step) -> bool:
+    return step.reason is not None and step.reason.code == "nsec3_iterations_over_limit"
+
+
+def _is_below_cut(step: Step, zone: Name) -> bool:
+    """Return whether a verified DS stands between ``zone`` and the end of a walk."""
+    parent = step.parent
+    return (parent is not None and parent.zone != zone) or (step.link is not None and bool(step.link.ds))

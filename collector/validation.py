@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from collector import names, records
-from collector.anchors import Anchor
-from collector.chain import failure_of, find_step, rcode_text
+from collector.chain import failure_of, find_cut_below, find_step, rcode_text
 from collector.context import Context, Step, Window, ask, reason
 from collector.denial import Denial, Outcome, Proof
 from collector.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
@@ -98,6 +97,8 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
             _collect(conclusion, response, name, qtype)
             break
         link = yield from _judge_alias(context, response, name, alias)
+        if qtype == records.CNAME and response.rcode != NOERROR and link.target is not None:
+            link = _contradicted(link)  # the alias is the answer here
         conclusion.links.append(link)
         _collect(conclusion, response, alias.name, alias.rdtype)
         if link.target is not None and alias.rdtype == records.DNAME:
@@ -107,7 +108,8 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
         # YXDOMAIN says that the last alias leads to no name at all; the loop ends there by itself.
         if link.target in visited or len(visited) > context.policy.max_aliases:
             what = "loops at" if link.target in visited else f"is longer than {context.policy.max_aliases} at"
-            conclusion.links.append(_broken_alias(link, f"the chain of aliases {what} {names.to_text(link.target)}"))
+            detail = f"the chain of aliases {what} {names.to_text(link.target)}"
+            conclusion.links.append(_broken_alias(link.target, conclusion.weakest, detail))
             break
         name = link.target
         visited.add(name)
@@ -115,10 +117,9 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
     return conclusion
 
 
-def _broken_alias(last: Link, detail: str) -> Link:
-    """Return the end of a chain that leads nowhere; unsigned on the way, it is insecure like the rest of it."""
-    following = Link(last.target or last.owner, records.CNAME, last.verdict, last.step, last.reason)
-    return _broken(following, detail)
+def _broken_alias(target: Name, weakest: Link, detail: str) -> Link:
+    """Return the end of a chain that leads nowhere; with one unsigned link on the way, it is insecure as a whole."""
+    return _broken(Link(target, records.CNAME, weakest.verdict, weakest.step, weakest.reason), detail)
 
 
 def _collect(
@@ -255,28 +256,9 @@ def _zone_for(
         anchor = context.anchors.closest(goal)
         if anchor is not None:
             step = yield from find_step(context, goal, anchor)
-            if step.verdict is not Verdict.SECURE or goal == highest:
+            if step.verdict is not Verdict.SECURE or step.zone == goal or goal == highest:
                 return step
-            if step.zone == goal:
-                below = yield from _cut_below(context, step, highest, anchor)
-                if below is None or below.verdict is Verdict.INSECURE:
-                    return below or step
     return None
-
-
-def _cut_below(context: Context, step: Step, highest: Name, anchor: Anchor) -> Questions[Step | None]:
-    """Look for a zone cut between a claimed signer and what it signed, which would make the claim an ancestor's.
-
-    Return the step of the cut, secure or insecure, None where there is none or nothing is known, as when the denial of
-    a cut iterates too often to be looked at. The owner's own name is not asked about: that would double the questions
-    for every name.
-    """
-    if len(highest) - 1 <= len(step.zone):
-        return None
-    below = yield from find_step(context, highest[:-1], anchor)
-    unproven = below.reason is not None and below.reason.code == "nsec3_iterations_over_limit"
-    conclusive = below.verdict in (Verdict.SECURE, Verdict.INSECURE) and not unproven
-    return below if conclusive and below.zone != step.zone else None
 
 
 def _inherited(context: Context, owner: Name, rdtype: int, step: Step | None, *, ttl_s: int = 0) -> Link:
@@ -315,6 +297,15 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, rrset.name, rrset.rdtype, step, ttl_s=rrset.ttl)
     verified = context.verify_in(step, rrset)
+    if isinstance(verified, Verified):
+        # An ancestor's claim? The owner's own name is not asked about: that would double the questions for every name.
+        inside = verified.encloser if verified.encloser is not None else rrset.name[:-1]
+        if len(inside) > len(step.zone):
+            below = yield from find_cut_below(context, step, inside)
+            if below.verdict is not Verdict.SECURE:
+                return _inherited(context, rrset.name, rrset.rdtype, below, ttl_s=rrset.ttl)
+            verified = verified if below.zone == step.zone else context.verify_in(below, rrset)
+            step = below
     if isinstance(verified, Refused):
         return _bogus(step, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
     window = context.window_of(verified).or_earlier(step.window)

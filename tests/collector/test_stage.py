@@ -108,13 +108,12 @@ def test_one_silence_is_not_told(watch: Watch) -> None:
         polls = w.collector.polls
         await w.until(lambda said: w.collector.polls > polls)
         w.resolver.muted = False
-        await w.until(lambda said: w.collector.polls > polls + 2)
-        w.world.stage_forged("bank.example.", "api", "203.0.113.9")
-        await w.until(lambda said: len(w.of(Observation)) >= 2)
+        told = len(w.of(PollBatch))
+        await w.until(lambda said: len(w.of(PollBatch)) > told + 1)
 
     watch.run(story)
 
-    assert [one.judgement.verdict for one in watch.of(Observation)[:2]] == ["secure", "bogus"]
+    assert [one.judgement.verdict for one in watch.of(Observation)] == ["secure"]
 
 
 def test_a_lost_vantage_is_told_and_its_return(watch: Watch) -> None:

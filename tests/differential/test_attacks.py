@@ -12,12 +12,14 @@ from worlds import SignedWorld, colliding_keys, from_dns, make_key, to_dns
 from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
 from collector import crypto, names, records
 from collector.budget import Budget
-from collector.context import Context
+from collector.context import Context, Step
+from collector.judging import make_judgement
 from collector.message import NXDOMAIN, Response, read_response
 from collector.names import Name
 from collector.policy import Policy
 from collector.questions import Ask, drive
 from collector.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
+from collector.replay import replay
 from collector.validation import Conclusion, validate
 
 NOW = 1_800_000_000
@@ -40,6 +42,7 @@ class Stage:
 
     made: SignedWorld = field(default_factory=lambda: SignedWorld(NOW))
     forged: dict[tuple[Name, int], Message] = field(default_factory=dict)
+    context: Context | None = None
 
     def zone(self, name: str, *, nsec3: Nsec3Params | None = None, signed: bool = True) -> Zone:
         keys = [key(name), key(name + "zsk", 256)] if signed else []
@@ -107,9 +110,13 @@ class Stage:
         soa = self.rrset(zone, zone, SOA) if zone else []
         self.answer(question, rdtype, proof=soa + proof, rcode=rcode)
 
-    def ask(self, question: str, rdtype: int, *, now: int = NOW, **policy: object) -> Conclusion:
+    def ask(
+        self, question: str, rdtype: int, *, now: int = NOW, steps: dict[Name, Step] | None = None, **policy: object
+    ) -> Conclusion:
         settings = Policy(**policy)  # type: ignore[arg-type]
-        context = Context(now, self.made.anchors, settings, Budget(settings), {})
+        self.context = context = Context(
+            now, self.made.anchors, settings, Budget(settings), {} if steps is None else steps
+        )
 
         def reply_to(asked: Ask) -> Response:
             found = self.forged.get((asked.name, asked.rdtype)) or self.made.message(asked.name, asked.rdtype)
@@ -918,3 +925,141 @@ def test_a_cut_below_an_empty_non_terminal_is_found(stage: Stage) -> None:
     stage.deny("far.off.sec.example.", DS, stage.denials("sec.example."), zone="sec.example.")
     stage.answer("www.far.off.sec.example.", A, address("www.far.off.sec.example."))
     assert stage.verdict("www.far.off.sec.example.") == "bogus"
+
+
+class TestAncestor:
+    """``example.`` signed data, then delegated ``eng.example.``: the attacker replays what it signed before."""
+
+    HOST, APEX_HOST = "host.lab.eng.example.", "www.eng.example."
+
+    def replayed(self, *, iterations: int = 0, signed: bool = True) -> Stage:
+        made = Stage()
+        made.zone(".")
+        made.zone("example.")
+        for name in ("host.lab.eng", "www.eng"):
+            made["example."].add(name, "A", "192.0.2.99")
+        made.delegate(".", "example.")
+        made.sign()
+        old = {name: made.rrset("example.", name, A) for name in (self.HOST, self.APEX_HOST)}
+        for name in ("host.lab.eng", "www.eng"):
+            made["example."].remove(name, "A")
+        zone = made.zone("eng.example.", nsec3=Nsec3Params(iterations) if iterations else None, signed=signed)
+        zone.add("host.lab", "A", "192.0.2.1")
+        zone.add("www", "A", "192.0.2.2")
+        made.delegate("example.", "eng.example.")
+        made.sign()
+        for name, rrset in old.items():
+            made.answer(name, A, rrset)
+        return made
+
+    @pytest.mark.parametrize("iterations", [0, 200])
+    def test_a_replay_is_not_secure_below_a_cut(self, iterations: int) -> None:
+        made = self.replayed(iterations=iterations)
+
+        assert made.verdict(self.HOST) != "secure"
+        assert made.verdict(self.APEX_HOST) == "bogus"
+
+    def test_a_replay_is_insecure_below_an_unsigned_cut(self) -> None:
+        made = self.replayed(signed=False)
+
+        assert {made.verdict(self.HOST), made.verdict(self.APEX_HOST)} == {"insecure"}
+
+    @pytest.mark.parametrize("rcode", [0, 2])
+    def test_nothing_that_fails_below_a_cut_makes_it_overlooked(self, rcode: int) -> None:
+        made = self.replayed()
+        made.answer("lab.eng.example.", DS, rcode=rcode)
+
+        assert made.verdict(self.HOST) != "secure"
+
+    @pytest.mark.parametrize("rcode", [0, 2, 3])
+    def test_a_cut_whose_keys_are_not_to_be_had_is_a_cut(self, rcode: int) -> None:
+        made = self.replayed()
+        made.answer("eng.example.", DNSKEY, rcode=rcode)
+
+        assert made.verdict(self.HOST) != "secure"
+        assert made.verdict(self.APEX_HOST) != "secure"
+
+    def test_a_cut_whose_keys_are_forged_is_a_cut(self) -> None:
+        made = self.replayed()
+        evil = key("evil")
+        keys = made.signed(
+            [Record(n("eng.example."), DNSKEY, 300, evil.record.to_wire())], "eng.example.", with_key=evil
+        )
+        made.answer("eng.example.", DNSKEY, keys)
+
+        assert {made.verdict(self.HOST), made.verdict(self.APEX_HOST)} == {"bogus"}
+
+
+def test_a_deep_name_costs_one_question_more_than_its_chain(stage: Stage) -> None:
+    labels = ".".join("abcdefghijklmnopqrstuvwx")
+    stage["sec3.example."].add(labels, "A", "192.0.2.1")
+    stage.sign()
+
+    assert stage.verdict(f"{labels}.sec3.example.") == "secure"
+    assert stage.context is not None
+    # A, DNSKEY of the root, DS and DNSKEY of two zones, DS of the owner's parent
+    assert stage.context.budget.queries == 7
+
+
+@pytest.mark.parametrize(("name", "rdtype"), [("sec.example.", DS), ("ins.example.", NSEC)])
+def test_a_step_ends_with_the_signature_it_rests_on(stage: Stage, name: str, rdtype: int) -> None:
+    data = [record for record in stage.rrset("example.", name, rdtype) if not record.is_signature]
+    made = stage.signed(data, "example.", expiration=NOW + 60)
+    if rdtype == DS:
+        stage.answer(name, DS, made)
+    else:
+        stage.answer(name, DS, proof=made)
+    steps: dict[Name, Step] = {}
+
+    assert stage.verdict(f"www.{name}", steps=steps) == ("secure" if rdtype == DS else "insecure")
+    assert steps[n(name)].fresh_until == NOW + 60
+
+
+class TestBelowDname:
+    """``moved.sec.example. DNAME sec3.example.``; a CNAME made by a DNAME has no signature of its own."""
+
+    def test_an_error_is_indeterminate(self, stage: Stage) -> None:
+        stage.answer("www.moved.sec.example.", ANY, rcode=4)
+
+        assert stage.verdict("www.moved.sec.example.", ANY) == "indeterminate"
+
+    @pytest.mark.parametrize(("rcode", "verdict"), [(0, "secure"), (3, "bogus"), (6, "bogus")])
+    def test_the_alias_that_was_asked_for_is_held_against_the_rcode(
+        self, stage: Stage, rcode: int, verdict: str
+    ) -> None:
+        honest = stage.made.message(n("www.moved.sec.example."), CNAME)
+        stage.answer("www.moved.sec.example.", CNAME, list(honest.answer), rcode=rcode)
+
+        assert stage.verdict("www.moved.sec.example.", CNAME) == verdict
+
+
+def test_an_error_behind_a_wildcard_that_iterates_too_often_is_not_bogus(stage: Stage) -> None:
+    stage.zone("p.", nsec3=Nsec3Params(200)).add("*", "CNAME", "www.sec.example.")
+    stage.delegate(".", "p.")
+    stage.sign()
+    stage.answer("foo.p.", A, rcode=2)
+
+    assert stage.verdict("foo.p.") == "indeterminate"
+
+
+@pytest.mark.parametrize("start", ["a.ins.example.", "b.sec.example."])
+def test_a_loop_through_unsigned_space_is_no_fault_of_the_signed_zone(stage: Stage, start: str) -> None:
+    stage["ins.example."].add("a", "CNAME", "b.sec.example.")
+    stage["sec.example."].add("b", "CNAME", "a.ins.example.")
+    stage.sign()
+
+    assert stage.verdict(start) == "insecure"
+
+
+@pytest.mark.parametrize("rcode", [0, 3])
+def test_a_verdict_over_keys_can_be_had_again_from_its_evidence(stage: Stage, rcode: int) -> None:
+    keys = stage.rrset("sec.example.", "sec.example.", DNSKEY) if rcode else []
+    stage.answer("sec.example.", DNSKEY, keys, rcode=rcode)
+    conclusion = stage.ask("www.sec.example.", A)
+    assert stage.context is not None
+    judgement, evidence = make_judgement(stage.context, conclusion, n("www.sec.example."), A, "here")
+
+    again = replay(evidence)
+
+    assert (judgement.verdict, judgement.reasons) == (again.verdict, again.reasons)
+    assert judgement.verdict == "bogus"
