@@ -46,7 +46,7 @@ def decide(
 
 
 def burning_by_cause(incidents: Iterable[Incident]) -> dict[str, Incident]:
-    """Return the incidents that may explain others, by cause: told to somebody, with a critical state that holds."""
+    """Return the incidents that may explain others, by cause: open, with a confirmed critical state that holds."""
     found: dict[str, Incident] = {}
     for incident in incidents:
         if incident.ended_at is None and any(

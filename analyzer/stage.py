@@ -66,7 +66,7 @@ class History(Protocol):
         ...
 
     def open_findings(self) -> list[Finding]:
-        """Return the newest version of every finding that is not closed."""
+        """Return the newest version of every state that is not closed, and of the drifts of the last day."""
         ...
 
     def findings(

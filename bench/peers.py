@@ -1,4 +1,4 @@
-"""What others do with the same names, where they are installed: delv, libunbound, dnsviz.
+"""What libunbound does with the same names, where it is installed.
 
 Run by the system's Python as ``python3 peers.py libunbound HOST PORT ANCHORS NAMES``, since its binding is there.
 """
@@ -8,7 +8,7 @@ import time
 
 
 def libunbound(host: str, port: str, anchors: str, names: str) -> None:
-    """Resolve every name asynchronously with validation; print names a second of processor time and of wall time."""
+    """Resolve every name asynchronously with validation; print names a second of wall time and of processor time."""
     import unbound  # type: ignore[import-not-found]
 
     context = unbound.ub_ctx()

@@ -126,7 +126,7 @@ def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset:
 
 
 def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:
-    """Ask the vantage; a response with an rcode that is no answer is a failure too."""
+    """Ask the vantage, or fail with kind budget where no question is left."""
     if not context.budget.take_query():
         return FetchFailure("budget", "more questions than the budget has")
     reply = yield Ask(name, rdtype)

@@ -182,10 +182,10 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     """One fault or drift with its cause and its blast radius, at one point of its life.
 
-    ``key`` is a hash of code, cause zone and cause RRset, never of time; ``id`` is a hash of key and ``opened_at``;
-    ``version`` counts from 1 within an id, so (id, version) names this message for ever. ``confirmed`` turns true once
-    enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are "name TYPE", sorted, and list at
-    most 1,000 of ``endpoint_count``.
+    ``key`` is a hash of code, cause zone and cause RRset, never of time; ``id`` is a hash of key, ``opened_at``,
+    ``before`` and ``after``; ``version`` counts from 1 within an id, so (id, version) names this message for ever.
+    ``confirmed`` turns true once enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are
+    "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``.
     """
 
     id: str

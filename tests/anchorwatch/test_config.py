@@ -60,6 +60,16 @@ def test_each_fault_is_named_with_its_place(folder: Path, path: Path) -> None:
     assert SAID[path.stem] in caught.value.problems[0]
 
 
+def test_a_document_nested_without_end_is_named(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text("inventory: " + "[" * 5000)
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+
+    assert list(caught.value.problems) == [f"{config}: nested deeper than any configuration"]
+
+
 def test_all_problems_come_at_once(folder: Path) -> None:
     config = folder / "anchorwatch.yaml"
     config.write_text(
