@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class Settings:
 
 
 def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
-    """Return a vantage that validates by ``settings``; to be made within the event loop that uses it."""
+    """Return a vantage that validates by ``settings``; used by one event loop only."""
     resolver = Resolver(
         point.address, timeout_s=settings.timeout_s, attempts=settings.attempts, max_in_flight=CONCURRENCY * 2
     )
@@ -69,7 +69,7 @@ async def judge_all(
     """Validate every subject through its vantage, many at a time; the result has the order of ``subjects``."""
     vantages = {point.name: make_vantage(point, settings) for point in points}
 
-    async def one(subject: Subject) -> Judgement:
+    async def judge(subject: Subject) -> Judgement:
         vantage = vantages[subject.vantage]
         judged = await vantage.judge(subject.name, subject.rdtype)
         said = await vantage.claim(subject.name, subject.rdtype) if claims else None
@@ -77,19 +77,14 @@ async def judge_all(
             progress()
         return msgspec.structs.replace(judged.judgement, resolver=said)
 
-    return await gather_limited([lambda subject=subject: one(subject) for subject in subjects])  # type: ignore[misc]
-
-
-async def gather_limited(jobs: Sequence[Callable[[], Awaitable[Judgement]]]) -> list[Judgement]:
-    """Run jobs, ``CONCURRENCY`` at a time, and return their results in order."""
-    results: list[Judgement | None] = [None] * len(jobs)
-    positions = iter(range(len(jobs)))
+    results: list[Judgement | None] = [None] * len(subjects)
+    positions = iter(range(len(subjects)))
 
     async def worker() -> None:
         for position in positions:
-            results[position] = await jobs[position]()
+            results[position] = await judge(subjects[position])
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(CONCURRENCY, len(jobs))):
+        for _ in range(min(CONCURRENCY, len(subjects))):
             group.create_task(worker())
     return [result for result in results if result is not None]

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import msgspec
 
 from collector import crypto, names, records
-from collector.config import CollectorConfig
+from collector.config import CollectorConfig, VantagePoint
 from collector.inventory import Inventory
 from collector.message import Response
 from collector.questions import FetchFailure, Reply
@@ -66,7 +66,8 @@ class Collector:
         self._schedule: Schedule[Subject] = Schedule(config.interval_s)
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
-        self._vantages: dict[str, Vantage] = {}
+        # Made once: what a vantage has learnt outlives a crash of the loop below.
+        self._vantages = {point.name: self._open(point) for point in config.vantages}
         self._failures: dict[str, int] = {}
         self._reported: dict[tuple[str, str], str] = {}
         self._observations: list[Message] = []
@@ -103,7 +104,6 @@ class Collector:
 
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
-        self._open()
         tasks: set[asyncio.Task[None]] = set()
         next_check = 0.0
         flushed_at = self._clock()
@@ -154,17 +154,14 @@ class Collector:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), wait_s)
 
-    def _open(self) -> None:
-        for point in self._config.vantages:
-            resolver = Resolver(
-                point.address,
-                timeout_s=self._config.timeout_s,
-                attempts=self._config.attempts,
-                max_in_flight=self._config.concurrency * 2,
-            )
-            self._vantages[point.name] = Vantage(
-                point.name, resolver, self._config.anchors, self._config.policy, self._clock
-            )
+    def _open(self, point: VantagePoint) -> Vantage:
+        resolver = Resolver(
+            point.address,
+            timeout_s=self._config.timeout_s,
+            attempts=self._config.attempts,
+            max_in_flight=self._config.concurrency * 2,
+        )
+        return Vantage(point.name, resolver, self._config.anchors, self._config.policy, self._clock)
 
     def _reload(self, inventory: Inventory, now: float) -> list[Message]:
         """Take in what the sources say now; return who is new, changed or gone, and what can't be read."""
