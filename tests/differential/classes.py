@@ -55,6 +55,9 @@ STRICTER_WILD_OPT_OUT = "beside an opt-out span no denial of the wildcard: we an
 ANCESTOR_INSECURE = (
     "a signed zone claims what lies below an insecure cut: insecure to us, Unbound holds it to the claim"
 )
+DNAME_OVER_LIMIT = (
+    "a DNAME of a zone of 151 to 500 iterations: signed, so secure to us; Unbound looks for a cut below it"
+)
 NO_CUT_AT_ALIAS = "a DS question answered by an alias: we take it for the proof of no cut, Unbound finds no DS"
 ORPHAN_SOA = "beside a denial stands no SOA of class IN but its signature: nothing to verify for us, bogus to Unbound"
 STRICTER_ODD = "a zone signs denials that contradict it: each validator believes another of its words"
@@ -255,6 +258,8 @@ def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) 
         return f"{UNEXPLAINED}: {DOWNGRADE}"
     if "got DNAME answer" in unbound.why:
         return DNAME_QUESTION
+    if _is_dname_over_limit(case, ours, unbound):
+        return DNAME_OVER_LIMIT
     trace: list[Question] = []
     explainer.ask_us(case, trace)
     if ours.verdict == "insecure" and any(_is_malformed(record) for record in case.message(*case.question).answer):
@@ -307,7 +312,22 @@ def _stumbles_over_short(case: Case, unbound: Opinion) -> bool:
 
 def _alias_loops(message: Message) -> bool:
     aliases = {one.owner: records.read_name(one.rdata, 0) for one in message.answer if one.rdtype == records.CNAME}
-    return any(target is not None and target[0] == owner for owner, target in aliases.items())
+    for owner in aliases:
+        name, seen = owner, {owner}
+        while (target := aliases.get(name)) is not None:
+            name = target[0]
+            if name in seen:
+                return True
+            seen.add(name)
+    return False
+
+
+def _is_dname_over_limit(case: Case, ours: Opinion, unbound: Opinion) -> bool:
+    """Return whether a signed DNAME of a zone that iterates too often made the CNAME that was asked for."""
+    dnames = [one.owner for one in case.message(*case.question).answer if one.rdtype == records.DNAME]
+    zones = [case.made.zone_over(owner) for owner in dnames]
+    over_limit = any(zone.nsec3 is not None and zone.nsec3.iterations > 150 for zone in zones)
+    return over_limit and (case.question[1], ours.verdict, unbound.verdict) == (records.CNAME, "secure", "insecure")
 
 
 def _has_ancestors_claim(case: Case, message: Message) -> bool:
