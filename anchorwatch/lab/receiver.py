@@ -10,11 +10,15 @@ from alerts.webhook import read_secret, sign
 
 
 class Receiver:
-    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first."""
+    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first.
+
+    ``refused`` counts what came without one.
+    """
 
     def __init__(self, secret: str) -> None:
         self._key = read_secret(secret)
         self.arrived: list[dict[str, Any]] = []
+        self.refused = 0
         self._lock = threading.Lock()
         receiver = self
 
@@ -40,6 +44,7 @@ class Receiver:
             message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
             expected = sign(self._key, message_id, int(timestamp), body)
             if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):
+                self.refused += 1
                 return 401
             if all(one["webhook-id"] != message_id for one in self.arrived):
                 self.arrived.append({"webhook-id": message_id, **json.loads(body)})
