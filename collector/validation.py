@@ -22,6 +22,10 @@ from collector.signatures import Refused, Verified
 from schemas.judgement import AliasLink, Reason, Verdict
 
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
+# What is signed at the apex of a zone only (RFC 4035 §2.1, §2.2): its owner is the zone.
+APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
+# What the zone above a cut signs at the name of the cut.
+ABOVE_CUT = frozenset({records.DS, records.NSEC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,19 @@ def _final(context: Context, response: Response, name: Name, qtype: int) -> Ques
         links.append(link if response.rcode == NOERROR else _contradicted(link))
     if not links:
         links.append((yield from _judge_denial(context, response, name, qtype)))
-    return links
+    deepest = max((len(link.step.zone) for link in links if link.step is not None), default=0)
+    return [_checked_against(link, deepest) for link in links]
+
+
+def _checked_against(link: Link, deepest: int) -> Link:
+    """Refuse data at an apex that the zone above signed. Source: RFC 4035 §2.4, §2.5 (DS and NSEC alone are there)."""
+    step = link.step
+    if link.verdict is not Verdict.SECURE or step is None or link.rdtype in ABOVE_CUT or len(step.zone) == deepest:
+        return link
+    detail = (
+        f"{names.to_text(link.owner)} has a zone of its own, and these data are signed by {names.to_text(step.zone)}"
+    )
+    return _with(link, verdict=Verdict.BOGUS, reason=reason("rrsig_signer_invalid", step.zone, detail))
 
 
 def _contradicted(link: Link) -> Link:
@@ -300,6 +316,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     if isinstance(verified, Verified):
         # An ancestor's claim? The owner's own name is not asked about: that would double the questions for every name.
         inside = verified.encloser if verified.encloser is not None else rrset.name[:-1]
+        inside = rrset.name if rrset.rdtype in APEX_ONLY else inside
         if len(inside) > len(step.zone):
             below = yield from find_cut_below(context, step, inside)
             if below.verdict is not Verdict.SECURE:

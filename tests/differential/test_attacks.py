@@ -964,6 +964,21 @@ class TestAncestor:
 
         assert {made.verdict(self.HOST), made.verdict(self.APEX_HOST)} == {"insecure"}
 
+    @pytest.mark.parametrize("rdtype", [NS, SOA])
+    def test_what_is_at_an_apex_alone_is_signed_there(self, rdtype: int) -> None:
+        made = self.replayed()
+        data = [record for record in made.rrset("eng.example.", "eng.example.", rdtype) if record.rdtype == rdtype]
+        made.answer("eng.example.", rdtype, made.signed(data, "example."))
+
+        assert made.verdict("eng.example.", rdtype) == "bogus"
+
+    def test_all_data_at_an_apex_are_signed_there(self) -> None:
+        made = self.replayed()
+        forged = made.signed(address("eng.example."), "example.")
+        made.answer("eng.example.", ANY, forged, made.rrset("eng.example.", "eng.example.", SOA))
+
+        assert made.verdict("eng.example.", ANY) == "bogus"
+
     @pytest.mark.parametrize("rcode", [0, 2])
     def test_nothing_that_fails_below_a_cut_makes_it_overlooked(self, rcode: int) -> None:
         made = self.replayed()
