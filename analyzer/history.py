@@ -17,6 +17,7 @@ import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
 from analyzer import rows
+from analyzer.config import HistoryConfig
 from analyzer.migrations import migrate
 from analyzer.rows import Row
 from schemas.faults import ConfigError, Transient
@@ -229,19 +230,19 @@ def _short(error: Exception) -> str:
     return str(error).split("\n", 1)[0][:300]
 
 
-def open_history(url: str, base: Path) -> ClickHouseHistory:
-    """Open ``chdb:PATH`` (relative to ``base``) or ``clickhouse://user@host:port/database`` and migrate it.
+def open_history(config: HistoryConfig) -> ClickHouseHistory:
+    """Open the history and migrate it.
 
     Raises:
         ConfigError: another URL, a path in use by another process, or tables of another version.
         Transient: a server that does not answer.
     """
-    scheme, _, rest = url.partition(":")
+    scheme, _, rest = config.url.partition(":")
     if scheme == "chdb" and rest:
-        return _open_embedded((base / rest).resolve())
+        return _open_embedded((config.base / rest).resolve())
     if scheme == "clickhouse":
-        return _open_server(url)
-    raise ConfigError([f"history.url: {url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
+        return _open_server(config.url)
+    raise ConfigError([f"history.url: {config.url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
 
 
 def _open_embedded(path: Path) -> ClickHouseHistory:

@@ -14,6 +14,8 @@ import msgspec
 from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, Route, Rule
 from alerts.frameworks import check_mappings
 from alerts.webhook import read_secret
+from analyzer.config import HistoryConfig
+from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.documents import Document, decode_struct, read_document
 from collector import names
 from collector.address import parse_address, system_resolvers
@@ -23,6 +25,7 @@ from collector.documents import SUFFIXES
 from collector.policy import Policy
 from schemas.catalogue import CATALOGUE
 from schemas.faults import ConfigError
+from schemas.tls import TlsConfig
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -65,10 +68,41 @@ class PollSection(_Section, frozen=True, kw_only=True):
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
 
 
-class UrlSection(_Section, frozen=True, kw_only=True):
-    """A section that has a URL only."""
+class TlsSection(_Section, frozen=True, kw_only=True):
+    """Whom to trust (the system's authorities without ``ca_file``), and who we are where a client must say it."""
 
-    url: str
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class SaslSection(_Section, frozen=True, kw_only=True):
+    """How to log in to Kafka."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    user: str
+    password_file: str
+
+
+class BusSection(_Section, frozen=True, kw_only=True):
+    """Where the stages meet; all but the URL is for Kafka."""
+
+    url: str = "local:"
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "anchorwatch"
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
+    replication: Annotated[int, msgspec.Meta(ge=1, le=9)] | None = None
+    session_timeout: str = "10s"
+    tls: TlsSection | None = None
+    sasl: SaslSection | None = None
+
+
+class HistorySection(_Section, frozen=True, kw_only=True):
+    """Where the verdict history is; all but the URL is for a server."""
+
+    url: str = "chdb:data"
+    password_file: str = ""
+    tls: TlsSection | None = None
+    cluster: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,100}$")] = ""
 
 
 class AlertsSection(_Section, frozen=True, kw_only=True):
@@ -115,8 +149,8 @@ class FileSections(_Section, frozen=True, kw_only=True):
     poll: PollSection = PollSection()
     policy: Policy = Policy()
     unsigned_zones: tuple[str, ...] = ()
-    bus: UrlSection = UrlSection(url="local:")
-    history: UrlSection = UrlSection(url="chdb:data")
+    bus: BusSection = BusSection()
+    history: HistorySection = HistorySection()
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[ReceiverSection, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -125,12 +159,16 @@ class FileSections(_Section, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stages and the shell are told; ``base`` is the folder that relative paths start from."""
+    """What the stages and the shell are told; ``base`` is the folder that relative paths start from.
+
+    ``bus`` is None where all stages are in one process.
+    """
 
     base: Path
     collector: CollectorConfig
     alerts: AlertsConfig
-    history_url: str
+    bus: KafkaConfig | None
+    history: HistoryConfig
     listen: tuple[str, int]
     log: LogSection
 
@@ -169,10 +207,6 @@ def load_config(path: Path) -> Config:
 
 def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
     poll = sections.poll
-    if sections.bus.url != "local:":
-        document.problem("bus.url", f"{sections.bus.url!r}: this version has the local bus only, 'local:'")
-    if not sections.history.url.startswith(("chdb:", "clickhouse://")):
-        document.problem("history.url", "chdb:PATH or clickhouse://user@host:port/database is expected")
     zones = sections.policy.negative_trust_anchors + sections.unsigned_zones
     for number, zone in enumerate(sections.unsigned_zones):
         try:
@@ -195,10 +229,69 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         base=base,
         collector=collector,
         alerts=_alerts(sections, base, document),
-        history_url=sections.history.url,
+        bus=_bus(sections.bus, base, document),
+        history=_history(sections.history, base, document),
         listen=_listen(sections.http.listen, document),
         log=sections.log,
     )
+
+
+def _bus(section: BusSection, base: Path, document: Document) -> KafkaConfig | None:
+    if section.url == "local:":
+        return None
+    brokers = _brokers(section.url)
+    if not brokers:
+        document.problem("bus.url", f"{section.url!r} is neither 'local:' nor kafka://host:port,host:port")
+    sasl = section.sasl
+    return KafkaConfig(
+        brokers=brokers,
+        prefix=section.prefix,
+        partitions=section.partitions,
+        replication=section.replication,
+        session_timeout_s=_seconds(section.session_timeout, "bus.session_timeout", document, least=6.0),
+        tls=_tls(section.tls, "bus.tls", base, document),
+        mechanism=sasl.mechanism if sasl else "",
+        user=sasl.user if sasl else "",
+        password=_read_secret(base / sasl.password_file, "bus.sasl.password_file", document) if sasl else "",
+    )
+
+
+def _brokers(url: str) -> tuple[str, ...]:
+    """Return ``kafka://host:9092,host2`` as host:port each, empty where it is no such URL."""
+    scheme, separator, rest = url.partition("://")
+    if scheme != "kafka" or not separator:
+        return ()
+    found = []
+    for part in rest.rstrip("/").split(","):
+        host, colon, port = part.rpartition(":") if re.search(r":\d+$", part) else (part, ":", "9092")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host) or not colon or not 0 < int(port) < 65536:
+            return ()
+        found.append(f"{host}:{port}")
+    return tuple(found)
+
+
+def _history(section: HistorySection, base: Path, document: Document) -> HistoryConfig:
+    if not section.url.startswith(("chdb:", "clickhouse://")):
+        document.problem("history.url", "chdb:PATH or clickhouse://user@host:port/database is expected")
+    password = (
+        _read_secret(base / section.password_file, "history.password_file", document) if section.password_file else ""
+    )
+    tls = _tls(section.tls, "history.tls", base, document)
+    return HistoryConfig(url=section.url, base=base, password=password, tls=tls, cluster=section.cluster)
+
+
+def _tls(section: TlsSection | None, where: str, base: Path, document: Document) -> TlsConfig | None:
+    if section is None:
+        return None
+    paths = {}
+    for key in ("ca_file", "cert_file", "key_file"):
+        text = getattr(section, key)
+        paths[key] = str(base / text) if text else ""
+        if text and not (base / text).is_file():
+            document.problem(f"{where}.{key}", f"there is no file {base / text}")
+    if bool(section.cert_file) != bool(section.key_file):
+        document.problem(where, "cert_file and key_file go together")
+    return TlsConfig(ca_path=paths["ca_file"], cert_path=paths["cert_file"], key_path=paths["key_file"])
 
 
 def parse_duration(text: str) -> float:

@@ -96,7 +96,7 @@ class Instance:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.meter = Meter()
-        self.history: ClickHouseHistory = open_history(config.history_url, config.base)
+        self.history: ClickHouseHistory = open_history(config.history)
         self.ledger = SqliteLedger(config.alerts.ledger)
         notifiers = {receiver.name: make_notifier(receiver) for receiver in config.alerts.receivers}
         self.collector = Collector(config.collector, time.time)

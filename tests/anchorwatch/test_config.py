@@ -90,7 +90,7 @@ def test_the_shortest_configuration_is_an_inventory(folder: Path) -> None:
     loaded = load_config(config)
 
     assert loaded.collector.interval_s == 60
-    assert loaded.history_url == "chdb:data"
+    assert loaded.history.url == "chdb:data"
     assert loaded.alerts.ledger == folder / "data" / "alerts.sqlite"
     assert sorted(ds.tag for ds in loaded.collector.anchors.by_zone[()].ds) == [20326, 38696]
     assert loaded.alerts.rules

@@ -1,0 +1,1 @@
+"""The stages as processes of their own, over Kafka."""
