@@ -1,26 +1,24 @@
 """The verdict history in ClickHouse, embedded (chDB) or on a server: the same SQL, the same client.
 
-All calls block; the stage runs them in a thread. Inserts are idempotent by the keys of their tables.
+All calls block; the stage runs them in a thread. Inserts are idempotent twice over: by the keys of their tables, and
+by a token that tells the server a batch it has already.
 """
 
-import fcntl
-import os
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import clickhouse_connect
 import msgspec
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
 from analyzer import rows
-from analyzer.config import HistoryConfig
+from analyzer.config import HistoryConfig, server_of
+from analyzer.connection import connect_embedded, connect_server
 from analyzer.migrations import migrate
 from analyzer.rows import Row
-from schemas.faults import ConfigError, Transient
+from analyzer.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
+from schemas.faults import AnchorwatchError, ConfigError, Transient
 from schemas.judgement import Judgement
 from schemas.messages import Evidence, Finding, Identity, Subject
 
@@ -38,12 +36,13 @@ class ClickHouseHistory:
     """What was observed and found, and what was known strictly before an instant."""
 
     def __init__(self, client: Any, lock_file: Any = None) -> None:
-        self._client, self._lock_file = client, lock_file
+        self.client, self._lock_file = client, lock_file
         self._lock = threading.Lock()
+        self._column_types: dict[str, Sequence[Any]] = {}
 
     def close(self) -> None:
         """Let go of the database."""
-        self._client.close()
+        self.client.close()
         if self._lock_file is not None:
             self._lock_file.close()
 
@@ -58,11 +57,11 @@ class ClickHouseHistory:
     def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                found: list[tuple[Any, ...]] = self._client.query(
+                found: list[tuple[Any, ...]] = self.client.query(
                     sql, parameters=parameters or {}, tz_mode="aware"
                 ).result_rows
-            except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
-                raise Transient(f"the history can't be read: {_short(error)}") from error
+            except DATABASE_ERRORS as error:
+                raise classify_fault(error, "read") from error
         return found
 
     def _insert(self, table: str, data: Sequence[Row], columns: Sequence[str]) -> None:
@@ -70,15 +69,28 @@ class ClickHouseHistory:
             return
         with self._lock:
             try:
-                self._client.insert(table, data, column_names=columns)
-            except (OperationalError, DatabaseError, ClickHouseError, OSError) as error:
-                raise Transient(f"the history can't be written: {_short(error)}") from error
+                self.client.insert(
+                    table,
+                    data,
+                    column_names=columns,
+                    column_types=self._types_of(table, columns),
+                    settings={"insert_deduplication_token": token_of(table, data)},
+                )
+            except (*DATABASE_ERRORS, *UNFIT_VALUES) as error:
+                raise classify_fault(error, "written") from error
+
+    def _types_of(self, table: str, columns: Sequence[str]) -> Sequence[Any]:
+        """Return the types of a table's columns, asked for once."""
+        if table not in self._column_types:
+            self._column_types[table] = self.client.create_insert_context(table, columns).column_types
+        return self._column_types[table]
 
     def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Store rows of ``analyzer.rows`` by table; findings last, so that none refers to what is not there.
 
         Raises:
             Transient: the database is away; what was stored before is stored again without harm.
+            Rejected: a row that can never be stored; the tables before its own have their rows.
         """
         for table, columns in rows.COLUMNS.items():
             self._insert(table, tables.get(table, ()), columns)
@@ -226,62 +238,55 @@ class ClickHouseHistory:
         )
 
 
-def _short(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:300]
+def token_of(table: str, data: Sequence[Row]) -> str:
+    """Return what tells a batch of rows from every other.
+
+    Raises:
+        ValueError, OverflowError: a value that no column can hold.
+    """
+    return hashlib.sha256(msgspec.msgpack.encode((table, data))).hexdigest()
 
 
 def open_history(config: HistoryConfig) -> ClickHouseHistory:
     """Open the history and migrate it.
 
     Raises:
-        ConfigError: another URL, a path in use by another process, or tables of another version.
+        ConfigError: what the operator must change: another URL, a path in use by another process, user, password,
+            rights or certificates of a server, its version, tables of another version.
         Transient: a server that does not answer.
     """
     scheme, _, rest = config.url.partition(":")
     if scheme == "chdb" and rest:
-        return _open_embedded((config.base / rest).resolve())
+        if config.cluster:
+            raise ConfigError(["history.cluster: the embedded engine has no cluster: it is for clickhouse://"])
+        return _open_embedded(config, rest)
     if scheme == "clickhouse":
-        return _open_server(config.url)
+        return _open_server(config)
     raise ConfigError([f"history.url: {config.url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
 
 
-def _open_embedded(path: Path) -> ClickHouseHistory:
+def _open_embedded(config: HistoryConfig, folder: str) -> ClickHouseHistory:
+    path = (config.base / folder).resolve()
+    history = ClickHouseHistory(*connect_embedded(path))
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock_file = open(path / "anchorwatch.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held while we run
-    except OSError as error:
-        raise ConfigError([f"history.url: {path} can't be used: {error.strerror}"]) from error
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock_file.seek(0)
-        owner = lock_file.read().strip() or "unknown"
-        lock_file.close()
-        raise ConfigError(
-            [f"history.url: {path} is in use by another anchorwatch (process {owner}): one process a path"]
-        ) from error
-    lock_file.truncate(0)
-    lock_file.write(f"{os.getpid()}\n")
-    lock_file.flush()
-    client = clickhouse_connect.get_client(interface="chdb", path=str(path / "chdb"))
-    history = ClickHouseHistory(client, lock_file)
-    migrate(client)
+        migrate(history.client)
+    except DATABASE_ERRORS as error:
+        history.close()
+        raise ConfigError([f"history.url: the tables in {path} can't be made: {sentence_of(error)}"]) from error
+    except AnchorwatchError:
+        history.close()
+        raise
     return history
 
 
-def _open_server(url: str) -> ClickHouseHistory:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ConfigError([f"history.url: {url!r} has no host"])
+def _open_server(config: HistoryConfig) -> ClickHouseHistory:
+    history = ClickHouseHistory(connect_server(config))
     try:
-        client = clickhouse_connect.get_client(
-            host=parts.hostname,
-            port=parts.port or 8123,
-            username=parts.username or "default",
-            database=parts.path.strip("/") or "anchorwatch",
-            show_clickhouse_errors="scrub",
-        )
-    except (ClickHouseError, OSError) as error:
-        raise Transient(f"the history at {parts.hostname} does not answer: {_short(error)}") from error
-    migrate(client)
-    return ClickHouseHistory(client)
+        migrate(history.client, config.cluster)
+    except DATABASE_ERRORS as error:
+        history.close()
+        raise explain_refusal(error, server_of(config), config) from error
+    except AnchorwatchError:
+        history.close()
+        raise
+    return history

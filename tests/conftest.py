@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from analyzer.history import ClickHouseHistory
 from analyzer.migrations import migrate
+from tests.clickhouse_front import FrontProcess
 
 SHARED = Path(__file__).parents[2] / "shared"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -43,7 +44,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def client(engine: str) -> Iterator[Any]:
     """A client of an empty database of its own."""
-    database = f"test_{next(_numbers)}"
+    database = new_database()
     admin = clickhouse_connect.get_client(interface="chdb", path=engine)
     admin.command(f"CREATE DATABASE {database}")
     client = clickhouse_connect.get_client(interface="chdb", path=engine, database=database)
@@ -57,6 +58,32 @@ def client(engine: str) -> Iterator[Any]:
 def history(client: Any) -> ClickHouseHistory:
     migrate(client)
     return ClickHouseHistory(client)
+
+
+@pytest.fixture
+def start_front(tmp_path: Path) -> Iterator[Callable[..., FrontProcess]]:
+    """Start fronts of one's own, with the options of clickhouse_front.py; they end with the test."""
+    fronts: list[FrontProcess] = []
+
+    def start(*options: str) -> FrontProcess:
+        fronts.append(FrontProcess(tmp_path / f"front-{len(fronts)}", *options))
+        return fronts[-1]
+
+    yield start
+    for front in fronts:
+        front.kill()
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProcess]:
+    """One front for all who take a database of their own on it (``new_database``)."""
+    front = FrontProcess(tmp_path_factory.mktemp("front"))
+    yield front
+    front.kill()
+
+
+def new_database() -> str:
+    return f"test_{next(_numbers)}"
 
 
 class ManualClock:

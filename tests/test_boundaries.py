@@ -16,8 +16,10 @@ IO = {
     "collector.vantage",  # asks through the resolver
     "collector.sources",  # reads inventory files
     "collector.stage",  # the loop
+    "analyzer.connection",  # opens the database
     "analyzer.history",  # the database
     "analyzer.migrations",  # the database
+    "analyzer.server_faults",  # knows the errors of sockets and of the database's client
     "analyzer.stage",  # threads
     "alerts.ledger",  # the ledger's file
     "alerts.notifier",  # HTTP
