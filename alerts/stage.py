@@ -55,6 +55,10 @@ class Alerts:
         self._failing: dict[str, Finding] = {}
         self._loaded = False
 
+    def forget(self) -> None:
+        """Take up the ledger again before the next batch: another process has been at work."""
+        self._loaded = False
+
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Take in findings, decide, try what is due, and return the notifications that came of it.
 

@@ -33,7 +33,7 @@ from schemas.messages import (
     Subject,
     utc,
 )
-from schemas.wire import digest_of, encode
+from schemas.wire import id_of
 
 TAKEN = (Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport)
 NOT_TABLES = frozenset({"messages", "replayed", "shared_evidence"})
@@ -158,6 +158,11 @@ class Analyzer:
         self._renewals: dict[str, list[float]] = {}
         self._lost: set[str] = set()
 
+    def forget(self) -> None:
+        """Take up what is stored again before the next batch: another process has been at work."""
+        self._loaded = False
+        self._prepared = None
+
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Take in a batch and return the findings that changed; an empty batch means that time passed.
 
@@ -172,7 +177,9 @@ class Analyzer:
         for message in batch:
             if not isinstance(message, TAKEN):
                 raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
-        ids = tuple(_id_of(message) for message in batch)
+            if isinstance(message, SelfReport) and message.code not in CATALOGUE:
+                raise Rejected(f"the catalogue has no {message.code!r}")
+        ids = tuple(id_of(message) for message in batch)
         if self._prepared is None or self._prepared[0] != ids:
             knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
             try:
@@ -235,7 +242,7 @@ class Analyzer:
         """Take a batch in: no waiting and no asking in here, so that all of it happens or, at a bug, is thrown away."""
         out = Batch()
         for message in batch:
-            self._book.trigger = _id_of(message)
+            self._book.trigger = id_of(message)
             match message:
                 case Observation():
                     self._take_observation(message, knowledge, out)
@@ -376,12 +383,14 @@ class Analyzer:
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
         """Drop who is in the inventory no more, be it that we were not running when they left."""
-        present = set(message.ids)
         if message.vantages:
             self._book.vantages = set(message.vantages)
             for subject in [s for s in self.current if s[2] not in self._book.vantages]:
                 del self.current[subject]
                 self._book.forget(subject, message.seen_at)
+        if message.ids is None:
+            return
+        present = set(message.ids)
         for identity in self.consumers.all():
             if identity.id not in present:
                 self._take_identity(InventorySnapshot(id=identity.id, seen_at=message.seen_at, identity=None), out)
@@ -429,13 +438,6 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
     return Condition("rrsig_expiring", expiry.zone, "", severity, detail)
-
-
-def _id_of(message: Message) -> str:
-    """Return what names a message for ever."""
-    if isinstance(message, Observation | PollBatch):
-        return message.id
-    return digest_of(encode(message))[:32]
 
 
 def _describe(judgement: Judgement) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from anchorwatch import __version__
+from anchorwatch.dead import dead
 from schemas.faults import AnchorwatchError, ConfigError
 
 MONITORING = frozenset({"validate", "check"})
@@ -285,6 +286,10 @@ def run(config_path: Path, check_config: bool) -> None:
     if check_config:
         _check_inventory(config)
         return
+    if config.bus is not None:
+        raise click.UsageError(
+            f"{config_path}: bus.url is Kafka, so each stage is a process: anchorwatch collector, analyzer, alerts"
+        )
     set_up_logging(config.log.level, config.log.format)
     from anchorwatch.run import Instance, run_until_signalled
 
@@ -294,6 +299,42 @@ def run(config_path: Path, check_config: bool) -> None:
         click.echo(f"anchorwatch is watching; the page is at {instance.server.url}", err=True)
 
     run_until_signalled(instance, started=started)
+
+
+def _run_stage(stage: str, config_path: Path) -> None:
+    from anchorwatch.config import load_config
+    from anchorwatch.telemetry import set_up_logging
+
+    config = load_config(config_path)
+    set_up_logging(config.log.level, config.log.format)
+    from anchorwatch.cluster.stages import make_stage
+    from anchorwatch.run import run_until_signalled
+
+    process = make_stage(stage, config)
+    run_until_signalled(
+        process, started=lambda: click.echo(f"{stage} runs; metrics are at {process.server.url}/metrics", err=True)
+    )
+
+
+@cli.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+def collector(config_path: Path) -> None:
+    """Run a collector by CONFIG, over Kafka; several share the work."""
+    _run_stage("collector", config_path)
+
+
+@cli.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+def analyzer(config_path: Path) -> None:
+    """Run an analyzer by CONFIG, over Kafka; of several one is active."""
+    _run_stage("analyzer", config_path)
+
+
+@cli.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+def alerts(config_path: Path) -> None:
+    """Run the alerts by CONFIG, over Kafka; of several one is active."""
+    _run_stage("alerts", config_path)
 
 
 def _check_inventory(config: Any) -> None:
@@ -438,6 +479,9 @@ def evidence(digest: str, api: str, as_json: bool) -> None:
         return
     stored = msgspec.convert(document, Evidence, strict=False)
     click.echo(show(replay(stored), None, stored.at))
+
+
+cli.add_command(dead)
 
 
 def main() -> NoReturn:

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import msgspec
 import uvicorn
@@ -23,14 +24,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from alerts.incidents import Incident
+from alerts.ledger import SqliteLedger
 from alerts.wording import summarise
+from analyzer.history import ClickHouseHistory
+from analyzer.stage import Analyzer
 from anchorwatch import pages
+from anchorwatch.telemetry import Meter
 from anchorwatch.views import EndpointView, endpoint_views, identity_views
 from schemas.faults import Transient
 from schemas.messages import Finding
-
-if TYPE_CHECKING:
-    from anchorwatch.run import Instance
 
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -38,6 +40,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 MAX_LIMIT = 10_000
+Part = TypeVar("Part")
 
 
 class JSON(Response):
@@ -60,12 +63,33 @@ class _SafeHeaders(BaseHTTPMiddleware):
             response = JSON({"error": str(fault)}, status_code=503)
         except BadQuery as fault:
             response = JSON({"error": str(fault)}, status_code=400)
+        except NotHere as fault:
+            response = JSON({"error": str(fault)}, status_code=404)
         response.headers.update(HEADERS)
         return response
 
 
 class BadQuery(ValueError):
     """A query parameter that does not fit."""
+
+
+class NotHere(Exception):
+    """Another process has what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
+
+    ``why_not_ready`` returns a sentence, empty once the process does its work; ``reload`` has the inventory read again.
+    """
+
+    meter: Meter
+    why_not_ready: Callable[[], str]
+    analyzer: Analyzer | None = None
+    history: ClickHouseHistory | None = None
+    ledger: SqliteLedger | None = None
+    reload: Callable[[], None] | None = None
 
 
 def _limit(request: Request, default: int = 1000) -> int:
@@ -116,10 +140,22 @@ def _absolute(name: str) -> str:
 
 
 class Api:
-    """The handlers; each asks the instance and answers."""
+    """The handlers; each asks the parts that are here and answers."""
 
-    def __init__(self, instance: "Instance") -> None:
-        self._instance = instance
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @property
+    def _analyzer(self) -> Analyzer:
+        return _here(self._parts.analyzer, "the analyzer")
+
+    @property
+    def _history(self) -> ClickHouseHistory:
+        return _here(self._parts.history, "the analyzer")
+
+    @property
+    def _ledger(self) -> SqliteLedger:
+        return _here(self._parts.ledger, "the alerts stage")
 
     async def endpoints(self, request: Request) -> Response:
         """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
@@ -132,15 +168,13 @@ class Api:
 
     def _endpoint_views(self, name: str = "") -> list[EndpointView]:
         """Return what is watched, of one name only where one is given."""
-        current = self._instance.analyzer.current
+        current = self._analyzer.current
         chosen = {subject: state for subject, state in current.items() if subject[0] == name} if name else current
-        return endpoint_views(chosen, self._instance.analyzer.consumers)
+        return endpoint_views(chosen, self._analyzer.consumers)
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
-        return JSON(
-            identity_views(self._endpoint_views(), self._instance.analyzer.consumers)[: _limit(request, MAX_LIMIT)]
-        )
+        return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[: _limit(request, MAX_LIMIT)])
 
     async def findings(self, request: Request) -> Response:
         """List findings, newest first; ``status`` (open, closed), ``code``, ``zone`` and ``since`` filter."""
@@ -152,7 +186,7 @@ class Api:
         if status not in ("", "open", "closed"):
             raise BadQuery(f"status={status!r} is neither open nor closed")
         return await asyncio.to_thread(
-            self._instance.history.findings,
+            self._history.findings,
             status=status,
             code=query.get("code", ""),
             zone=query.get("zone", ""),
@@ -162,12 +196,12 @@ class Api:
 
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
-        found = await asyncio.to_thread(self._instance.ledger.incidents, _limit(request))
+        found = await asyncio.to_thread(self._ledger.incidents, _limit(request))
         return JSON([incident_view(incident) for incident in found])
 
     async def notifications(self, request: Request) -> Response:
         """List what was sent, failed or withheld, newest first."""
-        return JSON(await asyncio.to_thread(self._instance.ledger.notifications, _limit(request)))
+        return JSON(await asyncio.to_thread(self._ledger.notifications, _limit(request)))
 
     async def history(self, request: Request) -> Response:
         """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
@@ -176,43 +210,48 @@ class Api:
             raise BadQuery("name= is needed")
         name = _absolute(query["name"])
         found = await asyncio.to_thread(
-            self._instance.history.intervals, name, query.get("type", ""), query.get("vantage", ""), _limit(request)
+            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), _limit(request)
         )
         return JSON(found)
 
     async def evidence(self, request: Request) -> Response:
         """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
-        found = await asyncio.to_thread(self._instance.history.evidence, request.path_params["digest"])
+        found = await asyncio.to_thread(self._history.evidence, request.path_params["digest"])
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
     async def metrics(self, request: Request) -> Response:
         """Return Prometheus metrics, read on the loop: the gauges look at what the stages change there."""
-        return Response(generate_latest(self._instance.meter.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def healthy(self, request: Request) -> Response:
         """Answer while the process lives."""
         return PlainTextResponse("healthy\n")
 
     async def ready(self, request: Request) -> Response:
-        """Answer 200 once the stages run and the history answers, else 503."""
-        ready = self._instance.ready and await asyncio.to_thread(self._instance.history.is_ready)
-        return PlainTextResponse("ready\n" if ready else "not ready\n", status_code=200 if ready else 503)
+        """Answer 200 once the process does its work and the history answers, else 503 with the reason."""
+        why_not = self._parts.why_not_ready()
+        history = self._parts.history
+        if not why_not and history is not None and not await asyncio.to_thread(history.is_ready):
+            why_not = "the history does not answer"
+        return PlainTextResponse(
+            f"{f'not ready: {why_not}' if why_not else 'ready'}\n", status_code=503 if why_not else 200
+        )
 
     async def reload(self, request: Request) -> Response:
         """Read the inventory again now."""
-        self._instance.collector.reload_soon()
+        _here(self._parts.reload, "a collector")()
         return PlainTextResponse("the inventory is read again\n")
 
     async def overview(self, request: Request) -> Response:
         """Show the whole watch on one page."""
-        instance = self._instance
-        incidents = await asyncio.to_thread(instance.ledger.incidents, 20)
-        findings = await asyncio.to_thread(instance.history.findings, status="open", limit=200)
-        notifications = await asyncio.to_thread(instance.ledger.notifications, 20)
+        ledger = self._parts.ledger
+        incidents = await asyncio.to_thread(ledger.incidents, 20) if ledger is not None else []
+        notifications = await asyncio.to_thread(ledger.notifications, 20) if ledger is not None else []
+        findings = await asyncio.to_thread(self._history.findings, status="open", limit=200)
         views = self._endpoint_views()
         return pages.overview(
             views=views,
-            identities=identity_views(views, instance.analyzer.consumers),
+            identities=identity_views(views, self._analyzer.consumers),
             findings=findings,
             incidents=[incident_view(incident) for incident in incidents],
             notifications=notifications,
@@ -221,7 +260,7 @@ class Api:
 
     async def finding_page(self, request: Request) -> Response:
         """Show one finding with its life and its blast radius."""
-        versions = await asyncio.to_thread(self._instance.history.finding_versions, request.path_params["id"])
+        versions = await asyncio.to_thread(self._history.finding_versions, request.path_params["id"])
         if not versions:
             return pages.missing("There is no such finding.")
         return pages.finding(versions)
@@ -229,16 +268,22 @@ class Api:
     async def endpoint_page(self, request: Request) -> Response:
         """Show one name: now, its history, who consumes it."""
         name = _absolute(request.path_params["name"])
-        intervals = await asyncio.to_thread(self._instance.history.intervals, name)
+        intervals = await asyncio.to_thread(self._history.intervals, name)
         views = self._endpoint_views(name)
         if not views and not intervals:
             return pages.missing("This name is not watched.")
-        return pages.endpoint(name, views, intervals, self._instance.analyzer.consumers.affected_by([name]))
+        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]))
 
 
-def make_app(instance: "Instance") -> Starlette:
+def _here(part: Part | None, where: str) -> Part:
+    if part is None:
+        raise NotHere(f"this is another process: ask {where}")
+    return part
+
+
+def make_app(parts: Parts) -> Starlette:
     """Return the application."""
-    api = Api(instance)
+    api = Api(parts)
     routes = [
         Route("/api/v1/endpoints", api.endpoints),
         Route("/api/v1/identities", api.identities),

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
+from anchorwatch.letters import Letter, Letters
 from schemas.messages import Message
+from schemas.wire import encode, key_of
 
 
 class Source(Protocol):
@@ -16,6 +19,15 @@ class Source(Protocol):
 
     async def commit(self) -> None:
         """Never deliver the last batch again."""
+        ...
+
+    async def put_aside(self, message: Message, reason: str) -> None:
+        """Keep a message of the last batch, which no retry can help, as a dead letter."""
+        ...
+
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether a stage that waits for a dependency may give up: what it was handling comes again."""
         ...
 
 
@@ -37,8 +49,12 @@ class LocalBus:
     The same batch comes again until it is committed.
     """
 
-    def __init__(self, name: str, *, most: int = 20_000, batch: int = 500, quiet_s: float = 1.0) -> None:
-        self.name = name
+    is_stopping = False  # what is on it is in this process only
+
+    def __init__(
+        self, name: str, letters: Letters, *, most: int = 20_000, batch: int = 500, quiet_s: float = 1.0
+    ) -> None:
+        self.name, self._letters = name, letters
         self._most, self._batch_size, self._quiet_s = most, batch, quiet_s
         self._waiting: list[Message] = []
         self._uncommitted: list[Message] = []
@@ -85,3 +101,15 @@ class LocalBus:
     async def commit(self) -> None:
         """Forget the last batch."""
         self._uncommitted = []
+
+    async def put_aside(self, message: Message, reason: str) -> None:
+        """Keep a message as a dead letter."""
+        letter = Letter(
+            reason=reason,
+            stage=self.name,
+            at=datetime.now(UTC),
+            topic=self.name,
+            key=key_of(message).encode(),
+            value=encode(message),
+        )
+        await asyncio.to_thread(self._letters.put, letter)

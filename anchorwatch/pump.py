@@ -7,48 +7,57 @@ nothing is said twice under two ids.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from anchorwatch.bus import Sink, Source
 from anchorwatch.telemetry import Meter
+from collector.stage import Collector
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
-DeadLetters = Callable[[Message, str], None]
+Result = TypeVar("Result")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
 
+class GivenUp(Exception):
+    """The process ends while a dependency is away; the batch was not committed and comes again."""
+
+
 class Pump:
     """One stage between a source and a sink."""
 
-    def __init__(self, name: str, source: Source, handle: Handler, sink: Sink, dead: DeadLetters, meter: Meter) -> None:
-        self._name, self._source, self._handle, self._sink = name, source, handle, sink
-        self._dead, self._meter = dead, meter
+    def __init__(self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter) -> None:
+        self._name, self._source, self._handle, self._sink, self._meter = name, source, handle, sink, meter
 
     async def run(self) -> None:
         """Run until the source closes, then close the sink; a fault that is neither Transient nor Rejected escapes."""
-        while (batch := await self._source.batch()) is not None:
-            with self._meter.handling(self._name):
-                outputs = await self._handled(batch)
-            await self._patiently("send", lambda outputs=outputs: self._sink.send(outputs))  # type: ignore[misc]
-            await self._source.commit()
-            self._meter.count_out(outputs)
+        try:
+            while (batch := await self._patiently("read", self._source.batch)) is not None:
+                with self._meter.handling(self._name):
+                    outputs = await self._handled(batch)
+                await self._patiently("send", partial(self._sink.send, outputs))
+                await self._patiently("commit", self._source.commit)
+                self._meter.count_out(outputs)
+        except GivenUp as fault:
+            log.warning("ending while a dependency is away", extra={"stage": self._name, "detail": str(fault)})
         await self._sink.close()
 
     async def _handled(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Handle a batch; one message that can never be handled is found by halving and put aside."""
         try:
-            result: Sequence[Message] = await self._patiently("handle", lambda: self._handle(batch))
+            result = await self._patiently("handle", partial(self._handle, batch))
         except Rejected as fault:
             if not batch:
                 raise
             if len(batch) == 1:
                 log.error("message put aside as dead letter", extra={"stage": self._name, "detail": str(fault)})
-                self._dead(batch[0], str(fault))
+                await self._patiently("put aside", partial(self._source.put_aside, batch[0], str(fault)))
                 self._meter.dead_letters.labels(self._name).inc()
                 return ()
         else:
@@ -56,19 +65,44 @@ class Pump:
         middle = len(batch) // 2
         return [*await self._handled(batch[:middle]), *await self._handled(batch[middle:])]
 
-    async def _patiently(
-        self, what: str, attempt: Callable[[], Awaitable[Sequence[Message] | None]]
-    ) -> Sequence[Message]:
-        """Try again, with growing pauses, while a dependency is away."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                return await attempt() or ()
-            except Transient as fault:
-                self._meter.transients.labels(self._name).inc()
-                log.warning(
-                    "a dependency is away, trying again",
-                    extra={"stage": self._name, "doing": what, "detail": str(fault), "in_s": pause_s},
-                )
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    async def _patiently(self, what: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        return await patiently(self._name, what, attempt, self._meter, lambda: self._source.is_stopping)
+
+
+async def feed(collector: Collector, sink: Sink, meter: Meter) -> None:
+    """Hand on what the collector observes until it ends, then close the sink.
+
+    While the sink is away nothing is lost: the collector waits. What it can't hand on when it is told to end is left:
+    it observes everything anew when it starts again.
+    """
+    try:
+        async for batch in collector.observe():
+            await patiently("collector", "send", partial(sink.send, batch), meter, lambda: collector.is_stopping)
+            meter.count_out(batch)
+    except GivenUp as fault:
+        log.warning("ending while a dependency is away", extra={"stage": "collector", "detail": str(fault)})
+    await sink.close()
+
+
+async def patiently(
+    stage: str, what: str, attempt: Callable[[], Awaitable[Result]], meter: Meter, is_stopping: Callable[[], bool]
+) -> Result:
+    """Try again, with growing pauses, while a dependency is away.
+
+    Raises:
+        GivenUp: it is away, and the process is to end.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await attempt()
+        except Transient as fault:
+            if is_stopping():
+                raise GivenUp(str(fault)) from fault
+            meter.transients.labels(stage).inc()
+            log.warning(
+                "a dependency is away, trying again",
+                extra={"stage": stage, "doing": what, "detail": str(fault), "in_s": pause_s},
+            )
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

@@ -8,10 +8,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-
-import msgspec
+from typing import Protocol
 
 from alerts.config import ReceiverConfig
 from alerts.ledger import SqliteLedger
@@ -22,20 +21,18 @@ from alerts.stage import Alerts
 from alerts.webhook import WebhookNotifier
 from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
-from anchorwatch.api import Server, make_app
-from anchorwatch.bus import LocalBus, Sink
+from anchorwatch.api import Parts, Server, make_app
+from anchorwatch.bus import LocalBus
 from anchorwatch.config import Config
-from anchorwatch.pump import Pump
+from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges
+from anchorwatch.letters import FileLetters, dead_letter_file
+from anchorwatch.pump import Pump, feed
+from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from collector.stage import Collector
-from schemas.catalogue import Severity
 from schemas.messages import Message
-from schemas.wire import encode
 
 log = logging.getLogger(__name__)
-
-RESTARTS = 5
-RESTART_WINDOW_S = 300.0
 
 
 class NotificationSink:
@@ -48,37 +45,12 @@ class NotificationSink:
         """Nothing to close."""
 
 
-class Supervisor:
-    """Restarts a part that crashed, and gives up once it crashes too often."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    async def run(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` until it ends by itself.
-
-        Raises:
-            Exception: the last crash, after ``RESTARTS`` within ``RESTART_WINDOW_S``.
-        """
-        crashes: list[float] = []
-        while True:
-            try:
-                await work()
-            except Exception as crash:
-                now = time.monotonic()
-                crashes = [at for at in crashes if now - at < RESTART_WINDOW_S] + [now]
-                if len(crashes) > RESTARTS:
-                    log.critical("a part keeps crashing, giving up", extra={"part": part})
-                    raise
-                self._meter.restarts.labels(part).inc()
-                log.error("a part crashed, starting it again", extra={"part": part}, exc_info=crash)
-                await asyncio.sleep(min(2 ** len(crashes), 30))
-            else:
-                return
+def make_notifiers(receivers: Sequence[ReceiverConfig]) -> dict[str, Notifier]:
+    """Return the notifier of each receiver, by name."""
+    return {receiver.name: _make_notifier(receiver) for receiver in receivers}
 
 
-def make_notifier(receiver: ReceiverConfig) -> Notifier:
-    """Return the notifier of a receiver."""
+def _make_notifier(receiver: ReceiverConfig) -> Notifier:
     match receiver.type:
         case "webhook":
             return WebhookNotifier(receiver.url, receiver.secret)
@@ -94,43 +66,31 @@ class Instance:
     """One running anchorwatch: three stages, two buses, the history, the ledger and the HTTP side."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.meter = Meter()
+        self.meter = meter = Meter()
         self.history: ClickHouseHistory = open_history(config.history)
         self.ledger = SqliteLedger(config.alerts.ledger)
-        notifiers = {receiver.name: make_notifier(receiver) for receiver in config.alerts.receivers}
         self.collector = Collector(config.collector, time.time)
         self.analyzer = Analyzer(self.history, time.time)
-        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time)
-        self._observations = LocalBus("observations")
-        self._findings = LocalBus("findings")
-        self._dead_path = config.alerts.ledger.parent / "dead.jsonl"
-        self.server = Server(make_app(self), *config.listen)
+        self.alerts = Alerts(config.alerts, self.ledger, make_notifiers(config.alerts.receivers), time.time)
+        letters = FileLetters(dead_letter_file(config.alerts.ledger))
+        self._observations, self._findings = LocalBus("observations", letters), LocalBus("findings", letters)
         self.ready = False
-        self._add_gauges()
-
-    def _add_gauges(self) -> None:
-        gauge = self.meter.gauge
-        gauge("anchorwatch_polls", "Polls made since the start.", lambda: self.collector.polls)
-        gauge("anchorwatch_validations", "Full validations since the start.", lambda: self.collector.validations)
-        gauge("anchorwatch_queries", "Questions sent to vantages since the start.", lambda: self.collector.queries)
-        gauge("anchorwatch_watched", "Endpoints (name, type, vantage) being polled.", lambda: self.collector.watched)
-        gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", self.ledger.pending)
+        parts = Parts(
+            meter=meter,
+            why_not_ready=lambda: "" if self.ready else "starting or ending",
+            analyzer=self.analyzer,
+            history=self.history,
+            ledger=self.ledger,
+            reload=self.collector.reload_soon,
+        )
+        self.server = Server(make_app(parts), *config.listen)
+        add_collector_gauges(meter, self.collector)
+        add_analyzer_gauges(meter, self.analyzer)
+        add_alerts_gauges(meter, self.ledger)
         for bus in (self._observations, self._findings):
-            gauge(
-                f"anchorwatch_bus_{bus.name}_depth",
-                f"Messages on the bus of {bus.name}.",
-                partial(getattr, bus, "depth"),
+            meter.gauge(
+                f"anchorwatch_bus_{bus.name}_depth", f"Messages on the bus of {bus.name}.", partial(_depth, bus)
             )
-        for severity in Severity:
-            gauge(
-                f"anchorwatch_open_findings_{severity}",
-                f"Open state findings of severity {severity}.",
-                partial(self._open_of, severity),
-            )
-
-    def _open_of(self, severity: Severity) -> int:
-        return sum(finding.severity is severity for finding in self.analyzer.findings())
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.
@@ -139,12 +99,14 @@ class Instance:
             Exception: a part that kept crashing, or the listener's address is taken.
         """
         supervisor = Supervisor(self.meter)
-        analyzer = Pump("analyzer", self._observations, self.analyzer.handle, self._findings, self._dead, self.meter)
-        alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self._dead, self.meter)
+        analyzer = Pump("analyzer", self._observations, self.analyzer.handle, self._findings, self.meter)
+        alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self.meter)
         try:
             await self.server.start()
             async with asyncio.TaskGroup() as group:
-                group.create_task(supervisor.run("collector", lambda: self._collect(self._observations)))
+                group.create_task(
+                    supervisor.run("collector", partial(feed, self.collector, self._observations, self.meter))
+                )
                 group.create_task(supervisor.run("analyzer", analyzer.run))
                 group.create_task(supervisor.run("alerts", alerts.run))
                 self.ready = True
@@ -157,24 +119,28 @@ class Instance:
             self.ledger.close()
             self.history.close()
 
-    async def _collect(self, sink: Sink) -> None:
-        async for batch in self.collector.observe():
-            await sink.send(batch)
-            self.meter.count_out(batch)
-        await sink.close()
-
     def stop(self) -> None:
         """Begin an orderly shutdown."""
         self.collector.stop()
 
-    def _dead(self, message: Message, reason: str) -> None:
-        """Keep a message that no stage can handle, with the reason."""
-        letter = msgspec.json.encode({"reason": reason, "message": msgspec.Raw(encode(message))})
-        with self._dead_path.open("ab") as file:
-            file.write(letter + b"\n")
+
+def _depth(bus: LocalBus) -> int:
+    return bus.depth
 
 
-def run_until_signalled(instance: Instance, *, started: Callable[[], None] | None = None) -> None:
+class Runnable(Protocol):
+    """Something that runs in the foreground until it is told to stop."""
+
+    async def run(self, *, started: Callable[[], None] | None = None) -> None:
+        """Run until ``stop``."""
+        ...
+
+    def stop(self) -> None:
+        """Begin an orderly shutdown."""
+        ...
+
+
+def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | None = None) -> None:
     """Run an instance in the foreground; Ctrl-C or SIGTERM ends it in order, a second one at once."""
 
     async def main() -> None:

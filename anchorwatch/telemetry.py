@@ -78,6 +78,12 @@ class Meter:
         self.dead_letters = Counter(
             "anchorwatch_dead_letters_total", "Messages put aside for good.", ["stage"], registry=registry
         )
+        self.rebalances = Counter(
+            "anchorwatch_bus_rebalances_total",
+            "Times the work was shared out anew among the processes of a stage.",
+            ["stage"],
+            registry=registry,
+        )
         self.restarts = Counter(
             "anchorwatch_restarts_total", "Times a part was restarted after a crash.", ["part"], registry=registry
         )
@@ -89,9 +95,10 @@ class Meter:
             buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
         )
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when it is asked for; ``read`` returns a number."""
-        Gauge(name, text, registry=self.registry).set_function(read)
+    def gauge(self, name: str, text: str, read: Callable[[], float], *, stage: str = "") -> None:
+        """Add a gauge that is read when it is asked for; ``read`` returns a number. ``stage`` becomes its label."""
+        gauge = Gauge(name, text, ["stage"] if stage else [], registry=self.registry)
+        (gauge.labels(stage) if stage else gauge).set_function(read)
 
     @contextmanager
     def handling(self, stage: str) -> Iterator[None]:

@@ -42,3 +42,8 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 128
     timeout_s: float = 1.5
     attempts: int = 3
+
+    @property
+    def vantage_names(self) -> tuple[str, ...]:
+        """Return the names of the vantages, in their order."""
+        return tuple(point.name for point in self.vantages)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from collector.config import Source
 from collector.documents import read_rows
 from collector.inventory import Inventory, merge_inventories, read_identities
+from collector.names import Name
+from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message, utc
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -27,13 +29,25 @@ def load_source(source: Source) -> Inventory:
 
 
 class Sources:
-    """The inventory sources of a running watch."""
+    """The inventory sources of a running watch, all of it for one collector."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[Source], vantages: tuple[str, ...]) -> None:
+        self._sources, self._vantages = tuple(sources), vantages
+        self._identities: dict[str, Identity] = {}
+        self._told: dict[str, Identity] = {}
         self._good: dict[Source, Inventory] = {}
         self._stamps: dict[Source, tuple[int, int, int] | None] = {}
+        self._unknown: set[Source] = set()
         self.troubles: dict[str, str] = {}
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether every source was read once: of one that never was, nobody knows who is in it."""
+        return not self._unknown
+
+    def is_ours(self, name: Name) -> bool:
+        """Return True."""
+        return True
 
     def changed(self) -> bool:
         """Return whether any file differs from when it was last read."""
@@ -52,16 +66,32 @@ class Sources:
             except ValueError as error:
                 self.troubles[str(source.path)] = str(error)
                 inventory = self._good.get(source, Inventory())
+                if source not in self._good:
+                    self._unknown.add(source)
                 parts.append(Inventory(inventory.identities, (str(error),)))
                 continue
             self._good[source] = inventory
+            self._unknown.discard(source)
             if inventory.problems:
                 more = f" (and {len(inventory.problems) - 1} more)" if len(inventory.problems) > 1 else ""
                 self.troubles[str(source.path)] = inventory.problems[0] + more
             else:
                 self.troubles.pop(str(source.path), None)
             parts.append(inventory)
-        return merge_inventories(parts)
+        merged = merge_inventories(parts)
+        self._identities = {identity.id: identity for identity in merged.identities}
+        return merged
+
+    def news(self, now: float) -> list[Message]:
+        """Return who is new or changed, and who there is; of what can't be read nobody is said to be gone."""
+        at = utc(now)
+        changed = [identity for key, identity in self._identities.items() if self._told.get(key) != identity]
+        self._told = dict(self._identities)
+        ids = tuple(self._identities) if self.is_complete else None
+        return [
+            *(InventorySnapshot(id=identity.id, seen_at=at, identity=identity) for identity in changed),
+            InventoryIndex(seen_at=at, ids=ids, vantages=self._vantages),
+        ]
 
     @staticmethod
     def _stamp(source: Source) -> tuple[int, int, int] | None:

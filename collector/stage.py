@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -26,8 +27,6 @@ from schemas.faults import ConfigError
 from schemas.judgement import Verdict
 from schemas.messages import (
     Identity,
-    InventoryIndex,
-    InventorySnapshot,
     Message,
     Observation,
     PollBatch,
@@ -48,21 +47,44 @@ STANDS = (Verdict.SECURE, Verdict.INSECURE)
 Unchanged = tuple[Subject, str, float]
 
 
-class Collector:
-    """Polls all endpoints of the inventory through all vantages.
+class InventoryFeed(Protocol):
+    """Where the collector learns what to watch; ``troubles`` maps what can't be read to one sentence."""
 
-    ``clock`` returns POSIX seconds. Call ``stop`` to end the stream after the polls under way.
+    troubles: dict[str, str]
+
+    def changed(self) -> bool:
+        """Return whether ``load`` would return something else than the last time."""
+        ...
+
+    def load(self) -> Inventory:
+        """Return the inventory as it is now; blocks."""
+        ...
+
+    def news(self, now: float) -> list[Message]:
+        """Return what others must be told of the inventory since the last ``load``."""
+        ...
+
+    def is_ours(self, name: names.Name) -> bool:
+        """Return whether it is for this collector to poll a name."""
+        ...
+
+
+class Collector:
+    """Polls the endpoints of the inventory through all vantages.
+
+    ``clock`` returns POSIX seconds. ``feed`` is the inventory, by default the configuration's files. Call ``stop`` to
+    end the stream after the polls under way.
 
     Raises:
         ConfigError: this host's cryptography can't do what validation needs.
     """
 
-    def __init__(self, config: CollectorConfig, clock: Callable[[], float]) -> None:
+    def __init__(self, config: CollectorConfig, clock: Callable[[], float], feed: InventoryFeed | None = None) -> None:
         troubles = crypto.probe_host()
         if troubles:
             raise ConfigError([f"refusing to run degraded: {trouble}" for trouble in troubles])
         self._config, self._clock = config, clock
-        self._sources = Sources(config.sources)
+        self._feed: InventoryFeed = feed if feed is not None else Sources(config.sources, config.vantage_names)
         self._schedule: Schedule[Subject] = Schedule(config.interval_s)
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
@@ -97,6 +119,11 @@ class Collector:
         self._give_up_at = self._clock() + LONGEST_FAREWELL_S
         self._wake.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether ``stop`` was called."""
+        return self._stopping
+
     def reload_soon(self) -> None:
         """Read the inventory again at the next occasion, changed or not."""
         self._reload_wanted = True
@@ -112,9 +139,9 @@ class Collector:
                 now = self._clock()
                 if (now >= next_check or self._reload_wanted) and not self._stopping:
                     next_check = now + RELOAD_CHECK_S
-                    if self._reload_wanted or self._sources.changed():
+                    if self._reload_wanted or self._feed.changed():
                         self._reload_wanted = False
-                        yield self._reload(await asyncio.to_thread(self._sources.load), now)
+                        yield self._reload(await asyncio.to_thread(self._feed.load), now)
                 if not self._stopping:
                     for subject in self._schedule.take_due(now, self._config.concurrency - len(tasks)):
                         if subject in self._in_flight:
@@ -167,20 +194,19 @@ class Collector:
         """Take in what the sources say now; return who is new, changed or gone, and what can't be read."""
         log.info("inventory read", extra={"identities": len(inventory.identities), "problems": len(inventory.problems)})
         changed = [i for i in inventory.identities if self._identities.get(i.id) != i]
-        messages: list[Message] = [InventorySnapshot(id=i.id, seen_at=utc(now), identity=i) for i in changed]
-        ids = tuple(identity.id for identity in inventory.identities)
-        messages.append(InventoryIndex(seen_at=utc(now), ids=ids, vantages=tuple(self._vantages)))
+        messages = self._feed.news(now)
         for subject in subjects_of(changed, tuple(self._vantages)):
             if subject in self._memory:
                 self._memory[subject].observed_at = 0.0  # what is expected of it may have changed: observe it again
         self._identities = {identity.id: identity for identity in inventory.identities}
-        subjects = list(subjects_of(inventory.identities, tuple(self._vantages)))
+        everything = subjects_of(inventory.identities, tuple(self._vantages))
+        subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
         self._schedule.set_items(subjects, now)
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
         for source in self._config.sources:
             path = str(source.path)
-            messages += self._report("self_inventory_stale", path, self._sources.troubles.get(path, ""), now)
+            messages += self._report("self_inventory_stale", path, self._feed.troubles.get(path, ""), now)
         return messages
 
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:

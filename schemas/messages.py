@@ -134,10 +134,13 @@ class InventorySnapshot(Message, frozen=True, kw_only=True, tag="inventory.v1"):
 
 
 class InventoryIndex(Message, frozen=True, kw_only=True, tag="inventory-index.v1"):
-    """All identities and vantages that there are now, by id and name; whoever is not among them is gone."""
+    """All identities and vantages that there are now, by id and name; whoever is not among them is gone.
+
+    ``ids`` is None where that is not said of identities.
+    """
 
     seen_at: datetime
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] | None
     vantages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

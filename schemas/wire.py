@@ -1,6 +1,7 @@
 """Messages to bytes and back, and the key that orders them."""
 
 import hashlib
+from datetime import UTC, datetime
 from typing import get_args
 
 import msgspec
@@ -51,7 +52,7 @@ def key_of(message: Message) -> str:
         case InventorySnapshot():
             return message.id
         case InventoryIndex():
-            return "inventory"
+            return "\0index"  # no identity is called so
         case SelfReport():
             return f"{message.code} {message.subject}"
         case Finding():
@@ -59,6 +60,38 @@ def key_of(message: Message) -> str:
         case Notification():
             return message.incident
     raise Rejected(f"no key for a {type(message).__name__}")
+
+
+def id_of(message: Message) -> str:
+    """Return what names the message for ever: the same content has the same id."""
+    match message:
+        case Observation() | PollBatch():
+            return message.id
+        case Finding():
+            return f"{message.id}.{message.version}"
+        case _:
+            return digest_of(encode(message))[:32]
+
+
+def tag_of(message: Message) -> str:
+    """Return the tag of the message's type, ``observation.v1``."""
+    return str(type(message).__struct_config__.tag)
+
+
+def time_of(message: Message) -> datetime:
+    """Return the instant that the message speaks of."""
+    match message:
+        case Observation():
+            return message.observed_at
+        case PollBatch():
+            return max(message.polled_at, default=datetime.fromtimestamp(0, UTC))
+        case InventorySnapshot() | InventoryIndex():
+            return message.seen_at
+        case Finding():
+            return message.updated_at
+        case SelfReport() | Notification():
+            return message.at
+    raise Rejected(f"no time for a {type(message).__name__}")
 
 
 def digest_of(*parts: str | bytes) -> str:

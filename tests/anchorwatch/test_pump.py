@@ -7,10 +7,12 @@ import pytest
 
 import anchorwatch.pump
 from anchorwatch.bus import LocalBus
+from anchorwatch.letters import Letter
 from anchorwatch.pump import Pump
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message, SelfReport
+from schemas.wire import decode
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -35,20 +37,28 @@ class Collected:
         self.closed = True
 
 
+class Kept:
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def put(self, letter: Letter) -> None:
+        self.letters.append(letter)
+
+
 def pump(
     handle: Any, messages: Sequence[Message], sink: Collected | None = None
 ) -> tuple[Collected, list[tuple[Message, str]]]:
     sink = sink or Collected()
-    dead: list[tuple[Message, str]] = []
+    kept = Kept()
 
     async def story() -> None:
-        bus = LocalBus("in", batch=8, quiet_s=0.01)
+        bus = LocalBus("in", kept, batch=8, quiet_s=0.01)
         await bus.send(messages)
         await bus.close()
-        await Pump("stage", bus, handle, sink, lambda m, why: dead.append((m, why)), Meter()).run()
+        await Pump("stage", bus, handle, sink, Meter()).run()
 
     asyncio.run(asyncio.wait_for(story(), 20))
-    return sink, dead
+    return sink, [(decode(letter.value), letter.reason) for letter in kept.letters]
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +101,24 @@ def test_a_dependency_that_is_away_delays_and_loses_nothing() -> None:
     sink, _ = pump(moody, [message(1), message(2)], Collected(failures=2))
 
     assert sink.messages == [message(1), message(2)]
+
+
+def test_a_stage_told_to_end_does_not_wait_for_a_dependency_and_commits_nothing() -> None:
+    class Stopping(LocalBus):
+        is_stopping = False
+
+    async def away(batch: Sequence[Message]) -> Sequence[Message]:
+        bus.is_stopping = True
+        raise Transient("away")
+
+    async def story() -> Sequence[Message] | None:
+        await bus.send([message(1)])
+        await Pump("stage", bus, away, Collected(), Meter()).run()
+        return await bus.batch()
+
+    bus = Stopping("in", Kept())
+
+    assert asyncio.run(asyncio.wait_for(story(), 20)) == [message(1)]
 
 
 def test_a_bug_escapes() -> None:

@@ -2,34 +2,42 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anchorwatch.bus import LocalBus
 from schemas.messages import Message, SelfReport
+from schemas.wire import encode
+from tests.contracts.buses import KafkaBench, LocalBench
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
+Bench = LocalBench | KafkaBench
 
 
 def message(number: int) -> SelfReport:
-    return SelfReport(code="self_inventory_stale", subject=str(number), at=AT, detail="x")
+    at = AT + timedelta(seconds=number)
+    return SelfReport(code="self_inventory_stale", subject="inventory.yaml", at=at, detail=str(number))
 
 
-BUSES: list[Callable[[], Any]] = [lambda: LocalBus("test", most=10, batch=4, quiet_s=0.02)]
-
-
-@pytest.fixture(params=BUSES, ids=["local"])
-def make_bus(request: pytest.FixtureRequest) -> Callable[[], Any]:
-    return request.param
-
-
-def run(story: Awaitable[Any]) -> Any:
+def run(bench: Bench, story: Callable[[Any], Awaitable[Any]]) -> Any:
     async def bounded() -> Any:
-        return await asyncio.wait_for(story, 10)
+        bus = await asyncio.to_thread(bench.bus)
+        try:
+            return await asyncio.wait_for(story(bus), 60)
+        finally:
+            if isinstance(bench, KafkaBench):
+                await bench.close()
 
     return asyncio.run(bounded())
+
+
+async def next_batch(bus: Any) -> list[Message]:
+    """Return the next batch that is not empty."""
+    while not (batch := await bus.batch()):
+        assert batch is not None, "the bus is closed"
+    return list(batch)
 
 
 async def read_all(bus: Any) -> list[Message]:
@@ -40,53 +48,65 @@ async def read_all(bus: Any) -> list[Message]:
     return found
 
 
-def test_messages_arrive_once_and_in_order(make_bus: Callable[[], Any]) -> None:
-    async def story() -> list[Message]:
-        bus = make_bus()
+def test_messages_arrive_once_and_in_order(bench: Bench) -> None:
+    async def story(bus: Any) -> list[Message]:
         await bus.send([message(n) for n in range(9)])
         await bus.close()
         return await read_all(bus)
 
-    assert run(story()) == [message(n) for n in range(9)]
+    assert run(bench, story) == [message(n) for n in range(9)]
 
 
-def test_what_is_not_committed_comes_again(make_bus: Callable[[], Any]) -> None:
-    async def story() -> None:
-        bus = make_bus()
+def test_what_is_not_committed_comes_again(bench: Bench) -> None:
+    async def story(bus: Any) -> None:
         await bus.send([message(1), message(2)])
-        first = await bus.batch()
+        first = await next_batch(bus)
         assert await bus.batch() == first
         await bus.commit()
-        assert await bus.batch() == []
+        assert await bus.batch() == [message(2)][len(first) - 1 :]
 
-    run(story())
+    run(bench, story)
 
 
-def test_a_quiet_spell_is_an_empty_batch_and_the_end_is_none(make_bus: Callable[[], Any]) -> None:
-    async def story() -> None:
-        bus = make_bus()
+def test_a_quiet_spell_is_an_empty_batch_and_the_end_is_none(bench: Bench) -> None:
+    async def story(bus: Any) -> None:
         assert await bus.batch() == []
         await bus.close()
         assert await bus.batch() is None
 
-    run(story())
+    run(bench, story)
 
 
-def test_a_closed_bus_is_drained_first(make_bus: Callable[[], Any]) -> None:
-    async def story() -> None:
-        bus = make_bus()
+def test_a_closed_bus_is_drained_first(bench: Bench) -> None:
+    async def story(bus: Any) -> None:
         await bus.send([message(1)])
         await bus.close()
-        assert await bus.batch() == [message(1)]
+        assert await next_batch(bus) == [message(1)]
         await bus.commit()
         assert await bus.batch() is None
 
-    run(story())
+    run(bench, story)
 
 
-def test_a_full_bus_makes_the_sender_wait(make_bus: Callable[[], Any]) -> None:
-    async def story() -> None:
-        bus = make_bus()
+def test_a_message_put_aside_is_kept_with_its_reason_and_its_octets(bench: Bench) -> None:
+    async def story(bus: Any) -> None:
+        await bus.send([message(1), message(2)])
+        await bus.close()
+        first = await next_batch(bus)
+        await bus.put_aside(first[0], "no use for it")
+        await bus.commit()
+        await read_all(bus)
+
+    run(bench, story)
+
+    (letter,) = bench.letters()
+    assert letter.reason == "no use for it"
+    assert letter.value == encode(message(1))
+    assert letter.origin
+
+
+def test_a_full_bus_inside_the_process_makes_the_sender_wait(tmp_path: Path) -> None:
+    async def story(bus: Any) -> None:
         await bus.send([message(n) for n in range(10)])
         waiting = asyncio.create_task(bus.send([message(10)]))
         done, _ = await asyncio.wait({waiting}, timeout=0.05)
@@ -95,4 +115,112 @@ def test_a_full_bus_makes_the_sender_wait(make_bus: Callable[[], Any]) -> None:
         await bus.commit()
         await asyncio.wait_for(waiting, 1)
 
-    run(story())
+    run(LocalBench(tmp_path), story)
+
+
+@pytest.fixture
+def kafka_bench(kafka_address: str) -> KafkaBench:
+    return KafkaBench(kafka_address)
+
+
+def test_what_another_process_committed_does_not_come_again(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> list[Message]:
+        await bus.send([message(1)])
+        await next_batch(bus)
+        await bus.commit()
+        await bus.send([message(2)])
+        again = await bus.reopened()
+        try:
+            return await next_batch(again)
+        finally:
+            await again.leave()
+
+    assert run(kafka_bench, story) == [message(2)]
+
+
+def test_what_a_process_left_uncommitted_comes_to_the_next(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> None:
+        await bus.send([message(1)])
+        assert await next_batch(bus) == [message(1)]
+        again = await bus.reopened()
+        assert await next_batch(again) == [message(1)]
+        await again.leave()
+
+    run(kafka_bench, story)
+
+
+def test_a_second_reader_stands_by_until_the_first_leaves(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> None:
+        await bus.send([message(1)])
+        await next_batch(bus)
+        await bus.commit()
+        second = type(bus)(bus.config)
+        waiting = asyncio.create_task(second.batch())
+        for _ in range(3):
+            assert await bus.batch() == []
+        assert not waiting.done(), "it stands by"
+        assert (bus.gained, second.gained) == (1, 0)
+        await bus.send([message(2)])
+        await bus.leave()
+        first = await waiting
+        assert (first or await next_batch(second)) == [message(2)]
+        assert second.gained == 1
+        await second.leave()
+
+    run(kafka_bench, story)
+
+
+def test_what_can_not_be_read_is_put_aside_with_its_place_and_its_neighbours_pass(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> list[Message]:
+        await bus.send([message(1)])
+        topic = f"{bus.config.prefix}.observations"
+        for value in (b"{not json", b'{"type":"observation.v9"}', b"\xff\xfe"):
+            bus._sink._producer.send(topic, value=value, key=b"k", headers=[("ce_id", b"7")]).get(timeout=10)
+        await bus.send([message(2)])
+        await bus.close()
+        return await read_all(bus)
+
+    assert run(kafka_bench, story) == [message(1), message(2)]
+
+    letters = kafka_bench.letters()
+    assert [(letter.value, letter.offset) for letter in letters] == [
+        (b"{not json", 1),
+        (b'{"type":"observation.v9"}', 2),
+        (b"\xff\xfe", 3),
+    ]
+    assert all(letter.topic == "observations" and letter.key == b"k" for letter in letters)
+    assert letters[0].headers == (("ce_id", b"7"),)
+    assert all("not a message of ours" in letter.reason for letter in letters)
+
+
+def test_a_message_that_is_too_large_is_refused_aloud_and_its_neighbours_pass(kafka_bench: KafkaBench) -> None:
+    huge = SelfReport(code="self_inventory_stale", subject="inventory.yaml", at=AT, detail="x" * 11_000_000)
+
+    async def story(bus: Any) -> list[Message]:
+        await bus.send([message(1), huge, message(2)])
+        await bus.close()
+        return await read_all(bus)
+
+    assert run(kafka_bench, story) == [message(1), message(2)]
+
+    (letter,) = kafka_bench.letters()
+    assert "11,000," in letter.reason
+    assert letter.value == encode(huge)[: len(letter.value)]
+
+
+def test_messages_carry_the_attributes_of_cloudevents(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> Any:
+        await bus.send([message(1)])
+        (found,) = await next_batch(bus)
+        return bus.source()._origins[id(found)]
+
+    record = run(kafka_bench, story)
+
+    headers = {name: value.decode() for name, value in record.headers}
+    assert headers["ce_type"] == "io.anchorwatch.self.v1"
+    assert headers["ce_specversion"] == "1.0"
+    assert headers["ce_source"] == "/test"
+    assert headers["ce_time"] == "2026-11-24T00:00:01Z"
+    assert headers["content-type"] == "application/json"
+    assert len(headers["ce_id"]) == 32
+    assert record.value == encode(message(1))

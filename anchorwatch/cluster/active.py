@@ -1,0 +1,41 @@
+"""All partitions to one member of a group, the others stand by.
+
+What the analyzer and the alerts know of a cause comes from every endpoint behind it, whichever partition it is on; so
+one process has them all, and another takes over, from the history, when it is gone.
+"""
+
+from typing import Any
+
+from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
+
+NAME = "anchorwatch-active"
+ACTIVE = b"active"
+
+
+class ActiveAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
+    """Keeps the active member active when others come and go. One instance a consumer."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        self._active = False
+
+    def assign(self, cluster: Any, members: Any) -> dict[str, Any]:
+        """Return everything for one member, nothing for the others."""
+        ranked = sorted(members, key=lambda member: (member.metadata.user_data != ACTIVE, member.member_id))
+        chosen = ranked[0].member_id
+        topics = sorted({topic for member in members for topic in member.metadata.topics})
+        everything = [(topic, sorted(cluster.partitions_for_topic(topic) or ())) for topic in topics]
+        return {
+            member.member_id: ConsumerProtocolAssignment(0, everything if member.member_id == chosen else [], b"")
+            for member in members
+        }
+
+    def metadata(self, topics: Any) -> Any:
+        """Return what this member says when it joins: whether it has been the active one."""
+        return ConsumerProtocolSubscription(0, sorted(topics), ACTIVE if self._active else b"")
+
+    def on_assignment(self, assignment: Any, generation: Any) -> None:
+        """Note whether this member is the active one now."""
+        self._active = bool(assignment.partitions())

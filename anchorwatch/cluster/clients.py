@@ -1,0 +1,177 @@
+"""Clients of Kafka, and why it can't be reached, in a sentence, within five seconds.
+
+kafka-python keeps trying for long and then says "timeout", whatever the reason was; so the brokers are tried first.
+"""
+
+import logging
+import socket
+import ssl
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+
+from anchorwatch.cluster.config import KafkaConfig
+from schemas.faults import AnchorwatchError, ConfigError, Transient
+
+MAX_MESSAGE_BYTES = 10 * 1024 * 1024
+FIRST_CONTACT_S = 4.0
+REQUEST_S = 10.0
+DELIVERY_S = 30.0
+HANDLING_S = 600.0
+"""How long one batch may take, a history that is away included, before the group goes on without us."""
+
+
+def client_options(config: KafkaConfig, client_id: str) -> dict[str, Any]:
+    """Return what every client of the library is told."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(config.brokers),
+        "client_id": client_id,
+        "bootstrap_timeout_ms": int(FIRST_CONTACT_S * 1000),
+        "request_timeout_ms": int(REQUEST_S * 1000),
+        "reconnect_backoff_max_ms": 1000,
+        "security_protocol": ("SASL_" if config.mechanism else "") + ("SSL" if config.tls else "PLAINTEXT"),
+    }
+    if config.tls is not None:
+        options["ssl_context"] = tls_context(config)
+    if config.mechanism:
+        options["sasl_mechanism"] = config.mechanism
+        options["sasl_plain_username"] = config.user
+        options["sasl_plain_password"] = config.password
+    return options
+
+
+def tls_context(config: KafkaConfig) -> ssl.SSLContext:
+    """Return the context of ``bus.tls``.
+
+    Raises:
+        ConfigError: a file in it is no certificate or key.
+    """
+    assert config.tls is not None
+    try:
+        context = ssl.create_default_context(cafile=config.tls.ca_path or None)
+        if config.tls.cert_path:
+            context.load_cert_chain(config.tls.cert_path, config.tls.key_path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError([f"bus.tls: a file can't be used as PEM: {error}"]) from error
+    return context
+
+
+def reach_brokers(config: KafkaConfig) -> None:
+    """Return once one broker can be connected to, as ``bus.tls`` says.
+
+    Raises:
+        ConfigError: one answers, but not with the TLS that is configured.
+        Transient: none answers.
+    """
+    context = tls_context(config) if config.tls is not None else None
+    silent, wrong = [], []
+    for broker in config.brokers:
+        host, _, port = broker.rpartition(":")
+        host = host.strip("[]")
+        try:
+            with socket.create_connection((host, int(port)), FIRST_CONTACT_S / len(config.brokers)) as plain:
+                if context is not None:
+                    context.wrap_socket(plain, server_hostname=host).close()
+                return
+        except ssl.SSLCertVerificationError as error:
+            wrong.append(f"bus.tls: the certificate of {broker} is refused: {error.verify_message}")
+        except ssl.SSLError as error:
+            wrong.append(f"bus.tls: {broker} does not speak TLS as we do ({error.reason}): is that its TLS port?")
+        except OSError as error:
+            silent.append(f"{broker} ({error.strerror or error})")
+    if wrong:
+        raise ConfigError(wrong)
+    raise Transient(f"bus.url: no Kafka broker answers: {', '.join(silent)}")
+
+
+def explain(error: KafkaError, config: KafkaConfig) -> AnchorwatchError:
+    """Return what a fault of the library at the first contact means to an operator."""
+    if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
+        return ConfigError(
+            [f"bus.sasl: Kafka refuses user {config.user!r} by {config.mechanism or 'no login'}: {error}"]
+        )
+    if isinstance(error, AuthorizationError):
+        return ConfigError([f"bus: Kafka does not allow user {config.user or 'anonymous'!r} to do this: {error}"])
+    advice = [] if config.tls else ["bus.tls, if it is its TLS port"]
+    advice += [] if config.mechanism else ["bus.sasl, if it wants a login"]
+    hint = f"; try {' and '.join(advice)}" if advice else ""
+    return Transient(
+        f"bus.url: {', '.join(config.brokers)} can be connected to, but gave no answer within {FIRST_CONTACT_S:g} s"
+        f"{hint} ({type(error).__name__}: {error})"
+    )
+
+
+def open_admin(config: KafkaConfig, client_id: str) -> Any:
+    """Return an administrative client.
+
+    Raises:
+        ConfigError: TLS or login do not fit.
+        Transient: no broker answers.
+    """
+    _quieten()
+    reach_brokers(config)
+    try:
+        return KafkaAdminClient(**client_options(config, client_id))
+    except KafkaError as error:
+        raise explain(error, config) from error
+
+
+def open_producer(config: KafkaConfig, client_id: str) -> Any:
+    """Return a producer that counts a message as sent once every replica in sync has it, and sends none twice.
+
+    Raises:
+        ConfigError: TLS or login do not fit.
+        Transient: no broker answers.
+    """
+    try:
+        return KafkaProducer(
+            **client_options(config, client_id),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            linger_ms=5,
+            batch_size=256 * 1024,
+            max_request_size=MAX_MESSAGE_BYTES,
+            delivery_timeout_ms=int(DELIVERY_S * 1000),
+            max_block_ms=int(REQUEST_S * 1000),
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+    except KafkaError as error:
+        raise explain(error, config) from error
+
+
+def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, assignor: Any = None) -> Any:
+    """Return a consumer from the oldest message on that commits only when it is told to.
+
+    Raises:
+        ConfigError: TLS or login do not fit.
+        Transient: no broker answers.
+    """
+    session_ms = int(config.session_timeout_s * 1000)
+    options = client_options(config, client_id)
+    if group is not None:
+        options |= {"group_id": group, "session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 4}
+    if assignor is not None:
+        options["partition_assignment_strategy"] = [assignor]
+    try:
+        return KafkaConsumer(
+            **options,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=500,
+            max_poll_interval_ms=int(HANDLING_S * 1000),
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            fetch_max_wait_ms=200,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+    except KafkaError as error:
+        raise explain(error, config) from error
+
+
+def _quieten() -> None:
+    """The library logs each step of a connection; what matters is said by us."""
+    logging.getLogger("kafka").setLevel(logging.ERROR)

@@ -1,0 +1,122 @@
+"""Dead letters on a topic of their own; the message is the value, untouched, and what is said of it are headers."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+
+from anchorwatch.cluster.clients import open_consumer, open_producer
+from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.topics import DEAD, full_name
+from anchorwatch.letters import Letter
+from schemas.faults import Transient
+
+OURS = "anchorwatch-"
+PATIENCE_S = 30.0
+POLL_MS = 500
+
+
+class KafkaLetters:
+    """The dead-letter topic."""
+
+    def __init__(self, config: KafkaConfig, client_id: str) -> None:
+        self._config, self._client_id = config, client_id
+        self._topic = full_name(config, DEAD)
+        self._producer: Any = None
+
+    def put(self, letter: Letter) -> None:
+        """Send it, and wait until it is stored.
+
+        Raises:
+            Transient: Kafka is away.
+        """
+        said = {
+            "reason": letter.reason,
+            "stage": letter.stage,
+            "at": letter.at.isoformat(),
+            "topic": letter.topic,
+            "partition": str(letter.partition),
+            "offset": str(letter.offset),
+        }
+        headers = [*letter.headers, *((OURS + name, text.encode()) for name, text in said.items())]
+        try:
+            sent = self._open().send(self._topic, value=letter.value, key=letter.key, headers=headers)
+            sent.get(timeout=PATIENCE_S)
+        except KafkaError as error:
+            self.close()
+            raise Transient(f"a dead letter can't be kept: {type(error).__name__}: {error}") from error
+
+    def all(self) -> list[Letter]:
+        """Return all that are kept, oldest first.
+
+        Raises:
+            Transient: Kafka is away.
+        """
+        consumer = open_consumer(self._config, self._client_id, group=None)
+        try:
+            return [_letter_of(record) for record in read_to_end(consumer, self._topic)]
+        except KafkaError as error:
+            raise Transient(f"the dead letters can't be read: {type(error).__name__}: {error}") from error
+        finally:
+            consumer.close()
+
+    def send_again(self, letter: Letter) -> None:
+        """Send a letter's message to the topic that it came from, with the key and headers that it had.
+
+        Raises:
+            Transient: Kafka is away.
+        """
+        topic = full_name(self._config, letter.topic)
+        try:
+            sent = self._open().send(topic, value=letter.value, key=letter.key, headers=list(letter.headers))
+            sent.get(timeout=PATIENCE_S)
+        except KafkaError as error:
+            raise Transient(f"{letter.origin} can't be sent again: {type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError):
+                producer.close(timeout=5)
+
+    def _open(self) -> Any:
+        if self._producer is None:
+            self._producer = open_producer(self._config, self._client_id)
+        return self._producer
+
+
+def read_to_end(consumer: Any, topic: str) -> Iterator[Any]:
+    """Yield every record that a topic has now, partition by partition in order.
+
+    Raises:
+        Transient: there is no such topic.
+    """
+    numbers = consumer.partitions_for_topic(topic)
+    if not numbers:
+        raise Transient(f"topic {topic} is not there")
+    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+    consumer.assign(partitions)
+    ends = consumer.end_offsets(partitions)
+    consumer.seek_to_beginning(*partitions)
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        for records in consumer.poll(timeout_ms=POLL_MS).values():
+            yield from records
+
+
+def _letter_of(record: Any) -> Letter:
+    said = {name.removeprefix(OURS): value.decode() for name, value in record.headers if name.startswith(OURS)}
+    return Letter(
+        reason=said.get("reason", "unknown"),
+        stage=said.get("stage", ""),
+        at=datetime.fromisoformat(said["at"]) if "at" in said else datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        topic=said.get("topic", ""),
+        partition=int(said.get("partition", -1)),
+        offset=int(said.get("offset", -1)),
+        key=record.key or b"",
+        value=record.value or b"",
+        headers=tuple((name, value) for name, value in record.headers if not name.startswith(OURS)),
+    )

@@ -1,0 +1,227 @@
+"""How collectors share the work: the inventory is on a compacted topic, and each of its partitions is a share.
+
+A name belongs to the share that the hash of its zone says, so one collector has the whole of a zone, and its chain.
+Being assigned partition 7 of the inventory by Kafka means polling the zones of share 7. Whoever has share 0 reads the
+inventory files and publishes what differs from what is on the topic.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka.errors import KafkaError
+from kafka.partitioner.default import murmur2
+from kafka.structs import TopicPartition
+from publicsuffixlist import PublicSuffixList
+
+from anchorwatch.cluster.clients import open_consumer
+from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.source import Membership
+from anchorwatch.cluster.topics import INVENTORY, full_name
+from anchorwatch.telemetry import Meter
+from collector import names
+from collector.inventory import Inventory
+from collector.names import Name
+from collector.sources import Sources
+from schemas.faults import Rejected
+from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message
+from schemas.wire import decode
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 300
+PUBLISHER_SHARE = 0
+
+
+def zone_of(name: Name, suffixes: PublicSuffixList) -> str:
+    """Return the name under which a registry delegates: what lies below it mostly shares a chain. Host names only."""
+    text = names.to_text(name).rstrip(".")
+    return str(suffixes.privatesuffix(text) or text)
+
+
+def share_of(zone: str, shares: int) -> int:
+    """Return the share of a zone, the same in every process."""
+    return int(murmur2(zone.encode()) & 0x7FFFFFFF) % shares
+
+
+class SharedInventory:
+    """The inventory as the topic has it, and which part of it is ours.
+
+    Two consumers in one thread: a member of the collectors' group, which reads nothing and learns its shares; and a
+    reader of the whole topic from its beginning. ``changed`` and ``load`` are what a collector asks of its feed.
+
+    Raises:
+        ConfigError: TLS or login do not fit.
+        Transient: no broker answers.
+    """
+
+    def __init__(
+        self, config: KafkaConfig, shares: int, files: Sources, vantages: tuple[str, ...], meter: Meter
+    ) -> None:
+        self._config, self._files, self._vantages, self._meter = config, files, vantages, meter
+        self._notify: Callable[[], None] = lambda: None
+        self._topic = full_name(config, INVENTORY)
+        self._shares = shares
+        self._suffixes = PublicSuffixList()
+        self._known: dict[str, Identity | None] = {}
+        self._index: InventoryIndex | None = None
+        self._lock = threading.Lock()
+        self._dirty = threading.Event()
+        self._read_once = threading.Event()
+        self._stopping = threading.Event()
+        self.membership = Membership()
+        self.troubles: dict[str, str] = {}
+        self.fault: BaseException | None = None
+        client_id = f"{config.prefix}-collector"
+        self._member = open_consumer(
+            config, client_id, group=f"{config.prefix}.collector", assignor=StickyPartitionAssignor
+        )
+        self._member.subscribe([self._topic], listener=self.membership)
+        self._reader = open_consumer(config, client_id, group=None)
+        self._thread = threading.Thread(target=self._run, name="kafka-shares", daemon=True)
+        self._to_publish: list[Message] = []
+
+    # life
+
+    def start(self, notify: Callable[[], None]) -> None:
+        """Begin to read; ``notify`` is called, from a thread, when ``load`` would return something else."""
+        self._notify = notify
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the group, so that other collectors take over at once."""
+        self._stopping.set()
+        self._thread.join(15)
+
+    def _run(self) -> None:
+        try:
+            partitions = [TopicPartition(self._topic, number) for number in range(self._shares)]
+            self._reader.assign(partitions)
+            self._reader.seek_to_beginning(*partitions)
+            ends = self._reader.end_offsets(partitions)
+            while not self._stopping.is_set():
+                self._follow_group()
+                self._read()
+                if not self._read_once.is_set() and self._has_reached(ends):
+                    self._read_once.set()
+                    self._note_change()
+        except Exception as fault:  # noqa: BLE001 - a thread has nobody else to tell
+            self.fault = fault  # the collector raises it at its next look
+            self._notify()
+        finally:
+            for consumer in (self._member, self._reader):
+                try:
+                    consumer.close(autocommit=False, timeout_ms=5000)
+                except KafkaError as error:
+                    log.warning("left Kafka untidily", extra={"detail": f"{type(error).__name__}: {error}"})
+
+    def _has_reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        return all(self._reader.position(partition) >= end for partition, end in ends.items())
+
+    def _follow_group(self) -> None:
+        rebalances = self.membership.rebalances
+        self._member.poll(timeout_ms=0 if self.membership.owned else POLL_MS)
+        if owned := self._member.assignment():
+            self._member.pause(*owned)
+        if self.membership.rebalances != rebalances:
+            self._meter.rebalances.labels("collector").inc(self.membership.rebalances - rebalances)
+            log.info("share of the work", extra={"stage": "collector", "shares": sorted(self.shares)})
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self._dirty.set()
+        if self._read_once.is_set():
+            self._notify()
+
+    def _read(self) -> None:
+        fetched = [record for records in self._reader.poll(timeout_ms=POLL_MS).values() for record in records]
+        for record in fetched:
+            self._take(record)
+        if fetched:
+            self._note_change()
+
+    def _take(self, record: Any) -> None:
+        if record.value is None:
+            return
+        try:
+            message = decode(record.value)
+        except Rejected:
+            return  # the analyzer puts it aside
+        with self._lock:
+            match message:
+                case InventorySnapshot():
+                    self._known[message.id] = message.identity
+                case InventoryIndex():
+                    self._index = message
+
+    # what the collector asks
+
+    @property
+    def shares(self) -> frozenset[int]:
+        """Return which shares are ours."""
+        return frozenset(partition.partition for partition in self.membership.owned)
+
+    def is_ours(self, name: Name) -> bool:
+        """Return whether a name's zone is in one of our shares."""
+        return share_of(zone_of(name, self._suffixes), self._shares) in self.shares
+
+    def changed(self) -> bool:
+        """Return whether there is news from the topic, from the group, or, if we publish them, from the files."""
+        if self.fault is not None:
+            raise self.fault
+        if not self._read_once.is_set():
+            return False
+        return self._dirty.is_set() or (self._publishes and self._files.changed())
+
+    @property
+    def _publishes(self) -> bool:
+        return PUBLISHER_SHARE in self.shares
+
+    def load(self) -> Inventory:
+        """Return what the topic says; whoever has share 0 reads the files too, and notes what is to be published."""
+        self._dirty.clear()
+        self.troubles = {}
+        problems: tuple[str, ...] = ()
+        if self._publishes:
+            inventory = self._files.load()
+            problems, self.troubles = inventory.problems, dict(self._files.troubles)
+            with self._lock:
+                known, index = dict(self._known), self._index
+            self._to_publish = differences(
+                inventory, known, index, self._vantages, complete=self._files.is_complete, now=datetime.now(UTC)
+            )
+        with self._lock:
+            identities = sorted((one for one in self._known.values() if one is not None), key=lambda one: one.id)
+        return Inventory(tuple(identities), problems)
+
+    def news(self, now: float) -> list[Message]:
+        """Return what the files have and the topic has not, as of the last ``load``."""
+        news, self._to_publish = self._to_publish, []
+        return news
+
+
+def differences(
+    inventory: Inventory,
+    known: Mapping[str, Identity | None],
+    index: InventoryIndex | None,
+    vantages: tuple[str, ...],
+    *,
+    complete: bool,
+    now: datetime,
+) -> list[Message]:
+    """Return what must be published so that the topic says what the files say; of incomplete files nobody is gone."""
+    present = {identity.id: identity for identity in inventory.identities}
+    news: list[Message] = [
+        InventorySnapshot(id=key, seen_at=now, identity=identity)
+        for key, identity in present.items()
+        if known.get(key) != identity
+    ]
+    if complete:
+        gone = [key for key, identity in known.items() if identity is not None and key not in present]
+        news += [InventorySnapshot(id=key, seen_at=now, identity=None) for key in gone]
+    if index is None or index.vantages != vantages:
+        news.append(InventoryIndex(seen_at=now, ids=None, vantages=vantages))
+    return news
