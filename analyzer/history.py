@@ -18,7 +18,7 @@ from analyzer.connection import connect_embedded, connect_server
 from analyzer.migrations import migrate
 from analyzer.rows import Row
 from analyzer.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
-from schemas.faults import AnchorwatchError, ConfigError, Transient
+from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
 from schemas.messages import Evidence, Finding, Identity, Subject
 
@@ -36,13 +36,13 @@ class ClickHouseHistory:
     """What was observed and found, and what was known strictly before an instant."""
 
     def __init__(self, client: Any, lock_file: Any = None) -> None:
-        self.client, self._lock_file = client, lock_file
+        self._client, self._lock_file = client, lock_file
         self._lock = threading.Lock()
         self._column_types: dict[str, Sequence[Any]] = {}
 
     def close(self) -> None:
         """Let go of the database."""
-        self.client.close()
+        self._client.close()
         if self._lock_file is not None:
             self._lock_file.close()
 
@@ -57,7 +57,7 @@ class ClickHouseHistory:
     def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                found: list[tuple[Any, ...]] = self.client.query(
+                found: list[tuple[Any, ...]] = self._client.query(
                     sql, parameters=parameters or {}, tz_mode="aware"
                 ).result_rows
             except DATABASE_ERRORS as error:
@@ -69,7 +69,7 @@ class ClickHouseHistory:
             return
         with self._lock:
             try:
-                self.client.insert(
+                self._client.insert(
                     table,
                     data,
                     column_names=columns,
@@ -82,7 +82,7 @@ class ClickHouseHistory:
     def _types_of(self, table: str, columns: Sequence[str]) -> Sequence[Any]:
         """Return the types of a table's columns, asked for once."""
         if table not in self._column_types:
-            self._column_types[table] = self.client.create_insert_context(table, columns).column_types
+            self._column_types[table] = self._client.create_insert_context(table, columns).column_types
         return self._column_types[table]
 
     def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
@@ -267,26 +267,27 @@ def open_history(config: HistoryConfig) -> ClickHouseHistory:
 
 def _open_embedded(config: HistoryConfig, folder: str) -> ClickHouseHistory:
     path = (config.base / folder).resolve()
-    history = ClickHouseHistory(*connect_embedded(path))
+    client, lock_file = connect_embedded(path)
+    history = ClickHouseHistory(client, lock_file)
     try:
-        migrate(history.client)
+        migrate(client)
     except DATABASE_ERRORS as error:
         history.close()
         raise ConfigError([f"history.url: the tables in {path} can't be made: {sentence_of(error)}"]) from error
-    except AnchorwatchError:
+    except ConfigError:
         history.close()
         raise
     return history
 
 
 def _open_server(config: HistoryConfig) -> ClickHouseHistory:
-    history = ClickHouseHistory(connect_server(config))
+    client = connect_server(config)
     try:
-        migrate(history.client, config.cluster)
+        migrate(client, config.cluster)
     except DATABASE_ERRORS as error:
-        history.close()
+        client.close()
         raise explain_refusal(error, server_of(config), config) from error
-    except AnchorwatchError:
-        history.close()
+    except ConfigError:
+        client.close()
         raise
-    return history
+    return ClickHouseHistory(client)

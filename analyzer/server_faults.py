@@ -18,7 +18,7 @@ from schemas.faults import ConfigError, Rejected, Transient
 
 # What the client or the network below it raises, and what the client raises of a value it can't put into its column.
 DATABASE_ERRORS = (ClickHouseError, HTTPError, OSError)
-UNFIT_VALUES = (DataError, TypeError, ValueError, OverflowError, struct.error)
+UNFIT_VALUES = (DataError, TypeError, ValueError, OverflowError, AttributeError, struct.error)
 
 UNKNOWN_DATABASE, READONLY, ACCESS_DENIED, NO_MACRO, NO_CLUSTER = 81, 164, 497, 139, 701
 NO_RIGHTS = frozenset({READONLY, ACCESS_DENIED})

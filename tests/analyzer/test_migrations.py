@@ -1,0 +1,151 @@
+"""The tables on the real engine, and the form that a cluster is given."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from analyzer import rows
+from analyzer.migrations import LEDGER, REPLICA, load_migrations, migrate, replicate_statement, statements_of
+from schemas.faults import ConfigError
+
+DATABASE = "CREATE DATABASE IF NOT EXISTS `anchor-watch`"
+STATEMENTS = [statement for _, _, sql in load_migrations() for statement in statements_of(sql)]
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [version for version, _, _ in load_migrations()] == list(range(1, len(load_migrations()) + 1))
+
+
+def test_every_table_that_is_written_is_made_once_and_told_to_know_its_batches() -> None:
+    text = "\n".join(STATEMENTS)
+
+    for table in rows.COLUMNS:
+        assert text.count(f"CREATE TABLE IF NOT EXISTS {table} (") == 1
+        assert text.count(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window") == 1
+
+
+def test_statements_end_at_a_semicolon_that_ends_a_line() -> None:
+    assert statements_of("A 'x;y';\n-- why; so\nB\n") == ["A 'x;y'", "-- why; so\nB"]
+    assert statements_of("A;") == ["A"]
+
+
+@pytest.mark.parametrize("statement", [LEDGER, *STATEMENTS], ids=lambda sql: sql.split("(")[0].split()[-1])
+def test_the_replicated_form_differs_in_nothing_else(client: Any, statement: str) -> None:
+    replicated = replicate_statement(statement, "watch")
+
+    assert replicated.count(" ON CLUSTER 'watch'") == 1
+    assert replicated.count("ENGINE = Replicated") == statement.count("ENGINE = ")
+    single = replicated.replace(" ON CLUSTER 'watch'", "").replace("ENGINE = Replicated", "ENGINE = ")
+    assert single.replace(f"({REPLICA})", "").replace(f"({REPLICA}, ", "(") == statement
+    assert client.command(f"EXPLAIN AST {replicated}"), "the engine's parser refuses it"
+
+
+def test_the_database_is_made_on_every_replica(client: Any) -> None:
+    replicated = replicate_statement(DATABASE, "watch")
+
+    assert replicated == "CREATE DATABASE IF NOT EXISTS `anchor-watch` ON CLUSTER 'watch'"
+    assert client.command(f"EXPLAIN AST {replicated}")
+
+
+@pytest.mark.parametrize(
+    ("engine", "replicated"),
+    [
+        ("ReplacingMergeTree(seen_at)", "ReplicatedReplacingMergeTree('P', '{replica}', seen_at)"),
+        ("ReplacingMergeTree", "ReplicatedReplacingMergeTree('P', '{replica}')"),
+        ("AggregatingMergeTree()", "ReplicatedAggregatingMergeTree('P', '{replica}')"),
+        ("SummingMergeTree((a, b))", "ReplicatedSummingMergeTree('P', '{replica}', (a, b))"),
+        ("MergeTree", "ReplicatedMergeTree('P', '{replica}')"),
+    ],
+)
+def test_engine_arguments_are_kept(engine: str, replicated: str) -> None:
+    made = replicate_statement(f"CREATE TABLE IF NOT EXISTS t (a Int8) ENGINE = {engine} ORDER BY a", "watch")
+
+    assert f"ENGINE = {replicated} ORDER BY a" in made.replace("/clickhouse/tables/{shard}/{database}/{table}", "P")
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE findings", "SELECT 1", "CREATE TABLE t (a Int8) ENGINE = Memory"])
+def test_a_statement_without_a_replicated_form_is_no_migration(statement: str) -> None:
+    with pytest.raises(ValueError, match="no replicated form"):
+        replicate_statement(statement, "watch")
+
+
+def test_a_migration_is_applied_once(client: Any) -> None:
+    assert migrate(client) == [name for _, name, _ in load_migrations()]
+    assert migrate(client) == []
+
+
+def test_what_was_applied_but_not_noted_is_applied_again(client: Any) -> None:
+    migrate(client)
+    client.insert("renewals", [("a.", *_instant(client), 0.5)], column_names=rows.RENEWAL_COLUMNS)
+    client.command("TRUNCATE TABLE schema_migrations")
+
+    assert len(migrate(client)) == len(load_migrations())
+    assert client.query("SELECT zone FROM renewals").result_rows == [("a.",)]
+
+
+def _instant(client: Any) -> tuple[Any, ...]:
+    return tuple(client.query("SELECT now64(6, 'UTC')").result_rows[0])
+
+
+def test_a_half_applied_migration_names_the_table_and_its_missing_columns(client: Any) -> None:
+    client.command("CREATE TABLE renewals (zone String, at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY zone")
+
+    with pytest.raises(ConfigError) as caught:
+        migrate(client)
+
+    assert len(caught.value.problems) == 1
+    assert caught.value.problems[0].startswith("history: the table renewals lacks the columns left_ratio ")
+
+
+def test_the_way_out_of_a_half_applied_migration_is_one(client: Any) -> None:
+    client.command("CREATE TABLE renewals (zone String, at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY zone")
+    with pytest.raises(ConfigError, match="RENAME TABLE renewals TO renewals_aside"):
+        migrate(client)
+
+    client.command("RENAME TABLE renewals TO renewals_aside")
+    client.command("TRUNCATE TABLE schema_migrations")
+    migrate(client)
+
+    assert client.query("SELECT left_ratio FROM renewals").result_rows == []
+
+
+def test_a_table_that_was_dropped_is_missed_at_the_start(client: Any) -> None:
+    migrate(client)
+    client.command("DROP TABLE evidence")
+
+    with pytest.raises(ConfigError, match="the table evidence is gone"):
+        migrate(client)
+
+
+def test_a_later_version_and_an_edited_migration_are_refused(client: Any) -> None:
+    migrate(client)
+    columns = ("version", "name", "checksum", "applied_at")
+    client.insert("schema_migrations", [(9999, "9999_later.sql", "x", *_instant(client))], column_names=columns)
+    client.insert("schema_migrations", [(3, "0003_evidence.sql", "edited", *_instant(client))], column_names=columns)
+
+    with pytest.raises(ConfigError) as caught:
+        migrate(client)
+
+    assert [problem.split(":")[1].split(",")[0] for problem in caught.value.problems] == [
+        " the database has migration 9999_later.sql",
+        " migration 0003_evidence.sql was applied in another form",
+    ]
+
+
+RELEASED = {
+    "0001_observations.sql": "a8f9369ed70db951",
+    "0002_verdicts.sql": "8751e838338f91c4",
+    "0003_evidence.sql": "24db051c174d96ac",
+    "0004_evidence.sql": "086773302c58eee6",
+    "0005_findings.sql": "2fe33dc448b1c583",
+    "0006_identities.sql": "d5486fd5ddbdf2e7",
+    "0007_renewals.sql": "cb038f72d4d1d07b",
+    "0008_deduplication.sql": "5c54952d6509ac39",
+}
+
+
+def test_released_migrations_are_as_they_were() -> None:
+    known = {name: hashlib.sha256(sql.encode()).hexdigest()[:16] for _, name, sql in load_migrations()}
+
+    assert known == RELEASED

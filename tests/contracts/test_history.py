@@ -1,0 +1,428 @@
+"""What every history promises, run over each there is: embedded, over HTTP, and a real server if one is named.
+
+ANCHORWATCH_TEST_CLICKHOUSE=clickhouse://user@host:port (its password in the URL, or in the file that
+ANCHORWATCH_TEST_CLICKHOUSE_PASSWORD_FILE names) has each test run in a database of its own there, dropped afterwards.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import msgspec
+import pytest
+
+from analyzer import rows
+from analyzer.config import HistoryConfig
+from analyzer.connection import connect_server
+from analyzer.history import ClickHouseHistory, open_history, token_of
+from analyzer.migrations import migrate
+from analyzer.rows import Row
+from schemas.faults import Rejected, Transient
+from schemas.messages import Finding, FindingStatus, InventorySnapshot, Observation
+from tests.alerts.findings import closed, finding
+from tests.analyzer.making import AT, judgement, observation, polls, snapshot
+from tests.clickhouse_front import FrontProcess
+from tests.conftest import new_database
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
+
+Tables = dict[str, list[Row]]
+Opening = Callable[[], ClickHouseHistory]
+
+
+def bank(host: str = "api", at: Any = AT, **more: Any) -> Observation:
+    return observation(judgement(f"{host}.bank.example.", **more), at)
+
+
+def tables_of(*observations: Observation, findings: Sequence[tuple[Finding, str]] = (), **more: list[Row]) -> Tables:
+    """Return the rows as the analyzer makes them."""
+    evidence = [rows.evidence_rows(one.evidence) for one in observations if one.evidence is not None]
+    return {
+        "observations": [rows.observation_row(one) for one in observations],
+        "verdicts": [rows.verdict_row(one) for one in observations],
+        "evidence": [row for row, _ in evidence],
+        "evidence_messages": [row for _, messages in evidence for row in messages],
+        "findings": [rows.finding_row(one, trigger) for one, trigger in findings],
+        **more,
+    }
+
+
+def everything() -> Tables:
+    """Return some rows for every table."""
+    return tables_of(
+        bank(),
+        bank("www"),
+        findings=[(finding(), "t1"), (finding("ds_changed"), "t2")],
+        identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
+        renewals=[("bank.example.", AT, 0.25)],
+    )
+
+
+def answers_of(history: ClickHouseHistory) -> list[Any]:
+    """Return everything that can be asked."""
+    subjects = [bank(host).subject for host in ("api", "www")]
+    until = dict.fromkeys(subjects, AT + DAY)
+    return [
+        history.validated_before(until),
+        history.answers_before(until),
+        sorted(history.latest_judgements(), key=lambda row: row[0]),
+        sorted(history.open_findings(), key=lambda one: one.id),
+        history.findings(),
+        history.findings_triggered_by(["t1", "t2"]),
+        history.identities(),
+        history.renewals(),
+        [history.intervals(name) for name, _, _ in subjects],
+        history.evidence("e" * 64),
+    ]
+
+
+@contextlib.contextmanager
+def embedded(engine: str) -> Iterator[tuple[Opening, Any]]:
+    database = new_database()
+    admin = clickhouse_connect.get_client(interface="chdb", path=engine)
+    admin.command(f"CREATE DATABASE {database}")
+
+    def client() -> Any:
+        return clickhouse_connect.get_client(interface="chdb", path=engine, database=database)
+
+    def opening() -> ClickHouseHistory:
+        opened = client()
+        migrate(opened)
+        return ClickHouseHistory(opened)
+
+    direct = client()
+    yield opening, direct
+    direct.close()
+    admin.command(f"DROP DATABASE {database}")
+    admin.close()
+
+
+@contextlib.contextmanager
+def on_server(config: HistoryConfig) -> Iterator[tuple[Opening, Any]]:
+    direct = connect_server(config)
+    yield lambda: open_history(config), direct
+    direct.command(f"DROP DATABASE `{direct.database}`")
+    direct.close()
+
+
+def config_of_front(front: FrontProcess) -> HistoryConfig:
+    return HistoryConfig(url=front.history_url(new_database()), base=Path())
+
+
+def config_of_server() -> HistoryConfig:
+    """Return a database of the named server that nobody else has."""
+    if SERVER not in os.environ:
+        pytest.skip(f"needs a ClickHouse server: {SERVER}=clickhouse://user@host:port")
+    parts = urlsplit(os.environ[SERVER])
+    password = unquote(parts.password or "")
+    if file := os.environ.get(f"{SERVER}_PASSWORD_FILE"):
+        password = Path(file).read_text(encoding="utf-8").strip()
+    url = f"clickhouse://{parts.username or 'default'}@{parts.hostname}:{parts.port or 8123}"
+    return HistoryConfig(url=f"{url}/anchorwatch_{os.getpid()}_{new_database()}", base=Path(), password=password)
+
+
+@pytest.fixture(params=["chdb", "http", "server"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[Opening, Any]]:
+    """How to open the one history again and again, and a client to look behind it."""
+    if request.param == "chdb":
+        made = embedded(request.getfixturevalue("engine"))
+    elif request.param == "http":
+        made = on_server(config_of_front(request.getfixturevalue("front")))
+    else:
+        made = on_server(config_of_server())
+    with made as place:
+        yield place
+
+
+@pytest.fixture
+def opening(place: tuple[Opening, Any]) -> Iterator[Opening]:
+    opened: list[ClickHouseHistory] = []
+
+    def opening() -> ClickHouseHistory:
+        opened.append(place[0]())
+        return opened[-1]
+
+    yield opening
+    for history in opened:
+        history.close()
+
+
+@pytest.fixture
+def history(opening: Opening) -> ClickHouseHistory:
+    return opening()
+
+
+@pytest.fixture
+def client(place: tuple[Opening, Any], history: ClickHouseHistory) -> Any:
+    return place[1]
+
+
+def test_an_empty_history_knows_nothing(history: ClickHouseHistory) -> None:
+    assert history.is_ready()
+    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None]
+
+
+def test_the_same_rows_again_change_nothing(history: ClickHouseHistory) -> None:
+    history.append(everything())
+    known = answers_of(history)
+
+    for _ in range(2):
+        history.append(everything())
+
+    assert answers_of(history) == known
+
+
+def test_a_batch_that_is_sent_twice_is_stored_once(opening: Opening, history: ClickHouseHistory, client: Any) -> None:
+    for table in rows.COLUMNS:
+        client.command(f"SYSTEM STOP MERGES {table}")
+    tables = everything()
+
+    def stored() -> dict[str, int]:
+        return {table: client.query(f"SELECT count() FROM {table}").result_rows[0][0] for table in rows.COLUMNS}
+
+    history.append(tables)
+    once = stored()
+    history.append(tables)
+    opening().append(everything())
+
+    assert all(once.values())
+    assert stored() == once
+    history.append({table: [*data, data[0]] for table, data in tables.items()})  # another batch, though of known rows
+    assert all(count > once[table] for table, count in stored().items())
+
+
+def test_a_reopened_history_has_everything(opening: Opening, history: ClickHouseHistory) -> None:
+    history.append(everything())
+
+    assert answers_of(opening()) == answers_of(history)
+
+
+def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory) -> None:
+    first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2",))
+    bogus = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired")
+    history.append(tables_of(first, second, bogus))
+
+    def before(at: Any) -> Any:
+        return history.validated_before({first.subject: at}).get(first.subject)
+
+    assert before(AT) is None
+    assert before(AT + timedelta(microseconds=1)) == first.judgement
+    assert before(AT + MINUTE) == first.judgement
+    assert before(AT + DAY) == second.judgement
+
+
+def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistory) -> None:
+    first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2", "192.0.2.3"))
+    forged = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired", answers=("203.0.113.9",))
+    history.append(tables_of(first, second, forged))
+
+    def before(at: Any) -> list[str]:
+        found = history.answers_before({first.subject: at}).get(first.subject, [])
+        return sorted(answer.split()[-1] for answer in found)
+
+    assert before(AT) == []
+    assert before(AT + MINUTE) == ["192.0.2.1"]
+    assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_many_subjects_are_asked_about_each_with_its_own_instant(history: ClickHouseHistory) -> None:
+    made = [bank(f"h{n}", at=AT + n * MINUTE) for n in range(1100)]
+    history.append(tables_of(*made))
+
+    found = history.validated_before({one.subject: one.observed_at + (n % 2) * MINUTE for n, one in enumerate(made)})
+
+    assert found == {one.subject: one.judgement for one in made[1::2]}
+
+
+def test_the_latest_judgement_of_each_subject_knows_its_last_poll(history: ClickHouseHistory) -> None:
+    old, new, other = bank(), bank(at=AT + MINUTE, answers=("192.0.2.2",)), bank("www")
+    polled = rows.stretched_rows(polls(new, at=AT + 5 * MINUTE), {new.id: ("secure", "")})
+    history.append(tables_of(old, new, other))
+    history.append({"verdicts": polled})
+
+    found = {row[0]: row[1:] for row in history.latest_judgements()}
+
+    assert found == {
+        new.id: (AT + MINUTE, AT + 5 * MINUTE, new.judgement),
+        other.id: (AT, AT, other.judgement),
+    }
+
+
+def test_intervals_stretch_with_every_poll(history: ClickHouseHistory) -> None:
+    first, second = bank(), bank(at=AT + 10 * MINUTE, verdict="bogus", code="rrsig_expired")
+    history.append(tables_of(first, second))
+    for minute in (3, 7, 5):
+        history.append(
+            {"verdicts": rows.stretched_rows(polls(first, at=AT + minute * MINUTE), {first.id: ("secure", "")})}
+        )
+
+    newest, oldest = history.intervals("api.bank.example.")
+
+    assert (oldest["verdict"], oldest["first_seen_at"], oldest["last_seen_at"]) == ("secure", AT, AT + 7 * MINUTE)
+    assert (newest["verdict"], newest["cause_zone"], newest["reasons"]) == ("bogus", "bank.example.", ["rrsig_expired"])
+    assert history.intervals("api.bank.example.", rdtype="AAAA") == []
+    assert history.intervals("api.bank.example.", vantage="elsewhere") == []
+    assert [one["observation"] for one in history.intervals("api.bank.example.", limit=1)] == [second.id]
+
+
+def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(history: ClickHouseHistory) -> None:
+    state, gone = finding(), finding(zone="gone.example.")
+    drift, old_drift = finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
+    confirmed = msgspec.structs.replace(state, version=2, status=FindingStatus.UPDATED, updated_at=AT + MINUTE)
+    versions = [state, gone, drift, old_drift, confirmed, closed(gone, at=AT + MINUTE)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+
+    assert sorted(history.open_findings(), key=lambda one: one.code) == [drift, confirmed]
+    assert history.finding_versions(state.id) == [state, confirmed]
+
+
+def test_findings_are_filtered_and_come_newest_first(history: ClickHouseHistory) -> None:
+    state, drift = finding(), finding("ds_changed", zone="b.example.", opened_at=AT + 2 * MINUTE)
+    gone = finding(zone="gone.example.")
+    shut = closed(gone, at=AT + MINUTE)
+    history.append({"findings": [rows.finding_row(one, "t") for one in (state, drift, gone, shut)]})
+
+    assert history.findings() == [drift, shut, state]
+    assert history.findings(status="open") == [state, drift], "a drift must not push a state off the list"
+    assert history.findings(status="closed") == [shut]
+    assert history.findings(code="ds_changed") == [drift]
+    assert history.findings(zone="bank.example.") == [state]
+    assert history.findings(since=AT + MINUTE) == [drift, shut]
+    assert history.findings(limit=1) == [drift]
+
+
+def test_what_a_message_caused_is_found_again(history: ClickHouseHistory) -> None:
+    first, second = finding(), finding("ds_changed")
+    history.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
+
+    assert history.findings_triggered_by(["one"]) == [first]
+    assert history.findings_triggered_by(["two", "never"]) == [second]
+    assert history.findings_triggered_by([]) == []
+
+
+def test_an_identity_is_as_it_was_last_seen_and_can_leave(history: ClickHouseHistory) -> None:
+    seen = [snapshot("sa", "a.example"), snapshot("sa", "b.example", at=AT + MINUTE), snapshot("sb", "c.example")]
+    gone = InventorySnapshot(id="sb", seen_at=AT + MINUTE, identity=None)
+    history.append({"identities": [rows.identity_row(one) for one in (*seen, gone)]})
+
+    assert history.identities() == [("sa", seen[1].identity)]
+
+
+def test_renewals_are_in_order(history: ClickHouseHistory) -> None:
+    history.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+
+    assert history.renewals() == {"a.": [0.1, 0.2, 0.3]}
+
+
+def test_evidence_comes_back_octet_by_octet(history: ClickHouseHistory) -> None:
+    wires = (bytes(range(256)), b"", b";\n'\\")
+    one = bank()
+    assert one.evidence is not None
+    evidence = msgspec.structs.replace(one.evidence, messages=wires, policy={"profile": "iana2025"})
+    row, messages = rows.evidence_rows(evidence)
+    history.append({"evidence": [row], "evidence_messages": messages})
+
+    assert history.evidence(evidence.digest) == evidence
+    assert history.evidence("0" * 64) is None
+
+
+def test_a_row_that_no_table_can_hold_is_rejected_and_its_neighbours_are_not(history: ClickHouseHistory) -> None:
+    good = snapshot("sa", "api.bank.example")
+    for bad in (("sb", AT, "\ud800"), ("sb", AT, None), ("sb", "yesterday", "{}")):
+        with pytest.raises(Rejected):
+            history.append({"identities": [rows.identity_row(good), bad]})
+
+    history.append({"identities": [rows.identity_row(good)]})
+
+    assert history.identities() == [("sa", good.identity)]
+
+
+def test_a_table_that_is_gone_is_waited_for(history: ClickHouseHistory, client: Any) -> None:
+    client.command("RENAME TABLE identities TO elsewhere")
+    with pytest.raises(Transient, match="a table was dropped"):
+        history.identities()
+    with pytest.raises(Transient, match="a table was dropped"):
+        history.append({"identities": [rows.identity_row(snapshot("sa"))]})
+    client.command("RENAME TABLE elsewhere TO identities")
+
+    history.append({"identities": [rows.identity_row(snapshot("sa"))]})
+
+    assert len(history.identities()) == 1
+
+
+def test_one_history_serves_many_threads(history: ClickHouseHistory) -> None:
+    def work(number: int) -> None:
+        history.append(tables_of(bank(f"h{number}")))
+        assert len(history.intervals(f"h{number}.bank.example.")) == 1
+        done.append(number)
+
+    done: list[int] = []
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(done) == list(range(8))
+    assert len(history.latest_judgements()) == 8
+
+
+def test_two_that_start_at_once_both_succeed(front: FrontProcess) -> None:
+    config = config_of_front(front)
+    opened: list[ClickHouseHistory] = []
+    threads = [threading.Thread(target=lambda: opened.append(open_history(config))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(opened) == 4
+    opened[0].append(everything())
+    assert answers_of(opened[3]) == answers_of(opened[0])
+    for history in opened:
+        history.close()
+
+
+def test_a_server_that_crashes_is_waited_for_and_nothing_is_lost(start_front: Callable[..., FrontProcess]) -> None:
+    front = start_front()
+    history = open_history(HistoryConfig(url=front.history_url(), base=Path()))
+    history.append(tables_of(bank("www")))
+
+    front.kill()
+    assert not history.is_ready()
+    with pytest.raises(Transient, match="can't be written: connection refused"):
+        history.append(everything())
+    with pytest.raises(Transient, match="can't be read: connection refused"):
+        history.identities()
+    front.start()
+    history.append(everything())
+
+    assert history.is_ready()
+    assert {judged.name for _, _, _, judged in history.latest_judgements()} == {
+        "api.bank.example.",
+        "www.bank.example.",
+    }
+    again = open_history(HistoryConfig(url=front.history_url(), base=Path()))
+    assert answers_of(again) == answers_of(history)
+    history.close()
+    again.close()
+
+
+def test_a_token_names_the_table_and_every_value() -> None:
+    data = [("sa", AT, "{}"), ("sb", AT, "{}")]
+
+    assert token_of("identities", data) == token_of("identities", [("sa", AT, "{}"), ("sb", AT, "{}")])
+    others = {
+        token_of("renewals", data),
+        token_of("identities", data[:1]),
+        token_of("identities", data[::-1]),
+        token_of("identities", [("sa", AT, "{}"), ("sb", AT + timedelta(microseconds=1), "{}")]),
+    }
+    assert len(others | {token_of("identities", data)}) == 5
