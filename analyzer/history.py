@@ -30,6 +30,9 @@ WANTED = """
     FROM (SELECT arrayJoin(%(rows)s) AS w)
 """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
+# An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
+# follows from it is stored before it, and what it rests on before that.
+TABLES = ("evidence_messages", "evidence", "identities", "renewals", "findings", "observations", "verdicts")
 
 
 class ClickHouseHistory:
@@ -86,14 +89,14 @@ class ClickHouseHistory:
         return self._column_types[table]
 
     def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
-        """Store rows of ``analyzer.rows`` by table; findings last, so that none refers to what is not there.
+        """Store rows of ``analyzer.rows`` by table, in the order of ``TABLES``.
 
         Raises:
             Transient: the database is away; what was stored before is stored again without harm.
             Rejected: a row that can never be stored; the tables before its own have their rows.
         """
-        for table, columns in rows.COLUMNS.items():
-            self._insert(table, tables.get(table, ()), columns)
+        for table in TABLES:
+            self._insert(table, tables.get(table, ()), rows.COLUMNS[table])
 
     def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
         """Return for each subject its last secure or insecure judgement strictly before its instant."""

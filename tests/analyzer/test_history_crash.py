@@ -1,0 +1,61 @@
+"""A process that is killed between two tables of one batch: its message comes again, to another process."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from analyzer import rows
+from analyzer.history import TABLES, ClickHouseHistory
+from analyzer.stage import Analyzer
+from schemas.judgement import Judgement
+from schemas.messages import Finding
+from tests.analyzer.making import AT, judgement, observation, snapshot
+
+
+class Killed(Exception):
+    """What ends the process of these tests."""
+
+
+class Dying:
+    """The client of a process that is killed when it is about to fill a table."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def insert(self, table: str, *more: Any, **other: Any) -> Any:
+        if table == self._table:
+            raise Killed
+        return self._client.insert(table, *more, **other)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_every_table_is_filled() -> None:
+    assert sorted(TABLES) == sorted(rows.COLUMNS)
+
+
+@pytest.mark.parametrize("table", ["evidence_messages", "evidence", "findings", "observations", "verdicts"])
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (judgement(answers=("192.0.2.99",)), "answer_changed"),
+        (judgement(verdict="bogus", code="rrsig_expired"), "rrsig_expired"),
+    ],
+)
+def test_no_finding_is_lost(
+    history: ClickHouseHistory, client: Any, clock: Any, table: str, found: Judgement, code: str
+) -> None:
+    asyncio.run(Analyzer(history, clock).handle([snapshot("sa", "api.bank.example"), observation(judgement(), AT)]))
+    batch = [observation(found, AT + timedelta(minutes=1))]
+    with pytest.raises(Killed):
+        asyncio.run(Analyzer(ClickHouseHistory(Dying(client, table)), clock).handle(batch))
+
+    out = asyncio.run(Analyzer(history, clock).handle(batch))
+
+    assert {message.code for message in out if isinstance(message, Finding)} == {code}
+    assert [finding.code for finding in history.findings()] == [code]
+    assert found in [judged for _, _, _, judged in history.latest_judgements()]
+    assert history.evidence(found.evidence) is not None
