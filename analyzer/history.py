@@ -134,15 +134,14 @@ class ClickHouseHistory:
             yield from self._query(sql, parameters)
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
-        """Return of every subject the last observation: id, when, when last polled, and its judgement."""
+        """Return of every subject the observation that was polled last: id, when, when polled, and its judgement."""
         sql = """
-            SELECT o.id, o.at, greatest(o.at, v.last_seen_at), o.judgement FROM (
-                SELECT name, type, vantage, argMax(id, observed_at) AS id, max(observed_at) AS at,
-                       argMax(judgement, observed_at) AS judgement
-                FROM observations GROUP BY name, type, vantage
-            ) AS o LEFT JOIN (
-                SELECT name, type, vantage, max(last_seen_at) AS last_seen_at FROM verdicts GROUP BY name, type, vantage
-            ) AS v USING (name, type, vantage)
+            SELECT o.id, o.observed_at, l.seen_at, o.judgement FROM (
+                SELECT argMax(observation, polled_at) AS id, max(polled_at) AS seen_at FROM (
+                    SELECT name, type, vantage, observation, max(last_seen_at) AS polled_at
+                    FROM verdicts GROUP BY name, type, vantage, observation
+                ) GROUP BY name, type, vantage
+            ) AS l INNER JOIN (SELECT id, observed_at, judgement FROM observations LIMIT 1 BY id) AS o USING (id)
         """
         return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
 
@@ -177,6 +176,15 @@ class ClickHouseHistory:
         """Return every version of one finding, oldest first."""
         sql = "SELECT finding FROM findings FINAL WHERE id = %(id)s ORDER BY version"
         return rows.read_findings(content for (content,) in self._query(sql, {"id": finding_id}))
+
+    def stored_of(self, observations: Sequence[str]) -> set[str]:
+        """Return which of these observations are stored, by id."""
+        sql = "SELECT DISTINCT id FROM observations WHERE id IN %(ids)s"
+        found: set[str] = set()
+        for start in range(0, len(observations), CHUNK):
+            chunk = list(observations[start : start + CHUNK])
+            found.update(str(one) for (one,) in self._query(sql, {"ids": chunk}))
+        return found
 
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""

@@ -75,6 +75,10 @@ class History(Protocol):
         """Return the newest version of findings, newest first."""
         ...
 
+    def stored_of(self, observations: Sequence[str]) -> set[str]:
+        """Return which of these observations are stored, by id."""
+        ...
+
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""
         ...
@@ -133,14 +137,22 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What was known strictly before a batch: the last validated judgement of each subject, and its earlier answers."""
+    """What was known before a batch.
 
-    baselines: dict[Subject, Judgement]
-    answers: dict[Subject, list[str]]
+    Of each subject the last validated judgement strictly before, and all its earlier answers; and which of the batch's
+    observations ``stored`` has already, so that they come again.
+    """
+
+    baselines: dict[Subject, Judgement] = field(default_factory=dict)
+    answers: dict[Subject, list[str]] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
 
 
 class Analyzer:
-    """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals."""
+    """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
+
+    ``unmatched`` counts polls that spoke of an observation that is not the subject's last.
+    """
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
@@ -149,6 +161,7 @@ class Analyzer:
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
+        self.unmatched = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -188,7 +201,11 @@ class Analyzer:
                 self._loaded = False  # a bug left the state half changed: what is stored is the truth
                 raise
         prepared = self._prepared[1]
-        await asyncio.to_thread(self._history.append, prepared.tables())
+        try:
+            await asyncio.to_thread(self._history.append, prepared.tables())
+        except Rejected:
+            self.forget()  # the halves of the batch come one by one, and are compared with what is stored
+            raise
         replayed: list[Finding] = []
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)
@@ -264,11 +281,17 @@ class Analyzer:
     async def _known_before(self, observations: Sequence[Observation]) -> Knowledge:
         """Return what was known strictly before the batch's first observation of each subject."""
         until: dict[Subject, datetime] = {}
+        late = []
         for message in observations:
-            if message.subject in self.current and message.subject not in until:
-                until[message.subject] = message.observed_at
+            current = self.current.get(message.subject)
+            if current is None:
+                continue
+            until.setdefault(message.subject, message.observed_at)
+            if message.observed_at <= current.applied_at:
+                late.append(message.id)
         if not until:
-            return Knowledge({}, {})
+            return Knowledge()
+        stored = await asyncio.to_thread(self._history.stored_of, late) if late else set()
         baselines = await asyncio.to_thread(self._history.validated_before, until)
         moved = {
             message.subject
@@ -279,14 +302,18 @@ class Analyzer:
         if moved:
             asked = {subject: until[subject] for subject in moved}
             answers = await asyncio.to_thread(self._history.answers_before, asked)
-        return Knowledge(baselines, answers)
+        return Knowledge(baselines, answers, stored)
 
     def _take_observation(self, message: Observation, knowledge: Knowledge, out: Batch) -> None:
         subject, judgement, at = message.subject, message.judgement, message.observed_at
         earlier = self.current.get(subject)
-        if earlier is not None and at <= earlier.applied_at:
+        # What is late need not be a replay: two collectors may have had the subject for a moment, and clocks differ.
+        # The order of arrival says which of them goes on.
+        if message.id in knowledge.stored:
             out.replayed.append(message.id)
+            out.verdicts.append(rows.verdict_row(message))  # a crash may have come between the two tables
             return
+        knowledge.stored.add(message.id)
         self._book.vantages.add(judgement.vantage)
         out.observations.append(rows.observation_row(message))
         out.verdicts.append(rows.verdict_row(message))
@@ -295,7 +322,8 @@ class Analyzer:
         if baseline is not None:
             self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
         self._learn_habit(earlier, judgement, at, out)
-        current = self._set_current(subject, judgement, message.id, at)
+        applied_at = max(at, earlier.applied_at) if earlier is not None else at
+        current = self._set_current(subject, judgement, message.id, applied_at)
         current.live = True
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
@@ -363,7 +391,10 @@ class Analyzer:
         ):
             subject = (name, rdtype, message.vantage)
             current = self.current.get(subject)
-            if current is None or current.observation != observation or at <= current.applied_at:
+            if current is None or current.observation != observation:
+                self.unmatched += 1
+                continue
+            if at <= current.applied_at:
                 continue
             current.applied_at, current.live = at, True
             verdicts[observation] = (str(current.verdict), current.cause_zone)

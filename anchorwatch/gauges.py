@@ -19,7 +19,9 @@ def add_collector_gauges(meter: Meter, collector: Collector) -> None:
 
 
 def add_analyzer_gauges(meter: Meter, analyzer: Analyzer) -> None:
-    """Show what is open, by severity."""
+    """Show what is open, by severity, and the polls that fit no observation."""
+    text = "Polls, since the start, that spoke of another observation than the last one known."
+    meter.gauge("anchorwatch_polls_unmatched", text, lambda: analyzer.unmatched)
     for severity in Severity:
         name = f"anchorwatch_open_findings_{severity}"
         meter.gauge(name, f"Open state findings of severity {severity}.", partial(_open_of, analyzer, severity))

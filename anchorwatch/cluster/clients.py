@@ -165,6 +165,7 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
             max_poll_interval_ms=int(HANDLING_S * 1000),
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_wait_ms=200,
+            enable_incremental_fetch_sessions=False,  # with them, partitions paused over a rebalance stay silent
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
@@ -173,5 +174,5 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
 
 
 def _quieten() -> None:
-    """The library logs each step of a connection; what matters is said by us."""
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    """The library logs each attempt of each connection as an error; what matters is said by us, once."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)

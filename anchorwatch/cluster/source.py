@@ -6,9 +6,10 @@ waits here: no batch reaches its stage, not even an empty one, until partitions 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from heapq import merge
 from typing import Any, TypeVar
 
 from kafka import ConsumerRebalanceListener
@@ -98,18 +99,19 @@ class KafkaSource:
         self._origins: dict[int, Any] = {}
         self._is_committed = True
         self._closing = asyncio.Event()
-        self._listener = Membership()
+        self._membership = Membership()
         self._counted = 0
+        self._ends: dict[TopicPartition, int] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{stage}")  # the library's consumer wants one
         client_id = f"{config.prefix}-{stage}"
         self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=ActiveAssignor())
-        self._consumer.subscribe(self._topics, listener=self._listener)
+        self._consumer.subscribe(self._topics, listener=self._membership)
         self.lag = 0
 
     @property
     def partitions(self) -> int:
         """Return how many partitions this member has, 0 while it stands by."""
-        return len(self._listener.owned)
+        return len(self._membership.owned)
 
     def stop(self) -> None:
         """Return None from the next ``batch``; what was not committed comes again, here or to another member."""
@@ -130,7 +132,7 @@ class KafkaSource:
             if self._uncommitted:
                 return list(self._uncommitted)
             await self._in_thread(self._poll)
-            if self._listener.owned:
+            if self._membership.owned:
                 return list(self._uncommitted)
         return None
 
@@ -171,7 +173,7 @@ class KafkaSource:
             self._note_rebalances()
             self._give_precedence()
             self._fetched = [record for records in found.values() for record in records]
-        batch: list[tuple[int, datetime, Message]] = []
+        batch: dict[TopicPartition, list[Message]] = {}
         origins = {}
         for record in self._fetched:
             if record.value is None:
@@ -183,10 +185,9 @@ class KafkaSource:
                 self._letters.put(self._letter(record, str(fault)))
                 self._meter.dead_letters.labels(self._stage).inc()
                 continue
-            batch.append((self._topics.index(record.topic), time_of(message), message))
+            batch.setdefault(TopicPartition(record.topic, record.partition), []).append(message)
             origins[id(message)] = record
-        # Partitions are read one after another; time puts together again what they tore apart.
-        self._uncommitted = [message for _, _, message in sorted(batch, key=lambda entry: entry[:2])]
+        self._uncommitted = [message for topic in self._topics for message in _merged(topic, batch)]
         self._origins, self._fetched, self._is_committed = origins, [], not self._fetched
 
     def _letter(self, record: Any, reason: str) -> Letter:
@@ -203,31 +204,28 @@ class KafkaSource:
         )
 
     def _note_rebalances(self) -> None:
-        listener = self._listener
-        if listener.rebalances != self._counted:
-            self._meter.rebalances.labels(self._stage).inc(listener.rebalances - self._counted)
-            self._counted = listener.rebalances
-            log.info("share of the work", extra={"stage": self._stage, "partitions": len(listener.owned)})
-        if listener.gained:
-            listener.gained = False
+        membership = self._membership
+        if membership.rebalances != self._counted:
+            self._meter.rebalances.labels(self._stage).inc(membership.rebalances - self._counted)
+            self._counted = membership.rebalances
+            self._ends = self._consumer.end_offsets(list(membership.owned)) if membership.owned else {}
+            log.info("share of the work", extra={"stage": self._stage, "partitions": len(membership.owned)})
+        if membership.gained:
+            membership.gained = False
             self._gained()
 
     def _give_precedence(self) -> None:
         """Let later topics wait while earlier ones have messages; count what waits."""
         waiting = dict.fromkeys(self._topics, 0)
-        unknown = set()
-        for partition in self._listener.owned:
-            end = self._consumer.highwater(partition)
-            if end is None:
-                unknown.add(partition.topic)
-            else:
-                waiting[partition.topic] += max(0, end - self._consumer.position(partition))
+        for partition in self._membership.owned:
+            end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
+            waiting[partition.topic] += max(0, end - self._consumer.position(partition))
         self.lag = sum(waiting.values())
         blocked = False
         for topic in self._topics:
-            partitions = [partition for partition in self._listener.owned if partition.topic == topic]
+            partitions = [partition for partition in self._membership.owned if partition.topic == topic]
             (self._consumer.pause if blocked else self._consumer.resume)(*partitions)
-            blocked = blocked or waiting[topic] > 0 or topic in unknown
+            blocked = blocked or waiting[topic] > 0
 
     def _commit(self) -> None:
         try:
@@ -237,7 +235,12 @@ class KafkaSource:
                 "the group has gone on without us; the batch comes again, and is known then",
                 extra={"stage": self._stage, "detail": type(error).__name__},
             )
-            self._listener.on_partitions_lost()
+            self._membership.on_partitions_lost()
+
+
+def _merged(topic: str, batch: dict[TopicPartition, list[Message]]) -> Iterator[Message]:
+    """Yield a topic's messages by time, as far as that keeps the order within each partition."""
+    return merge(*(messages for partition, messages in batch.items() if partition.topic == topic), key=time_of)
 
 
 def _place(record: Any) -> str:

@@ -51,6 +51,39 @@ def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(history: C
     assert history.open_findings() == []
 
 
+def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_goes_on(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    first, second = observation(judgement(), AT), observation(bogus(), AT + timedelta(seconds=1))
+    run.handle(snapshot("sa", "api.bank.example"), first)
+    run.handle(polls(first, at=AT + timedelta(seconds=2)))
+
+    assert run.handle(second) == [("rrsig_expired", "opened", False)], "late, and no replay"
+    assert run.handle(second) == [("rrsig_expired", "opened", False)], "now it is one"
+    assert run.handle(polls(second, at=AT + timedelta(seconds=3))) == [("rrsig_expired", "updated", True)]
+    assert run.analyzer.unmatched == 0
+
+    again = Run(history, clock)
+    again.handle()
+    assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
+
+
+def test_the_observation_polled_last_goes_on_after_a_restart_though_clocks_differ(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    first, second = observation(judgement(), AT), observation(bogus(), AT - MINUTE)
+    run.handle(snapshot("sa", "api.bank.example"), first)
+    run.handle(second)
+    run.handle(polls(second, at=AT + MINUTE))
+
+    again = Run(history, clock)
+    again.handle()
+
+    assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
+
+
 def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.handle(observation(bogus(), AT))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.watch import Watch
+from tests.servers.watch import Instance, Watch
 from tests.servers.world import World, missing_tools
 
 NEEDED = (
@@ -34,11 +34,11 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def watch(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+def watch(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """`anchorwatch run`, once it has seen every endpoint."""
     folder = tmp_path_factory.mktemp("watch")
     inventory = INVENTORY.read_text(encoding="utf-8")
-    watch = Watch(folder, resolver=world.resolver, anchors=world.anchor_file, inventory=inventory)
+    watch = Instance(folder, resolver=world.resolver, anchors=world.anchor_file, inventory=inventory)
     try:
         watch.start()
         yield watch

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.daemons import PATIENCE_S, find_tool, until
-from tests.servers.watch import VANTAGE, Row, Watch
+from tests.servers.watch import VANTAGE, Instance, Row, Watch
 from tests.servers.world import World
 
 pytestmark = pytest.mark.servers
@@ -280,7 +280,7 @@ def test_a_resolver_that_died_is_one_finding_and_makes_nothing_bogus(world: Worl
     assert [one["type"] for one in watch.told(VANTAGE_CAUSE)] == ["incident.triggered", "incident.resolved"]
 
 
-def test_a_restart_opens_nothing_twice_and_keeps_the_history(world: World, watch: Watch) -> None:
+def test_a_restart_opens_nothing_twice_and_keeps_the_history(world: World, watch: Instance) -> None:
     watch.until_verdict("api.vault.quay.", "secure")
     world.let_expire("vault.quay.")
     finding = watch.until_found("rrsig_expired", "vault.quay.", rrset="vault.quay. DNSKEY")

@@ -1,4 +1,4 @@
-"""`anchorwatch run` as an operator runs it, asked over its HTTP API, with a real receiver for its notifications."""
+"""anchorwatch as an operator runs it, asked over its HTTP API, with a real receiver for its notifications."""
 
 import base64
 import contextlib
@@ -29,52 +29,38 @@ http: {{listen: "127.0.0.1:{port}"}}
 
 
 class Watch:
-    """One anchorwatch over its restarts: same configuration, same data, same receiver."""
+    """One anchorwatch, in however many processes: what it says, and what it told its receiver."""
 
-    def __init__(self, folder: Path, *, resolver: str, anchors: Path, inventory: str) -> None:
-        self._folder = folder
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        self.receiver = Receiver(secret)
-        (port,) = free_ports(1)
-        self._url = f"http://127.0.0.1:{port}"
+    def __init__(self) -> None:
+        self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        self.receiver = Receiver(self.secret)
         self._pool = urllib3.PoolManager()
-        (folder / "webhook.key").write_text(secret)
-        (folder / "inventory.yaml").write_text(inventory)
-        config = CONFIG.format(vantage=VANTAGE, resolver=resolver, anchors=anchors, hook=self.receiver.url, port=port)
-        (folder / "anchorwatch.yaml").write_text(config)
-        command: list[str | Path] = [sys.executable, "-m", "anchorwatch", "run", folder / "anchorwatch.yaml"]
-        self._process = Daemon("anchorwatch", command, folder)
 
-    # life
+    def url(self, path: str) -> str:
+        """Return where a part of the API is served."""
+        raise NotImplementedError
 
-    def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
-        self._process.start()
-        self._process.until_up(self._is_ready)
-
-    def stop(self) -> int | None:
-        """End it by SIGTERM and return its exit status."""
-        return self._process.stop()
+    def logs(self) -> str:
+        """Return the end of what its processes logged."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """End it and its receiver."""
-        try:
-            self.stop()
-        finally:
-            self.receiver.close()
-            self._pool.clear()
+        """End the receiver."""
+        self.receiver.close()
+        self._pool.clear()
 
-    def _is_ready(self) -> bool:
+    def status(self, url: str) -> int:
+        """Return the HTTP status of a URL, 0 where nothing answers."""
         try:
-            return self._pool.request("GET", f"{self._url}/-/ready", retries=False, timeout=5.0).status == 200
+            return int(self._pool.request("GET", url, retries=False, timeout=5.0).status)
         except urllib3.exceptions.HTTPError:
-            return False
+            return 0
 
     # what the API says
 
     def get(self, path: str, **fields: str) -> list[Row]:
         """Return a list from the API."""
-        url = f"{self._url}/api/v1/{path}"
+        url = f"{self.url(path)}/api/v1/{path}"
         answer = self._pool.request("GET", url, fields=fields, retries=False, timeout=30.0)
         assert answer.status == 200, f"{path} {fields}: HTTP {answer.status}: {answer.data.decode(errors='replace')}"
         rows: list[Row] = json.loads(answer.data)
@@ -153,7 +139,7 @@ class Watch:
 
     def account(self) -> str:
         """Return what is known of the run, for the reader of a failure."""
-        lines = [self._process.tail(), "--- the receiver"]
+        lines = [self.logs(), "--- the receiver"]
         lines += [f"{told['type']} {told['data']['summary']}" for told in self.told()]
         with contextlib.suppress(AssertionError, urllib3.exceptions.HTTPError):
             lines += ["--- the findings, newest first"]
@@ -164,6 +150,45 @@ class Watch:
             lines += ["--- the verdicts"]
             lines += [f"{verdict:13} {name}" for name, verdict in self.verdicts().items()]
         return "\n".join(lines)
+
+
+class Instance(Watch):
+    """`anchorwatch run` over its restarts: same configuration, same data, same receiver."""
+
+    def __init__(self, folder: Path, *, resolver: str, anchors: Path, inventory: str) -> None:
+        super().__init__()
+        (port,) = free_ports(1)
+        self._url = f"http://127.0.0.1:{port}"
+        (folder / "webhook.key").write_text(self.secret)
+        (folder / "inventory.yaml").write_text(inventory)
+        config = CONFIG.format(vantage=VANTAGE, resolver=resolver, anchors=anchors, hook=self.receiver.url, port=port)
+        (folder / "anchorwatch.yaml").write_text(config)
+        command: list[str | Path] = [sys.executable, "-m", "anchorwatch", "run", folder / "anchorwatch.yaml"]
+        self._process = Daemon("anchorwatch", command, folder)
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        self._process.start()
+        self._process.until_up(lambda: self.status(f"{self._url}/-/ready") == 200)
+
+    def stop(self) -> int | None:
+        """End it by SIGTERM and return its exit status."""
+        return self._process.stop()
+
+    def close(self) -> None:
+        """End it and its receiver."""
+        try:
+            self.stop()
+        finally:
+            super().close()
+
+    def url(self, path: str) -> str:
+        """Return the one URL that it has."""
+        return self._url
+
+    def logs(self) -> str:
+        """Return the end of its log."""
+        return self._process.tail()
 
 
 def _instant(text: str) -> datetime:

@@ -1,0 +1,38 @@
+"""One world, watched by one process and by a cluster at the same time."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars
+from tests.cluster.processes import Cluster
+from tests.servers.conftest import INVENTORY, pytest_runtest_makereport, watch, world
+from tests.servers.world import World
+
+__all__ = ["pytest_runtest_makereport", "watch", "world"]
+
+
+@pytest.fixture(scope="session")
+def cluster(world: World) -> Iterator[Cluster]:
+    """The cluster, once every stage works."""
+    if not fetch_jars():
+        pytest.skip(NEEDED)
+    folder = Path(tempfile.mkdtemp(prefix="anchorwatch-cluster-"))
+    kafka = folder / "kafka"
+    kafka.mkdir()
+    cluster = Cluster(
+        folder,
+        ApacheKafka(kafka),
+        resolver=world.resolver,
+        anchors=world.anchor_file,
+        inventory=INVENTORY.read_text(encoding="utf-8"),
+    )
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(folder, ignore_errors=True)

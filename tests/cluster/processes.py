@@ -1,0 +1,144 @@
+"""anchorwatch as a cluster on this machine: Kafka, a history over HTTP, and any number of each stage as processes."""
+
+import sys
+from pathlib import Path
+
+from tests.brokers.broker import ApacheKafka
+from tests.servers.daemons import Daemon, free_ports, until
+from tests.servers.watch import VANTAGE, Watch
+
+FRONT = Path(__file__).parents[1] / "clickhouse_front.py"
+CONFIG = """\
+inventory: [{{path: {folder}/inventory.yaml}}]
+vantages: [{{name: {vantage}, resolver: "{resolver}"}}]
+trust_anchors: {{path: "{anchors}"}}
+poll: {{interval: 1s}}
+bus: {{url: "kafka://{kafka}", partitions: 6, session_timeout: 6s}}
+history: {{url: "clickhouse://anchorwatch@127.0.0.1:{history}/anchorwatch", password_file: {folder}/password}}
+alerts: {{ledger: {folder}/alerts.sqlite}}
+receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: {folder}/webhook.key}}]
+routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
+http: {{listen: "127.0.0.1:{port}"}}
+"""
+
+
+class Process:
+    """One stage's process."""
+
+    def __init__(self, name: str, stage: str, folder: Path, config: str, port: int) -> None:
+        self.name, self.stage = name, stage
+        self.url = f"http://127.0.0.1:{port}"
+        path = folder / f"{name}.yaml"
+        path.write_text(config)
+        self.config = path
+        self.daemon = Daemon(name, [sys.executable, "-m", "anchorwatch", stage, path], folder)
+
+
+class Cluster(Watch):
+    """Two collectors, two analyzers, one alerts process, over one broker and one history."""
+
+    def __init__(self, folder: Path, kafka: ApacheKafka, *, resolver: str, anchors: Path, inventory: str) -> None:
+        super().__init__()
+        self.kafka, self._folder = kafka, folder
+        (folder / "webhook.key").write_text(self.secret)
+        (folder / "password").write_text("of the history")
+        (folder / "inventory.yaml").write_text(inventory)
+        history_port, *ports = free_ports(6)
+        self._history_url = f"http://127.0.0.1:{history_port}"
+        data = folder / "history"
+        credentials = ["--user", "anchorwatch", "--password", "of the history"]
+        self.history = Daemon(
+            "history",
+            [sys.executable, FRONT, "--port", str(history_port), "--path", data, *credentials],
+            folder,
+        )
+        self.processes: dict[str, Process] = {}
+        names = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1")
+        for name, port in zip(names, ports, strict=True):
+            config = CONFIG.format(
+                folder=folder,
+                vantage=VANTAGE,
+                resolver=resolver,
+                anchors=anchors,
+                kafka=kafka.address,
+                history=history_port,
+                hook=self.receiver.url,
+                port=port,
+            )
+            self.processes[name] = Process(name, name.split("-")[0], folder, config, port)
+
+    # life
+
+    def start(self) -> None:
+        """Start everything and wait until each stage has somebody who works."""
+        self.kafka.start()
+        self.start_history()
+        for name in self.processes:
+            self.start_process(name)
+        for stage in ("collector", "analyzer", "alerts"):
+            until(lambda stage=stage: self.working(stage), f"some {stage} works")  # type: ignore[misc]
+        until(lambda: len(self.working("collector")) == 2, "both collectors have a share")
+
+    def start_history(self) -> None:
+        """Start the history and wait until it answers."""
+        self.history.start()
+        self.history.until_up(lambda: self.status(f"{self._history_url}/ping") == 200)
+
+    def start_process(self, name: str) -> None:
+        """Start one process and wait until it lives."""
+        process = self.processes[name]
+        process.daemon.start()
+        process.daemon.until_up(lambda: self.status(f"{process.url}/-/healthy") == 200)
+
+    def kill_process(self, name: str) -> None:
+        """End one at once."""
+        self.processes[name].daemon.kill()
+
+    def close(self) -> None:
+        """End everything."""
+        for process in self.processes.values():
+            process.daemon.stop()
+        self.history.stop()
+        self.kafka.stop()
+        super().close()
+
+    # who works
+
+    def working(self, stage: str) -> list[str]:
+        """Return the processes of a stage that have a share of the work."""
+        return [
+            name
+            for name, process in self.processes.items()
+            if process.stage == stage and process.daemon.is_running and self.status(f"{process.url}/-/ready") == 200
+        ]
+
+    def until_works(self, stage: str, other_than: str) -> str:
+        """Wait until another process of a stage works, and return it."""
+
+        def look() -> str | None:
+            return next((name for name in self.working(stage) if name != other_than), None)
+
+        return until(look, f"another {stage} than {other_than} works")
+
+    def metric(self, name: str, metric: str) -> float:
+        """Return a metric of a process, summed over its labels."""
+        answer = self._pool.request("GET", f"{self.processes[name].url}/metrics", retries=False, timeout=10.0)
+        lines = answer.data.decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((metric + " ", metric + "{")))
+
+    def exit_codes(self) -> dict[str, int | None]:
+        """End every process in order and return how each ended."""
+        return {name: process.daemon.stop() for name, process in self.processes.items()}
+
+    # what the API says
+
+    def url(self, path: str) -> str:
+        """Return where a part of the API is served: the alerts have incidents, the active analyzer the rest."""
+        if path in ("incidents", "notifications"):
+            return self.processes["alerts-1"].url
+        name = until(lambda: next(iter(self.working("analyzer")), None), "some analyzer works")
+        return self.processes[name].url
+
+    def logs(self) -> str:
+        """Return the end of what each process logged."""
+        return "\n".join(process.daemon.tail() for process in self.processes.values()) + self.history.tail()

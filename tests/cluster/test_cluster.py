@@ -1,0 +1,135 @@
+"""The same world watched by one process and by a cluster whose parts are killed: both must say the same.
+
+Two collectors, two analyzers and the alerts are processes over Apache Kafka and a history over HTTP.
+"""
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.cluster.processes import Cluster
+from tests.servers.daemons import until
+from tests.servers.watch import Instance, Row, Watch
+from tests.servers.world import World
+
+pytestmark = [pytest.mark.servers, pytest.mark.cluster]
+
+STEADY_S = 3.0
+AWAY_S = 30.0
+ENDPOINTS = 13
+
+
+def both(watch: Instance, cluster: Cluster) -> tuple[Watch, Watch]:
+    return watch, cluster
+
+
+def essence(finding: Row) -> tuple[str, ...]:
+    """Return what two observers of one world must agree on."""
+    affected = ",".join(sorted(identity["id"] for identity in finding["identities"]))
+    keys = ("code", "kind", "severity", "cause_zone", "cause_rrset", "before", "after", "status")
+    return (*(finding[key] for key in keys), affected)
+
+
+def test_every_endpoint_gets_the_same_verdict(watch: Instance, cluster: Cluster) -> None:
+    for one in both(watch, cluster):
+        until(lambda one=one: len(one.verdicts()) == ENDPOINTS, "every endpoint has a verdict")  # type: ignore[misc]
+        one.until_polled_for("api.bank.quay.", seconds=STEADY_S)
+
+    assert cluster.verdicts() == watch.verdicts()
+    assert cluster.told() == []
+
+
+def test_both_collectors_work_and_share_the_endpoints(cluster: Cluster) -> None:
+    shares = [cluster.metric(name, "anchorwatch_watched") for name in ("collector-1", "collector-2")]
+
+    assert sum(shares) == ENDPOINTS
+    assert min(shares) > 0
+    assert len(cluster.working("analyzer")) == 1, "one is active, the other stands by"
+
+
+def test_killing_a_process_of_each_kind_loses_no_finding_and_pages_nobody_twice(
+    world: World, watch: Instance, cluster: Cluster
+) -> None:
+    (active,) = cluster.working("analyzer")
+    world.let_expire("bank.quay.")
+    told = cluster.until_told("bank.quay.")
+
+    cluster.kill_process("collector-1")
+    cluster.kill_process(active)
+    cluster.kill_process("alerts-1")
+    cluster.start_process("alerts-1")
+    until(lambda: cluster.metric("collector-2", "anchorwatch_watched") == ENDPOINTS, "one collector has all the work")
+    other = cluster.until_works("analyzer", active)
+    cluster.until_works("alerts", "none")
+    world.swap_keys("idp.quay.")
+    cluster.until_told("idp.quay.")
+    cluster.start_process("collector-1")
+    cluster.start_process(active)
+    until(lambda: cluster.metric("collector-1", "anchorwatch_watched") > 0, "the collector is back at work")
+    world.sign_again("bank.quay.")
+    world.sign_again("idp.quay.")
+
+    assert cluster.until_told("bank.quay.", "resolved")["incident"] == told["incident"]
+    cluster.until_told("idp.quay.", "resolved")
+    for zone in ("bank.quay.", "idp.quay."):
+        assert [one["type"] for one in cluster.told(zone)] == ["incident.triggered", "incident.resolved"]
+    assert cluster.working("analyzer") == [other], "whoever took over goes on"
+
+
+def test_a_broker_that_restarts_loses_nothing(world: World, watch: Instance, cluster: Cluster) -> None:
+    cluster.until_verdict("api.fuel.quay.", "secure")
+
+    cluster.kafka.kill()
+    world.remove_ds("fuel.quay.")
+    time.sleep(STEADY_S)
+    cluster.kafka.start()
+
+    cluster.until_found("secure_to_insecure", "fuel.quay.")
+    cluster.until_found("ds_changed", "fuel.quay.")
+    cluster.until_told("fuel.quay.")
+    cluster.until_polled_for("api.fuel.quay.", seconds=STEADY_S)
+
+
+def test_a_history_that_is_away_delays_and_everything_is_there_once_it_is_back(
+    world: World, watch: Instance, cluster: Cluster
+) -> None:
+    cluster.until_verdict("api.vault.quay.", "secure")
+    polls = cluster.metric("collector-2", "anchorwatch_polls")
+
+    cluster.history.kill()
+    world.let_expire("vault.quay.")
+    time.sleep(AWAY_S)
+    polled = cluster.metric("collector-2", "anchorwatch_polls") - polls
+    cluster.start_history()
+
+    assert polled > AWAY_S / 2, "polling goes on while the history is away"
+    cluster.until_found("rrsig_expired", "vault.quay.", rrset="vault.quay. DNSKEY")
+    cluster.until_told("vault.quay.")
+    world.sign_again("vault.quay.")
+    cluster.until_told("vault.quay.", "resolved")
+    assert [one["type"] for one in cluster.told("vault.quay.")] == ["incident.triggered", "incident.resolved"]
+    intervals = Counter(row["observation"] for row in cluster.get("history", name="api.vault.quay."))
+    assert set(intervals.values()) == {1}
+    assert cluster.ever("api.vault.quay.") == {"secure", "bogus"}
+
+
+def test_in_the_end_both_have_found_and_told_the_same(watch: Instance, cluster: Cluster) -> None:
+    for one in both(watch, cluster):
+        one.until_polled_for("api.clearing.quay.", seconds=STEADY_S)
+
+    found = [Counter(essence(finding) for finding in one.findings()) for one in both(watch, cluster)]
+    assert found[1] == found[0]
+    assert told(cluster) == told(watch)
+    assert cluster.receiver.refused == 0
+    for name in ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1"):
+        assert cluster.metric(name, "anchorwatch_dead_letters_total") == 0
+
+
+def told(watch: Watch) -> list[tuple[str, str]]:
+    """Return what the receiver was told: kind and cause, each as often as it was."""
+    return sorted((one["type"], one["data"]["cause"]) for one in watch.told())
+
+
+def test_every_process_ends_in_order(cluster: Cluster) -> None:
+    assert cluster.exit_codes() == dict.fromkeys(cluster.processes, 0)
