@@ -179,12 +179,17 @@ class ClickHouseHistory:
 
     def stored_of(self, observations: Sequence[str]) -> set[str]:
         """Return which of these observations are stored, by id."""
-        sql = "SELECT DISTINCT id FROM observations WHERE id IN %(ids)s"
-        found: set[str] = set()
-        for start in range(0, len(observations), CHUNK):
-            chunk = list(observations[start : start + CHUNK])
-            found.update(str(one) for (one,) in self._query(sql, {"ids": chunk}))
-        return found
+        return {key for key, _ in self._observations(observations, "''")}
+
+    def judgements_of(self, observations: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements of those of these observations that are stored, by id."""
+        return {key: rows.read_judgement(content) for key, content in self._observations(observations, "judgement")}
+
+    def _observations(self, ids: Sequence[str], column: str) -> Iterator[tuple[str, str]]:
+        for start in range(0, len(ids), CHUNK):
+            sql = f"SELECT id, {column} FROM observations WHERE id IN %(ids)s LIMIT 1 BY id"
+            for key, content in self._query(sql, {"ids": list(ids[start : start + CHUNK])}):
+                yield str(key), str(content)
 
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""

@@ -6,7 +6,7 @@ compared with is what was known strictly before it. A batch is written before it
 
 import asyncio
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -79,6 +79,10 @@ class History(Protocol):
         """Return which of these observations are stored, by id."""
         ...
 
+    def judgements_of(self, observations: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements of those of these observations that are stored, by id."""
+        ...
+
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""
         ...
@@ -139,19 +143,21 @@ class Batch:
 class Knowledge:
     """What was known before a batch.
 
-    Of each subject the last validated judgement strictly before, and all its earlier answers; and which of the batch's
-    observations ``stored`` has already, so that they come again.
+    Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
+    observations ``stored`` has already, so that they come again; and the judgements of observations that the batch's
+    polls speak of, though they are not the last.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
     answers: dict[Subject, list[str]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
+    spoken_of: dict[str, Judgement] = field(default_factory=dict)
 
 
 class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
-    ``unmatched`` counts polls that spoke of an observation that is not the subject's last.
+    ``unmatched`` counts polls that spoke of an observation that is neither the subject's last nor stored.
     """
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
@@ -195,6 +201,7 @@ class Analyzer:
         ids = tuple(id_of(message) for message in batch)
         if self._prepared is None or self._prepared[0] != ids:
             knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
+            knowledge.spoken_of.update(await self._spoken_of([m for m in batch if isinstance(m, PollBatch)]))
             try:
                 self._prepared = ids, self._apply(batch, knowledge)
             except BaseException:
@@ -264,7 +271,7 @@ class Analyzer:
                 case Observation():
                     self._take_observation(message, knowledge, out)
                 case PollBatch():
-                    self._take_polls(message, out)
+                    self._take_polls(message, knowledge, out)
                 case InventorySnapshot():
                     self._take_identity(message, out)
                 case InventoryIndex():
@@ -303,6 +310,22 @@ class Analyzer:
             asked = {subject: until[subject] for subject in moved}
             answers = await asyncio.to_thread(self._history.answers_before, asked)
         return Knowledge(baselines, answers, stored)
+
+    async def _spoken_of(self, batches: Sequence[PollBatch]) -> dict[str, Judgement]:
+        """Return the judgements of stored observations that later polls go on with instead of the last one.
+
+        While a name moves from one collector to another both observe it, and the last word of the one may arrive after
+        the first of the other.
+        """
+        others = {
+            observation
+            for message in batches
+            for subject, observation, at in _rows_of(message)
+            if (current := self.current.get(subject)) is not None
+            and current.observation != observation
+            and at > current.applied_at
+        }
+        return await asyncio.to_thread(self._history.judgements_of, sorted(others)) if others else {}
 
     def _take_observation(self, message: Observation, knowledge: Knowledge, out: Batch) -> None:
         subject, judgement, at = message.subject, message.judgement, message.observed_at
@@ -384,18 +407,18 @@ class Analyzer:
         evidence = current.evidence
         self._book.poll(subject, conditions, at, evidence=evidence, before=before, after=after, keep=keep)
 
-    def _take_polls(self, message: PollBatch, out: Batch) -> None:
+    def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
         verdicts: dict[str, tuple[str, str]] = {}
-        for name, rdtype, observation, at in zip(
-            message.names, message.types, message.observations, message.polled_at, strict=True
-        ):
-            subject = (name, rdtype, message.vantage)
+        for subject, observation, at in _rows_of(message):
             current = self.current.get(subject)
-            if current is None or current.observation != observation:
-                self.unmatched += 1
+            if current is None or at <= current.applied_at:
                 continue
-            if at <= current.applied_at:
-                continue
+            if current.observation != observation:
+                judgement = knowledge.spoken_of.get(observation)
+                if judgement is None:
+                    self.unmatched += 1
+                    continue
+                current = self._set_current(subject, judgement, observation, at)
             current.applied_at, current.live = at, True
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)
@@ -469,6 +492,13 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
     return Condition("rrsig_expiring", expiry.zone, "", severity, detail)
+
+
+def _rows_of(message: PollBatch) -> Iterator[tuple[Subject, str, datetime]]:
+    for name, rdtype, observation, at in zip(
+        message.names, message.types, message.observations, message.polled_at, strict=True
+    ):
+        yield (name, rdtype, message.vantage), observation, at
 
 
 def _describe(judgement: Judgement) -> str:

@@ -69,6 +69,21 @@ def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_go
     assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
 
 
+def test_polls_of_a_collector_whose_first_word_was_overtaken_go_on_with_it(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    new, old = observation(judgement(), AT + timedelta(seconds=2)), observation(bogus(), AT + timedelta(seconds=1))
+    run.handle(snapshot("sa", "api.bank.example"), new)
+    run.handle(old)
+
+    for minute in (1, 2, 3):
+        found = run.handle(polls(new, at=AT + minute * MINUTE))
+
+    assert found == [("rrsig_expired", "closed", False)]
+    assert run.analyzer.current["api.bank.example.", "A", "corp"].observation == new.id
+
+
 def test_the_observation_polled_last_goes_on_after_a_restart_though_clocks_differ(
     history: ClickHouseHistory, clock: Any
 ) -> None:
