@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench differential fuzz conformance schemas lock clean
+.PHONY: help setup demo test cluster check fix bench differential fuzz conformance schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ demo: $(STAMP) ## incidents on a signed DNS world on loopback, then the page; AR
 
 test: $(STAMP) ## the test suite; ARGS="-k denial" picks
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+cluster: $(STAMP) ## every stage as processes over Apache Kafka and a history over HTTP, with parts killed; two minutes
+	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
 check: $(STAMP) ## format, lint, types, tests
 	@$(BIN)/ruff format --check .

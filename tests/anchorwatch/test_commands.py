@@ -308,7 +308,7 @@ class TestRun:
 
         disk = tmp_path / "disk"
         disk.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], check=False).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=False).returncode:
             pytest.skip("needs to mount a tmpfs: not allowed here")
         try:
             port = free_port()
