@@ -157,7 +157,8 @@ class Knowledge:
 class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
-    ``unmatched`` counts polls that spoke of an observation that is neither the subject's last nor stored.
+    ``taken`` counts the observations that were stored and analysed, ``unmatched`` the polls that spoke of one that is
+    neither the subject's last nor stored.
     """
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
@@ -168,6 +169,7 @@ class Analyzer:
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
         self.unmatched = 0
+        self.taken = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -217,6 +219,7 @@ class Analyzer:
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)
         self._prepared = None
+        self.taken += len(prepared.observations)
         if len(self._evidence_known) > MOST_EVIDENCE_KNOWN:
             self._evidence_known.clear()
         self._evidence_known.update(prepared.shared_evidence)

@@ -20,6 +20,8 @@ def add_collector_gauges(meter: Meter, collector: Collector) -> None:
 
 def add_analyzer_gauges(meter: Meter, analyzer: Analyzer) -> None:
     """Show what is open, by severity, and the polls that fit no observation."""
+    taken = "Observations stored and analysed since the start."
+    meter.gauge("anchorwatch_taken", taken, lambda: analyzer.taken)
     text = "Polls, since the start, that spoke of another observation than the last one known."
     meter.gauge("anchorwatch_polls_unmatched", text, lambda: analyzer.unmatched)
     for severity in Severity:

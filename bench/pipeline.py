@@ -1,0 +1,264 @@
+"""From produced to stored and told: analyzer and alerts as processes over Apache Kafka and a history over HTTP."""
+
+import asyncio
+import base64
+import secrets
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.sink import KafkaSink
+from anchorwatch.cluster.topics import prepare_topics
+from anchorwatch.config import read_anchor_file
+from anchorwatch.lab.receiver import Receiver
+from anchorwatch.telemetry import Meter
+from bench.world import Served, free_port
+from collector import names, records
+from collector.address import Address
+from collector.policy import Policy
+from collector.resolver import Resolver
+from collector.vantage import Judged, Vantage
+from schemas.judgement import Verdict
+from schemas.messages import (
+    Endpoint,
+    Identity,
+    InventoryIndex,
+    InventorySnapshot,
+    Message,
+    Observation,
+    Occasion,
+    utc,
+)
+from schemas.wire import digest_of
+from tests.brokers.broker import ApacheKafka, fetch_jars
+from tests.clickhouse_front import FrontProcess
+
+VANTAGE = "bench"
+WAIT_S = 120.0
+CONFIG = """\
+inventory: [{{path: inventory.yaml}}]
+vantages: [{{name: bench, resolver: "udp://127.0.0.1:9"}}]
+bus: {{url: "kafka://{kafka}", partitions: 6}}
+history: {{url: "{history}"}}
+receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: webhook.key}}]
+routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
+http: {{listen: "127.0.0.1:{port}"}}
+log: {{level: warning}}
+"""
+
+
+@dataclass
+class Measured:
+    """What came out: rates a second, seconds, MB."""
+
+    observations: int
+    rate: float
+    analyzer_mb: float
+    changes: int = 0
+    asked_rate: float = 0.0
+    delays_s: list[float] = field(default_factory=list)
+
+    def delay_at(self, share: float) -> float:
+        """Return a quantile of the time from change to notification, infinite where not all arrived."""
+        if len(self.delays_s) < self.changes:
+            return float("inf")
+        return sorted(self.delays_s)[min(len(self.delays_s) - 1, int(len(self.delays_s) * share))]
+
+
+class TimedReceiver(Receiver):
+    """Notes when each cause was told of."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(secret)
+        self.told_at: dict[str, float] = {}
+
+    def _take(self, headers: dict[str, str], body: bytes) -> int:
+        status = super()._take(headers, body)
+        told = msgspec.json.decode(body)
+        if told["type"] == "incident.triggered":
+            self.told_at.setdefault(told["data"]["cause"], time.time())
+        return status
+
+
+def measure_pipeline(world: Served, *, observations: int, changes: int, rate: int) -> Measured | None:
+    """Measure the stages over Kafka; None where there is no broker to be had."""
+    if not fetch_jars():
+        return None
+    folder = world.folder / "pipeline"
+    (folder / "kafka").mkdir(parents=True)
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    (folder / "webhook.key").write_text(secret)
+    (folder / "inventory.yaml").write_text("identities: []\n")
+    judged = _judge_some(world)
+    receiver = TimedReceiver(secret)
+    kafka = ApacheKafka(folder / "kafka")
+    kafka.start()
+    front = FrontProcess(folder / "history")
+    try:
+        config = KafkaConfig(brokers=(kafka.address,), partitions=6)
+        prepare_topics(config, "bench")
+        letters = KafkaLetters(config, "bench")
+        sink = KafkaSink(config, "bench", "/bench", letters, Meter())
+        with _stages(folder, kafka.address, front.history_url("anchorwatch"), receiver.url) as ports:
+            return asyncio.run(_drive(sink, judged, receiver, ports, observations, changes, rate))
+    finally:
+        receiver.close()
+        front.kill()
+        kafka.stop()
+
+
+@contextmanager
+def _stages(folder: Path, kafka: str, history: str, hook: str) -> Iterator[dict[str, tuple[int, int]]]:
+    """Run an analyzer and the alerts; yield their ports and process ids."""
+    processes = {}
+    ports = {}
+    for stage in ("analyzer", "alerts"):
+        port = free_port()
+        config = folder / f"{stage}.yaml"
+        config.write_text(CONFIG.format(kafka=kafka, history=history, hook=hook, port=port))
+        log = (folder / f"{stage}.log").open("wb")
+        command = [sys.executable, "-m", "anchorwatch", stage, str(config)]
+        processes[stage] = subprocess.Popen(command, stdout=log, stderr=log)
+        ports[stage] = (port, processes[stage].pid)
+    try:
+        for port, _ in ports.values():
+            _until(lambda port=port: _ready(port), "a stage works")  # type: ignore[misc]
+        yield ports
+    finally:
+        for process in processes.values():
+            process.terminate()
+        for process in processes.values():
+            process.wait(60)
+
+
+async def _drive(
+    sink: KafkaSink,
+    judged: Sequence[Judged],
+    receiver: TimedReceiver,
+    ports: dict[str, tuple[int, int]],
+    observations: int,
+    changes: int,
+    rate: int,
+) -> Measured:
+    port, pid = ports["analyzer"]
+    hosts = [f"h{number}.z{number % 500}.example" for number in range(observations)]
+    zones = [f"moved{number}.example" for number in range(changes)]
+    await sink.send(list(_inventory([*hosts, *(f"api.{zone}" for zone in zones)])))
+    await sink.send([_secure_then(zone, judged[0], Verdict.SECURE) for zone in zones])
+    handled = await asyncio.to_thread(_until_handled, port, 0.0, len(zones))
+
+    made = [_observed(host, judged[number % len(judged)]) for number, host in enumerate(hosts)]
+    began = time.perf_counter()
+    for start in range(0, len(made), 500):
+        await sink.send(made[start : start + 500])
+    await asyncio.to_thread(_until_handled, port, handled, len(made))
+    took = time.perf_counter() - began
+    measured = Measured(len(made), len(made) / took, _rss_mb(pid), changes)
+
+    changed_at: dict[str, float] = {}
+    began = time.perf_counter()
+    for start in range(0, changes, rate // 10):
+        now = time.time()
+        some = zones[start : start + rate // 10]
+        changed_at.update(dict.fromkeys((f"{zone}." for zone in some), now))
+        await sink.send([_secure_then(zone, judged[0], Verdict.INSECURE) for zone in some])
+        due = began + (start + rate // 10) / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    measured.asked_rate = changes / (time.perf_counter() - began)
+    deadline = time.monotonic() + WAIT_S
+    while len(receiver.told_at) < changes and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    measured.delays_s = [receiver.told_at[zone] - at for zone, at in changed_at.items() if zone in receiver.told_at]
+    measured.analyzer_mb = max(measured.analyzer_mb, _rss_mb(pid))
+    await sink.close()
+    return measured
+
+
+def _judge_some(world: Served, count: int = 50) -> list[Judged]:
+    """Return real judgements with their evidence, one for each of some zones."""
+
+    async def judge() -> list[Judged]:
+        resolver = Resolver(Address("udp", *world.resolver), max_in_flight=64)
+        vantage = Vantage(VANTAGE, resolver, read_anchor_file(world.anchors), Policy(), time.time)
+        chosen = world.hosts[:: max(1, len(world.hosts) // count)][:count]
+        return [await vantage.judge(names.from_text(host), records.A) for host in chosen]
+
+    return asyncio.run(judge())
+
+
+def _observed(host: str, judged: Judged) -> Observation:
+    """Return an observation as large as a real one, of another name: its answer's message is its own."""
+    at = utc(time.time())
+    digest = digest_of(host)
+    judgement = msgspec.structs.replace(judged.judgement, name=f"{host}.", vantage=VANTAGE, evidence=digest)
+    evidence = judged.evidence
+    if evidence is not None:
+        own = (*evidence.messages[:-1], evidence.messages[-1] + host.encode())
+        evidence = msgspec.structs.replace(evidence, digest=digest, name=f"{host}.", messages=own)
+    identity = digest_of(host, VANTAGE, at.isoformat())[:32]
+    return Observation(id=identity, occasion=Occasion.FIRST, observed_at=at, judgement=judgement, evidence=evidence)
+
+
+def _secure_then(zone: str, judged: Judged, verdict: Verdict) -> Observation:
+    """Return an observation of a name whose zone is secure, or has lost its protection."""
+    made = _observed(f"api.{zone}", judged)
+    last = judged.judgement.chain[-1]
+    link = msgspec.structs.replace(last, zone=f"{zone}.", verdict=verdict)
+    chain = (*judged.judgement.chain[:-1], link)
+    judgement = msgspec.structs.replace(
+        made.judgement, verdict=verdict, cause_zone="" if verdict is Verdict.SECURE else f"{zone}.", chain=chain
+    )
+    identity = digest_of(made.id, str(verdict))[:32]
+    return msgspec.structs.replace(made, id=identity, judgement=judgement)
+
+
+def _inventory(hosts: Sequence[str]) -> Iterator[Message]:
+    at = utc(time.time())
+    for start in range(0, len(hosts), 100):
+        endpoints = tuple(Endpoint(host=host, types=("A",)) for host in hosts[start : start + 100])
+        identity = Identity(id=f"sa-{start}", owner=f"team-{start // 1000}", endpoints=endpoints)
+        yield InventorySnapshot(id=identity.id, seen_at=at, identity=identity)
+    yield InventoryIndex(seen_at=at, ids=None, vantages=(VANTAGE,))
+
+
+def _until_handled(port: int, before: float, count: int) -> float:
+    """Wait until the analyzer has taken in so many more observations, and return the total."""
+    _until(lambda: _metric(port, "anchorwatch_taken") >= before + count, f"{count} observations are analysed")
+    return _metric(port, "anchorwatch_taken")
+
+
+def _until(look: Any, what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {WAIT_S:g} s: {what}")
+        time.sleep(0.05)
+
+
+def _ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _metric(port: int, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + " "))
+
+
+def _rss_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
