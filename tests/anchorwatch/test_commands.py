@@ -308,7 +308,7 @@ class TestRun:
 
         disk = tmp_path / "disk"
         disk.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=False).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], check=False).returncode:
             pytest.skip("needs to mount a tmpfs: not allowed here")
         try:
             port = free_port()
@@ -316,11 +316,10 @@ class TestRun:
             with running(config, f"http://127.0.0.1:{port}") as one:
                 one.until(lambda: len(one.get("/api/v1/endpoints")) == 6, "six endpoints")
                 filler = disk / "filler"
-                with filler.open("wb") as file:
+                with filler.open("wb", buffering=0) as file:
                     try:
                         while True:
                             file.write(b"x" * 65536)
-                            file.flush()
                     except OSError:
                         pass
                 lab.stage(lambda world: world.stage_expired("idp.example."))

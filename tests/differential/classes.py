@@ -4,6 +4,7 @@ A class is a claim about the difference, and ``Explainer`` checks it: it changes
 gone, or asks the question that the other validator went on to ask, and sees the difference vanish.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from collector.validation import Conclusion
 from schemas.judgement import Verdict
 
 UNEXPLAINED = "UNEXPLAINED"
+OTHER_CLASS = re.compile(r"<\S+ SOA (?!IN\b)\S+>")
 REFUSED = frozenset({"bogus", "servfail"})
 
 WHOLE_DENIAL = "Unbound judges every record of the authority section; we judge those that the proof needs"
@@ -121,7 +123,7 @@ class Explainer:
             found = (
                 _special(case, ours, unbound, self)
                 or (APEX_ALIAS if _is_apex_alias(case, ours, unbound, delv) else "")
-                or self._unneeded(case, ours)
+                or self._unneeded(case, ours, unbound)
                 or (UNSIGNED_ANYHOW if ours.verdict == "insecure" and self._is_unsigned(case) else "")
                 or (ANCESTOR_INSECURE if self._is_insecure_by_an_honest_chain(case, ours) else "")
             )
@@ -179,7 +181,7 @@ class Explainer:
                         return True
         return False
 
-    def _unneeded(self, case: Case, ours: Opinion) -> str:
+    def _unneeded(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
         """Drop RRsets that our verdict does not need until Unbound agrees; name what had to go."""
         trace: list[Question] = []
         conclusion = self.ask_us(case, trace)
@@ -197,6 +199,8 @@ class Explainer:
         ]
         harmless = [one for one in candidates if _essence(self.ask_us(_without(case, [one]), None)) == wanted]
         if self.ask_unbound(_with_honest_soas(case, questions)).verdict == ours.verdict:
+            if OTHER_CLASS.search(unbound.why):
+                return ORPHAN_SOA
             if not any(_has_false_soa(case, case.message(*question)) for question in questions):
                 return ORPHAN_SOA
             return f"{UNEXPLAINED}: {FORGED_SOA}" if ours.verdict == "secure" else WHOLE_DENIAL
