@@ -110,11 +110,13 @@ def open_admin(config: KafkaConfig, client_id: str) -> Any:
         ConfigError: TLS or login do not fit.
         Transient: no broker answers.
     """
-    _quieten()
+    overheard = _overhear()
     reach_brokers(config)
     try:
         return KafkaAdminClient(**client_options(config, client_id))
     except KafkaError as error:
+        if overheard.refused_login:
+            raise explain(SaslAuthenticationFailedError("the user or the password is wrong"), config) from error
         raise explain(error, config) from error
 
 
@@ -173,6 +175,23 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
         raise explain(error, config) from error
 
 
-def _quieten() -> None:
-    """The library logs each attempt of each connection as an error; what matters is said by us, once."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+class _Overheard(logging.Handler):
+    """What the library logs instead of raising: that a login was refused. Nothing of it is handed on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.refused_login = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a refused login; each attempt of each connection is logged as an error, and said by us, once."""
+        self.refused_login = self.refused_login or "SaslAuthenticationFailed" in record.getMessage()
+
+
+def _overhear() -> _Overheard:
+    """Take the library's log over, and return what hears it."""
+    logger = logging.getLogger("kafka")
+    overheard = _Overheard()
+    logger.handlers[:] = [overheard]
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    return overheard
