@@ -34,7 +34,7 @@ def dead_show(config_path: Path, number: int) -> None:
     from alerts.wording import printable
     from anchorwatch.letters import describe_value
 
-    letter = _letter(config_path, number)
+    letter = _chosen(_letters(config_path), number)
     click.echo(f"reason: {printable(letter.reason)}")
     click.echo(f"origin: {letter.origin}, stage {letter.stage}, {letter.at:%Y-%m-%d %H:%M:%S} UTC")
     for name, value in letter.headers:
@@ -56,14 +56,15 @@ def dead_replay(config_path: Path, numbers: tuple[int, ...]) -> None:
     config = load_config(config_path)
     if config.bus is None:
         raise click.UsageError("the bus is inside one process: start it again, and it observes everything anew")
-    chosen = [_letter(config_path, number) for number in numbers]
-    letters = KafkaLetters(config.bus, f"{config.bus.prefix}-dead")
+    topic = KafkaLetters(config.bus, f"{config.bus.prefix}-dead")
+    letters = topic.all()
+    chosen = [_chosen(letters, number) for number in numbers]
     try:
         for number, letter in zip(numbers, chosen, strict=True):
-            letters.send_again(letter)
+            topic.send_again(letter)
             click.echo(f"{number}: sent to {letter.topic} again")
     finally:
-        letters.close()
+        topic.close()
 
 
 def _letters(config_path: Path) -> list[Letter]:
@@ -73,15 +74,12 @@ def _letters(config_path: Path) -> list[Letter]:
     config = load_config(config_path)
     if config.bus is None:
         return FileLetters(dead_letter_file(config.alerts.ledger)).all()
-    from anchorwatch.cluster.clients import reach_brokers
     from anchorwatch.cluster.letters import KafkaLetters
 
-    reach_brokers(config.bus)
     return KafkaLetters(config.bus, f"{config.bus.prefix}-dead").all()
 
 
-def _letter(config_path: Path, number: int) -> Letter:
-    letters = _letters(config_path)
+def _chosen(letters: list[Letter], number: int) -> Letter:
     if number > len(letters):
         raise click.UsageError(f"there are {len(letters)} dead letters")
     return letters[number - 1]

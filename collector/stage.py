@@ -202,6 +202,10 @@ class Collector:
         everything = subjects_of(inventory.identities, tuple(self._vantages))
         subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
         self._schedule.set_items(subjects, now)
+        if not self._memory.keys() >= set(subjects):
+            # Whoever polled these before may have left a trouble open: how their vantages are is news.
+            for name in self._vantages:
+                self._reported.pop(("self_vantage_lost", name), None)
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
         for source in self._config.sources:

@@ -6,6 +6,7 @@ kafka-python keeps trying for long and then says "timeout", whatever the reason 
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -110,14 +111,7 @@ def open_admin(config: KafkaConfig, client_id: str) -> Any:
         ConfigError: TLS or login do not fit.
         Transient: no broker answers.
     """
-    overheard = _overhear()
-    reach_brokers(config)
-    try:
-        return KafkaAdminClient(**client_options(config, client_id))
-    except KafkaError as error:
-        if overheard.refused_login:
-            raise explain(SaslAuthenticationFailedError("the user or the password is wrong"), config) from error
-        raise explain(error, config) from error
+    return _open(KafkaAdminClient, config, client_id)
 
 
 def open_producer(config: KafkaConfig, client_id: str) -> Any:
@@ -127,22 +121,21 @@ def open_producer(config: KafkaConfig, client_id: str) -> Any:
         ConfigError: TLS or login do not fit.
         Transient: no broker answers.
     """
-    try:
-        return KafkaProducer(
-            **client_options(config, client_id),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=5,
-            batch_size=256 * 1024,
-            max_request_size=MAX_MESSAGE_BYTES,
-            delivery_timeout_ms=int(DELIVERY_S * 1000),
-            max_block_ms=int(REQUEST_S * 1000),
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-    except KafkaError as error:
-        raise explain(error, config) from error
+    return _open(
+        KafkaProducer,
+        config,
+        client_id,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        linger_ms=5,
+        batch_size=256 * 1024,
+        max_request_size=MAX_MESSAGE_BYTES,
+        delivery_timeout_ms=int(DELIVERY_S * 1000),
+        max_block_ms=int(REQUEST_S * 1000),
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
 
 
 def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, assignor: Any = None) -> Any:
@@ -153,25 +146,35 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
         Transient: no broker answers.
     """
     session_ms = int(config.session_timeout_s * 1000)
-    options = client_options(config, client_id)
+    options: dict[str, Any] = {}
     if group is not None:
         options |= {"group_id": group, "session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 4}
     if assignor is not None:
         options["partition_assignment_strategy"] = [assignor]
+    return _open(
+        KafkaConsumer,
+        config,
+        client_id,
+        **options,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=500,
+        max_poll_interval_ms=int(HANDLING_S * 1000),
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        fetch_max_wait_ms=200,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
+
+
+def _open(client: Callable[..., Any], config: KafkaConfig, client_id: str, **options: Any) -> Any:
+    overheard = _overhear()
+    reach_brokers(config)
     try:
-        return KafkaConsumer(
-            **options,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_poll_records=500,
-            max_poll_interval_ms=int(HANDLING_S * 1000),
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-            fetch_max_wait_ms=200,
-            enable_incremental_fetch_sessions=False,  # with them, partitions paused over a rebalance stay silent
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
+        return client(**client_options(config, client_id), **options)
     except KafkaError as error:
+        if overheard.refused_login:
+            raise explain(SaslAuthenticationFailedError("the user or the password is wrong"), config) from error
         raise explain(error, config) from error
 
 

@@ -19,7 +19,7 @@ from publicsuffixlist import PublicSuffixList
 
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.source import Membership
+from anchorwatch.cluster.membership import Membership
 from anchorwatch.cluster.topics import INVENTORY, full_name
 from anchorwatch.telemetry import Meter
 from collector import names
@@ -61,7 +61,7 @@ class SharedInventory:
     def __init__(
         self, config: KafkaConfig, shares: int, files: Sources, vantages: tuple[str, ...], meter: Meter
     ) -> None:
-        self._config, self._files, self._vantages, self._meter = config, files, vantages, meter
+        self._files, self._vantages = files, vantages
         self._notify: Callable[[], None] = lambda: None
         self._topic = full_name(config, INVENTORY)
         self._shares = shares
@@ -72,14 +72,15 @@ class SharedInventory:
         self._dirty = threading.Event()
         self._read_once = threading.Event()
         self._stopping = threading.Event()
-        self.membership = Membership()
+        self._membership = Membership("collector", meter)
+        self._ours: frozenset[int] = frozenset()
         self.troubles: dict[str, str] = {}
         self.fault: BaseException | None = None
         client_id = f"{config.prefix}-collector"
         self._member = open_consumer(
             config, client_id, group=f"{config.prefix}.collector", assignor=StickyPartitionAssignor
         )
-        self._member.subscribe([self._topic], listener=self.membership)
+        self._member.subscribe([self._topic], listener=self._membership)
         self._reader = open_consumer(config, client_id, group=None)
         self._thread = threading.Thread(target=self._run, name="kafka-shares", daemon=True)
         self._to_publish: list[Message] = []
@@ -122,13 +123,10 @@ class SharedInventory:
         return all(self._reader.position(partition) >= end for partition, end in ends.items())
 
     def _follow_group(self) -> None:
-        rebalances = self.membership.rebalances
-        self._member.poll(timeout_ms=0 if self.membership.owned else POLL_MS)
+        self._member.poll(timeout_ms=0 if self._membership.owned else POLL_MS)
         if owned := self._member.assignment():
             self._member.pause(*owned)
-        if self.membership.rebalances != rebalances:
-            self._meter.rebalances.labels("collector").inc(self.membership.rebalances - rebalances)
-            log.info("share of the work", extra={"stage": "collector", "shares": sorted(self.shares)})
+        if self._membership.take_news():
             self._note_change()
 
     def _note_change(self) -> None:
@@ -161,12 +159,12 @@ class SharedInventory:
 
     @property
     def shares(self) -> frozenset[int]:
-        """Return which shares are ours."""
-        return frozenset(partition.partition for partition in self.membership.owned)
+        """Return which shares are ours; while the group shares out anew, which were."""
+        return frozenset(partition.partition for partition in self._membership.held)
 
     def is_ours(self, name: Name) -> bool:
-        """Return whether a name's zone is in one of our shares."""
-        return share_of(zone_of(name, self._suffixes), self._shares) in self.shares
+        """Return whether a name's zone is in one of the shares that were ours at the last ``load``."""
+        return share_of(zone_of(name, self._suffixes), self._shares) in self._ours
 
     def changed(self) -> bool:
         """Return whether there is news from the topic, from the group, or, if we publish them, from the files."""
@@ -183,6 +181,7 @@ class SharedInventory:
     def load(self) -> Inventory:
         """Return what the topic says; whoever has share 0 reads the files too, and notes what is to be published."""
         self._dirty.clear()
+        self._ours = self.shares
         self.troubles = {}
         problems: tuple[str, ...] = ()
         if self._publishes:

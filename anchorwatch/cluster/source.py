@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from heapq import merge
 from typing import Any, TypeVar
 
-from kafka import ConsumerRebalanceListener
 from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -26,6 +25,7 @@ from anchorwatch.cluster.active import ActiveAssignor
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.membership import Membership
 from anchorwatch.cluster.topics import full_name
 from anchorwatch.letters import Letter
 from anchorwatch.telemetry import Meter
@@ -38,36 +38,6 @@ log = logging.getLogger(__name__)
 LOST_ITS_PLACE = (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError)
 QUIET_MS = 1000
 Result = TypeVar("Result")
-
-
-class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Which partitions are ours; the library says so while it polls.
-
-    ``gained``: partitions are ours that were another's before, or may have been. ``owned`` is empty while the group
-    shares out anew.
-    """
-
-    def __init__(self) -> None:
-        self.owned: set[TopicPartition] = set()
-        self._held: set[TopicPartition] = set()
-        self.gained = False
-        self.rebalances = 0
-
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        """Stop; nobody else begins before the new shares are known."""
-        self.owned -= set(revoked)
-
-    def on_partitions_lost(self, lost: Any = ()) -> None:
-        """Forget everything: the group has gone on without us."""
-        self.owned.clear()
-        self._held.clear()
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        """Take up the new share."""
-        self.rebalances += 1
-        self.owned |= set(assigned)
-        self.gained = self.gained or not self.owned <= self._held
-        self._held = set(self.owned)
 
 
 class KafkaSource:
@@ -99,9 +69,9 @@ class KafkaSource:
         self._origins: dict[int, Any] = {}
         self._is_committed = True
         self._closing = asyncio.Event()
-        self._membership = Membership()
-        self._counted = 0
+        self._membership = Membership(stage, meter)
         self._ends: dict[TopicPartition, int] = {}
+        self._ends_wanted = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{stage}")  # the library's consumer wants one
         client_id = f"{config.prefix}-{stage}"
         self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=ActiveAssignor())
@@ -134,6 +104,7 @@ class KafkaSource:
             await self._in_thread(self._poll)
             if self._membership.owned:
                 return list(self._uncommitted)
+            self._forget_batch()  # whoever has the partitions now gets it
         return None
 
     async def commit(self) -> None:
@@ -144,6 +115,9 @@ class KafkaSource:
         """
         if not self._is_committed:
             await self._in_thread(self._commit)
+        self._forget_batch()
+
+    def _forget_batch(self) -> None:
         self._uncommitted, self._origins, self._is_committed = [], {}, True
 
     async def put_aside(self, message: Message, reason: str) -> None:
@@ -170,9 +144,9 @@ class KafkaSource:
         """Fetch what is new; what can't be read is put aside, and fetched things are kept until all of that is done."""
         if not self._fetched:
             found = self._consumer.poll(timeout_ms=QUIET_MS)
-            self._note_rebalances()
-            self._give_precedence()
             self._fetched = [record for records in found.values() for record in records]
+        self._note_rebalances()
+        self._give_precedence()
         batch: dict[TopicPartition, list[Message]] = {}
         origins = {}
         for record in self._fetched:
@@ -205,11 +179,10 @@ class KafkaSource:
 
     def _note_rebalances(self) -> None:
         membership = self._membership
-        if membership.rebalances != self._counted:
-            self._meter.rebalances.labels(self._stage).inc(membership.rebalances - self._counted)
-            self._counted = membership.rebalances
+        self._ends_wanted = membership.take_news() or self._ends_wanted
+        if self._ends_wanted:
             self._ends = self._consumer.end_offsets(list(membership.owned)) if membership.owned else {}
-            log.info("share of the work", extra={"stage": self._stage, "partitions": len(membership.owned)})
+            self._ends_wanted = False
         if membership.gained:
             membership.gained = False
             self._gained()

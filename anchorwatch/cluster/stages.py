@@ -9,8 +9,9 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from alerts.ledger import SqliteLedger
 from alerts.stage import Alerts
@@ -26,7 +27,7 @@ from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS,
 from anchorwatch.config import Config
 from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges
 from anchorwatch.pump import Handler, Pump, feed
-from anchorwatch.run import make_notifiers
+from anchorwatch.run import Runnable, make_notifiers
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from collector.sources import Sources
@@ -38,18 +39,10 @@ log = logging.getLogger(__name__)
 STANDS_BY = "stands by: another process of this stage is active"
 
 
-class StageProcess(Protocol):
+class StageProcess(Runnable, Protocol):
     """One stage, run in the foreground."""
 
     server: Server
-
-    async def run(self, *, started: Callable[[], None] | None = None) -> None:
-        """Run until ``stop``."""
-        ...
-
-    def stop(self) -> None:
-        """Begin an orderly shutdown."""
-        ...
 
 
 def make_stage(stage: str, config: Config) -> StageProcess:
@@ -61,25 +54,26 @@ def make_stage(stage: str, config: Config) -> StageProcess:
     """
     if config.bus is None:
         raise ConfigError([f"bus.url: 'local:' is inside one process; for 'anchorwatch {stage}' say kafka://host:port"])
+    shares = prepare_topics(config.bus, f"{config.bus.prefix}-{stage}")
     match stage:
         case "collector":
-            return CollectorProcess(config, config.bus)
+            return CollectorProcess(config, config.bus, shares)
         case "analyzer":
-            return AnalyzerProcess(config, config.bus)
+            return _make_analyzer(config, config.bus)
         case _:
-            return AlertsProcess(config, config.bus)
+            return _make_alerts(config, config.bus)
 
 
 class CollectorProcess:
     """Polls its share of the inventory."""
 
-    def __init__(self, config: Config, bus: KafkaConfig) -> None:
+    def __init__(self, config: Config, bus: KafkaConfig, shares: int) -> None:
         self._meter = meter = Meter()
-        shares = prepare_topics(bus, f"{bus.prefix}-collector")
         files = Sources(config.collector.sources, config.collector.vantage_names)
         self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
-        self._sink = _sink(bus, "collector", meter)
+        letters = KafkaLetters(bus, f"{bus.prefix}-collector")
+        self._sink = _sink(bus, "collector", letters, meter)
         parts = Parts(meter=meter, why_not_ready=self._why_not_ready, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts), *config.listen)
         add_collector_gauges(meter, self._collector)
@@ -108,96 +102,68 @@ class CollectorProcess:
         self._collector.stop()
 
 
-class AnalyzerProcess:
-    """Keeps the history and finds what drifts, or stands by to."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handling:
+    """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows."""
 
-    def __init__(self, config: Config, bus: KafkaConfig) -> None:
-        meter = Meter()
-        prepare_topics(bus, f"{bus.prefix}-analyzer")
-        self._history = open_history(config.history)
-        self._analyzer = analyzer = Analyzer(self._history, time.time)
-        self._pumped = _Pumped(
-            bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), analyzer.handle, analyzer.forget, meter
-        )
-        parts = Parts(meter=meter, why_not_ready=self._pumped.why_not_ready, analyzer=analyzer, history=self._history)
-        self.server = Server(make_app(parts), *config.listen)
-        add_analyzer_gauges(meter, analyzer)
-
-    async def run(self, *, started: Callable[[], None] | None = None) -> None:
-        """Analyze until ``stop``."""
-        try:
-            await _serve(self.server, self._pumped.run(), started)
-        finally:
-            self._history.close()
-
-    def stop(self) -> None:
-        """Begin an orderly shutdown."""
-        self._pumped.stop()
+    handle: Handler
+    forget: Callable[[], None]
+    close: Callable[[], None]
+    shown: dict[str, Any]
 
 
-class AlertsProcess:
-    """Decides and delivers, or stands by to."""
-
-    def __init__(self, config: Config, bus: KafkaConfig) -> None:
-        meter = Meter()
-        prepare_topics(bus, f"{bus.prefix}-alerts")
-        self._ledger = SqliteLedger(config.alerts.ledger)
-        alerts = Alerts(config.alerts, self._ledger, make_notifiers(config.alerts.receivers), time.time)
-        self._pumped = _Pumped(bus, "alerts", (FINDINGS,), alerts.handle, alerts.forget, meter)
-        parts = Parts(meter=meter, why_not_ready=self._pumped.why_not_ready, ledger=self._ledger)
-        self.server = Server(make_app(parts), *config.listen)
-        add_alerts_gauges(meter, self._ledger)
-
-    async def run(self, *, started: Callable[[], None] | None = None) -> None:
-        """Alert until ``stop``."""
-        try:
-            await _serve(self.server, self._pumped.run(), started)
-        finally:
-            self._ledger.close()
-
-    def stop(self) -> None:
-        """Begin an orderly shutdown."""
-        self._pumped.stop()
-
-
-class _Pumped:
-    """A stage between topics: its source, its sink, and the pump between them."""
+class PumpedProcess:
+    """A stage between topics, at work or standing by: its source, its sink, and the pump between them."""
 
     def __init__(
-        self,
-        bus: KafkaConfig,
-        stage: str,
-        topics: tuple[str, ...],
-        handle: Handler,
-        forget: Callable[[], None],
-        meter: Meter,
+        self, config: Config, bus: KafkaConfig, stage: str, topics: tuple[str, ...], handler: Handling, meter: Meter
     ) -> None:
+        self._stage, self._meter, self._handler = stage, meter, handler
         letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
-        self._stage, self._meter = stage, meter
-        self._source = KafkaSource(bus, stage, topics, letters, meter, gained=forget)
-        self._pump = Pump(stage, self._source, handle, _sink(bus, stage, meter), meter)
+        self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
+        self._pump = Pump(stage, self._source, handler.handle, _sink(bus, stage, letters, meter), meter)
+        parts = Parts(meter=meter, why_not_ready=self._why_not_ready, **handler.shown)
+        self.server = Server(make_app(parts), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
         text = "Messages not yet handled, on the partitions that this process has."
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
 
-    def why_not_ready(self) -> str:
-        """Return why this process does nothing now, empty where it is the active one."""
+    def _why_not_ready(self) -> str:
         return "" if self._source.partitions else STANDS_BY
 
-    async def run(self) -> None:
+    async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Pump until ``stop``, then leave the group so that another takes over at once."""
         try:
-            await Supervisor(self._meter).run(self._stage, self._pump.run)
+            await _serve(self.server, Supervisor(self._meter).run(self._stage, self._pump.run), started)
         finally:
-            await self._source.close()
+            try:
+                await self._source.close()
+            finally:
+                self._handler.close()
 
     def stop(self) -> None:
         """End after the batch under way."""
         self._source.stop()
 
 
-def _sink(bus: KafkaConfig, stage: str, meter: Meter) -> KafkaSink:
-    letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
+def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
+    meter, history = Meter(), open_history(config.history)
+    analyzer = Analyzer(history, time.time)
+    add_analyzer_gauges(meter, analyzer)
+    shown = {"analyzer": analyzer, "history": history}
+    handling = Handling(handle=analyzer.handle, forget=analyzer.forget, close=history.close, shown=shown)
+    return PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
+
+
+def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
+    meter, ledger = Meter(), SqliteLedger(config.alerts.ledger)
+    alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers), time.time)
+    add_alerts_gauges(meter, ledger)
+    handling = Handling(handle=alerts.handle, forget=alerts.forget, close=ledger.close, shown={"ledger": ledger})
+    return PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
+
+
+def _sink(bus: KafkaConfig, stage: str, letters: KafkaLetters, meter: Meter) -> KafkaSink:
     return KafkaSink(bus, stage, f"/{stage}/{socket.gethostname()}", letters, meter)
 
 

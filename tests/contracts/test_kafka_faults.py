@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from anchorwatch.cluster.topics import full_name, prepare_topics
 from schemas.faults import AnchorwatchError, ConfigError, Transient
 from schemas.tls import TlsConfig
 from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port
+from tests.certificates import Authority
 
 SOON_S = 5.5
 SASL = """\
@@ -21,6 +23,12 @@ listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
 _numbers = itertools.count()
+TLS = """\
+listener.name.ssl.ssl.keystore.type=PEM
+listener.name.ssl.ssl.keystore.location={folder}/right.pem
+listener.name.wrong.ssl.keystore.type=PEM
+listener.name.wrong.ssl.keystore.location={folder}/wrong.pem
+"""
 
 
 @pytest.fixture
@@ -85,6 +93,43 @@ def test_a_topic_with_the_wrong_cleanup_policy(config: KafkaConfig) -> None:
     said = told(config, ConfigError)
 
     assert f"topic {config.prefix}.observations has cleanup.policy=compact, which would lose messages" in said
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApacheKafka, Authority]]:
+    """A broker that speaks TLS as 127.0.0.1 and as nobody else, and the authority that says so."""
+    if not fetch_jars():
+        pytest.skip(NEEDED)
+    folder = tmp_path_factory.mktemp("tls")
+    authority = Authority(folder, "ours")
+    certificate, key = authority.certify("127.0.0.1")
+    other, other_key = authority.certify("another.example")
+    for name, paths in (("right", (key, certificate)), ("wrong", (other_key, other))):
+        (folder / f"{name}.pem").write_text("".join(Path(path).read_text() for path in paths))
+    ports = {"PLAINTEXT": free_port(), "SSL": free_port(), "WRONG": free_port()}
+    broker = ApacheKafka(folder, listeners=ports, more=TLS.format(folder=folder))
+    broker.start()
+    yield broker, authority
+    broker.stop()
+
+
+def test_the_bus_works_over_tls(secured: tuple[ApacheKafka, Authority]) -> None:
+    broker, authority = secured
+    address = f"127.0.0.1:{broker.ports['SSL']}"
+
+    assert (
+        prepare_topics(KafkaConfig(brokers=(address,), partitions=1, tls=TlsConfig(ca_path=authority.path)), "t") == 1
+    )
+
+
+def test_a_certificate_for_another_name_and_one_of_an_unknown_authority(secured: tuple[ApacheKafka, Authority]) -> None:
+    broker, authority = secured
+    wrong, right = (f"127.0.0.1:{broker.ports[name]}" for name in ("WRONG", "SSL"))
+
+    said = told(KafkaConfig(brokers=(wrong,)), ConfigError, tls=TlsConfig(ca_path=authority.path))
+    assert said.startswith(f"bus.tls: the certificate of {wrong} is refused: IP address mismatch")
+    said = told(KafkaConfig(brokers=(right,)), ConfigError, tls=TlsConfig())
+    assert said.startswith(f"bus.tls: the certificate of {right} is refused: ")
 
 
 def test_wrong_credentials_are_told_and_right_ones_work(tmp_path: Path) -> None:

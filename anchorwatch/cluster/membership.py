@@ -1,0 +1,51 @@
+"""A process's place in a consumer group."""
+
+import logging
+from typing import Any
+
+from kafka import ConsumerRebalanceListener
+from kafka.structs import TopicPartition
+
+from anchorwatch.telemetry import Meter
+
+log = logging.getLogger(__name__)
+
+
+class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Which partitions of a group's topics are ours; the library says so while it polls.
+
+    ``owned`` is empty while the group shares out anew; ``held`` is the last share until then, and empty once the group
+    went on without us. ``gained``: partitions are ours that were another's before, or may have been.
+    """
+
+    def __init__(self, stage: str, meter: Meter) -> None:
+        self._stage, self._meter = stage, meter
+        self.owned: set[TopicPartition] = set()
+        self.held: frozenset[TopicPartition] = frozenset()
+        self.gained = False
+        self._news = 0
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """Stop; nobody else begins before the new shares are known."""
+        self.owned -= set(revoked)
+
+    def on_partitions_lost(self, lost: Any = ()) -> None:
+        """Forget everything: the group has gone on without us."""
+        self.owned.clear()
+        self.held = frozenset()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """Take up the new share."""
+        self._news += 1
+        self.owned |= set(assigned)
+        self.gained = self.gained or not self.owned <= self.held
+        self.held = frozenset(self.owned)
+
+    def take_news(self) -> bool:
+        """Return whether the work was shared out anew since the last call; it is counted and logged here."""
+        news, self._news = self._news, 0
+        if news:
+            self._meter.rebalances.labels(self._stage).inc(news)
+            shares = sorted(f"{one.topic}/{one.partition}" for one in self.held)
+            log.info("share of the work", extra={"stage": self._stage, "partitions": len(shares), "which": shares})
+        return bool(news)

@@ -1,0 +1,105 @@
+"""How the work is shared: who has which zone, what is published, and when a share is news."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from kafka.structs import TopicPartition
+from publicsuffixlist import PublicSuffixList
+
+from anchorwatch.cluster.active import ActiveAssignor
+from anchorwatch.cluster.membership import Membership
+from anchorwatch.cluster.shares import differences, share_of, zone_of
+from anchorwatch.telemetry import Meter
+from collector import names
+from collector.inventory import Inventory
+from schemas.messages import Endpoint, Identity, InventoryIndex, InventorySnapshot
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+SUFFIXES = PublicSuffixList()
+ONE, TWO = (TopicPartition("t", number) for number in (1, 2))
+VANTAGES = ("corp",)
+INDEX = InventoryIndex(seen_at=NOW, ids=None, vantages=VANTAGES)
+
+
+def identity(key: str, host: str = "api.bank.example") -> Identity:
+    return Identity(id=key, endpoints=(Endpoint(host=host),))
+
+
+def zone(text: str) -> str:
+    return zone_of(names.from_text(text), SUFFIXES)
+
+
+def test_names_below_one_registration_are_one_share() -> None:
+    assert zone("api.bank.co.uk") == zone("deep.in.www.bank.co.uk") == "bank.co.uk"
+    assert zone("com") == "com"
+    assert zone("api.bank.example") == zone("bank.example") == "bank.example"
+
+
+def test_shares_are_the_same_for_ever_and_even() -> None:
+    counted = Counter(share_of(f"zone{number}.example", 12) for number in range(12_000))
+
+    assert share_of("bank.example", 12) == 5
+    assert set(counted) == set(range(12))
+    assert max(counted.values()) < 1.2 * min(counted.values())
+
+
+def told(*identities: Identity, known: dict[str, Identity | None], complete: bool = True) -> list[tuple[str, bool]]:
+    news = differences(Inventory(identities), known, INDEX, VANTAGES, complete=complete, now=NOW)
+    return [(one.id, one.identity is not None) for one in news if isinstance(one, InventorySnapshot)]
+
+
+def test_what_differs_is_published_and_nothing_else() -> None:
+    known = {"same": identity("same"), "moved": identity("moved"), "gone": identity("gone"), "old": None}
+
+    moved = identity("moved", "www.bank.example")
+    news = told(identity("same"), moved, identity("new"), known=known)
+
+    assert news == [("moved", True), ("new", True), ("gone", False)]
+
+
+def test_of_files_that_can_not_be_read_nobody_is_gone() -> None:
+    assert told(known={"sa": identity("sa")}, complete=False) == []
+
+
+def test_other_vantages_are_news() -> None:
+    (news,) = differences(Inventory(), {}, INDEX, ("other",), complete=True, now=NOW)
+
+    assert isinstance(news, InventoryIndex)
+    assert (news.vantages, news.ids) == (("other",), None)
+
+
+def test_a_share_that_stays_over_a_rebalance_is_not_gained_and_one_that_was_lost_is() -> None:
+    member = Membership("stage", Meter())
+    member.on_partitions_assigned([ONE])
+    assert (member.gained, member.take_news(), member.take_news()) == (True, True, False)
+
+    member.gained = False
+    member.on_partitions_revoked([ONE])
+    assert (member.owned, member.held) == (set(), {ONE})
+    member.on_partitions_assigned([ONE])
+    assert not member.gained
+    member.on_partitions_revoked([ONE])
+    member.on_partitions_assigned([])
+    member.on_partitions_assigned([ONE])
+    assert member.gained, "somebody else had it meanwhile"
+
+    member.gained = False
+    member.on_partitions_lost([ONE])
+    assert (member.owned, member.held) == (set(), frozenset())
+    member.on_partitions_assigned([ONE, TWO])
+    assert member.gained
+
+
+def test_one_member_has_everything_and_keeps_it() -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda topic: {0, 1})
+
+    def joined(name: str, assignor: ActiveAssignor) -> SimpleNamespace:
+        return SimpleNamespace(member_id=name, metadata=assignor.metadata(["t"]))
+
+    first, second = ActiveAssignor(), ActiveAssignor()
+    shares = first.assign(cluster, [joined("z", first)])
+    first.on_assignment(shares["z"], 1)
+    shares = second.assign(cluster, [joined("a", second), joined("z", first)])
+
+    assert {name: len(share.partitions()) for name, share in shares.items()} == {"a": 0, "z": 2}
