@@ -131,6 +131,36 @@ def test_a_lost_vantage_is_told_and_its_return(watch: Watch) -> None:
     assert [bool(report.detail) for report in lost] == [False, True, False]
 
 
+def test_names_taken_over_make_it_news_how_their_vantage_is(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.path.write_text(INVENTORY.replace("types: [A]", "types: [A, TXT]"))
+        w.collector.reload_soon()
+        await w.until(lambda said: len({one.judgement.type for one in w.of(Observation)}) == 2)
+        await w.until(lambda said: len(over(w)) == 2)
+
+    def over(w: Watch) -> list[SelfReport]:
+        return [one for one in w.of(SelfReport) if one.code == "self_vantage_lost" and not one.detail]
+
+    watch.run(story)
+
+    assert len(over(watch)) == 2, "whoever polled them before may have left the trouble open"
+
+
+def test_of_an_inventory_that_was_never_read_nobody_is_said_to_be_gone(watch: Watch) -> None:
+    watch.path.write_text("identities: [")
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(InventoryIndex))
+        w.path.write_text(INVENTORY)
+        w.collector.reload_soon()
+        await w.until(lambda said: w.of(InventorySnapshot))
+
+    watch.run(story)
+
+    assert [index.ids for index in watch.of(InventoryIndex)] == [None, ("sa",)]
+
+
 def test_a_crash_of_one_poll_is_raised_once_and_a_second_start_works(watch: Watch) -> None:
     async def crash() -> None:
         raise ZeroDivisionError
