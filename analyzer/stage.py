@@ -337,7 +337,6 @@ class Analyzer:
         # The order of arrival says which of them goes on.
         if message.id in knowledge.stored:
             out.replayed.append(message.id)
-            out.verdicts.append(rows.verdict_row(message))  # a crash may have come between the two tables
             return
         knowledge.stored.add(message.id)
         self._book.vantages.add(judgement.vantage)

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DataError
 
 from analyzer import rows
 from analyzer.history import TABLES, ClickHouseHistory
 from analyzer.stage import Analyzer
+from schemas.faults import Rejected
 from schemas.judgement import Judgement
 from schemas.messages import Finding
 from tests.analyzer.making import AT, judgement, observation, snapshot
@@ -59,3 +61,35 @@ def test_no_finding_is_lost(
     assert [finding.code for finding in history.findings()] == [code]
     assert found in [judged for _, _, _, judged in history.latest_judgements()]
     assert history.evidence(found.evidence) is not None
+
+
+class Picky:
+    """The client of a server that refuses one observation."""
+
+    def __init__(self, client: Any, refused: str) -> None:
+        self._client, self._refused = client, refused
+
+    def insert(self, table: str, data: Any, **other: Any) -> Any:
+        if table == "observations" and any(row[0] == self._refused for row in data):
+            raise DataError("a value does not fit")
+        return self._client.insert(table, data, **other)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_the_neighbours_of_a_row_that_is_refused_are_stored(
+    history: ClickHouseHistory, client: Any, clock: Any
+) -> None:
+    hosts = ("a.bank.example", "b.bank.example", "c.bank.example")
+    batch = [observation(judgement(host, verdict="bogus", code="rrsig_expired"), AT) for host in hosts]
+    analyzer = Analyzer(ClickHouseHistory(Picky(client, batch[1].id)), clock)
+    asyncio.run(analyzer.handle([snapshot(f"sa-{host}", host) for host in hosts]))
+
+    with pytest.raises(Rejected):
+        asyncio.run(analyzer.handle(batch))
+    for message in (batch[0], batch[2]):
+        asyncio.run(analyzer.handle([message]))
+
+    stored = {judged.name for _, _, _, judged in history.latest_judgements()}
+    assert stored == {"a.bank.example.", "c.bank.example."}
