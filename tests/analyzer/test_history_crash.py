@@ -82,7 +82,7 @@ def test_the_neighbours_of_a_row_that_is_refused_are_stored(
     history: ClickHouseHistory, client: Any, clock: Any
 ) -> None:
     hosts = ("a.bank.example", "b.bank.example", "c.bank.example")
-    batch = [observation(judgement(host, verdict="bogus", code="rrsig_expired"), AT) for host in hosts]
+    batch = [observation(judgement(f"{host}.", verdict="bogus", code="rrsig_expired"), AT) for host in hosts]
     analyzer = Analyzer(ClickHouseHistory(Picky(client, batch[1].id)), clock)
     asyncio.run(analyzer.handle([snapshot(f"sa-{host}", host) for host in hosts]))
 
