@@ -93,3 +93,4 @@ def test_the_neighbours_of_a_row_that_is_refused_are_stored(
 
     stored = {judged.name for _, _, _, judged in history.latest_judgements()}
     assert stored == {"a.bank.example.", "c.bank.example."}
+    assert not any(finding.confirmed for finding in history.findings()), "each was polled once, however often it came"
