@@ -65,17 +65,22 @@ class SqliteLedger:
         rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
 
-    def due(self, now: float) -> list[Delivery]:
-        """Return for each receiver its oldest delivery, if that is due: what is said to one stays in order."""
-        heads = "position IN (SELECT min(position) FROM deliveries GROUP BY receiver)"
-        return self._deliveries(f"WHERE {heads} AND next_at <= ?", (now,))
+    def due(self, now: float, most: int) -> list[list[Delivery]]:
+        """Return for each receiver up to ``most`` of its oldest deliveries, in order, if the first of them is due."""
+        found = []
+        for (receiver,) in self._read("SELECT DISTINCT receiver FROM deliveries", ()):
+            waiting = self._deliveries("WHERE receiver = ?", (receiver,), most)
+            if waiting and waiting[0].next_at <= now:
+                found.append(waiting)
+        return found
 
     def deliveries(self) -> list[Delivery]:
         """Return everything that waits, oldest first."""
         return self._deliveries("", ())
 
-    def _deliveries(self, where: str, parameters: tuple[object, ...]) -> list[Delivery]:
-        rows = self._read(f"SELECT content, attempts, next_at FROM deliveries {where} ORDER BY position", parameters)
+    def _deliveries(self, where: str, parameters: tuple[object, ...], most: int = -1) -> list[Delivery]:
+        sql = f"SELECT content, attempts, next_at FROM deliveries {where} ORDER BY position LIMIT ?"
+        rows = self._read(sql, (*parameters, most))
         return [
             msgspec.structs.replace(msgspec.json.decode(content, type=Delivery), attempts=attempts, next_at=next_at)
             for content, attempts, next_at in rows

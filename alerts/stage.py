@@ -15,7 +15,7 @@ from alerts.config import AlertsConfig
 from alerts.decide import Decision, burning_by_cause, decide
 from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
-from alerts.incidents import Entry, Incident, begin_incident, find_incident, take_finding
+from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.ledger import SqliteLedger
 from alerts.notifier import Notifier, Outcome
 from alerts.rules import Assessment, assess
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 FAILED_CODE = "self_alert_delivery_failed"
 GONE = "the configuration has no such receiver any more"
+DECIDE_ALL_S = 1.0
+# So many deliveries to a receiver are settled in one step; a crash may send them again, each under its id.
+AT_ONCE = 16
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 
@@ -53,6 +56,8 @@ class Alerts:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
         self._open: dict[str, Incident] = {}
         self._failing: dict[str, Finding] = {}
+        self._all_decided_at = 0.0
+        self._burning: frozenset[str] = frozenset()
         self._loaded = False
 
     def forget(self) -> None:
@@ -110,6 +115,9 @@ class Alerts:
     def _take(self, batch: Sequence[Message]) -> list[Notification]:
         """Take findings in and decide; all of it is written in one transaction, or none."""
         incidents = dict(self._open)
+        ids_by_cause: dict[str, list[str]] = {}
+        for incident in incidents.values():
+            ids_by_cause.setdefault(incident.cause, []).append(incident.id)
         versions: dict[str, int] = {}
         for message in batch:
             if not isinstance(message, Finding):
@@ -118,11 +126,11 @@ class Alerts:
             if message.version <= known:
                 continue
             versions[message.id] = message.version
-            self._place(message, incidents)
+            self._place(message, incidents, ids_by_cause.setdefault(cause_of(message), []))
         deliveries: list[Delivery] = []
         withheld: list[Notification] = []
         burning = burning_by_cause(incidents.values())
-        for incident in list(incidents.values()):
+        for incident in self._to_decide(batch, incidents, burning):
             incidents[incident.id] = self._decide(incident, burning, deliveries, withheld)
         changed = [i for key, i in incidents.items() if self._open.get(key) is not i]
         if changed or versions:
@@ -136,14 +144,31 @@ class Alerts:
         self._open = {key: incident for key, incident in incidents.items() if incident.ended_at is None}
         return withheld
 
-    def _place(self, finding: Finding, incidents: dict[str, Incident]) -> None:
-        live = [incident for incident in incidents.values() if incident.ended_at is None]
+    def _to_decide(
+        self, batch: Sequence[Message], incidents: Mapping[str, Incident], burning: Mapping[str, Incident]
+    ) -> list[Incident]:
+        """Return what this batch changed; all there are in silence, once a second, and when one that burnt is over.
+
+        Reminders and ends fall due by time, and what a burning incident explained must be told once it burns no more.
+        """
+        now = self._clock()
+        over = self._burning - burning.keys()
+        self._burning = frozenset(burning)
+        if batch and not over and now - self._all_decided_at < DECIDE_ALL_S:
+            return [incident for key, incident in incidents.items() if self._open.get(key) is not incident]
+        self._all_decided_at = now
+        return list(incidents.values())
+
+    def _place(self, finding: Finding, incidents: dict[str, Incident], on_cause: list[str]) -> None:
+        """Put a finding into its incident; ``on_cause`` are the ids of the open ones on its cause."""
+        live = [incidents[key] for key in on_cause]
         assessment = assess(finding, self._config.rules, self._config.routes)
         incident = find_incident(finding, assessment.severity, live, timedelta(seconds=self._config.join_s))
         if incident is None:
             if finding.status is FindingStatus.CLOSED:
                 return  # it was over before we ever heard of it
             incident = begin_incident(finding)
+            on_cause.append(incident.id)
         entry = Entry(
             finding=finding,
             severity=assessment.severity,
@@ -229,23 +254,34 @@ class Alerts:
         )
 
     async def _deliver(self) -> list[Notification]:
-        """Try what is due, all receivers at once, until nothing more can go out now."""
+        """Try what is due, all receivers at once and each in its order, until nothing more can go out now."""
         notifications: list[Notification] = []
         for _ in range(100):
-            due = await asyncio.to_thread(self._ledger.due, self._clock())
+            due = await asyncio.to_thread(self._ledger.due, self._clock(), AT_ONCE)
             if not due:
                 break
-            outcomes = await asyncio.gather(*(asyncio.to_thread(self._try, delivery) for delivery in due))
+            tried = await asyncio.gather(*(asyncio.to_thread(self._try_in_order, waiting) for waiting in due))
+            attempts = [attempt for one in tried for attempt in one]
             settled = []
             said = []
-            for delivery, outcome in zip(due, outcomes, strict=True):
+            for delivery, outcome in attempts:
                 one, notification = self._settle(delivery, outcome)
                 settled.append(one)
                 said += [notification] if notification is not None else []
             await asyncio.to_thread(self._ledger.commit, settled=settled, notifications=said)
             notifications += said
-            notifications += await asyncio.to_thread(self._note_receivers, due, outcomes, settled)
+            notifications += await asyncio.to_thread(self._note_receivers, attempts, settled)
         return notifications
+
+    def _try_in_order(self, waiting: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
+        """Try one receiver's deliveries until one must be tried again: those after it wait for it."""
+        attempts = []
+        for delivery in waiting:
+            outcome = self._try(delivery)
+            attempts.append((delivery, outcome))
+            if not outcome.delivered and outcome.retry:
+                break
+        return attempts
 
     def _try(self, delivery: Delivery) -> Outcome:
         notifier = self._notifiers.get(delivery.receiver)
@@ -277,11 +313,11 @@ class Alerts:
         return settled, notification
 
     def _note_receivers(
-        self, due: Sequence[Delivery], outcomes: Sequence[Outcome], settled: Sequence[Settled]
+        self, attempts: Sequence[tuple[Delivery, Outcome]], settled: Sequence[Settled]
     ) -> list[Notification]:
         """Turn a delivery that failed for good into a finding of ours, and end that once the receiver works again."""
         findings = []
-        for delivery, outcome, one in zip(due, outcomes, settled, strict=True):
+        for (delivery, outcome), one in zip(attempts, settled, strict=True):
             failing = self._failing.get(delivery.receiver)
             failed = not outcome.delivered and (one.done or delivery.attempts + 1 >= self._config.max_attempts)
             if failed and failing is None:
