@@ -164,6 +164,30 @@ def test_an_incident_that_stays_open_is_said_again_every_four_hours(desk: Desk) 
     assert [event for event, _ in desk.pager.told] == ["trigger", "reminder", "reminder"]
 
 
+def test_reminders_fall_due_though_findings_never_cease(desk: Desk) -> None:
+    opened = finding()
+    desk.handle(opened)
+
+    for number in range(5):
+        desk.clock.advance(3601)
+        desk.handle(finding(zone=f"other{number}.example.", confirmed=False))
+
+    assert ("reminder", "bank.example.") in desk.pager.told
+
+
+def test_what_one_receiver_is_told_stays_in_order_though_one_of_it_fails(desk: Desk) -> None:
+    desk.pager.outcomes = [Outcome(True, "fine"), Outcome(False, "HTTP 503", retry=True)]
+
+    desk.handle(*(finding(zone=f"zone{number}.example.") for number in range(4)))
+    assert len(desk.pager.told) == 1
+    desk.clock.advance(60)
+    desk.handle()
+
+    wanted = [("trigger", f"zone{number}.example.") for number in range(4)]
+    assert desk.pager.told == wanted
+    assert len(set(desk.pager.ids)) == 4, "the one that failed keeps its id"
+
+
 def test_a_drift_outlives_the_recovery_and_ends_after_its_hold(desk: Desk) -> None:
     desk.handle(finding("secure_to_insecure"))
     desk.clock.advance(23 * 3600)
