@@ -19,6 +19,18 @@ from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observa
 INVENTORY = "identities:\n- {id: sa, endpoints: [{host: api.bank.example, types: [A]}]}\n"
 
 
+class DeafResolver(LabResolver):
+    """A resolver that does not hear the next ``deaf_to`` questions."""
+
+    deaf_to = 0
+
+    def reply_to(self, wire: bytes, *, stream: bool) -> bytes | None:
+        if self.deaf_to:
+            self.deaf_to -= 1
+            return None
+        return super().reply_to(wire, stream=stream)
+
+
 class Watch:
     """A collector on a lab; ``until`` runs it until what it has said so far fits."""
 
@@ -26,7 +38,7 @@ class Watch:
         self.path = folder / "inventory.yaml"
         self.path.write_text(INVENTORY)
         self.world = PartnerWorld(time.time)
-        self.resolver = LabResolver(self.world.world, self.world.anchors, time.time)
+        self.resolver = DeafResolver(self.world.world, self.world.anchors, time.time)
         self.said: list[Message] = []
 
     def run(self, story: Callable[["Watch"], Any], *, read: bool = True) -> list[Message]:
@@ -39,7 +51,7 @@ class Watch:
                 anchors=self.world.anchors,
                 policy=Policy(),
                 interval_s=0.3,
-                timeout_s=0.1,
+                timeout_s=1,
                 attempts=1,
             )
             self.collector = Collector(config, time.time)
@@ -104,10 +116,8 @@ def test_after_a_start_no_trouble_is_said_too(watch: Watch) -> None:
 def test_one_silence_is_not_told(watch: Watch) -> None:
     async def story(w: Watch) -> None:
         await w.until(lambda said: w.of(Observation))
-        w.resolver.muted = True
-        polls = w.collector.polls
-        await w.until(lambda said: w.collector.polls > polls)
-        w.resolver.muted = False
+        w.resolver.deaf_to = 1
+        await w.until(lambda said: not w.resolver.deaf_to)
         told = len(w.of(PollBatch))
         await w.until(lambda said: len(w.of(PollBatch)) > told + 1)
 
