@@ -98,12 +98,12 @@ def test_a_chain_of_pointers_costs_no_more_than_its_octets() -> None:
         position = len(body)
         body += b"\x01a" + struct.pack("!H", 0xC000 | (at & 0x3FFF)) + b"\x00\x01\x00\x01\x00\x00\x00\x01\x00\x00"
         at = position if position < 0x3FFF else at
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(FormError):
         read_response(bytes(body))
 
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @settings(max_examples=300, deadline=None)
