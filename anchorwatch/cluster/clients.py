@@ -182,11 +182,11 @@ class _Overheard(logging.Handler):
     """What the library logs instead of raising: that a login was refused. Nothing of it is handed on."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self.refused_login = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a refused login; each attempt of each connection is logged as an error, and said by us, once."""
+        """Note a refused login; each attempt of each connection is logged, and said by us, once."""
         self.refused_login = self.refused_login or "SaslAuthenticationFailed" in record.getMessage()
 
 
@@ -196,5 +196,5 @@ def _overhear() -> _Overheard:
     overheard = _Overheard()
     logger.handlers[:] = [overheard]
     logger.propagate = False
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.WARNING)
     return overheard
