@@ -10,7 +10,12 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
 
-FIRST_ROUND_S = 10.0
+LONGEST_FIRST_ROUND_S = 10.0
+
+
+def first_round_s(interval_s: float) -> float:
+    """Return within which time new items have their first turn: soon, and not all at once."""
+    return min(interval_s / 4, LONGEST_FIRST_ROUND_S)
 
 
 class Schedule(Generic[Item]):
@@ -32,7 +37,7 @@ class Schedule(Generic[Item]):
             del self._items[gone]
         for item in wanted:
             if item not in self._items:
-                self._push(item, now + phase_of(item) * min(self._interval_s, FIRST_ROUND_S))
+                self._push(item, now + phase_of(item) * first_round_s(self._interval_s))
 
     def next_due_at(self) -> float | None:
         """Return when the next item is due, None when nothing is watched."""

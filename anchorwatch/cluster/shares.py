@@ -25,6 +25,7 @@ from anchorwatch.telemetry import Meter
 from collector import names
 from collector.inventory import Inventory
 from collector.names import Name
+from collector.schedule import first_round_s
 from collector.sources import Sources
 from schemas.faults import Rejected
 from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message
@@ -33,6 +34,7 @@ from schemas.wire import decode
 log = logging.getLogger(__name__)
 
 POLL_MS = 300
+REBALANCE_S = 3.0
 PUBLISHER_SHARE = 0
 
 
@@ -45,6 +47,15 @@ def zone_of(name: Name, suffixes: PublicSuffixList) -> str:
 def share_of(zone: str, shares: int) -> int:
     """Return the share of a zone, the same in every process."""
     return int(murmur2(zone.encode()) & 0x7FFFFFFF) % shares
+
+
+def longest_gap_s(interval_s: float, session_timeout_s: float) -> float:
+    """Return how long a name may go without a poll when the collector that had it is killed.
+
+    At worst it died just before a poll was due; then Kafka must miss it, share its part out, and the name has its turn
+    in another's first round.
+    """
+    return interval_s + session_timeout_s + REBALANCE_S + first_round_s(interval_s)
 
 
 class SharedInventory:

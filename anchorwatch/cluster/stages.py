@@ -20,7 +20,7 @@ from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.shares import SharedInventory
+from anchorwatch.cluster.shares import SharedInventory, longest_gap_s
 from anchorwatch.cluster.sink import KafkaSink
 from anchorwatch.cluster.source import KafkaSource
 from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
@@ -69,6 +69,7 @@ class CollectorProcess:
 
     def __init__(self, config: Config, bus: KafkaConfig, shares: int) -> None:
         self._meter = meter = Meter()
+        _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
         files = Sources(config.collector.sources, config.collector.vantage_names)
         self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
@@ -100,6 +101,15 @@ class CollectorProcess:
     def stop(self) -> None:
         """Begin an orderly shutdown."""
         self._collector.stop()
+
+
+def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
+    gap_s = longest_gap_s(interval_s, session_timeout_s)
+    if gap_s > 2 * interval_s:
+        log.warning(
+            "poll.interval is short beside bus.session_timeout: names of a collector that is killed miss polls",
+            extra={"interval_s": interval_s, "session_timeout_s": session_timeout_s, "longest_gap_s": gap_s},
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

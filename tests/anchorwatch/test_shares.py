@@ -8,8 +8,9 @@ from kafka.structs import TopicPartition
 from publicsuffixlist import PublicSuffixList
 
 from anchorwatch.cluster.active import ActiveAssignor
+from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.membership import Membership
-from anchorwatch.cluster.shares import differences, share_of, zone_of
+from anchorwatch.cluster.shares import differences, longest_gap_s, share_of, zone_of
 from anchorwatch.telemetry import Meter
 from collector import names
 from collector.inventory import Inventory
@@ -34,6 +35,11 @@ def test_names_below_one_registration_are_one_share() -> None:
     assert zone("api.bank.co.uk") == zone("deep.in.www.bank.co.uk") == "bank.co.uk"
     assert zone("com") == "com"
     assert zone("api.bank.example") == zone("bank.example") == "bank.example"
+
+
+def test_with_the_defaults_a_killed_collector_costs_less_than_two_intervals() -> None:
+    assert longest_gap_s(60, KafkaConfig(brokers=("h:1",)).session_timeout_s) < 120
+    assert longest_gap_s(10, 10) > 20, "which is said at the start"
 
 
 def test_shares_are_the_same_for_ever_and_even() -> None:

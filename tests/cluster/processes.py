@@ -1,19 +1,22 @@
 """anchorwatch as a cluster on this machine: Kafka, a history over HTTP, and any number of each stage as processes."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.brokers.broker import ApacheKafka
 from tests.servers.daemons import Daemon, free_ports, until
 from tests.servers.watch import VANTAGE, Watch
 
-FRONT = Path(__file__).parents[1] / "clickhouse_front.py"
+ROOT = Path(__file__).parents[2]
+FRONT = ROOT / "tests" / "clickhouse_front.py"
+STAGES = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1")
 CONFIG = """\
 inventory: [{{path: {folder}/inventory.yaml}}]
 vantages: [{{name: {vantage}, resolver: "{resolver}"}}]
 trust_anchors: {{path: "{anchors}"}}
-poll: {{interval: 1s}}
-bus: {{url: "kafka://{kafka}", partitions: 6, session_timeout: 6s}}
+poll: {{interval: {interval}}}
+bus: {{url: "kafka://{kafka}", prefix: {prefix}, partitions: 6, session_timeout: 6s}}
 history: {{url: "clickhouse://anchorwatch@127.0.0.1:{history}/anchorwatch", password_file: {folder}/password}}
 alerts: {{ledger: {folder}/alerts.sqlite}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: {folder}/webhook.key}}]
@@ -22,16 +25,18 @@ http: {{listen: "127.0.0.1:{port}"}}
 """
 
 
+@dataclass
 class Process:
-    """One stage's process."""
+    """One stage's process; ``build`` is the folder of the code that it runs."""
 
-    def __init__(self, name: str, stage: str, folder: Path, config: str, port: int) -> None:
-        self.name, self.stage = name, stage
-        self.url = f"http://127.0.0.1:{port}"
-        path = folder / f"{name}.yaml"
-        path.write_text(config)
-        self.config = path
-        self.daemon = Daemon(name, [sys.executable, "-m", "anchorwatch", stage, path], folder)
+    name: str
+    url: str
+    config: Path
+    daemon: Daemon
+
+    @property
+    def stage(self) -> str:
+        return self.name.partition("-")[0]
 
 
 class Cluster(Watch):
@@ -52,20 +57,28 @@ class Cluster(Watch):
             [sys.executable, FRONT, "--port", str(history_port), "--path", data, *credentials],
             folder,
         )
-        self.processes: dict[str, Process] = {}
-        names = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1")
-        for name, port in zip(names, ports, strict=True):
-            config = CONFIG.format(
-                folder=folder,
-                vantage=VANTAGE,
-                resolver=resolver,
-                anchors=anchors,
-                kafka=kafka.address,
-                history=history_port,
-                hook=self.receiver.url,
-                port=port,
-            )
-            self.processes[name] = Process(name, name.split("-")[0], folder, config, port)
+        self._settings = {
+            "folder": folder,
+            "vantage": VANTAGE,
+            "resolver": resolver,
+            "anchors": anchors,
+            "kafka": kafka.address,
+            "history": history_port,
+            "hook": self.receiver.url,
+        }
+        self._ports = dict(zip(STAGES, ports, strict=True))
+        self.processes = {name: self.make_process(name) for name in STAGES}
+
+    def make_process(
+        self, name: str, *, build: Path = ROOT, prefix: str = "anchorwatch", interval: str = "1s"
+    ) -> Process:
+        """Return a process that is not started: of the code in ``build``, on the topics with ``prefix``."""
+        port = self._ports[name] if prefix == "anchorwatch" else free_ports(1)[0]
+        config = self._folder / f"{prefix}-{name}.yaml"
+        config.write_text(CONFIG.format(**self._settings, port=port, prefix=prefix, interval=interval))
+        code = ["env", f"PYTHONPATH={build}", sys.executable, "-m", "anchorwatch"]
+        daemon = Daemon(f"{prefix}-{name}", [*code, name.partition("-")[0], config], self._folder)
+        return Process(name, f"http://127.0.0.1:{port}", config, daemon)
 
     # life
 
@@ -73,8 +86,8 @@ class Cluster(Watch):
         """Start everything and wait until each stage has somebody who works."""
         self.kafka.start()
         self.start_history()
-        for name in self.processes:
-            self.start_process(name)
+        for process in self.processes.values():
+            self.start_process(process)
         for stage in ("collector", "analyzer", "alerts"):
             until(lambda stage=stage: self.working(stage), f"some {stage} works")  # type: ignore[misc]
         until(lambda: len(self.working("collector")) == 2, "both collectors have a share")
@@ -84,11 +97,16 @@ class Cluster(Watch):
         self.history.start()
         self.history.until_up(lambda: self.status(f"{self._history_url}/ping") == 200)
 
-    def start_process(self, name: str) -> None:
+    def start_process(self, process: Process) -> None:
         """Start one process and wait until it lives."""
-        process = self.processes[name]
         process.daemon.start()
         process.daemon.until_up(lambda: self.status(f"{process.url}/-/healthy") == 200)
+
+    def upgrade(self, name: str, build: Path) -> None:
+        """End one process in order and start it again from other code."""
+        self.processes[name].daemon.stop()
+        self.processes[name] = self.make_process(name, build=build)
+        self.start_process(self.processes[name])
 
     def kill_process(self, name: str) -> None:
         """End one at once."""
@@ -106,11 +124,11 @@ class Cluster(Watch):
 
     def working(self, stage: str) -> list[str]:
         """Return the processes of a stage that have a share of the work."""
-        return [
-            name
-            for name, process in self.processes.items()
-            if process.stage == stage and process.daemon.is_running and self.status(f"{process.url}/-/ready") == 200
-        ]
+        return [name for name, process in self.processes.items() if process.stage == stage and self.works(process)]
+
+    def works(self, process: Process) -> bool:
+        """Return whether a process has a share of the work."""
+        return process.daemon.is_running and self.status(f"{process.url}/-/ready") == 200
 
     def until_works(self, stage: str, other_than: str) -> str:
         """Wait until another process of a stage works, and return it."""
@@ -122,7 +140,11 @@ class Cluster(Watch):
 
     def metric(self, name: str, metric: str) -> float:
         """Return a metric of a process, summed over its labels."""
-        answer = self._pool.request("GET", f"{self.processes[name].url}/metrics", retries=False, timeout=10.0)
+        return self.metric_at(self.processes[name], metric)
+
+    def metric_at(self, process: Process, metric: str) -> float:
+        """Return the same of any process."""
+        answer = self._pool.request("GET", f"{process.url}/metrics", retries=False, timeout=10.0)
         lines = answer.data.decode().splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((metric + " ", metric + "{")))
 

@@ -5,10 +5,21 @@ Two collectors, two analyzers and the alerts are processes over Apache Kafka and
 
 import time
 from collections import Counter
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import Cluster
+from anchorwatch.cluster.clients import open_consumer
+from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.letters import KafkaLetters, read_to_end
+from anchorwatch.cluster.topics import OBSERVATIONS, POLLS, full_name
+from anchorwatch.letters import Letter
+from schemas.messages import Observation, PollBatch, Subject
+from schemas.wire import decode
+from tests.cluster.builds import next_build
+from tests.cluster.processes import Cluster, Process
 from tests.servers.daemons import until
 from tests.servers.watch import Instance, Row, Watch
 from tests.servers.world import World
@@ -63,14 +74,14 @@ def test_killing_a_process_of_each_kind_loses_no_finding_and_pages_nobody_twice(
     cluster.kill_process("collector-1")
     cluster.kill_process(active)
     cluster.kill_process("alerts-1")
-    cluster.start_process("alerts-1")
+    cluster.start_process(cluster.processes["alerts-1"])
     until(lambda: cluster.metric("collector-2", "anchorwatch_watched") == ENDPOINTS, "one collector has all the work")
     other = cluster.until_works("analyzer", active)
     cluster.until_works("alerts", "none")
     world.swap_keys("idp.quay.")
     cluster.until_told("idp.quay.")
-    cluster.start_process("collector-1")
-    cluster.start_process(active)
+    cluster.start_process(cluster.processes["collector-1"])
+    cluster.start_process(cluster.processes[active])
     until(lambda: cluster.metric("collector-1", "anchorwatch_watched") > 0, "the collector is back at work")
     world.sign_again("bank.quay.")
     world.sign_again("idp.quay.")
@@ -119,6 +130,76 @@ def test_a_history_that_is_away_delays_and_everything_is_there_once_it_is_back(
     assert cluster.ever("api.vault.quay.") == {"secure", "bogus"}
 
 
+def test_two_builds_work_side_by_side_while_one_replaces_the_other(
+    world: World, watch: Instance, cluster: Cluster, tmp_path: Path
+) -> None:
+    build = next_build(tmp_path)
+    (old,) = cluster.working("analyzer")
+    new = next(name for name in ("analyzer-1", "analyzer-2") if name != old)
+
+    cluster.upgrade("collector-2", build)
+    cluster.upgrade(new, build)
+    until(lambda: len(cluster.working("collector")) == 2, "a collector of each build has a share")
+    world.let_expire("clearing.quay.")
+    told = cluster.until_told("clearing.quay.")
+    assert cluster.working("analyzer") == [old], "the newcomer stands by"
+
+    cluster.upgrade("alerts-1", build)
+    cluster.upgrade(old, build)
+    assert cluster.until_works("analyzer", old) == new
+    world.sign_again("clearing.quay.")
+    assert cluster.until_told("clearing.quay.", "resolved")["incident"] == told["incident"]
+    cluster.upgrade("collector-1", build)
+    until(lambda: len(cluster.working("collector")) == 2, "both collectors are of the next build")
+    assert [one["type"] for one in cluster.told("clearing.quay.")] == ["incident.triggered", "incident.resolved"]
+    assert dead_letters(cluster) == []
+
+
+def test_a_killed_collector_leaves_no_name_unpolled_for_more_than_two_intervals(cluster: Cluster) -> None:
+    interval_s, prefix = 20.0, "takeover"
+    settings = {"prefix": prefix, "interval": f"{interval_s:g}s"}
+    first, second = (cluster.make_process(f"collector-{number}", **settings) for number in (1, 2))
+    try:
+        for process in (first, second):
+            cluster.start_process(process)
+        until(lambda: cluster.works(first) and cluster.works(second), "both collectors have a share")
+        until(lambda: shared_out(cluster, first, second), "both have endpoints")
+        time.sleep(interval_s / 2)
+        first.daemon.kill()
+        until(lambda: cluster.metric_at(second, "anchorwatch_watched") == ENDPOINTS, "the other has all the work")
+        time.sleep(interval_s * 1.5)
+    finally:
+        for process in (first, second):
+            process.daemon.stop()
+
+    config = KafkaConfig(brokers=(cluster.kafka.address,), prefix=prefix)
+    turns = turns_of(config)
+    gaps = {subject: max(b - a for a, b in pairwise(sorted(times))) for subject, times in turns.items()}
+    assert len(gaps) == ENDPOINTS
+    assert max(gaps.values()) <= timedelta(seconds=2 * interval_s), gaps
+
+
+def shared_out(cluster: Cluster, *collectors: Process) -> bool:
+    watched = [cluster.metric_at(one, "anchorwatch_watched") for one in collectors]
+    return min(watched) > 0 and sum(watched) == ENDPOINTS
+
+
+def turns_of(config: KafkaConfig) -> dict[Subject, list[datetime]]:
+    """Return when each subject was polled, as the topics have it."""
+    turns: dict[Subject, list[datetime]] = {}
+    for topic in (OBSERVATIONS, POLLS):
+        consumer = open_consumer(config, "test", group=None)
+        for record in read_to_end(consumer, full_name(config, topic)):
+            match decode(record.value):
+                case Observation() as message:
+                    turns.setdefault(message.subject, []).append(message.observed_at)
+                case PollBatch() as batch:
+                    for name, rdtype, at in zip(batch.names, batch.types, batch.polled_at, strict=True):
+                        turns.setdefault((name, rdtype, batch.vantage), []).append(at)
+        consumer.close()
+    return turns
+
+
 def test_in_the_end_both_have_found_and_told_the_same(watch: Instance, cluster: Cluster) -> None:
     for one in both(watch, cluster):
         one.until_polled_for("api.clearing.quay.", seconds=STEADY_S)
@@ -136,8 +217,11 @@ def test_in_the_end_both_have_found_and_told_the_same(watch: Instance, cluster: 
     assert set(twice.values()) == {1}
     assert told(cluster) == told(watch)
     assert cluster.receiver.refused == 0
-    for name in ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1"):
-        assert cluster.metric(name, "anchorwatch_dead_letters_total") == 0
+    assert dead_letters(cluster) == []
+
+
+def dead_letters(cluster: Cluster) -> list[Letter]:
+    return KafkaLetters(KafkaConfig(brokers=(cluster.kafka.address,)), "test").all()
 
 
 def told(watch: Watch) -> list[tuple[str, str]]:

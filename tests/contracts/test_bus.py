@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from anchorwatch.cluster.clients import open_admin
+from anchorwatch.cluster.topics import prepare_topics
+from schemas.faults import Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import encode
 from tests.contracts.buses import KafkaBench, LocalBench
@@ -191,6 +194,26 @@ def test_what_can_not_be_read_is_put_aside_with_its_place_and_its_neighbours_pas
     assert all(letter.topic == "observations" and letter.key == b"k" for letter in letters)
     assert letters[0].headers == (("ce_id", b"7"),)
     assert all("not a message of ours" in letter.reason for letter in letters)
+
+
+def test_while_a_letter_can_not_be_kept_nothing_that_was_fetched_is_lost(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> list[Message]:
+        await bus.send([message(1)])
+        sending = bus._sink._producer.send(f"{bus.config.prefix}.observations", value=b"{not json", key=b"k")
+        sending.get(timeout=10)
+        await bus.send([message(2)])
+        admin = open_admin(bus.config, "test")
+        admin.delete_topics([f"{bus.config.prefix}.dead"])
+        admin.close()
+        with pytest.raises(Transient, match="a dead letter can't be kept"):
+            await read_all(bus)
+        await asyncio.to_thread(prepare_topics, bus.config, "test")
+        await bus.close()
+        return await read_all(bus)
+
+    assert run(kafka_bench, story) == [message(1), message(2)]
+
+    assert [letter.value for letter in kafka_bench.letters()] == [b"{not json"]
 
 
 def test_a_message_that_is_too_large_is_refused_aloud_and_its_neighbours_pass(kafka_bench: KafkaBench) -> None:
