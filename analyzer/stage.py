@@ -157,8 +157,8 @@ class Knowledge:
 class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
-    ``taken`` counts the observations that were stored and analysed, ``unmatched`` the polls that spoke of one that is
-    neither the subject's last nor stored.
+    ``taken`` counts the observations that were stored and analysed, ``confirmed`` the polls that went on with one, and
+    ``unmatched`` the polls that spoke of one that is neither the subject's last nor stored.
     """
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
@@ -168,8 +168,7 @@ class Analyzer:
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
-        self.unmatched = 0
-        self.taken = 0
+        self.taken = self.confirmed = self.unmatched = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -422,6 +421,7 @@ class Analyzer:
                     continue
                 current = self._set_current(subject, judgement, observation, at)
             current.applied_at, current.live = at, True
+            self.confirmed += 1
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)
         out.verdicts.extend(rows.stretched_rows(message, verdicts))

@@ -22,6 +22,8 @@ def add_analyzer_gauges(meter: Meter, analyzer: Analyzer) -> None:
     """Show what is open, by severity, and the polls that fit no observation."""
     taken = "Observations stored and analysed since the start."
     meter.gauge("anchorwatch_taken", taken, lambda: analyzer.taken)
+    text = "Polls, since the start, that changed nothing: they confirmed an observation."
+    meter.gauge("anchorwatch_polls_confirmed", text, lambda: analyzer.confirmed)
     text = "Polls, since the start, that spoke of another observation than the last one known."
     meter.gauge("anchorwatch_polls_unmatched", text, lambda: analyzer.unmatched)
     for severity in Severity:

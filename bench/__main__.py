@@ -254,6 +254,7 @@ def bench_pipeline(table: Table, world: Served, *, quick: bool) -> None:
         return
     rate = f"{found.rate:.0f}/s"
     table.row("over Kafka: observations/s, produced to stored and analysed", rate, goal, found.rate)
+    table.row("over Kafka: unchanged polls/s, the same way", f"{found.poll_rate:,.0f}/s")
     p99 = found.delay_at(0.99)
     said = f"{found.delay_at(0.5):.1f} s, {p99:.1f} s"
     what = f"over Kafka: change to page, p50, p99, at {found.asked_rate:.0f}/s"

@@ -37,6 +37,7 @@ from schemas.messages import (
     Message,
     Observation,
     Occasion,
+    PollBatch,
     utc,
 )
 from schemas.wire import digest_of
@@ -45,6 +46,8 @@ from tests.clickhouse_front import FrontProcess
 
 VANTAGE = "bench"
 WAIT_S = 120.0
+POLLS = 200_000
+POLLS_A_MESSAGE = 500
 CONFIG = """\
 inventory: [{{path: inventory.yaml}}]
 vantages: [{{name: bench, resolver: "udp://127.0.0.1:9"}}]
@@ -63,8 +66,9 @@ class Measured:
 
     observations: int
     rate: float
+    poll_rate: float
     analyzer_mb: float
-    changes: int = 0
+    changes: int
     asked_rate: float = 0.0
     delays_s: list[float] = field(default_factory=list)
 
@@ -163,7 +167,8 @@ async def _drive(
         await sink.send(made[start : start + 500])
     await asyncio.to_thread(_until_handled, port, handled, len(made))
     took = time.perf_counter() - began
-    measured = Measured(len(made), len(made) / took, _rss_mb(pid), changes)
+    rate_of_polls = await _poll_again(sink, made, port)
+    measured = Measured(len(made), len(made) / took, rate_of_polls, _rss_mb(pid), changes)
 
     changed_at: dict[str, float] = {}
     began = time.perf_counter()
@@ -182,6 +187,32 @@ async def _drive(
     measured.analyzer_mb = max(measured.analyzer_mb, _rss_mb(pid))
     await sink.close()
     return measured
+
+
+async def _poll_again(sink: KafkaSink, made: Sequence[Observation], port: int) -> float:
+    """Say that nothing changed, for every observation and again and again; return polls a second."""
+    total = 0
+    began = time.perf_counter()
+    while total < POLLS:
+        for start in range(0, len(made), POLLS_A_MESSAGE):
+            await sink.send([_unchanged(made[start : start + POLLS_A_MESSAGE])])
+        total += len(made)
+    await asyncio.to_thread(
+        _until, lambda: _metric(port, "anchorwatch_polls_confirmed") >= total, f"{total} polls are analysed"
+    )
+    return total / (time.perf_counter() - began)
+
+
+def _unchanged(observations: Sequence[Observation]) -> PollBatch:
+    at = utc(time.time())
+    return PollBatch(
+        id=digest_of(observations[0].id, at.isoformat())[:32],
+        vantage=VANTAGE,
+        names=tuple(one.judgement.name for one in observations),
+        types=tuple(one.judgement.type for one in observations),
+        observations=tuple(one.id for one in observations),
+        polled_at=(at,) * len(observations),
+    )
 
 
 def _judge_some(world: Served, count: int = 50) -> list[Judged]:
