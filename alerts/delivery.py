@@ -12,7 +12,8 @@ from schemas.messages import NotificationEvent
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.
 
-    ``incident`` is the incident as it was when the decision fell.
+    ``incident`` is the incident as it was when the decision fell; ``position`` is its place among all deliveries, which
+    the ledger gives it.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     incident: Incident
     decided_at: datetime
+    position: int = 0
     attempts: int = 0
     next_at: float = 0.0
 

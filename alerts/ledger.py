@@ -1,7 +1,9 @@
 """What was said, to whom, what is open, and what still has to be delivered: one SQLite file, one transaction a step."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,34 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE TABLE IF NOT EXISTS notifications (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB);
 CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
+CREATE INDEX IF NOT EXISTS notifications_id ON notifications (id);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
 """
+
+
+class Table(StrEnum):
+    """What a row of the ledger is about."""
+
+    INCIDENTS = "incidents"
+    HANDLED = "handled"
+    DELIVERIES = "deliveries"
+    NOTIFICATIONS = "notifications"
+
+
+OLDEST = {
+    Table.INCIDENTS: "SELECT id FROM incidents WHERE open = 0 ORDER BY updated_at DESC LIMIT -1 OFFSET ?",
+    Table.HANDLED: "SELECT finding FROM handled ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+    Table.NOTIFICATIONS: "SELECT id FROM notifications ORDER BY position DESC LIMIT -1 OFFSET ?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification; None: gone."""
+
+    table: Table
+    key: str
+    value: Incident | int | Delivery | Notification | None
 
 
 class SqliteLedger:
@@ -79,11 +107,13 @@ class SqliteLedger:
         return self._deliveries("", ())
 
     def _deliveries(self, where: str, parameters: tuple[object, ...], most: int = -1) -> list[Delivery]:
-        sql = f"SELECT content, attempts, next_at FROM deliveries {where} ORDER BY position LIMIT ?"
+        sql = f"SELECT content, position, attempts, next_at FROM deliveries {where} ORDER BY position LIMIT ?"
         rows = self._read(sql, (*parameters, most))
         return [
-            msgspec.structs.replace(msgspec.json.decode(content, type=Delivery), attempts=attempts, next_at=next_at)
-            for content, attempts, next_at in rows
+            msgspec.structs.replace(
+                msgspec.json.decode(content, type=Delivery), position=position, attempts=attempts, next_at=next_at
+            )
+            for content, position, attempts, next_at in rows
         ]
 
     def pending(self) -> int:
@@ -105,10 +135,39 @@ class SqliteLedger:
         notifications: Iterable[Notification] = (),
     ) -> None:
         """Write one step, whole or not at all."""
+        changes = [
+            *(Change(Table.INCIDENTS, incident.id, incident) for incident in incidents),
+            *(Change(Table.HANDLED, finding, version) for finding, version in handled),
+            *self._placed(deliveries),
+            *(_settled(one) for one in settled),
+            *(Change(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n) for n in notifications),
+        ]
+        if changes:
+            self._keep(changes)
+
+    def _placed(self, deliveries: Iterable[Delivery]) -> Iterator[Change]:
+        """Yield new deliveries behind all others."""
+        last = int(self._read("SELECT coalesce(max(position), 0) FROM deliveries", ())[0][0])
+        for place, delivery in enumerate(deliveries, last + 1):
+            yield Change(Table.DELIVERIES, delivery.id, msgspec.structs.replace(delivery, position=place))
+
+    def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
+        """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
+        return [
+            Change(table, key, None) for table, count in kept.items() for (key,) in self._read(OLDEST[table], (count,))
+        ]
+
+    def _keep(self, changes: Sequence[Change]) -> None:
+        """Make a step last; what implements this otherwise calls ``apply`` too."""
+        self.apply(changes)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Write rows, all or none; the same again changes nothing."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._write(incidents, handled, deliveries, settled, notifications)
+                for change in changes:
+                    self._write_row(change)
                 self._db.execute("COMMIT")
             except BaseException:
                 self._db.execute("ROLLBACK")
@@ -116,41 +175,35 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be written: {error}") from error
 
-    def _write(
-        self,
-        incidents: Iterable[Incident],
-        handled: Iterable[tuple[str, int]],
-        deliveries: Iterable[Delivery],
-        settled: Iterable[Settled],
-        notifications: Iterable[Notification],
-    ) -> None:
-        run = self._db.executemany
-        run(
-            "INSERT INTO incidents VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET open = excluded.open,"
-            " updated_at = excluded.updated_at, content = excluded.content",
-            [(i.id, i.ended_at is None, i.updated_at.timestamp(), msgspec.json.encode(i)) for i in incidents],
-        )
-        run("INSERT INTO handled VALUES (?, ?) ON CONFLICT (finding) DO UPDATE SET version = excluded.version", handled)
-        run(
-            "INSERT OR IGNORE INTO deliveries VALUES"
-            " (?, (SELECT coalesce(max(position), 0) + 1 FROM deliveries), ?, 0, 0, ?)",
-            [(d.id, d.receiver, msgspec.json.encode(d)) for d in deliveries],
-        )
-        for one in settled:
-            if one.done:
-                self._db.execute("DELETE FROM deliveries WHERE id = ?", (one.delivery.id,))
-            else:
-                self._db.execute(
-                    "UPDATE deliveries SET attempts = ?, next_at = ? WHERE id = ?",
-                    (one.delivery.attempts + 1, one.next_at, one.delivery.id),
-                )
-        run(
-            "INSERT INTO notifications (id, at, content) VALUES (?, ?, ?)",
-            [(n.id, n.at.timestamp(), msgspec.json.encode(n)) for n in notifications],
-        )
+    def _write_row(self, change: Change) -> None:
+        key, value, run = change.key, change.value, self._db.execute
+        if value is None or change.table is Table.NOTIFICATIONS:
+            column = "finding" if change.table is Table.HANDLED else "id"
+            run(f"DELETE FROM {change.table} WHERE {column} = ?", (key,))
+        if value is None:
+            return
+        content = msgspec.json.encode(value)
+        match value:
+            case Incident():
+                row: tuple[object, ...] = (key, value.ended_at is None, value.updated_at.timestamp(), content)
+                run("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)", row)
+            case int():
+                run("INSERT OR REPLACE INTO handled VALUES (?, ?)", (key, value))
+            case Delivery():
+                row = (key, value.position, value.receiver, value.attempts, value.next_at, content)
+                run("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)", row)
+            case Notification():
+                row = (key, value.at.timestamp(), content)
+                run("INSERT INTO notifications (id, at, content) VALUES (?, ?, ?)", row)
 
     def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be read: {error}") from error
+
+
+def _settled(one: Settled) -> Change:
+    delivery = one.delivery
+    again = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1, next_at=one.next_at)
+    return Change(Table.DELIVERIES, delivery.id, None if one.done else again)

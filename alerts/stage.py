@@ -73,10 +73,14 @@ class Alerts:
             Transient: the ledger can't be written; nothing was taken in.
             Rejected: a message that is no finding.
         """
-        if not self._loaded:
-            await asyncio.to_thread(self._reload)
-        withheld = await asyncio.to_thread(self._take, batch)
-        sent = await self._deliver()
+        try:
+            if not self._loaded:
+                await asyncio.to_thread(self._reload)
+            withheld = await asyncio.to_thread(self._take, batch)
+            sent = await self._deliver()
+        except BaseException:
+            self._loaded = False  # what the ledger has is the truth
+            raise
         return [*withheld, *sent]
 
     def _reload(self) -> None:
@@ -134,13 +138,9 @@ class Alerts:
             incidents[incident.id] = self._decide(incident, burning, deliveries, withheld)
         changed = [i for key, i in incidents.items() if self._open.get(key) is not i]
         if changed or versions:
-            try:
-                self._ledger.commit(
-                    incidents=changed, handled=versions.items(), deliveries=deliveries, notifications=withheld
-                )
-            except BaseException:
-                self._loaded = False
-                raise
+            self._ledger.commit(
+                incidents=changed, handled=versions.items(), deliveries=deliveries, notifications=withheld
+            )
         self._open = {key: incident for key, incident in incidents.items() if incident.ended_at is None}
         return withheld
 

@@ -25,6 +25,10 @@ class Source(Protocol):
         """Keep a message of the last batch, which no retry can help, as a dead letter."""
         ...
 
+    async def is_ours(self) -> bool:
+        """Return whether the last batch is still for us to handle, now that it took long."""
+        ...
+
     @property
     def is_stopping(self) -> bool:
         """Return whether a stage that waits for a dependency may give up: what it was handling comes again."""
@@ -101,6 +105,10 @@ class LocalBus:
     async def commit(self) -> None:
         """Forget the last batch."""
         self._uncommitted = []
+
+    async def is_ours(self) -> bool:
+        """Return True: nobody else reads here."""
+        return True
 
     async def put_aside(self, message: Message, reason: str) -> None:
         """Keep a message as a dead letter."""

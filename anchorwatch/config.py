@@ -393,6 +393,7 @@ def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsCon
         if alerts.rules
         else shipped_rules()
     )
+    _check_ledger(sections, document)
     known = {receiver.name for receiver in receivers}
     for number, route in enumerate(sections.routes):
         _check_match(route.match, f"routes[{number}].match", document)
@@ -412,6 +413,13 @@ def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsCon
         join_s=_seconds(alerts.join, "alerts.join", document, least=0.0),
         max_attempts=alerts.max_attempts,
     )
+
+
+def _check_ledger(sections: FileSections, document: Document) -> None:
+    if sections.alerts.ledger and sections.bus.url != "local:":
+        document.problem(
+            "alerts.ledger", f"over Kafka the ledger is the topic {sections.bus.prefix}.ledger: leave it out"
+        )
 
 
 def _default_ledger(history_url: str, base: Path) -> Path:

@@ -29,6 +29,10 @@ class GivenUp(Exception):
     """The process ends while a dependency is away; the batch was not committed and comes again."""
 
 
+class TakenOver(Exception):
+    """The batch under way is another process's now."""
+
+
 class Pump:
     """One stage between a source and a sink."""
 
@@ -39,10 +43,14 @@ class Pump:
         """Run until the source closes, then close the sink; a fault that is neither Transient nor Rejected escapes."""
         try:
             while (batch := await self._patiently("read", self._source.batch)) is not None:
-                with self._meter.handling(self._name):
-                    outputs = await self._handled(batch)
-                await self._patiently("send", partial(self._sink.send, outputs))
-                await self._patiently("commit", self._source.commit)
+                try:
+                    with self._meter.handling(self._name):
+                        outputs = await self._handled(batch)
+                    await self._patiently("send", partial(self._sink.send, outputs))
+                    await self._patiently("commit", self._source.commit)
+                except TakenOver:
+                    log.warning("while it was tried again the batch became another's", extra={"stage": self._name})
+                    continue
                 self._meter.count_out(outputs)
         except GivenUp as fault:
             log.warning("ending while a dependency is away", extra={"stage": self._name, "detail": str(fault)})
@@ -66,7 +74,12 @@ class Pump:
         return [*await self._handled(batch[:middle]), *await self._handled(batch[middle:])]
 
     async def _patiently(self, what: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        return await patiently(self._name, what, attempt, self._meter, lambda: self._source.is_stopping)
+        async def again() -> Result:
+            if not await self._source.is_ours():
+                raise TakenOver
+            return await attempt()
+
+        return await patiently(self._name, what, attempt, self._meter, lambda: self._source.is_stopping, again)
 
 
 async def feed(collector: Collector, sink: Sink, meter: Meter) -> None:
@@ -85,9 +98,14 @@ async def feed(collector: Collector, sink: Sink, meter: Meter) -> None:
 
 
 async def patiently(
-    stage: str, what: str, attempt: Callable[[], Awaitable[Result]], meter: Meter, is_stopping: Callable[[], bool]
+    stage: str,
+    what: str,
+    attempt: Callable[[], Awaitable[Result]],
+    meter: Meter,
+    is_stopping: Callable[[], bool],
+    again: Callable[[], Awaitable[Result]] | None = None,
 ) -> Result:
-    """Try again, with growing pauses, while a dependency is away.
+    """Try again, with growing pauses, while a dependency is away; by ``again``, if given, from the second time on.
 
     Raises:
         GivenUp: it is away, and the process is to end.
@@ -106,3 +124,4 @@ async def patiently(
             )
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            attempt = again or attempt

@@ -114,17 +114,24 @@ def open_admin(config: KafkaConfig, client_id: str) -> Any:
     return _open(KafkaAdminClient, config, client_id)
 
 
-def open_producer(config: KafkaConfig, client_id: str) -> Any:
+def open_producer(config: KafkaConfig, client_id: str, *, transactional_id: str | None = None) -> Any:
     """Return a producer that counts a message as sent once every replica in sync has it, and sends none twice.
+
+    With a ``transactional_id`` it writes in transactions, and nobody else by that id any more.
 
     Raises:
         ConfigError: TLS or login do not fit.
         Transient: no broker answers.
     """
+    options: dict[str, Any] = {}
+    if transactional_id is not None:
+        # A transaction is begun while the markers of the last are still being written: ask again soon.
+        options = {"transactional_id": transactional_id, "retry_backoff_ms": 10}
     return _open(
         KafkaProducer,
         config,
         client_id,
+        **options,
         acks="all",
         enable_idempotence=True,
         compression_type="lz4",
@@ -158,6 +165,7 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
         **options,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         max_poll_records=500,
         max_poll_interval_ms=int(HANDLING_S * 1000),
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,

@@ -41,6 +41,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self.gained = self.gained or not self.owned <= self.held
         self.held = frozenset(self.owned)
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether the work was shared out anew since ``take_news``."""
+        return self._news > 0
+
     def take_news(self) -> bool:
         """Return whether the work was shared out anew since the last call; it is counted and logged here."""
         news, self._news = self._news, 0

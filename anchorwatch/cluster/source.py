@@ -67,6 +67,7 @@ class KafkaSource:
         self._fetched: list[Any] = []
         self._uncommitted: list[Message] = []
         self._origins: dict[int, Any] = {}
+        self._starts: dict[TopicPartition, int] = {}
         self._is_committed = True
         self._closing = asyncio.Event()
         self._membership = Membership(stage, meter)
@@ -104,7 +105,7 @@ class KafkaSource:
             await self._in_thread(self._poll)
             if self._membership.owned:
                 return list(self._uncommitted)
-            self._forget_batch()  # whoever has the partitions now gets it
+            await self._in_thread(self._give_up_batch)  # whoever has the partitions next gets it
         return None
 
     async def commit(self) -> None:
@@ -117,8 +118,39 @@ class KafkaSource:
             await self._in_thread(self._commit)
         self._forget_batch()
 
+    async def is_ours(self) -> bool:
+        """Return whether the last batch is still ours, and let the group know that we live while it is tried again."""
+        return await self._in_thread(self._keep_place)
+
+    def _keep_place(self) -> bool:
+        """Follow the group without fetching; once it has shared out anew the batch comes again, here or elsewhere."""
+        membership = self._membership
+        try:
+            self._consumer.pause(*membership.owned)
+            self._note_starts(self._consumer.poll(timeout_ms=0))  # partitions that are new to us are not paused
+            self._consumer.resume(*membership.owned)
+        except KafkaError as error:
+            log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
+            return True  # what we do is repeatable; where another has begun, the commit will say so
+        if membership.owned and not membership.has_news:
+            return True
+        self._give_up_batch()
+        return False
+
+    def _note_starts(self, found: dict[TopicPartition, list[Any]]) -> None:
+        for partition, records in found.items():
+            self._starts.setdefault(partition, records[0].offset)
+
+    def _give_up_batch(self) -> None:
+        """Drop the batch uncommitted; what of it is still ours is fetched again, since the library reads on."""
+        for partition, offset in self._starts.items():
+            if partition in self._consumer.assignment():
+                self._consumer.seek(partition, offset)
+        self._fetched = []
+        self._forget_batch()
+
     def _forget_batch(self) -> None:
-        self._uncommitted, self._origins, self._is_committed = [], {}, True
+        self._uncommitted, self._origins, self._starts, self._is_committed = [], {}, {}, True
 
     async def put_aside(self, message: Message, reason: str) -> None:
         """Keep a message of this batch as a dead letter.
@@ -144,6 +176,7 @@ class KafkaSource:
         """Fetch what is new; what can't be read is put aside, and fetched things are kept until all of that is done."""
         if not self._fetched:
             found = self._consumer.poll(timeout_ms=QUIET_MS)
+            self._note_starts(found)
             self._fetched = [record for records in found.values() for record in records]
         self._note_rebalances()
         self._give_precedence()
@@ -209,6 +242,7 @@ class KafkaSource:
                 extra={"stage": self._stage, "detail": type(error).__name__},
             )
             self._membership.on_partitions_lost()
+            self._give_up_batch()
 
 
 def _merged(topic: str, batch: dict[TopicPartition, list[Message]]) -> Iterator[Message]:

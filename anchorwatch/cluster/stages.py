@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from alerts.ledger import SqliteLedger
 from alerts.stage import Alerts
 from analyzer.history import open_history
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
 from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.ledger import KafkaLedger
 from anchorwatch.cluster.letters import KafkaLetters
 from anchorwatch.cluster.shares import SharedInventory, longest_gap_s
 from anchorwatch.cluster.sink import KafkaSink
@@ -166,10 +166,15 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
-    meter, ledger = Meter(), SqliteLedger(config.alerts.ledger)
+    meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts")
     alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers), time.time)
     add_alerts_gauges(meter, ledger)
-    handling = Handling(handle=alerts.handle, forget=alerts.forget, close=ledger.close, shown={"ledger": ledger})
+
+    def forget() -> None:
+        ledger.forget()
+        alerts.forget()
+
+    handling = Handling(handle=alerts.handle, forget=forget, close=ledger.close, shown={"ledger": ledger})
     return PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
 
 

@@ -21,7 +21,7 @@ from schemas.messages import (
 )
 
 INVENTORY, OBSERVATIONS, POLLS = "inventory", "observations", "polls"
-FINDINGS, NOTIFICATIONS, DEAD = "findings", "notifications", "dead"
+FINDINGS, NOTIFICATIONS, DEAD, LEDGER = "findings", "notifications", "dead", "ledger"
 DAY_MS = 86_400_000
 
 
@@ -48,6 +48,7 @@ TOPICS = (
     Topic(name=FINDINGS, retention_days=30),
     Topic(name=NOTIFICATIONS, retention_days=90),
     Topic(name=DEAD, retention_days=90, sole=True),
+    Topic(name=LEDGER, cleanup="compact", sole=True),
 )
 
 

@@ -127,3 +127,35 @@ def test_a_bug_escapes() -> None:
 
     with pytest.raises(ZeroDivisionError):
         pump(broken, [message(1)])
+
+
+def test_what_became_another_processes_while_it_was_tried_again_is_dropped() -> None:
+    """The next batch is whatever the source says then; here it is the same one, since nobody else committed it."""
+    asked = []
+
+    class Shared(LocalBus):
+        async def is_ours(self) -> bool:
+            asked.append(1)
+            return len(asked) > 1
+
+    tries = []
+
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        tries.append(list(batch))
+        if len(tries) in (1, 2):
+            raise Transient("the history is away")
+        return batch
+
+    sink = Collected()
+
+    async def story() -> None:
+        bus = Shared("in", Kept(), quiet_s=0.01)
+        await bus.send([message(1)])
+        await bus.close()
+        await Pump("stage", bus, handle, sink, Meter()).run()
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+    assert len(asked) == 2, "once after each failure"
+    assert tries == [[message(1)]] * 3
+    assert sink.messages == [message(1)]

@@ -10,7 +10,7 @@ from tests.servers.watch import VANTAGE, Watch
 
 ROOT = Path(__file__).parents[2]
 FRONT = ROOT / "tests" / "clickhouse_front.py"
-STAGES = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1")
+STAGES = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1", "alerts-2")
 CONFIG = """\
 inventory: [{{path: {folder}/inventory.yaml}}]
 vantages: [{{name: {vantage}, resolver: "{resolver}"}}]
@@ -18,7 +18,6 @@ trust_anchors: {{path: "{anchors}"}}
 poll: {{interval: {interval}}}
 bus: {{url: "kafka://{kafka}", prefix: {prefix}, partitions: 6, session_timeout: 6s}}
 history: {{url: "clickhouse://anchorwatch@127.0.0.1:{history}/anchorwatch", password_file: {folder}/password}}
-alerts: {{ledger: {folder}/alerts.sqlite}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: {folder}/webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "127.0.0.1:{port}"}}
@@ -40,7 +39,7 @@ class Process:
 
 
 class Cluster(Watch):
-    """Two collectors, two analyzers, one alerts process, over one broker and one history."""
+    """Two collectors, two analyzers, two alerts processes, over one broker and one history."""
 
     def __init__(self, folder: Path, kafka: ApacheKafka, *, resolver: str, anchors: Path, inventory: str) -> None:
         super().__init__()
@@ -48,7 +47,7 @@ class Cluster(Watch):
         (folder / "webhook.key").write_text(self.secret)
         (folder / "password").write_text("of the history")
         (folder / "inventory.yaml").write_text(inventory)
-        history_port, *ports = free_ports(6)
+        history_port, *ports = free_ports(1 + len(STAGES))
         self._history_url = f"http://127.0.0.1:{history_port}"
         data = folder / "history"
         credentials = ["--user", "anchorwatch", "--password", "of the history"]
@@ -155,10 +154,10 @@ class Cluster(Watch):
     # what the API says
 
     def url(self, path: str) -> str:
-        """Return where a part of the API is served: the alerts have incidents, the active analyzer the rest."""
-        if path in ("incidents", "notifications"):
-            return self.processes["alerts-1"].url
-        name = until(lambda: next(iter(self.working("analyzer")), None), "some analyzer works")
+        """Return where a part of the API is served: the active alerts process has incidents, the active analyzer the
+        rest."""
+        stage = "alerts" if path in ("incidents", "notifications") else "analyzer"
+        name = until(lambda: next(iter(self.working(stage)), None), f"some {stage} process works")
         return self.processes[name].url
 
     def logs(self) -> str:

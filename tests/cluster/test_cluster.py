@@ -1,6 +1,6 @@
 """The same world watched by one process and by a cluster whose parts are killed: both must say the same.
 
-Two collectors, two analyzers and the alerts are processes over Apache Kafka and a history over HTTP.
+Two collectors, two analyzers and two alerts processes work over Apache Kafka and a history over HTTP.
 """
 
 import time
@@ -61,27 +61,28 @@ def test_both_collectors_work_and_share_the_endpoints(cluster: Cluster) -> None:
 
     assert sum(shares) == ENDPOINTS
     assert min(shares) > 0
-    assert len(cluster.working("analyzer")) == 1, "one is active, the other stands by"
+    for stage in ("analyzer", "alerts"):
+        assert len(cluster.working(stage)) == 1, "one is active, the other stands by"
 
 
 def test_killing_a_process_of_each_kind_loses_no_finding_and_pages_nobody_twice(
     world: World, watch: Instance, cluster: Cluster
 ) -> None:
-    (active,) = cluster.working("analyzer")
+    (active,), (teller,) = cluster.working("analyzer"), cluster.working("alerts")
     world.let_expire("bank.quay.")
     told = cluster.until_told("bank.quay.")
 
     cluster.kill_process("collector-1")
     cluster.kill_process(active)
-    cluster.kill_process("alerts-1")
-    cluster.start_process(cluster.processes["alerts-1"])
+    cluster.kill_process(teller)
     until(lambda: cluster.metric("collector-2", "anchorwatch_watched") == ENDPOINTS, "one collector has all the work")
     other = cluster.until_works("analyzer", active)
-    cluster.until_works("alerts", "none")
+    other_teller = cluster.until_works("alerts", teller)
     world.swap_keys("idp.quay.")
     cluster.until_told("idp.quay.")
     cluster.start_process(cluster.processes["collector-1"])
     cluster.start_process(cluster.processes[active])
+    cluster.start_process(cluster.processes[teller])
     until(lambda: cluster.metric("collector-1", "anchorwatch_watched") > 0, "the collector is back at work")
     world.sign_again("bank.quay.")
     world.sign_again("idp.quay.")
@@ -91,6 +92,7 @@ def test_killing_a_process_of_each_kind_loses_no_finding_and_pages_nobody_twice(
     for zone in ("bank.quay.", "idp.quay."):
         assert [one["type"] for one in cluster.told(zone)] == ["incident.triggered", "incident.resolved"]
     assert cluster.working("analyzer") == [other], "whoever took over goes on"
+    assert cluster.working("alerts") == [other_teller]
 
 
 def test_a_broker_that_restarts_loses_nothing(world: World, watch: Instance, cluster: Cluster) -> None:
@@ -144,8 +146,8 @@ def test_two_builds_work_side_by_side_while_one_replaces_the_other(
     told = cluster.until_told("clearing.quay.")
     assert cluster.working("analyzer") == [old], "the newcomer stands by"
 
-    cluster.upgrade("alerts-1", build)
-    cluster.upgrade(old, build)
+    for name in ("alerts-1", "alerts-2", old):
+        cluster.upgrade(name, build)
     assert cluster.until_works("analyzer", old) == new
     world.sign_again("clearing.quay.")
     assert cluster.until_told("clearing.quay.", "resolved")["incident"] == told["incident"]

@@ -173,6 +173,29 @@ def test_a_second_reader_stands_by_until_the_first_leaves(kafka_bench: KafkaBenc
     run(kafka_bench, story)
 
 
+def test_a_batch_that_takes_long_is_ours_until_the_group_shares_out_anew(kafka_bench: KafkaBench) -> None:
+    async def story(bus: Any) -> None:
+        await bus.send([message(1)])
+        first = await next_batch(bus)
+        await bus.send([message(2)])
+        for _ in range(3):
+            assert await bus.source().is_ours()
+        assert await bus.batch() == first, "nothing else was taken in meanwhile"
+        second = type(bus)(bus.config)
+        waiting = asyncio.create_task(second.batch())
+        while await bus.source().is_ours():
+            await asyncio.sleep(0.1)
+        again = await next_batch(bus)
+        assert again[:1] == first, "what was not committed comes again"
+        await bus.commit()
+        assert not waiting.done(), "the other stands by"
+        await bus.leave()
+        await waiting
+        await second.leave()
+
+    run(kafka_bench, story)
+
+
 def test_what_can_not_be_read_is_put_aside_with_its_place_and_its_neighbours_pass(kafka_bench: KafkaBench) -> None:
     async def story(bus: Any) -> list[Message]:
         await bus.send([message(1)])

@@ -1,0 +1,208 @@
+"""What every ledger of the alerts promises, run over the file and over the topic."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from alerts.delivery import Delivery, Settled
+from alerts.incidents import Entry, Incident, begin_incident, take_finding
+from alerts.ledger import SqliteLedger, Table
+from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.ledger import KafkaLedger
+from anchorwatch.cluster.topics import prepare_topics
+from schemas.catalogue import Severity
+from schemas.faults import Transient
+from schemas.messages import Notification, NotificationStatus
+from tests.alerts.findings import AT, finding
+from tests.brokers.broker import free_port
+from tests.servers.daemons import until
+
+Opener = Callable[[], SqliteLedger]
+_numbers = itertools.count()
+
+
+def incident(zone: str = "bank.example.", minute: int = 0) -> Incident:
+    found = finding(zone=zone, opened_at=AT + timedelta(minutes=minute))
+    entry = Entry(finding=found, severity=Severity.CRITICAL, receivers=("soc",), controls=())
+    return take_finding(begin_incident(found), entry)
+
+
+def delivery(number: int, receiver: str = "soc") -> Delivery:
+    about = incident()
+    return Delivery(id=f"d{number}", receiver=receiver, event="trigger", reason="opened", incident=about, decided_at=AT)
+
+
+def notification(number: int) -> Notification:
+    return Notification(
+        id=f"n{number}",
+        incident=incident().id,
+        event="trigger",
+        status=NotificationStatus.SENT,
+        receiver="soc",
+        reason="opened",
+        at=AT,
+        severity=Severity.CRITICAL,
+        summary="bank.example. is bogus",
+        cause_zone="bank.example.",
+        findings=(),
+        controls=(),
+    )
+
+
+@pytest.fixture
+def open_topic(kafka_address: str) -> Iterator[Callable[[], KafkaLedger]]:
+    """What opens the ledger of one topic, again and again."""
+    config = KafkaConfig(
+        brokers=(kafka_address,), prefix=f"ledger-{next(_numbers)}-{free_port()}", partitions=1, session_timeout_s=6.0
+    )
+    prepare_topics(config, "test")
+    opened: list[KafkaLedger] = []
+
+    def open_one() -> KafkaLedger:
+        opened.append(KafkaLedger(config, "test"))
+        return opened[-1]
+
+    yield open_one
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture(params=["file", "topic"])
+def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """What opens one ledger, and opens it again as a process that starts would."""
+    if request.param == "topic":
+        opener: Opener = request.getfixturevalue("open_topic")
+        return opener
+    return lambda: SqliteLedger(tmp_path / "alerts.sqlite")
+
+
+def test_a_step_is_there_for_the_next_process(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    assert ledger.open_incidents() == []
+    about, over = incident(), msgspec.structs.replace(incident("old.example."), ended_at=AT)
+    ledger.commit(
+        incidents=[about, over], handled=[("f1", 3)], deliveries=[delivery(1)], notifications=[notification(1)]
+    )
+
+    for reader in (ledger, open_ledger()):
+        assert reader.open_incidents() == [about]
+        assert reader.incidents(10) == [about, over]
+        assert reader.handled_version("f1") == 3
+        assert reader.handled_version("f2") == 0
+        assert [one.id for one in reader.deliveries()] == ["d1"]
+        assert reader.pending() == 1
+        assert reader.notifications(10) == [notification(1)]
+
+
+def test_what_changes_is_changed(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    ledger.deliveries()
+    ledger.commit(incidents=[incident()], handled=[("f1", 1)])
+    ended = msgspec.structs.replace(incident(), ended_at=AT)
+
+    ledger.commit(incidents=[ended], handled=[("f1", 2)])
+
+    for reader in (ledger, open_ledger()):
+        assert reader.open_incidents() == []
+        assert reader.incidents(10) == [ended]
+        assert reader.handled_version("f1") == 2
+
+
+def test_a_delivery_keeps_its_place_until_it_is_done(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    ledger.deliveries()
+    ledger.commit(deliveries=[delivery(1), delivery(2), delivery(3, "backup")])
+    (_, (first, _)) = ledger.due(0, 10)
+    ledger.commit(deliveries=[delivery(4)], settled=[Settled(first, False, 60.0)])
+
+    for reader in (ledger, open_ledger()):
+        waiting = reader.deliveries()
+        assert [(one.id, one.attempts, one.next_at) for one in waiting] == [
+            ("d1", 1, 60.0),
+            ("d2", 0, 0.0),
+            ("d3", 0, 0.0),
+            ("d4", 0, 0.0),
+        ]
+        assert [[one.id for one in due] for due in reader.due(0, 10)] == [["d3"]]
+        assert [[one.id for one in due] for due in reader.due(60, 2)] == [["d3"], ["d1", "d2"]]
+    reader.commit(settled=[Settled(waiting[0], True)])
+    assert [one.id for one in open_ledger().deliveries()] == ["d2", "d3", "d4"]
+
+
+def test_notifications_come_newest_first_and_one_that_arrives_late_is_two(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    ledger.deliveries()
+    failed = msgspec.structs.replace(notification(1), status=NotificationStatus.FAILED, attempts=8)
+    ledger.commit(notifications=[failed])
+    ledger.commit(notifications=[notification(2), notification(1)])
+
+    for reader in (ledger, open_ledger()):
+        assert reader.notifications(10) == [notification(1), notification(2), failed]
+        assert reader.notifications(1) == [notification(1)]
+
+
+def test_a_process_that_stands_by_shows_what_the_active_one_writes(open_topic: Callable[[], KafkaLedger]) -> None:
+    active, other = open_topic(), open_topic()
+    active.deliveries()
+    for number in range(3):
+        active.commit(incidents=[incident(f"zone{number}.example.", number)], notifications=[notification(number)])
+        until(lambda seen=number + 1: len(other.incidents(10)) == seen, "the incident is seen")  # type: ignore[misc]
+        assert len(other.notifications(10)) == number + 1
+
+    active.commit(handled=[("f", 1)])  # it was not hindered
+    with pytest.raises(Transient):
+        other.commit(handled=[("g", 1)])
+    assert active.handled_version("g") == 0
+
+
+def test_whoever_takes_over_sees_everything_and_the_one_before_can_write_no_more(
+    open_topic: Callable[[], KafkaLedger],
+) -> None:
+    first, second = open_topic(), open_topic()
+    first.deliveries()
+    first.commit(deliveries=[delivery(1)])
+
+    assert [one.id for one in second.deliveries()] == ["d1"]
+    with pytest.raises(Transient, match="taken over by another process"):
+        first.commit(deliveries=[delivery(2)])
+    with pytest.raises(Transient, match="must be read again first"):
+        first.commit(deliveries=[delivery(2)])
+    second.commit(deliveries=[delivery(3)])
+    assert [one.id for one in second.deliveries()] == ["d1", "d3"]
+
+    assert [one.id for one in first.deliveries()] == ["d1", "d3"], "what it could not write is nowhere"
+    first.commit(deliveries=[delivery(4)])
+    with pytest.raises(Transient):
+        second.commit(deliveries=[delivery(5)])
+
+
+def test_a_step_that_was_cut_short_left_nothing_behind(open_topic: Callable[[], KafkaLedger]) -> None:
+    killed, next_one = open_topic(), open_topic()
+    killed.deliveries()
+    killed.commit(deliveries=[delivery(1)])
+    killed._writer.begin_transaction()
+    sent = killed._writer.send(killed._topic, key=b"deliveries/d2", value=msgspec.json.encode(delivery(2)))
+    sent.get(timeout=10)
+
+    assert [one.id for one in next_one.deliveries()] == ["d1"]
+
+
+def test_of_what_is_only_looked_back_at_the_newest_is_kept(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "alerts.sqlite")
+    ended = [msgspec.structs.replace(incident(f"z{n}.example.", n), ended_at=AT) for n in range(4)]
+    ledger.commit(
+        incidents=[incident(), *ended],
+        handled=[(f"f{n}", 1) for n in range(4)],
+        notifications=[notification(n) for n in range(4)],
+    )
+
+    dropped = ledger.surplus({Table.INCIDENTS: 2, Table.HANDLED: 3, Table.NOTIFICATIONS: 1})
+    ledger.apply(dropped)
+
+    assert ledger.incidents(10) == [incident(), ended[3], ended[2]]
+    assert [ledger.handled_version(f"f{n}") for n in range(4)] == [0, 1, 1, 1]
+    assert ledger.notifications(10) == [notification(3)]
