@@ -71,7 +71,6 @@ def test_the_cluster_configuration_passes_its_own_checker(tmp_path: Path) -> Non
     assert f"PLAINTEXT://{config.bus.brokers[0]}" == services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert config.history.url == "clickhouse://anchorwatch@clickhouse:8123/anchorwatch"
     assert config.history.password == "s3cret"
-    assert config.alerts.ledger == Path("/var/lib/anchorwatch/alerts.sqlite")
     assert config.listen == ("0.0.0.0", 8053)
 
 
@@ -88,7 +87,7 @@ def test_every_stage_is_there_as_often_as_it_should_be() -> None:
     services = read("compose.yaml")["services"]
     replicas = {name: services[name]["deploy"]["replicas"] for name in ("collector", "analyzer", "alerts")}
 
-    assert replicas == {"collector": 2, "analyzer": 2, "alerts": 1}
+    assert replicas == {"collector": 2, "analyzer": 2, "alerts": 2}
     for name in replicas:
         assert services[name]["command"] == [name, "/etc/anchorwatch/anchorwatch.yaml"]
         assert {"kafka", "clickhouse"} == services[name]["depends_on"].keys()
