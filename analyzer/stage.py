@@ -14,6 +14,7 @@ from typing import Protocol
 from analyzer import rows
 from analyzer.blast import Consumers
 from analyzer.conditions import Condition, conditions_of, of_vantage
+from analyzer.current import Current, CurrentState
 from analyzer.drift import detect_drift
 from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from analyzer.rows import Row
@@ -97,29 +98,6 @@ class History(Protocol):
 
 
 @dataclass(slots=True)
-class Current:
-    """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first.
-
-    ``live``: it was polled since this process started.
-    """
-
-    applied_at: datetime
-    observation: str
-    verdict: Verdict
-    cause_zone: str
-    conditions: tuple[Condition, ...]
-    expiry: Expiry | None
-    evidence: str
-    zones: tuple[str, ...]
-    live: bool = False
-
-    @property
-    def validated(self) -> bool:
-        """Return whether the verdict may serve as a baseline."""
-        return self.verdict in (Verdict.SECURE, Verdict.INSECURE)
-
-
-@dataclass(slots=True)
 class Batch:
     """What handling one batch has produced so far."""
 
@@ -173,8 +151,8 @@ class Analyzer:
 
     def _reset(self) -> None:
         self.consumers = Consumers()
-        self._book = FindingBook(self.consumers, self._behind)
-        self.current: dict[Subject, Current] = {}
+        self.current = CurrentState()
+        self._book = FindingBook(self.consumers, self.current.behind)
         self._renewals: dict[str, list[float]] = {}
         self._lost: set[str] = set()
 
@@ -382,7 +360,7 @@ class Analyzer:
 
     def _set_current(self, subject: Subject, judgement: Judgement, observation: str, at: datetime) -> Current:
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        current = self.current[subject] = Current(
+        current = Current(
             applied_at=at,
             observation=observation,
             verdict=judgement.verdict,
@@ -392,10 +370,8 @@ class Analyzer:
             evidence=judgement.evidence,
             zones=tuple(sys.intern(link.zone) for link in judgement.chain),
         )
+        self.current.put(subject, current)
         return current
-
-    def _behind(self, zone: str) -> list[Subject]:
-        return [subject for subject, current in self.current.items() if zone in current.zones]
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         conditions: Sequence[Condition] = current.conditions
@@ -431,10 +407,8 @@ class Analyzer:
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
         orphans = self.consumers.put(message.id, message.identity)
         out.identities.append(rows.identity_row(message))
-        if not orphans:
-            return
-        for subject in [s for s in self.current if (s[0].rstrip("."), s[1]) in orphans]:
-            del self.current[subject]
+        for subject in [(f"{host}.", rdtype, vantage) for host, rdtype in orphans for vantage in self._book.vantages]:
+            self.current.drop(subject)
             self._book.forget(subject, message.seen_at)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
@@ -442,7 +416,7 @@ class Analyzer:
         if message.vantages:
             self._book.vantages = set(message.vantages)
             for subject in [s for s in self.current if s[2] not in self._book.vantages]:
-                del self.current[subject]
+                self.current.drop(subject)
                 self._book.forget(subject, message.seen_at)
         if message.ids is None:
             return

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from analyzer.blast import Consumers
-from analyzer.stage import Current
+from analyzer.current import Current
 from schemas.judgement import Verdict
 
 

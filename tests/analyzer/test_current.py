@@ -1,0 +1,39 @@
+"""Who lies behind a zone, as subjects come, move to other chains and go."""
+
+from analyzer.current import Current, CurrentState
+from schemas.judgement import Verdict
+from schemas.messages import Subject
+from tests.analyzer.making import AT
+
+API: Subject = ("api.bank.example.", "A", "corp")
+LOGIN: Subject = ("login.idp.example.", "A", "corp")
+
+
+def current(*zones: str) -> Current:
+    return Current(AT, "o1", Verdict.SECURE, "", (), None, "", zones)
+
+
+def test_subjects_lie_behind_every_zone_of_their_chain() -> None:
+    state = CurrentState()
+    state.put(API, current(".", "example.", "bank.example."))
+    state.put(LOGIN, current(".", "example.", "idp.example."))
+
+    assert state.behind(".") == state.behind("example.") == {API, LOGIN}
+    assert state.behind("bank.example.") == {API}
+    assert state.behind("elsewhere.") == set()
+
+
+def test_a_subject_that_moves_or_goes_is_behind_its_old_chain_no_more() -> None:
+    state = CurrentState()
+    state.put(API, current(".", "example.", "bank.example."))
+    state.put(LOGIN, current(".", "example."))
+
+    state.put(API, current(".", "test."))
+    assert (state.behind("bank.example."), state.behind("test.")) == (set(), {API})
+    assert state.behind("example.") == {LOGIN}
+
+    state.drop(API)
+    state.drop(API)
+    assert (state.behind("."), list(state)) == ({LOGIN}, [LOGIN])
+    state.drop(LOGIN)
+    assert state.behind(".") == set()
