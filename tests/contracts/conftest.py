@@ -5,19 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.broker import NEEDED, find_broker
+from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, find_broker
 from tests.contracts.buses import KafkaBench, LocalBench
 
 
 @pytest.fixture(scope="session")
-def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka | WheelBroker | GivenKafka]:
     """A broker that runs."""
     broker = find_broker(tmp_path_factory.mktemp("kafka"))
     if broker is None:
         pytest.skip(NEEDED)
     broker.start()
-    yield broker.address
+    yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_address(broker: ApacheKafka | WheelBroker | GivenKafka) -> str:
+    """Where it listens."""
+    return broker.address
 
 
 @pytest.fixture(params=["local", "kafka"])
