@@ -7,11 +7,11 @@ compared with is what was known strictly before it. A batch is written before it
 import asyncio
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from analyzer import rows
+from analyzer.batch import Batch, Knowledge
 from analyzer.blast import Consumers
 from analyzer.conditions import Condition, conditions_of, of_vantage
 from analyzer.current import Current, CurrentState
@@ -37,7 +37,6 @@ from schemas.messages import (
 from schemas.wire import id_of
 
 TAKEN = (Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport)
-NOT_TABLES = frozenset({"messages", "replayed", "shared_evidence"})
 MOST_EVIDENCE_KNOWN = 100_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
@@ -97,41 +96,6 @@ class History(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Batch:
-    """What handling one batch has produced so far."""
-
-    observations: list[Row] = field(default_factory=list)
-    verdicts: list[Row] = field(default_factory=list)
-    evidence: list[Row] = field(default_factory=list)
-    evidence_messages: list[Row] = field(default_factory=list)
-    identities: list[Row] = field(default_factory=list)
-    renewals: list[Row] = field(default_factory=list)
-    findings: list[Row] = field(default_factory=list)
-    messages: list[Finding] = field(default_factory=list)
-    replayed: list[str] = field(default_factory=list)
-    shared_evidence: list[str] = field(default_factory=list)
-
-    def tables(self) -> dict[str, Sequence[Row]]:
-        """Return the rows by table."""
-        return {name: getattr(self, name) for name in self.__slots__ if name not in NOT_TABLES}
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What was known before a batch.
-
-    Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
-    observations ``stored`` has already, so that they come again; and the judgements of observations that the batch's
-    polls speak of, though they are not the last.
-    """
-
-    baselines: dict[Subject, Judgement] = field(default_factory=dict)
-    answers: dict[Subject, list[str]] = field(default_factory=dict)
-    stored: set[str] = field(default_factory=set)
-    spoken_of: dict[str, Judgement] = field(default_factory=dict)
-
-
 class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
@@ -188,7 +152,7 @@ class Analyzer:
                 raise
         prepared = self._prepared[1]
         try:
-            await asyncio.to_thread(self._history.append, prepared.tables())
+            await asyncio.to_thread(self._history.append, prepared.tables)
         except Rejected:
             self.forget()  # the halves of the batch come one by one, and are compared with what is stored
             raise
@@ -196,7 +160,7 @@ class Analyzer:
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)
         self._prepared = None
-        self.taken += len(prepared.observations)
+        self.taken += len(prepared.tables["observations"])
         if len(self._evidence_known) > MOST_EVIDENCE_KNOWN:
             self._evidence_known.clear()
         self._evidence_known.update(prepared.shared_evidence)
@@ -262,7 +226,7 @@ class Analyzer:
         self._check_expiry(self._clock())
         for finding, trigger in self._book.take_changes():
             out.messages.append(finding)
-            out.findings.append(rows.finding_row(finding, trigger))
+            out.store("findings", rows.finding_row(finding, trigger))
         return out
 
     async def _known_before(self, observations: Sequence[Observation]) -> Knowledge:
@@ -317,8 +281,8 @@ class Analyzer:
             return
         knowledge.stored.add(message.id)
         self._book.vantages.add(judgement.vantage)
-        out.observations.append(rows.observation_row(message))
-        out.verdicts.append(rows.verdict_row(message))
+        out.store("observations", rows.observation_row(message))
+        out.store("verdicts", rows.verdict_row(message))
         self._store_evidence(message, out)
         baseline = knowledge.baselines.get(subject)
         if baseline is not None:
@@ -336,8 +300,8 @@ class Analyzer:
         if message.evidence is None:
             return
         row, messages = rows.evidence_rows(message.evidence)
-        out.evidence.append(row)
-        out.evidence_messages.extend(one for one in messages if one[0] not in self._evidence_known)
+        out.store("evidence", row)
+        out.store("evidence_messages", *(one for one in messages if one[0] not in self._evidence_known))
         out.shared_evidence.extend(one[0] for one in messages[:-1])  # the answer itself is hardly ever shared
 
     def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
@@ -356,7 +320,7 @@ class Analyzer:
         left = left_at_renewal(earlier.expiry, now_expiry, at)
         if left is not None:
             self._renewals.setdefault(now_expiry.zone, []).append(left)
-            out.renewals.append((now_expiry.zone, at, left))
+            out.store("renewals", (now_expiry.zone, at, left))
 
     def _set_current(self, subject: Subject, judgement: Judgement, observation: str, at: datetime) -> Current:
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
@@ -400,13 +364,13 @@ class Analyzer:
             self.confirmed += 1
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)
-        out.verdicts.extend(rows.stretched_rows(message, verdicts))
+        out.store("verdicts", *rows.stretched_rows(message, verdicts))
         if not verdicts:
             out.replayed.append(message.id)
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
         orphans = self.consumers.put(message.id, message.identity)
-        out.identities.append(rows.identity_row(message))
+        out.store("identities", rows.identity_row(message))
         for subject in [(f"{host}.", rdtype, vantage) for host, rdtype in orphans for vantage in self._book.vantages]:
             self.current.drop(subject)
             self._book.forget(subject, message.seen_at)
