@@ -132,6 +132,9 @@ class Analyzer:
             Transient: the history is away; the same batch may come again.
             Rejected: a message that is none of ours.
         """
+        ids = tuple(id_of(message) for message in batch)
+        if self._prepared is not None and self._prepared[0] != ids:
+            self.forget()  # another batch was given up half handled: what was made of it is stored nowhere
         if not self._loaded:
             self._reset()
             await asyncio.to_thread(self._load)
@@ -141,8 +144,7 @@ class Analyzer:
                 raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
             if isinstance(message, SelfReport) and message.code not in CATALOGUE:
                 raise Rejected(f"the catalogue has no {message.code!r}")
-        ids = tuple(id_of(message) for message in batch)
-        if self._prepared is None or self._prepared[0] != ids:
+        if self._prepared is None:
             knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
             knowledge.spoken_of.update(await self._spoken_of([m for m in batch if isinstance(m, PollBatch)]))
             try:

@@ -10,20 +10,23 @@ from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
 NAME = "anchorwatch-active"
-ACTIVE = b"active"
 
 
 class ActiveAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
-    """Keeps the active member active when others come and go. One instance a consumer."""
+    """Keeps the active member active when others come and go. One instance a consumer.
+
+    ``generation`` is the group's at the last share; ``active_at`` the last one in which this member was active, 0 for
+    never. Members tell each other the latter: who was away for a while does not outrank who took over meanwhile.
+    """
 
     name = NAME
 
     def __init__(self) -> None:
-        self._active = False
+        self.generation = self.active_at = 0
 
     def assign(self, cluster: Any, members: Any) -> dict[str, Any]:
         """Return everything for one member, nothing for the others."""
-        ranked = sorted(members, key=lambda member: (member.metadata.user_data != ACTIVE, member.member_id))
+        ranked = sorted(members, key=lambda member: (-_active_at(member.metadata.user_data), member.member_id))
         chosen = ranked[0].member_id
         topics = sorted({topic for member in members for topic in member.metadata.topics})
         everything = [(topic, sorted(cluster.partitions_for_topic(topic) or ())) for topic in topics]
@@ -33,9 +36,15 @@ class ActiveAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         }
 
     def metadata(self, topics: Any) -> Any:
-        """Return what this member says when it joins: whether it has been the active one."""
-        return ConsumerProtocolSubscription(0, sorted(topics), ACTIVE if self._active else b"")
+        """Return what this member says when it joins: in which generation it was the active one."""
+        return ConsumerProtocolSubscription(0, sorted(topics), str(self.active_at).encode())
 
     def on_assignment(self, assignment: Any, generation: Any) -> None:
         """Note whether this member is the active one now."""
-        self._active = bool(assignment.partitions())
+        self.generation = int(generation)
+        if assignment.partitions():
+            self.active_at = self.generation
+
+
+def _active_at(user_data: bytes | None) -> int:
+    return int(user_data) if user_data and user_data.isdigit() else 0

@@ -17,6 +17,7 @@ from anchorwatch.cluster.config import KafkaConfig
 from schemas.faults import AnchorwatchError, ConfigError, Transient
 
 MAX_MESSAGE_BYTES = 10 * 1024 * 1024
+MAX_FETCH_BYTES = 16 * 1024 * 1024
 FIRST_CONTACT_S = 4.0
 REQUEST_S = 10.0
 DELIVERY_S = 30.0
@@ -78,6 +79,8 @@ def reach_brokers(config: KafkaConfig) -> None:
                 return
         except ssl.SSLCertVerificationError as error:
             wrong.append(f"bus.tls: the certificate of {broker} is refused: {error.verify_message}")
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            silent.append(f"{broker} (it closed the connection)")
         except ssl.SSLError as error:
             wrong.append(f"bus.tls: {broker} does not speak TLS as we do ({error.reason}): is that its TLS port?")
         except OSError as error:
@@ -166,9 +169,10 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        max_poll_records=500,
+        # A fetch is always taken whole: of a partition that is paused half read, the library forgets the other half.
+        max_poll_records=1_000_000,
         max_poll_interval_ms=int(HANDLING_S * 1000),
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        fetch_max_bytes=MAX_FETCH_BYTES,
         fetch_max_wait_ms=200,
         allow_auto_create_topics=False,
         metrics_enabled=False,

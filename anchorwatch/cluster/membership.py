@@ -1,6 +1,7 @@
 """A process's place in a consumer group."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from kafka import ConsumerRebalanceListener
@@ -15,15 +16,17 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     """Which partitions of a group's topics are ours; the library says so while it polls.
 
     ``owned`` is empty while the group shares out anew; ``held`` is the last share until then, and empty once the group
-    went on without us. ``gained``: partitions are ours that were another's before, or may have been.
+    went on without us. ``gained``: partitions are ours that were another's before, or may have been: they are new to
+    us, or the group shared out in between without us. ``generation`` returns the group's, as of the last share.
     """
 
-    def __init__(self, stage: str, meter: Meter) -> None:
-        self._stage, self._meter = stage, meter
+    def __init__(self, stage: str, meter: Meter, generation: Callable[[], int] | None = None) -> None:
+        self._stage, self._meter, self._generation = stage, meter, generation
         self.owned: set[TopicPartition] = set()
         self.held: frozenset[TopicPartition] = frozenset()
         self.gained = False
         self._news = 0
+        self._last_generation = 0
 
     def on_partitions_revoked(self, revoked: Any) -> None:
         """Stop; nobody else begins before the new shares are known."""
@@ -38,13 +41,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Take up the new share."""
         self._news += 1
         self.owned |= set(assigned)
-        self.gained = self.gained or not self.owned <= self.held
+        generation = self._generation() if self._generation is not None else self._last_generation + 1
+        missed = generation != self._last_generation + 1
+        self._last_generation = generation
+        self.gained = self.gained or (bool(self.owned) and (missed or not self.owned <= self.held))
         self.held = frozenset(self.owned)
-
-    @property
-    def has_news(self) -> bool:
-        """Return whether the work was shared out anew since ``take_news``."""
-        return self._news > 0
 
     def take_news(self) -> bool:
         """Return whether the work was shared out anew since the last call; it is counted and logged here."""

@@ -1,15 +1,15 @@
 """Messages from Kafka, as a member of a consumer group.
 
 An offset is committed only when the pump says so, that is after the stage's outputs are stored. A member that stands by
-waits here: no batch reaches its stage, not even an empty one, until partitions are its own.
+waits here: no batch reaches its stage, not even an empty one, until partitions are its own; nor while Kafka is away.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from heapq import merge
 from typing import Any, TypeVar
 
 from kafka.errors import (
@@ -19,9 +19,10 @@ from kafka.errors import (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
-from kafka.structs import TopicPartition
+from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from anchorwatch.cluster.active import ActiveAssignor
+from anchorwatch.cluster.backlog import Backlog
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
@@ -31,12 +32,17 @@ from anchorwatch.letters import Letter
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
-from schemas.wire import decode, time_of
+from schemas.wire import decode
 
 log = logging.getLogger(__name__)
 
 LOST_ITS_PLACE = (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError)
-QUIET_MS = 1000
+QUIET_S = 1.0
+BATCH = 500
+MOST_HELD = 2_000
+"""Of a topic with so many records waiting here no more are fetched."""
+PROBE_EVERY_S = 2.0
+PROBE_S = 4.0
 Result = TypeVar("Result")
 
 
@@ -45,7 +51,8 @@ class KafkaSource:
 
     ``topics`` are in order of precedence: while one has messages waiting, those after it wait, so that who consumes
     what is known before what they observe, and an observation before the polls that speak of it. ``gained`` is called
-    before the first batch after this member became the active one: what it knew is out of date.
+    before the first batch after this member became the active one, or gave a batch up half handled: what the stage
+    knows is out of date.
 
     Raises:
         ConfigError: TLS or login do not fit.
@@ -64,20 +71,22 @@ class KafkaSource:
     ) -> None:
         self._config, self._stage, self._letters, self._meter, self._gained = config, stage, letters, meter, gained
         self._topics = [full_name(config, topic) for topic in topics]
-        self._fetched: list[Any] = []
-        self._uncommitted: list[Message] = []
+        self._backlog = Backlog(self._topics)
+        self._taken: list[Any] = []
+        self._messages: list[Message] | None = None
         self._origins: dict[int, Any] = {}
-        self._starts: dict[TopicPartition, int] = {}
-        self._is_committed = True
         self._closing = asyncio.Event()
-        self._membership = Membership(stage, meter)
+        self._assignor = ActiveAssignor()
+        self._membership = Membership(stage, meter, lambda: self._assignor.generation)
         self._ends: dict[TopicPartition, int] = {}
-        self._ends_wanted = False
+        self._is_unsettled = self._was_interrupted = False
+        self._heard_at = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{stage}")  # the library's consumer wants one
         client_id = f"{config.prefix}-{stage}"
-        self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=ActiveAssignor())
+        self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=self._assignor)
         self._consumer.subscribe(self._topics, listener=self._membership)
         self.lag = 0
+        self.is_away = False
 
     @property
     def partitions(self) -> int:
@@ -100,12 +109,10 @@ class KafkaSource:
             Transient: Kafka is away.
         """
         while not self._closing.is_set():
-            if self._uncommitted:
-                return list(self._uncommitted)
-            await self._in_thread(self._poll)
-            if self._membership.owned:
-                return list(self._uncommitted)
-            await self._in_thread(self._give_up_batch)  # whoever has the partitions next gets it
+            if not self._messages:
+                await self._in_thread(self._poll)
+            if self._messages is not None:
+                return list(self._messages)
         return None
 
     async def commit(self) -> None:
@@ -114,43 +121,13 @@ class KafkaSource:
         Raises:
             Transient: Kafka is away.
         """
-        if not self._is_committed:
+        if self._taken:
             await self._in_thread(self._commit)
         self._forget_batch()
 
     async def is_ours(self) -> bool:
         """Return whether the last batch is still ours, and let the group know that we live while it is tried again."""
         return await self._in_thread(self._keep_place)
-
-    def _keep_place(self) -> bool:
-        """Follow the group without fetching; once it has shared out anew the batch comes again, here or elsewhere."""
-        membership = self._membership
-        try:
-            self._consumer.pause(*membership.owned)
-            self._note_starts(self._consumer.poll(timeout_ms=0))  # partitions that are new to us are not paused
-            self._consumer.resume(*membership.owned)
-        except KafkaError as error:
-            log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
-            return True  # what we do is repeatable; where another has begun, the commit will say so
-        if membership.owned and not membership.has_news:
-            return True
-        self._give_up_batch()
-        return False
-
-    def _note_starts(self, found: dict[TopicPartition, list[Any]]) -> None:
-        for partition, records in found.items():
-            self._starts.setdefault(partition, records[0].offset)
-
-    def _give_up_batch(self) -> None:
-        """Drop the batch uncommitted; what of it is still ours is fetched again, since the library reads on."""
-        for partition, offset in self._starts.items():
-            if partition in self._consumer.assignment():
-                self._consumer.seek(partition, offset)
-        self._fetched = []
-        self._forget_batch()
-
-    def _forget_batch(self) -> None:
-        self._uncommitted, self._origins, self._starts, self._is_committed = [], {}, {}, True
 
     async def put_aside(self, message: Message, reason: str) -> None:
         """Keep a message of this batch as a dead letter.
@@ -173,16 +150,14 @@ class KafkaSource:
             raise Transient(f"Kafka is away: {type(error).__name__}: {error}") from error
 
     def _poll(self) -> None:
-        """Fetch what is new; what can't be read is put aside, and fetched things are kept until all of that is done."""
-        if not self._fetched:
-            found = self._consumer.poll(timeout_ms=QUIET_MS)
-            self._note_starts(found)
-            self._fetched = [record for records in found.values() for record in records]
-        self._note_rebalances()
-        self._give_precedence()
-        batch: dict[TopicPartition, list[Message]] = {}
+        """Take the next batch, if work is ours; what was taken is kept until what can't be read is put aside."""
+        if not self._taken:
+            self._taken = self._next_records()
+        if not self._membership.owned:
+            return
+        messages = []
         origins = {}
-        for record in self._fetched:
+        for record in self._taken:
             if record.value is None:
                 continue  # a tombstone: the inventory's compaction has done its work
             try:
@@ -192,10 +167,118 @@ class KafkaSource:
                 self._letters.put(self._letter(record, str(fault)))
                 self._meter.dead_letters.labels(self._stage).inc()
                 continue
-            batch.setdefault(TopicPartition(record.topic, record.partition), []).append(message)
+            messages.append(message)
             origins[id(message)] = record
-        self._uncommitted = [message for topic in self._topics for message in _merged(topic, batch)]
-        self._origins, self._fetched, self._is_committed = origins, [], not self._fetched
+        self._messages, self._origins = messages, origins
+
+    def _next_records(self) -> list[Any]:
+        """Return the records whose turn it is, none after a quiet spell."""
+        deadline = time.monotonic() + QUIET_S
+        wait_s = 0.0 if self._backlog.starts() else QUIET_S
+        while True:
+            self._fetch(wait_s)
+            if self._settle():
+                deadline = time.monotonic() + QUIET_S
+            if not self._membership.owned:
+                return []
+            records = self._backlog.take(BATCH, self._count_waiting())
+            wait_s = max(0.0, deadline - time.monotonic())
+            if records or not wait_s:
+                return records
+
+    def _fetch(self, wait_s: float) -> None:
+        """Fetch; the library says nothing when Kafka is away, so in quiet times it is asked for something.
+
+        Raises:
+            KafkaError: Kafka is away.
+        """
+        found = self._consumer.poll(timeout_ms=int(wait_s * 1000))
+        self._backlog.add(found)
+        now = time.monotonic()
+        if not found and now - self._heard_at >= PROBE_EVERY_S:
+            self.is_away = True  # unless this succeeds
+            self._consumer.end_offsets([TopicPartition(self._topics[0], 0)], timeout_ms=int(PROBE_S * 1000))
+            now = time.monotonic()
+        elif not found:
+            return
+        self._heard_at, self.is_away = now, False
+
+    def _settle(self) -> bool:
+        """Take up a new share, if there is one, from where it was committed; return whether there was."""
+        membership = self._membership
+        self._is_unsettled = membership.take_news() or self._is_unsettled
+        if not self._is_unsettled:
+            return False
+        self._rewind()
+        owned = list(membership.owned)
+        if membership.gained:
+            for partition in owned:  # where the library kept a position, another has gone on from it
+                offset = self._consumer.committed(partition)
+                if offset is not None:
+                    self._consumer.seek(partition, offset)
+        self._ends = self._consumer.end_offsets(owned) if owned else {}
+        if membership.gained or self._was_interrupted:
+            self._gained()
+        membership.gained = self._was_interrupted = self._is_unsettled = False
+        return True
+
+    def _rewind(self) -> None:
+        """Drop what is not committed; what of it is still ours is fetched again."""
+        starts = self._backlog.starts()
+        for record in reversed(self._taken):
+            starts[TopicPartition(record.topic, record.partition)] = record.offset
+        for partition, offset in starts.items():
+            if partition in self._consumer.assignment():
+                self._consumer.seek(partition, offset)
+        self._backlog.clear()
+        self._forget_batch()
+
+    def _count_waiting(self) -> dict[str, int]:
+        """Return how much each topic still has at the broker; of what waits here for long no more is fetched."""
+        to_come = dict.fromkeys(self._topics, 0)
+        for partition in self._membership.owned:
+            end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
+            to_come[partition.topic] += max(0, end - self._consumer.position(partition))
+        held = {topic: self._backlog.count(topic) for topic in self._topics}
+        self.lag = sum(to_come.values()) + sum(held.values())
+        for partition in self._membership.owned:
+            full = held[partition.topic] >= MOST_HELD
+            (self._consumer.pause if full else self._consumer.resume)(partition)
+        return to_come
+
+    def _keep_place(self) -> bool:
+        """Follow the group; once it shares out anew the batch comes again, here or elsewhere."""
+        try:
+            self._backlog.add(self._consumer.poll(timeout_ms=0))
+        except KafkaError as error:
+            log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
+            return True  # what we do is repeatable; where another has begun, the commit will say so
+        self._is_unsettled = self._membership.take_news() or self._is_unsettled
+        if self._membership.owned and not self._is_unsettled:
+            return True
+        self._interrupt()
+        return False
+
+    def _interrupt(self) -> None:
+        """Give up a batch that may be half handled."""
+        self._rewind()
+        self._was_interrupted = self._is_unsettled = True
+
+    def _forget_batch(self) -> None:
+        self._messages, self._taken, self._origins = None, [], {}
+
+    def _commit(self) -> None:
+        owned = self._membership.owned
+        ends = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in self._taken}
+        try:
+            self._consumer.commit({p: OffsetAndMetadata(end, "", -1) for p, end in ends.items() if p in owned})
+        except LOST_ITS_PLACE as error:
+            log.warning(
+                "the group has gone on without us; the batch comes again, and is known then",
+                extra={"stage": self._stage, "detail": type(error).__name__},
+            )
+            self._membership.on_partitions_lost()
+            self._interrupt()
 
     def _letter(self, record: Any, reason: str) -> Letter:
         return Letter(
@@ -209,45 +292,6 @@ class KafkaSource:
             value=record.value or b"",
             headers=tuple(record.headers),
         )
-
-    def _note_rebalances(self) -> None:
-        membership = self._membership
-        self._ends_wanted = membership.take_news() or self._ends_wanted
-        if self._ends_wanted:
-            self._ends = self._consumer.end_offsets(list(membership.owned)) if membership.owned else {}
-            self._ends_wanted = False
-        if membership.gained:
-            membership.gained = False
-            self._gained()
-
-    def _give_precedence(self) -> None:
-        """Let later topics wait while earlier ones have messages; count what waits."""
-        waiting = dict.fromkeys(self._topics, 0)
-        for partition in self._membership.owned:
-            end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
-            waiting[partition.topic] += max(0, end - self._consumer.position(partition))
-        self.lag = sum(waiting.values())
-        blocked = False
-        for topic in self._topics:
-            partitions = [partition for partition in self._membership.owned if partition.topic == topic]
-            (self._consumer.pause if blocked else self._consumer.resume)(*partitions)
-            blocked = blocked or waiting[topic] > 0
-
-    def _commit(self) -> None:
-        try:
-            self._consumer.commit()
-        except LOST_ITS_PLACE as error:
-            log.warning(
-                "the group has gone on without us; the batch comes again, and is known then",
-                extra={"stage": self._stage, "detail": type(error).__name__},
-            )
-            self._membership.on_partitions_lost()
-            self._give_up_batch()
-
-
-def _merged(topic: str, batch: dict[TopicPartition, list[Message]]) -> Iterator[Message]:
-    """Yield a topic's messages by time, as far as that keeps the order within each partition."""
-    return merge(*(messages for partition, messages in batch.items() if partition.topic == topic), key=time_of)
 
 
 def _place(record: Any) -> str:

@@ -305,6 +305,26 @@ def test_a_history_that_is_away_changes_nothing_about_the_outcome(
         ]
 
 
+def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    flaky = Flaky(history)
+    run = Run(flaky, clock)
+    names = [f"h{n}.bank.example." for n in range(3)]
+    run.handle(*[observation(judgement(name), AT) for name in names])
+    changed = [observation(judgement(name, answers=("192.0.2.9",)), AT + MINUTE) for name in names]
+    flaky.failing = "append"
+    with pytest.raises(Transient):
+        run.handle(*changed[:2])
+    flaky.failing = ""
+
+    found = run.handle(*changed)
+
+    assert found.count(("answer_changed", "opened", True)) == 3
+    assert len({finding.id for finding in run.last}) == 3
+    assert len(history.findings(code="answer_changed")) == 3
+
+
 def test_a_bug_in_the_middle_of_a_batch_loses_nothing(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.handle(snapshot("sa", "api.bank.example"))
