@@ -396,11 +396,11 @@ def _no_cut_at_alias(context: Context, parent: Step, name: Name, reply: Response
         denial = gather_denial(context, parent, reply)
         if isinstance(denial, Refused):
             return _refused(context, parent, name, denial, reply, parent.zone, f"{names.to_text(name)} CNAME")
-        if denial.over_limit is not None:
-            return _over_limit(context, parent, name, reply, denial)
         encloser = verified.encloser
         outcomes = {proofs.check_no_closer(name, encloser).outcome for proofs in denial.proofs}
         if not outcomes & {Outcome.PROVEN, Outcome.OPT_OUT}:
+            if denial.over_limit is not None:
+                return _over_limit(context, parent, name, reply, denial)
             detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
             refused = Refused("wildcard_proof_invalid", detail)
             return _refused(context, parent, name, refused, reply, parent.zone, f"{names.to_text(name)} CNAME")
@@ -442,8 +442,6 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
     denial = gather_denial(context, parent, reply)
     if isinstance(denial, Refused):
         return _refused(context, parent, name, denial, reply, parent.zone, where)
-    if denial.over_limit is not None:
-        return _over_limit(context, parent, name, reply, denial)
     details = []
     for proofs in denial.proofs:
         proof = proofs.check_cut(name)
@@ -465,6 +463,8 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
                 return _refused(context, parent, name, refused, reply, parent.zone, where)
             case _:
                 details.append(proof.detail)
+    if denial.over_limit is not None:
+        return _over_limit(context, parent, name, reply, denial)
     return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
 
 

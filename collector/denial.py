@@ -93,14 +93,12 @@ class NsecDenial:
 
     def _covering(self, name: Name) -> Nsec | None:
         """Return the NSEC in whose span ``name`` does not exist, nor exists as an empty non-terminal."""
-        for nsec in self._by_owner.values():
-            if self._spans(nsec, name):
-                if names.is_at_or_below(name, nsec.owner) and hides_descendants(nsec.types):
-                    continue
-                if names.is_at_or_below(nsec.next_name, name):
-                    continue
-                return nsec
-        return None
+        return next((nsec for nsec in self._by_owner.values() if self._denies(nsec, name)), None)
+
+    def _denies(self, nsec: Nsec, name: Name) -> bool:
+        if not self._spans(nsec, name) or names.is_at_or_below(nsec.next_name, name):
+            return False
+        return not (names.is_at_or_below(name, nsec.owner) and hides_descendants(nsec.types))
 
     def _spans(self, nsec: Nsec, name: Name) -> bool:
         if not names.is_at_or_below(name, self._zone) or not names.is_at_or_below(nsec.next_name, self._zone):
@@ -156,8 +154,11 @@ class NsecDenial:
     def check_no_closer(self, name: Name, encloser: Name) -> Proof:
         """Prove that the wildcard is the closest match. Source: RFC 4035 §5.3.4, §3.1.3.3."""
         next_closer = name[: len(encloser) + 1]
-        if self._covering(next_closer) is None:
+        denying = [nsec for nsec in self._by_owner.values() if self._denies(nsec, next_closer)]
+        if not denying:
             return failed("no NSEC denies the next closer name " + names.to_text(next_closer))
+        if all(len(self._closest_encloser(next_closer, nsec)) < len(encloser) for nsec in denying):
+            return failed("the NSEC denies the closest encloser " + names.to_text(encloser) + " too")
         return PROVEN
 
     def check_cut(self, name: Name) -> Proof:

@@ -42,31 +42,36 @@ class Nsec3Denial:
         self, zone: Name, chain: Sequence[Nsec3], budget: Budget, hashes: dict[tuple[Name, bytes, int], bytes]
     ) -> None:
         self._zone = zone
-        self._chain = chain
-        self._by_hash = {nsec3.owner_hash: nsec3 for nsec3 in chain}
-        self._salt, self._iterations = chain[0].salt, chain[0].iterations
+        self._chains: dict[tuple[bytes, int], dict[bytes, Nsec3]] = {}
+        for nsec3 in chain:
+            self._chains.setdefault((nsec3.salt, nsec3.iterations), {})[nsec3.owner_hash] = nsec3
         self._budget, self._hashes = budget, hashes
 
-    def _hash(self, name: Name) -> bytes:
-        key = (name, self._salt, self._iterations)
+    def _hash(self, name: Name, salt: bytes, iterations: int) -> bytes:
+        key = (name, salt, iterations)
         known = self._hashes.get(key)
         if known is None:
             if not self._budget.take_hash():
                 raise HashBudgetSpent
-            known = self._hashes[key] = crypto.nsec3_hash(name, self._salt, self._iterations)
+            known = self._hashes[key] = crypto.nsec3_hash(name, salt, iterations)
         return known
 
     def _matching(self, name: Name) -> Nsec3 | None:
-        return self._by_hash.get(self._hash(name))
+        for (salt, iterations), by_hash in self._chains.items():
+            found = by_hash.get(self._hash(name, salt, iterations))
+            if found is not None:
+                return found
+        return None
 
     def _covering(self, name: Name) -> Nsec3 | None:
-        hashed = self._hash(name)
-        for nsec3 in self._chain:
-            if nsec3.owner_hash < nsec3.next_hash:
-                if nsec3.owner_hash < hashed < nsec3.next_hash:
+        for (salt, iterations), by_hash in self._chains.items():
+            hashed = self._hash(name, salt, iterations)
+            for nsec3 in by_hash.values():
+                if nsec3.owner_hash < nsec3.next_hash:
+                    if nsec3.owner_hash < hashed < nsec3.next_hash:
+                        return nsec3
+                elif hashed > nsec3.owner_hash or hashed < nsec3.next_hash:
                     return nsec3
-            elif hashed > nsec3.owner_hash or hashed < nsec3.next_hash:
-                return nsec3
         return None
 
     def _closest_encloser(self, name: Name) -> Encloser | Proof:

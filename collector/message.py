@@ -221,7 +221,8 @@ def _read_section(reader: _Reader, count: int) -> dict[tuple[Name, int], RRset]:
                 group.signatures.append(signature)
             else:
                 group = groups.setdefault((name, rdtype), _Group())
-                group.rdatas.add(_read_rdata(reader, rdtype, end))
+                if records.FIXED_LENGTHS.get(rdtype, end - reader.offset) == end - reader.offset:
+                    group.rdatas.add(_read_rdata(reader, rdtype, end))
             group.ttl = min(group.ttl, ttl)
         reader.offset = end
     return {

@@ -85,6 +85,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
     remarks: list[Reason] = []
     over_limit = None
     proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
+    within: list[Nsec3] = []
     for (iterations, salt), chain in sorted(by_params.items()):
         if iterations or salt:
             detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
@@ -92,13 +93,15 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
         if iterations > context.policy.nsec3_max_iterations:
             over_limit = over_limit or _over_limit(context.policy, zone, iterations)
         else:
-            proofs.append(Nsec3Denial(zone, chain, context.budget, context.hashes))
+            within.extend(chain)
+    if within:
+        proofs.append(Nsec3Denial(zone, within, context.budget, context.hashes))
     if not proofs and over_limit is None:
         return Refused(
             "denial_invalid", f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
         )
     assert window is not None
-    return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), None if proofs else over_limit)
+    return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
 
 
 def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:

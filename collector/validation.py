@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from collector import names, records
 from collector.chain import failure_of, find_cut_below, find_step, rcode_text
 from collector.context import Context, Step, Window, ask, reason
-from collector.denial import Denial, Outcome, Proof
+from collector.denial import Denial, NsecDenial, Outcome, Proof
 from collector.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
 from collector.names import Name
 from collector.proofs import Gathered, gather_denial
@@ -32,7 +32,8 @@ ABOVE_CUT = frozenset({records.DS, records.NSEC})
 class Link:
     """One RRset on the way (or its absence), judged.
 
-    ``step`` is the zone it was judged in, None where nothing could be learnt.
+    ``step`` is the zone it was judged in, None where nothing could be learnt. ``exists``: the owner is proven to exist
+    although the rcode said NXDOMAIN.
     """
 
     owner: Name
@@ -45,6 +46,7 @@ class Link:
     window: Window | None = None
     ttl_s: int = 0
     signed_by: tuple[int, ...] = ()
+    exists: bool = False
 
     def described(self) -> AliasLink:
         """Return the link for the message."""
@@ -97,7 +99,10 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
             if _says_nothing(response, name, qtype) and not asked_now:
                 response = None
                 continue
-            conclusion.links.extend((yield from _final(context, response, name, qtype)))
+            final = yield from _final(context, response, name, qtype)
+            if name == qname and any(link.exists for link in final):
+                conclusion.rcode = rcode_text(NOERROR)  # the signed proof says more than the rcode, which is not signed
+            conclusion.links.extend(final)
             _collect(conclusion, response, name, qtype)
             break
         link = yield from _judge_alias(context, response, name, alias)
@@ -374,8 +379,6 @@ def _prove(step: Step, gathered: Gathered | Refused, check: Callable[[Denial], P
     """Ask each kind of denial in turn; the first that holds decides."""
     if isinstance(gathered, Refused):
         return gathered
-    if gathered.over_limit is not None:
-        return gathered.over_limit
     details = []
     for proofs in gathered.proofs:
         proof = check(proofs)
@@ -389,6 +392,8 @@ def _prove(step: Step, gathered: Gathered | Refused, check: Callable[[Denial], P
         if proof.outcome is Outcome.TOO_COSTLY:
             return Refused("validation_budget_exceeded", proof.detail)
         details.append(proof.detail)
+    if gathered.over_limit is not None:
+        return gathered.over_limit
     return Refused("denial_invalid", "; ".join(details))
 
 
@@ -410,8 +415,11 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, name, qtype, step)
     gathered = gather_denial(context, step, response)
+    exists = False
     if response.rcode == NXDOMAIN:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_name(name))
+        if isinstance(outcome, Refused) and outcome.code == "denial_invalid" and _proves_no_type(gathered, name, qtype):
+            outcome, exists = (Verdict.SECURE, None), True
     else:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_type(name, qtype))
     if isinstance(outcome, Refused) and isinstance(gathered, Gathered):
@@ -426,7 +434,19 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(step.window)
-    return Link(name, qtype, verdict, step, why, gathered.remarks, None, window, gathered.ttl_s)
+    return Link(name, qtype, verdict, step, why, gathered.remarks, None, window, gathered.ttl_s, exists=exists)
+
+
+def _proves_no_type(gathered: Gathered | Refused, name: Name, qtype: int) -> bool:
+    """Return whether what came with NXDOMAIN is a whole proof that the name exists without the type.
+
+    Some servers say NXDOMAIN for an empty non-terminal. The rcode is not signed, the proof is. Only of NSEC: with NSEC3
+    an opt-out span would stand in for the wildcard that is not denied.
+    """
+    if isinstance(gathered, Refused):
+        return False
+    proofs = [one.check_no_type(name, qtype) for one in gathered.proofs if isinstance(one, NsecDenial)]
+    return any(proof.outcome is Outcome.PROVEN for proof in proofs)
 
 
 def _check_soa(context: Context, step: Step, response: Response) -> Refused | None:

@@ -311,6 +311,7 @@ def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(
     flaky = Flaky(history)
     run = Run(flaky, clock)
     names = [f"h{n}.bank.example." for n in range(3)]
+    run.handle(snapshot("sa", *(name.rstrip(".") for name in names)))
     run.handle(*[observation(judgement(name), AT) for name in names])
     changed = [observation(judgement(name, answers=("192.0.2.9",)), AT + MINUTE) for name in names]
     flaky.failing = "append"
