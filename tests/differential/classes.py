@@ -63,6 +63,7 @@ DNAME_OVER_LIMIT = (
 NO_CUT_AT_ALIAS = "a DS question answered by an alias: we take it for the proof of no cut, Unbound finds no DS"
 ORPHAN_SOA = "beside a denial stands no SOA of class IN but its signature: nothing to verify for us, bogus to Unbound"
 STRICTER_ODD = "a zone signs denials that contradict it: each validator believes another of its words"
+LIES = frozenset({"odd denial signed", "signed with a lie", "signed with a lie again"})
 STRICTER_ANY = "an ANY answer: we ask for the keys and judge every record, Unbound takes what it finds in it"
 FORK = "data and an alias at one name, both signed: we take the data, Unbound the alias"
 STRICTER_REVOKED = "a signature by a revoked key over anything but its key set: we refuse, Unbound accepts"
@@ -135,6 +136,8 @@ class Explainer:
         types = {one.rdtype for one in case.message(*case.question).answer if one.owner == case.question[0]}
         if {records.CNAME, case.question[1]} <= types:
             return FORK
+        if any(damage.kind in LIES for damage in case.damages):
+            return STRICTER_ODD
         return f"{UNEXPLAINED}: both secure, with rcodes {ours.rcode} and {unbound.rcode}"
 
     def _asks_again(self, case: Case, unbound: Opinion) -> bool:
@@ -276,7 +279,7 @@ def _special(case: Case, ours: Opinion, unbound: Opinion, explainer: Explainer) 
         for question in trace
         if question[1] == records.DS and any(one.rdtype == records.CNAME for one in case.message(*question).answer)
     ]
-    no_cut = "no DS" in unbound.why if ours.verdict == "insecure" else unbound.why.startswith("EDE 9")
+    no_cut = "no DS" in unbound.why or (ours.verdict != "insecure" and unbound.why.startswith("EDE 9"))
     return NO_CUT_AT_ALIAS if at_cuts and no_cut else ""
 
 
@@ -309,9 +312,16 @@ def _is_short(case: Case, ours: Opinion, mode: str) -> bool:
 
 
 def _stumbles_over_short(case: Case, unbound: Opinion) -> bool:
-    """Return whether Unbound found no good key in a zone whose only DS is for a short RSA key."""
-    alone = [names.to_text(zone) for zone, note in case.made.notes.items() if note.startswith("short alone")]
-    return any(f"signature missing from 127.0.0.1 for key {zone} " in f"{unbound.why} " for zone in alone)
+    """Return whether Unbound found no good key in a zone whose only DS is for a short RSA key.
+
+    It names the zone, or none at all where an alias led it there.
+    """
+    alone = [zone for zone, note in case.made.notes.items() if note.startswith("short alone")]
+    if unbound.why.strip() == "EDE 9":
+        aliases = [one for one in case.message(*case.question).answer if one.rdtype == records.CNAME]
+        return any(names.is_at_or_below(records.target_of(one.rdata), zone) for one in aliases for zone in alone)
+    said = f"{unbound.why} "
+    return any(f"signature missing from 127.0.0.1 for key {names.to_text(zone)} " in said for zone in alone)
 
 
 def _alias_loops(message: Message) -> bool:
@@ -351,7 +361,9 @@ def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Me
     code = ours.why.partition(":")[0]
     zone = case.made.zone_over(case.question[0])
     over_limit = zone.nsec3 is not None and zone.nsec3.iterations > 150
-    denial = code in ("denial_missing", "denial_invalid", "rrsig_missing", "wildcard_proof_invalid")
+    denial = code in ("denial_missing", "denial_invalid", "rrsig_missing", "wildcard_proof_invalid") or (
+        code == "rrsig_crypto_invalid" and " NSEC" in ours.why
+    )
     expanded = any(_leaves_its_name(record) for seen in messages for part in seen.sections for record in part)
     claims = (
         (code == "nsec3_iterations_over_limit" or (denial and over_limit), STRICTER_ITERATIONS),
@@ -368,7 +380,7 @@ def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Me
         (code == "denial_invalid" and "wildcard" in ours.why and unbound.verdict == "insecure", STRICTER_WILD_OPT_OUT),
         (any(_has_ancestors_claim(case, seen) for seen in messages), STRICTER_ANCESTOR),
         (denial and _below_unsigned(case), STRICTER_SIGNER),
-        (denial and any(damage.kind == "odd denial signed" for damage in case.damages), STRICTER_ODD),
+        (denial and any(damage.kind in LIES for damage in case.damages), STRICTER_ODD),
         (case.question[1] == records.ANY, STRICTER_ANY),
         (code == "verdict_indeterminate" and "could not be fetched" in ours.why, STRICTER_FORM),
     )
