@@ -151,6 +151,11 @@ class SqliteLedger:
         for place, delivery in enumerate(deliveries, last + 1):
             yield Change(Table.DELIVERIES, delivery.id, msgspec.structs.replace(delivery, position=place))
 
+    def clear(self) -> None:
+        """Forget every row."""
+        for table in Table:
+            self._db.execute(f"DELETE FROM {table}")
+
     def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
         """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
         return [

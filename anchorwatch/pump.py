@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+STOP_CHECK_S = 0.5
 
 
 class GivenUp(Exception):
@@ -122,6 +123,14 @@ async def patiently(
                 "a dependency is away, trying again",
                 extra={"stage": stage, "doing": what, "detail": str(fault), "in_s": pause_s},
             )
-            await asyncio.sleep(pause_s)
+            await _sleep(pause_s, is_stopping)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             attempt = again or attempt
+
+
+async def _sleep(seconds: float, is_stopping: Callable[[], bool]) -> None:
+    """Sleep, but not on when the process is to end."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while (left := until - loop.time()) > 0 and not is_stopping():
+        await asyncio.sleep(min(left, STOP_CHECK_S))

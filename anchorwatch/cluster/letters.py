@@ -1,22 +1,20 @@
 """Dead letters on a topic of their own; the message is the value, untouched, and what is said of it are headers."""
 
 import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from kafka.errors import KafkaError
-from kafka.structs import TopicPartition
 
 from anchorwatch.cluster.clients import open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import DEAD, full_name
 from anchorwatch.letters import Letter
 from schemas.faults import Transient
 
 OURS = "anchorwatch-"
 PATIENCE_S = 30.0
-POLL_MS = 500
 
 
 class KafkaLetters:
@@ -87,24 +85,6 @@ class KafkaLetters:
         if self._producer is None:
             self._producer = open_producer(self._config, self._client_id)
         return self._producer
-
-
-def read_to_end(consumer: Any, topic: str) -> Iterator[Any]:
-    """Yield every record that a topic has now, partition by partition in order.
-
-    Raises:
-        Transient: there is no such topic.
-    """
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise Transient(f"topic {topic} is not there")
-    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    consumer.seek_to_beginning(*partitions)
-    while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        for records in consumer.poll(timeout_ms=POLL_MS).values():
-            yield from records
 
 
 def _letter_of(record: Any) -> Letter:

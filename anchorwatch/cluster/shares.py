@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 300
 REBALANCE_S = 3.0
+RETRY_S = 1.0
 PUBLISHER_SHARE = 0
 
 
@@ -61,7 +62,7 @@ def longest_gap_s(interval_s: float, session_timeout_s: float) -> float:
 class SharedInventory:
     """The inventory as the topic has it, and which part of it is ours.
 
-    Two consumers in one thread: a member of the collectors' group, which reads nothing and learns its shares; and a
+    Two consumers in one thread: a member of the collectors' group, which only learns its shares; and a
     reader of the whole topic from its beginning. ``changed`` and ``load`` are what a collector asks of its feed.
 
     Raises:
@@ -78,6 +79,7 @@ class SharedInventory:
         self._shares = shares
         self._suffixes = PublicSuffixList()
         self._known: dict[str, Identity | None] = {}
+        self._seen_at: dict[str, datetime] = {}
         self._index: InventoryIndex | None = None
         self._lock = threading.Lock()
         self._dirty = threading.Event()
@@ -115,8 +117,13 @@ class SharedInventory:
             self._reader.seek_to_beginning(*partitions)
             ends = self._reader.end_offsets(partitions)
             while not self._stopping.is_set():
-                self._follow_group()
-                self._read()
+                try:
+                    self._follow_group()
+                    self._read()
+                except KafkaError as error:
+                    log.warning("Kafka is away, trying again", extra={"detail": f"{type(error).__name__}: {error}"})
+                    self._stopping.wait(RETRY_S)
+                    continue
                 if not self._read_once.is_set() and self._has_reached(ends):
                     self._read_once.set()
                     self._note_change()
@@ -162,7 +169,9 @@ class SharedInventory:
         with self._lock:
             match message:
                 case InventorySnapshot():
-                    self._known[message.id] = message.identity
+                    # After partitions were added, an older word may lie in another partition than the newer.
+                    if message.seen_at >= self._seen_at.get(message.id, message.seen_at):
+                        self._known[message.id], self._seen_at[message.id] = message.identity, message.seen_at
                 case InventoryIndex():
                     self._index = message
 

@@ -17,6 +17,7 @@ from alerts.stage import Alerts
 from analyzer.history import open_history
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
+from anchorwatch.bus import Sink
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.ledger import KafkaLedger
 from anchorwatch.cluster.letters import KafkaLetters
@@ -27,7 +28,7 @@ from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS,
 from anchorwatch.config import Config
 from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges
 from anchorwatch.pump import Handler, Pump, feed
-from anchorwatch.run import Runnable, make_notifiers
+from anchorwatch.run import NotificationSink, Runnable, make_notifiers
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from collector.sources import Sources
@@ -74,7 +75,7 @@ class CollectorProcess:
         self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
         letters = KafkaLetters(bus, f"{bus.prefix}-collector")
-        self._sink = _sink(bus, "collector", letters, meter)
+        self._sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
         parts = Parts(meter=meter, why_not_ready=self._why_not_ready, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts), *config.listen)
         add_collector_gauges(meter, self._collector)
@@ -114,12 +115,16 @@ def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Handling:
-    """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows."""
+    """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
+
+    ``sink`` is where its outputs go if not to their topics.
+    """
 
     handle: Handler
     forget: Callable[[], None]
     close: Callable[[], None]
     shown: dict[str, Any]
+    sink: Sink | None = None
 
 
 class PumpedProcess:
@@ -129,9 +134,10 @@ class PumpedProcess:
         self, config: Config, bus: KafkaConfig, stage: str, topics: tuple[str, ...], handler: Handling, meter: Meter
     ) -> None:
         self._stage, self._meter, self._handler = stage, meter, handler
-        letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
+        self._letters = letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
         self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
-        self._pump = Pump(stage, self._source, handler.handle, _sink(bus, stage, letters, meter), meter)
+        sink = handler.sink or KafkaSink(bus, stage, _source(stage), letters, meter)
+        self._pump = Pump(stage, self._source, handler.handle, sink, meter)
         parts = Parts(meter=meter, why_not_ready=self._why_not_ready, **handler.shown)
         self.server = Server(make_app(parts), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
@@ -139,6 +145,8 @@ class PumpedProcess:
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
 
     def _why_not_ready(self) -> str:
+        if self._source.is_away:
+            return "hears nothing from Kafka"
         return "" if self._source.partitions else STANDS_BY
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
@@ -150,6 +158,7 @@ class PumpedProcess:
                 await self._source.close()
             finally:
                 self._handler.close()
+                self._letters.close()
 
     def stop(self) -> None:
         """End after the batch under way."""
@@ -166,7 +175,7 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
-    meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts")
+    meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
     alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers), time.time)
     add_alerts_gauges(meter, ledger)
 
@@ -174,12 +183,16 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         ledger.forget()
         alerts.forget()
 
-    handling = Handling(handle=alerts.handle, forget=forget, close=ledger.close, shown={"ledger": ledger})
+    # The ledger sends notifications along with the step that they belong to.
+    handling = Handling(
+        handle=alerts.handle, forget=forget, close=ledger.close, shown={"ledger": ledger}, sink=NotificationSink()
+    )
     return PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
 
 
-def _sink(bus: KafkaConfig, stage: str, letters: KafkaLetters, meter: Meter) -> KafkaSink:
-    return KafkaSink(bus, stage, f"/{stage}/{socket.gethostname()}", letters, meter)
+def _source(stage: str) -> str:
+    """Return what a stage's messages name as their source."""
+    return f"/{stage}/{socket.gethostname()}"
 
 
 def _add_share_gauge(meter: Meter, stage: str, read: Callable[[], int]) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters, read_to_end
+from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import OBSERVATIONS, POLLS, full_name
 from anchorwatch.letters import Letter
 from schemas.messages import Observation, PollBatch, Subject

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from anchorwatch.__main__ import cli
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters, read_to_end
+from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import prepare_topics
 from anchorwatch.letters import FileLetters, Letter
 from tests.brokers.broker import free_port

@@ -10,13 +10,16 @@ import pytest
 
 from alerts.delivery import Delivery, Settled
 from alerts.incidents import Entry, Incident, begin_incident, take_finding
-from alerts.ledger import SqliteLedger, Table
+from alerts.ledger import Change, SqliteLedger, Table
+from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.ledger import KafkaLedger
+from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import prepare_topics
 from schemas.catalogue import Severity
-from schemas.faults import Transient
+from schemas.faults import Rejected, Transient
 from schemas.messages import Notification, NotificationStatus
+from schemas.wire import decode
 from tests.alerts.findings import AT, finding
 from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.servers.daemons import until
@@ -63,7 +66,7 @@ def open_topic(kafka_address: str) -> Iterator[Callable[[], KafkaLedger]]:
     opened: list[KafkaLedger] = []
 
     def open_one() -> KafkaLedger:
-        opened.append(KafkaLedger(config, "test"))
+        opened.append(KafkaLedger(config, "test", "/alerts/test"))
         return opened[-1]
 
     yield open_one
@@ -193,6 +196,63 @@ def test_a_step_that_was_cut_short_left_nothing_behind(
     sent.get(timeout=10)
 
     assert [one.id for one in next_one.deliveries()] == ["d1"]
+
+
+def test_nothing_is_handed_out_by_a_process_that_was_relieved(open_topic: Callable[[], KafkaLedger]) -> None:
+    relieved, active = open_topic(), open_topic()
+    relieved.deliveries()
+    relieved.commit(deliveries=[delivery(1)])
+    assert [[one.id for one in due] for due in relieved.due(0, 10)] == [["d1"]]
+
+    (waiting,) = active.deliveries()
+    active.commit(settled=[Settled(waiting, True)])
+
+    with pytest.raises(Transient, match="taken over by another process"):
+        relieved.due(0, 10)
+    assert relieved.pending() == 0
+
+
+def test_who_takes_over_again_remembers_nothing_of_its_own(open_topic: Callable[[], KafkaLedger]) -> None:
+    """Kafka forgets after a day that a row was dropped: what is not on the topic is not the case."""
+    ledger = open_topic()
+    ledger.deliveries()
+    ledger.apply([Change(Table.DELIVERIES, "d1", delivery(1)), Change(Table.HANDLED, "f1", 3)])
+
+    ledger.forget()
+
+    assert ledger.deliveries() == []
+    assert ledger.handled_version("f1") == 0
+
+
+def test_notifications_reach_their_topic_with_the_step_that_they_belong_to(
+    open_topic: Callable[[], KafkaLedger],
+) -> None:
+    ledger = open_topic()
+    ledger.deliveries()
+    ledger.commit(notifications=[notification(1)])
+    ledger.commit(incidents=[incident()])
+
+    consumer = open_consumer(ledger._config, "test", group=None)
+    (record,) = read_to_end(consumer, f"{ledger._config.prefix}.notifications")
+    consumer.close()
+    assert decode(record.value) == notification(1)
+    assert record.key.decode() == incident().id
+    assert dict(record.headers)["ce_type"] == b"io.anchorwatch.notification.v1"
+
+
+def test_an_incident_that_is_too_large_is_refused_and_the_next_step_works(
+    open_topic: Callable[[], KafkaLedger],
+) -> None:
+    ledger = open_topic()
+    ledger.deliveries()
+    huge = msgspec.structs.replace(incident(), withheld="x" * 11_000_000)
+
+    with pytest.raises(Rejected, match="larger than topic"):
+        ledger.commit(incidents=[huge])
+
+    assert ledger.open_incidents() == []
+    ledger.commit(incidents=[incident()])
+    assert ledger.open_incidents() == [incident()]
 
 
 def test_of_what_is_only_looked_back_at_the_newest_is_kept(tmp_path: Path) -> None:
