@@ -87,9 +87,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identities(self) -> tuple[Affected, ...]:
-        """Return the identities behind all findings, most critical first."""
+        """Return the identities that the findings list, most critical first."""
         by_id = {i.id: i for entry in self.entries.values() for i in entry.finding.identities}
         return tuple(sorted(by_id.values(), key=lambda i: (CRITICALITY_ORDER[i.criticality], i.id)))
+
+    @property
+    def identity_count(self) -> int:
+        """Return how many identities are affected at least: a finding lists the first 1,000 of them."""
+        counts = [entry.finding.identity_count for entry in self.entries.values()]
+        return max([len(self.identities), *counts])
 
     @property
     def controls(self) -> tuple[Control, ...]:

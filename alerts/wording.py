@@ -25,7 +25,8 @@ def summarise(incident: Incident, event: str) -> str:
     lead = incident.lead
     people = incident.identities
     owners = sorted({i.owner for i in people if i.owner})
-    who = f"{len(people)} {'identity' if len(people) == 1 else 'identities'}"
+    count = incident.identity_count
+    who = f"{count} {'identity' if count == 1 else 'identities'}"
     if owners:
         who += f" of {', '.join(owners[:3])}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
     sentence = CATALOGUE[lead.code].sentence
@@ -68,7 +69,7 @@ def describe(delivery: Delivery) -> dict[str, Any]:
             {"id": i.id, "owner": i.owner, "environment": i.environment, "criticality": i.criticality, "kind": i.kind}
             for i in identities[:MAX_IDENTITIES]
         ],
-        "identity_count": len(identities),
+        "identity_count": incident.identity_count,
         "controls": [
             {"framework": c.framework, "control": c.control, "relation": c.relation, "why": c.why}
             for c in incident.controls

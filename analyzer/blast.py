@@ -1,8 +1,11 @@
 """Who is behind an endpoint: the blast radius of a finding."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity
+
+MAX_IDENTITIES_LISTED = 1000
+MAX_HOSTS_LISTED = 50
 
 
 class Consumers:
@@ -59,8 +62,20 @@ class Consumers:
                     owner=identity.owner,
                     environment=identity.environment,
                     criticality=identity.criticality,
-                    hosts=tuple(sorted(hosts)),
+                    hosts=tuple(sorted(hosts)[:MAX_HOSTS_LISTED]),
                     purposes=tuple(sorted({e.purpose for e in identity.endpoints if e.host in hosts and e.purpose})),
                 )
             )
         return tuple(sorted(affected, key=lambda one: (CRITICALITY_ORDER[one.criticality], one.id)))
+
+
+def shortened(affected: Sequence[Affected], most: int = MAX_IDENTITIES_LISTED) -> tuple[Affected, ...]:
+    """Return at most so many identities in their order; whatever a rule may match on is still there among them."""
+    if len(affected) <= most:
+        return tuple(affected)
+    first: dict[tuple[object, ...], Affected] = {}
+    for one in affected:
+        first.setdefault((one.owner, one.environment, one.criticality, one.kind, one.purposes), one)
+    chosen = dict.fromkeys(one.id for one in (*first.values(), *affected))
+    kept = set(list(chosen)[:most])
+    return tuple(one for one in affected if one.id in kept)

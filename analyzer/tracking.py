@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.blast import Consumers
+from analyzer.blast import Consumers, shortened
 from analyzer.conditions import INFRASTRUCTURE, Condition
 from analyzer.drift import Drift
 from schemas.catalogue import CATALOGUE, Kind, Severity
@@ -263,13 +263,15 @@ class FindingBook:
             if finding.code in ZONE_WIDE or finding.cause_rrset.endswith(INFRASTRUCTURE):
                 members.update(self._behind(finding.cause_zone))
             subjects = sorted(subject for subject in members if subject[0])
+            affected = self._consumers.affected_by(name for name, _, _ in subjects)
             names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
             finding = msgspec.structs.replace(
                 finding,
                 vantages=tuple(sorted({subject[2] for subject in tracked.members if subject[2]})),
                 endpoints=names[:MAX_ENDPOINTS_LISTED],
                 endpoint_count=len(names),
-                identities=self._consumers.affected_by(name for name, _, _ in subjects),
+                identities=shortened(affected),
+                identity_count=len(affected),
             )
         tracked.finding, tracked.changed_by = finding, ""
         return finding

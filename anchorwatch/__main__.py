@@ -421,7 +421,8 @@ def findings(status: str, code: str | None, zone: str | None, api: str, as_json:
         lambda f: (
             f"{f['severity']:8} {f['code']:26} {f['cause_zone'] or f['cause_rrset']}  {f['status']}"
             f"{'' if f['confirmed'] else ' (unconfirmed)'}  since {f['opened_at'][:19]}"
-            f"  {f['endpoint_count']} endpoints, {len(f['identities'])} identities  {f['detail']}"
+            f"  {f['endpoint_count']} endpoints, {max(f['identity_count'], len(f['identities']))} identities"
+            f"  {f['detail']}"
         ),
         "no findings",
     )

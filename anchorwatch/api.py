@@ -130,6 +130,7 @@ def incident_view(incident: Incident) -> dict[str, Any]:
             for e in incident.entries.values()
         ],
         "identities": incident.identities,
+        "identity_count": incident.identity_count,
         "controls": incident.controls,
     }
 

@@ -171,7 +171,7 @@ class FindingStatus(StrEnum):
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """One identity in the blast radius."""
+    """One identity in the blast radius; ``hosts`` are some of those that it consumes there."""
 
     id: str
     kind: str = ""
@@ -188,7 +188,8 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     ``key`` is a hash of code, cause zone and cause RRset, never of time; ``id`` is a hash of key, ``opened_at``,
     ``before`` and ``after``; ``version`` counts from 1 within an id, so (id, version) names this message for ever.
     ``confirmed`` turns true once enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are
-    "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``.
+    "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``; so do ``identities`` of ``identity_count``, with
+    up to 50 hosts each (the count is 0 in early messages, which listed all).
     """
 
     id: str
@@ -209,6 +210,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     endpoints: tuple[str, ...] = ()
     endpoint_count: int = 0
     identities: tuple[Affected, ...] = ()
+    identity_count: int = 0
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
