@@ -10,14 +10,15 @@ from alerts.webhook import read_secret, sign
 
 
 class Receiver:
-    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first.
+    """Listens on 127.0.0.1 until closed; ``arrived`` holds what came with a good signature, oldest first, each id once.
 
-    ``refused`` counts what came without one.
+    ``all`` has what came again as well; ``refused`` counts what came without a signature.
     """
 
     def __init__(self, secret: str) -> None:
         self._key = read_secret(secret)
         self.arrived: list[dict[str, Any]] = []
+        self.all: list[dict[str, Any]] = []
         self.refused = 0
         self._lock = threading.Lock()
         receiver = self
@@ -46,8 +47,10 @@ class Receiver:
             if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):
                 self.refused += 1
                 return 401
-            if all(one["webhook-id"] != message_id for one in self.arrived):
-                self.arrived.append({"webhook-id": message_id, **json.loads(body)})
+            told = {"webhook-id": message_id, **json.loads(body)}
+            if not any(one["webhook-id"] == message_id for one in self.arrived):
+                self.arrived.append(told)
+            self.all.append(told)
         return 204
 
     def close(self) -> None:

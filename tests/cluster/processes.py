@@ -119,6 +119,14 @@ class Cluster(Watch):
         self.kafka.stop()
         super().close()
 
+    def stored(self, sql: str) -> list[str]:
+        """Return the lines that a query of the history gives."""
+        headers = {"X-ClickHouse-User": "anchorwatch", "X-ClickHouse-Key": "of the history"}
+        url = f"{self._history_url}/?database=anchorwatch"
+        answer = self._pool.request("POST", url, body=sql.encode(), headers=headers, retries=False, timeout=30.0)
+        assert answer.status == 200, answer.data.decode()
+        return answer.data.decode().splitlines()
+
     # who works
 
     def working(self, stage: str) -> list[str]:
