@@ -109,3 +109,38 @@ def test_one_member_has_everything_and_keeps_it() -> None:
     shares = second.assign(cluster, [joined("a", second), joined("z", first)])
 
     assert {name: len(share.partitions()) for name, share in shares.items()} == {"a": 0, "z": 2}
+
+
+def test_who_was_away_does_not_take_the_work_back() -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda topic: {0})
+    away, active, newcomer = ActiveAssignor(), ActiveAssignor(), ActiveAssignor()
+    members = {"a-newcomer": newcomer, "b-away": away, "c-active": active}
+
+    def shared_out(generation: int, *names: str) -> list[str]:
+        joined = [SimpleNamespace(member_id=name, metadata=members[name].metadata(["t"])) for name in names]
+        shares = active.assign(cluster, joined)
+        for name in names:
+            members[name].on_assignment(shares[name], generation)
+        return [name for name, share in shares.items() if share.partitions()]
+
+    assert shared_out(1, "b-away") == ["b-away"]
+    assert shared_out(2, "c-active") == ["c-active"], "the other was frozen"
+    assert shared_out(3, "a-newcomer", "b-away", "c-active") == ["c-active"]
+    assert shared_out(4, "a-newcomer", "b-away") == ["b-away"], "rather than one that never was active"
+
+
+def test_a_share_that_stays_is_gained_when_the_group_shared_out_without_us() -> None:
+    generation = [1]
+    member = Membership("stage", Meter(), lambda: generation[0])
+    member.on_partitions_assigned([ONE])
+    member.gained = False
+
+    generation[0] = 2
+    member.on_partitions_revoked([ONE])
+    member.on_partitions_assigned([ONE])
+    assert not member.gained
+
+    generation[0] = 4
+    member.on_partitions_revoked([ONE])
+    member.on_partitions_assigned([ONE])
+    assert member.gained, "in generation 3 it was somebody else's"
