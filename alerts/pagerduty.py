@@ -22,7 +22,7 @@ class PagerDutyNotifier:
     def __init__(self, routing_key: str, url: str = "") -> None:
         self._routing_key = routing_key
         self._url = url or DEFAULT_URL
-        self._pool = urllib3.PoolManager(maxsize=2)
+        self._pool = urllib3.PoolManager(maxsize=4)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Send one event."""

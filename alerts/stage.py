@@ -40,6 +40,7 @@ GONE = "the configuration has no such receiver any more"
 DECIDE_ALL_S = 1.0
 # So many deliveries to a receiver are settled in one step; a crash may send them again, each under its id.
 AT_ONCE = 16
+SIDE_BY_SIDE = 4
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 
@@ -260,7 +261,7 @@ class Alerts:
             due = await asyncio.to_thread(self._ledger.due, self._clock(), AT_ONCE)
             if not due:
                 break
-            tried = await asyncio.gather(*(asyncio.to_thread(self._try_in_order, waiting) for waiting in due))
+            tried = await asyncio.gather(*(self._try_waiting(waiting) for waiting in due))
             attempts = [attempt for one in tried for attempt in one]
             settled = []
             said = []
@@ -273,15 +274,38 @@ class Alerts:
             notifications += await asyncio.to_thread(self._note_receivers, attempts, settled)
         return notifications
 
-    def _try_in_order(self, waiting: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
-        """Try one receiver's deliveries until one must be tried again: those after it wait for it."""
-        attempts = []
-        for delivery in waiting:
-            outcome = self._try(delivery)
-            attempts.append((delivery, outcome))
-            if not outcome.delivered and outcome.retry:
+    async def _try_waiting(self, waiting: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
+        """Try one receiver's deliveries: the first alone, and if that is settled the others side by side.
+
+        What is said of one incident stays in order: what follows a delivery that must be tried again waits for it.
+        """
+        attempts = await asyncio.to_thread(self._try_in_order, waiting[:1])
+        if self._must_wait(attempts):
+            return attempts
+        by_incident: dict[str, list[Delivery]] = {}
+        for delivery in waiting[1:]:
+            by_incident.setdefault(delivery.incident.id, []).append(delivery)
+        turn = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def try_group(group: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
+            async with turn:
+                return await asyncio.to_thread(self._try_in_order, group)
+
+        tried = await asyncio.gather(*map(try_group, by_incident.values()))
+        return [*attempts, *(attempt for group in tried for attempt in group)]
+
+    def _try_in_order(self, group: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
+        """Try deliveries until one must be tried again, now or later."""
+        attempts: list[tuple[Delivery, Outcome]] = []
+        for delivery in group:
+            if delivery.next_at > self._clock() or self._must_wait(attempts):
                 break
+            attempts.append((delivery, self._try(delivery)))
         return attempts
+
+    @staticmethod
+    def _must_wait(attempts: Sequence[tuple[Delivery, Outcome]]) -> bool:
+        return bool(attempts) and not attempts[-1][1].delivered and attempts[-1][1].retry
 
     def _try(self, delivery: Delivery) -> Outcome:
         notifier = self._notifiers.get(delivery.receiver)

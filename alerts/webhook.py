@@ -51,7 +51,7 @@ class WebhookNotifier:
     def __init__(self, url: str, secret: str) -> None:
         self._url = url
         self._key = read_secret(secret) if secret else None
-        self._pool = urllib3.PoolManager(maxsize=2)
+        self._pool = urllib3.PoolManager(maxsize=4)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Post once."""

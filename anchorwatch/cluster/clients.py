@@ -79,8 +79,6 @@ def reach_brokers(config: KafkaConfig) -> None:
                 return
         except ssl.SSLCertVerificationError as error:
             wrong.append(f"bus.tls: the certificate of {broker} is refused: {error.verify_message}")
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            silent.append(f"{broker} (it closed the connection)")
         except ssl.SSLError as error:
             wrong.append(f"bus.tls: {broker} does not speak TLS as we do ({error.reason}): is that its TLS port?")
         except OSError as error:
@@ -177,6 +175,18 @@ def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, ass
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )
+
+
+def open_again(opener: Callable[[], Any]) -> Any:
+    """Open a client once more where one was open before: what does not fit now did, and may fit again.
+
+    Raises:
+        Transient: whatever is wrong.
+    """
+    try:
+        return opener()
+    except ConfigError as error:
+        raise Transient("; ".join(error.problems)) from error
 
 
 def _open(client: Callable[..., Any], config: KafkaConfig, client_id: str, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from kafka.structs import TopicPartition
 from alerts.delivery import Delivery
 from alerts.incidents import Incident
 from alerts.ledger import Change, SqliteLedger, Table
-from anchorwatch.cluster.clients import DELIVERY_S, open_consumer, open_producer
+from anchorwatch.cluster.clients import DELIVERY_S, open_again, open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.reading import read_on
 from anchorwatch.cluster.sink import TOO_LARGE, headers_of
@@ -31,6 +31,8 @@ TIDY_EVERY = 100
 STALE_AFTER_S = 3600.0
 """A copy so old may have missed that a row was dropped, once Kafka has compacted that away; it takes a day at least."""
 MARK = b"active"
+PROOF_HOLDS_S = 1.0
+"""Who wrote so lately is taken to be the active process still."""
 # What ended and what was said is kept for looking back: so many here, all of it on topics of their own.
 KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
 TYPES: dict[Table, Any] = {
@@ -56,7 +58,7 @@ class KafkaLedger(SqliteLedger):
         self._reader: Any = None
         self._writer: Any = None
         self._steps = 0
-        self._read_at = 0.0
+        self._read_at = self._wrote_at = 0.0
 
     def forget(self) -> None:
         """Take the ledger over anew before the next step: another process has been at work."""
@@ -96,11 +98,11 @@ class KafkaLedger(SqliteLedger):
     def due(self, now: float, most: int) -> list[list[Delivery]]:
         """Return for each receiver up to ``most`` of its oldest deliveries, in order, if the first of them is due.
 
-        Something is only due from whoever is still the active process: before anything is handed out, it writes.
+        Something is only due from whoever is still the active process: who has not written lately writes a mark first.
         """
         found = super().due(now, most)
-        if found:
-            with self._lock:
+        with self._lock:
+            if found and time.monotonic() - self._wrote_at > PROOF_HOLDS_S:
                 self._check_writer()
                 self._talk("can't be written", lambda: self._write([]))
         return found
@@ -117,7 +119,7 @@ class KafkaLedger(SqliteLedger):
 
     def _begin(self) -> None:
         """Take the transactional id, which settles what its last owner left half done; then read all that there is."""
-        self._writer = open_producer(self._config, self._client_id, transactional_id=self._topic)
+        self._writer = open_again(lambda: open_producer(self._config, self._client_id, transactional_id=self._topic))
         self._writer.init_transactions()
         self._read_at = 0.0
         self._catch_up()
@@ -125,7 +127,7 @@ class KafkaLedger(SqliteLedger):
     def _catch_up(self) -> None:
         partition = TopicPartition(self._topic, 0)
         if self._reader is None:
-            self._reader = open_consumer(self._config, self._client_id, group=None)
+            self._reader = open_again(lambda: open_consumer(self._config, self._client_id, group=None))
             self._reader.assign([partition])
             self._read_at = 0.0
         if not self._read_at or time.monotonic() - self._read_at > STALE_AFTER_S:
@@ -167,6 +169,7 @@ class KafkaLedger(SqliteLedger):
         for one in sent:
             one.get(timeout=0.1)
         self._writer.commit_transaction()
+        self._wrote_at = time.monotonic()
 
     def _send(self, change: Change) -> Any:
         value = None if change.value is None else msgspec.json.encode(change.value)
@@ -192,6 +195,7 @@ class KafkaLedger(SqliteLedger):
     def _let_go(self) -> None:
         reader, writer = self._reader, self._writer
         self._reader = self._writer = None
+        self._wrote_at = 0.0
         with contextlib.suppress(KafkaError):
             if reader is not None:
                 reader.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from anchorwatch.cluster.clients import open_consumer, open_producer
+from anchorwatch.cluster.clients import open_again, open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import DEAD, full_name
@@ -83,7 +83,7 @@ class KafkaLetters:
 
     def _open(self) -> Any:
         if self._producer is None:
-            self._producer = open_producer(self._config, self._client_id)
+            self._producer = open_again(lambda: open_producer(self._config, self._client_id))
         return self._producer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from anchorwatch.cluster.clients import DELIVERY_S, REQUEST_S, open_producer
+from anchorwatch.cluster.clients import DELIVERY_S, REQUEST_S, open_again, open_producer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
 from anchorwatch.cluster.topics import full_name, topic_of
@@ -55,7 +55,7 @@ class KafkaSink:
     def _send(self, messages: Sequence[Message]) -> None:
         try:
             if self._producer is None:
-                self._producer = open_producer(self._config, self._client_id)
+                self._producer = open_again(lambda: open_producer(self._config, self._client_id))
             sent = [(message, self._hand_over(message)) for message in messages]
             self._producer.flush(timeout=DELIVERY_S + REQUEST_S)
             for message, future in sent:

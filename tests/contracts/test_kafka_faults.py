@@ -164,6 +164,11 @@ def test_wrong_credentials_are_told_and_right_ones_work(tmp_path: Path) -> None:
         broker.stop()
 
 
+async def read_on(source: KafkaSource) -> None:
+    while True:
+        await source.batch()
+
+
 def test_a_broker_that_goes_away_is_told_and_heard_again_once_it_is_back(tmp_path: Path) -> None:
     if not fetch_jars():
         pytest.skip(NEEDED)
@@ -180,8 +185,7 @@ def test_a_broker_that_goes_away_is_told_and_heard_again_once_it_is_back(tmp_pat
         assert await source.batch() == []
         broker.kill()
         with pytest.raises(Transient, match="Kafka is away"):
-            while True:
-                await source.batch()
+            await read_on(source)
         assert source.is_away
         broker.start()
         while source.is_away:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import anchorwatch.cluster.ledger
 from alerts.delivery import Delivery, Settled
 from alerts.incidents import Entry, Incident, begin_incident, take_finding
 from alerts.ledger import Change, SqliteLedger, Table
@@ -198,7 +199,10 @@ def test_a_step_that_was_cut_short_left_nothing_behind(
     assert [one.id for one in next_one.deliveries()] == ["d1"]
 
 
-def test_nothing_is_handed_out_by_a_process_that_was_relieved(open_topic: Callable[[], KafkaLedger]) -> None:
+def test_nothing_is_handed_out_by_a_process_that_was_relieved(
+    open_topic: Callable[[], KafkaLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchorwatch.cluster.ledger, "PROOF_HOLDS_S", 0.0)
     relieved, active = open_topic(), open_topic()
     relieved.deliveries()
     relieved.commit(deliveries=[delivery(1)])
