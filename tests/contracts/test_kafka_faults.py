@@ -1,6 +1,5 @@
 """What an operator is told when Kafka is not as configured: what, where, what to do, and within five seconds."""
 
-import asyncio
 import contextlib
 import itertools
 import time
@@ -12,10 +11,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import OBSERVATIONS, full_name, prepare_topics
-from anchorwatch.telemetry import Meter
+from anchorwatch.cluster.topics import full_name, prepare_topics
 from schemas.faults import AnchorwatchError, ConfigError, Transient
 from schemas.tls import TlsConfig
 from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port
@@ -171,38 +167,3 @@ def told_by_a_slow_broker(config: KafkaConfig, **changes: object) -> str:
         if "gave no answer" not in said:
             return said
     return said
-
-
-async def read_on(source: KafkaSource) -> None:
-    while True:
-        await source.batch()
-
-
-def test_a_broker_that_goes_away_is_told_and_heard_again_once_it_is_back(tmp_path: Path) -> None:
-    if not fetch_jars():
-        pytest.skip(NEEDED)
-    broker = ApacheKafka(tmp_path)
-    broker.start()
-    config = KafkaConfig(brokers=(broker.address,), prefix="away", partitions=1, session_timeout_s=6.0)
-    letters, meter = KafkaLetters(config, "test"), Meter()
-
-    async def story() -> None:
-        await asyncio.to_thread(prepared, config)
-        source = await asyncio.to_thread(
-            lambda: KafkaSource(config, "test", (OBSERVATIONS,), letters, meter, gained=lambda: None)
-        )
-        assert await source.batch() == []
-        broker.kill()
-        with pytest.raises(Transient, match="Kafka is away"):
-            await read_on(source)
-        assert source.is_away
-        broker.start()
-        while source.is_away:
-            with contextlib.suppress(Transient):
-                await source.batch()
-        await source.close()
-
-    try:
-        asyncio.run(asyncio.wait_for(story(), 90))
-    finally:
-        broker.stop()
