@@ -39,7 +39,7 @@ FAILED_CODE = "self_alert_delivery_failed"
 GONE = "the configuration has no such receiver any more"
 DECIDE_ALL_S = 1.0
 # So many deliveries to a receiver are settled in one step; a crash may send them again, each under its id.
-AT_ONCE = 16
+AT_ONCE = 32
 SIDE_BY_SIDE = 4
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 

@@ -20,6 +20,7 @@ class Receiver:
         self.arrived: list[dict[str, Any]] = []
         self.all: list[dict[str, Any]] = []
         self.refused = 0
+        self._seen: set[str] = set()
         self._lock = threading.Lock()
         receiver = self
 
@@ -48,8 +49,9 @@ class Receiver:
                 self.refused += 1
                 return 401
             told = {"webhook-id": message_id, **json.loads(body)}
-            if not any(one["webhook-id"] == message_id for one in self.arrived):
+            if message_id not in self._seen:
                 self.arrived.append(told)
+            self._seen.add(message_id)
             self.all.append(told)
         return 204
 
