@@ -90,8 +90,8 @@ class KafkaSource:
 
     @property
     def partitions(self) -> int:
-        """Return how many partitions this member has, 0 while it stands by."""
-        return len(self._membership.owned)
+        """Return how many partitions this member has, 0 while it stands by or hears nothing from Kafka."""
+        return 0 if self.is_away else len(self._membership.owned)
 
     def stop(self) -> None:
         """Return None from the next ``batch``; what was not committed comes again, here or to another member."""

@@ -14,7 +14,7 @@ from packets import Message, Record
 from worlds import Question, from_dns, to_dns
 
 from collector import names, records
-from collector.message import NXDOMAIN
+from collector.message import NOERROR, NXDOMAIN
 from collector.names import Name
 from collector.validation import Conclusion
 from schemas.judgement import Verdict
@@ -206,7 +206,11 @@ class Explainer:
                 return ORPHAN_SOA
             if not any(_has_false_soa(case, case.message(*question)) for question in questions):
                 return ORPHAN_SOA
-            return f"{UNEXPLAINED}: {FORGED_SOA}" if ours.verdict == "secure" else WHOLE_DENIAL
+            # Beside an answer that is there an SOA decides nothing; beside a denial, how long that is kept.
+            is_answer = any(rdtype == case.question[1] for _, rdtype, _ in conclusion.records)
+            if ours.verdict != "secure" or (is_answer and ours.rcode == NOERROR):
+                return WHOLE_DENIAL
+            return f"{UNEXPLAINED}: {FORGED_SOA}"
         for one in harmless:
             if self.ask_unbound(_without(case, [one])).verdict == ours.verdict:
                 return _name([one])
