@@ -151,11 +151,6 @@ class SqliteLedger:
         for place, delivery in enumerate(deliveries, last + 1):
             yield Change(Table.DELIVERIES, delivery.id, msgspec.structs.replace(delivery, position=place))
 
-    def clear(self) -> None:
-        """Forget every row."""
-        for table in Table:
-            self._db.execute(f"DELETE FROM {table}")
-
     def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
         """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
         return [
@@ -166,11 +161,17 @@ class SqliteLedger:
         """Make a step last; what implements this otherwise calls ``apply`` too."""
         self.apply(changes)
 
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Write rows, all or none; the same again changes nothing."""
+    def apply(self, changes: Iterable[Change], *, anew: bool = False) -> None:
+        """Write rows, all or none, ``anew`` instead of all that there are; the same again changes nothing.
+
+        Raises:
+            Transient: the ledger can't be written.
+        """
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                for table in Table if anew else ():
+                    self._db.execute(f"DELETE FROM {table}")
                 for change in changes:
                     self._write_row(change)
                 self._db.execute("COMMIT")

@@ -9,6 +9,8 @@ import urllib3
 from alerts.delivery import Delivery
 
 TIMEOUT_S = 15.0
+SIDE_BY_SIDE = 4
+"""So many deliveries to one receiver may be under way at once."""
 LONGEST_WAIT_S = 900.0
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 

@@ -7,7 +7,7 @@ import msgspec
 import urllib3
 
 from alerts.delivery import Delivery
-from alerts.notifier import Outcome, post_json
+from alerts.notifier import SIDE_BY_SIDE, Outcome, post_json
 from alerts.wording import describe
 
 DEFAULT_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -22,7 +22,7 @@ class PagerDutyNotifier:
     def __init__(self, routing_key: str, url: str = "") -> None:
         self._routing_key = routing_key
         self._url = url or DEFAULT_URL
-        self._pool = urllib3.PoolManager(maxsize=4)
+        self._pool = urllib3.PoolManager(maxsize=SIDE_BY_SIDE)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Send one event."""

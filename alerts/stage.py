@@ -17,7 +17,7 @@ from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.ledger import SqliteLedger
-from alerts.notifier import Notifier, Outcome
+from alerts.notifier import SIDE_BY_SIDE, Notifier, Outcome
 from alerts.rules import Assessment, assess
 from alerts.wording import summarise
 from schemas.catalogue import CATALOGUE, Kind
@@ -40,7 +40,6 @@ GONE = "the configuration has no such receiver any more"
 DECIDE_ALL_S = 1.0
 # So many deliveries to a receiver are settled in one step; a crash may send them again, each under its id.
 AT_ONCE = 32
-SIDE_BY_SIDE = 4
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 

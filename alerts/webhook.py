@@ -12,7 +12,7 @@ import msgspec
 import urllib3
 
 from alerts.delivery import Delivery
-from alerts.notifier import Outcome, post_json
+from alerts.notifier import SIDE_BY_SIDE, Outcome, post_json
 from alerts.wording import describe
 
 EVENTS = {
@@ -51,7 +51,7 @@ class WebhookNotifier:
     def __init__(self, url: str, secret: str) -> None:
         self._url = url
         self._key = read_secret(secret) if secret else None
-        self._pool = urllib3.PoolManager(maxsize=4)
+        self._pool = urllib3.PoolManager(maxsize=SIDE_BY_SIDE)
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Post once."""

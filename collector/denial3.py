@@ -36,7 +36,7 @@ class Encloser:
 
 
 class Nsec3Denial:
-    """Proofs from NSEC3 records that share one salt and iteration count."""
+    """Proofs from NSEC3 records of one zone; each is hashed by its own salt and iteration count."""
 
     def __init__(
         self, zone: Name, chain: Sequence[Nsec3], budget: Budget, hashes: dict[tuple[Name, bytes, int], bytes]

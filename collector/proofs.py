@@ -23,7 +23,7 @@ MAX_TTL_S = 86_400
 class Gathered:
     """The verified denial records of one response, ready to be asked.
 
-    ``over_limit`` is the verdict that too many NSEC3 iterations impose, if they do.
+    ``over_limit`` is the verdict that too many NSEC3 iterations of some record impose where no proof holds.
     """
 
     proofs: tuple[Denial, ...]

@@ -32,7 +32,7 @@ ABOVE_CUT = frozenset({records.DS, records.NSEC})
 class Link:
     """One RRset on the way (or its absence), judged.
 
-    ``step`` is the zone it was judged in, None where nothing could be learnt. ``exists``: the owner is proven to exist
+    ``step`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
     although the rcode said NXDOMAIN.
     """
 
@@ -46,7 +46,7 @@ class Link:
     window: Window | None = None
     ttl_s: int = 0
     signed_by: tuple[int, ...] = ()
-    exists: bool = False
+    no_data: bool = False
 
     def described(self) -> AliasLink:
         """Return the link for the message."""
@@ -100,7 +100,7 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
                 response = None
                 continue
             final = yield from _final(context, response, name, qtype)
-            if name == qname and any(link.exists for link in final):
+            if name == qname and any(link.no_data for link in final):
                 conclusion.rcode = rcode_text(NOERROR)  # the signed proof says more than the rcode, which is not signed
             conclusion.links.extend(final)
             _collect(conclusion, response, name, qtype)
@@ -415,11 +415,11 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, name, qtype, step)
     gathered = gather_denial(context, step, response)
-    exists = False
+    no_data = False
     if response.rcode == NXDOMAIN:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_name(name))
         if isinstance(outcome, Refused) and outcome.code == "denial_invalid" and _proves_no_type(gathered, name, qtype):
-            outcome, exists = (Verdict.SECURE, None), True
+            outcome, no_data = (Verdict.SECURE, None), True
     else:
         outcome = _prove(step, gathered, lambda proofs: proofs.check_no_type(name, qtype))
     if isinstance(outcome, Refused) and isinstance(gathered, Gathered):
@@ -434,7 +434,7 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(step.window)
-    return Link(name, qtype, verdict, step, why, gathered.remarks, None, window, gathered.ttl_s, exists=exists)
+    return Link(name, qtype, verdict, step, why, gathered.remarks, None, window, gathered.ttl_s, no_data=no_data)
 
 
 def _proves_no_type(gathered: Gathered | Refused, name: Name, qtype: int) -> bool:

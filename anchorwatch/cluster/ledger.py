@@ -130,10 +130,11 @@ class KafkaLedger(SqliteLedger):
             self._reader = open_again(lambda: open_consumer(self._config, self._client_id, group=None))
             self._reader.assign([partition])
             self._read_at = 0.0
-        if not self._read_at or time.monotonic() - self._read_at > STALE_AFTER_S:
-            self.clear()
+        anew = not self._read_at or time.monotonic() - self._read_at > STALE_AFTER_S
+        if anew:
             self._reader.seek_to_beginning(partition)
-        self.apply(_change_of(record) for record in read_on(self._reader, [partition]) if record.key != MARK)
+        news = (_change_of(record) for record in read_on(self._reader, [partition]) if record.key != MARK)
+        self.apply(news, anew=anew)
         self._read_at = time.monotonic()
 
     def _keep(self, changes: Sequence[Change]) -> None:

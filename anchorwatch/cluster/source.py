@@ -109,7 +109,7 @@ class KafkaSource:
             Transient: Kafka is away.
         """
         while not self._closing.is_set():
-            if not self._messages:
+            if self._messages is None or not self._taken:
                 await self._in_thread(self._poll)
             if self._messages is not None:
                 return list(self._messages)
@@ -151,6 +151,7 @@ class KafkaSource:
 
     def _poll(self) -> None:
         """Take the next batch, if work is ours; what was taken is kept until what can't be read is put aside."""
+        self._messages = None
         if not self._taken:
             self._taken = self._next_records()
         if not self._membership.owned:

@@ -26,7 +26,7 @@ http: {{listen: "127.0.0.1:{port}"}}
 
 @dataclass
 class Process:
-    """One stage's process; ``build`` is the folder of the code that it runs."""
+    """One stage's process: where it answers, what it was told, and the program."""
 
     name: str
     url: str

@@ -17,7 +17,7 @@ from anchorwatch.cluster.letters import KafkaLetters
 from anchorwatch.cluster.reading import read_to_end
 from anchorwatch.cluster.topics import OBSERVATIONS, POLLS, full_name
 from anchorwatch.letters import Letter
-from schemas.messages import Observation, PollBatch, Subject
+from schemas.messages import Message, Observation, PollBatch, Subject
 from schemas.wire import decode
 from tests.cluster.builds import next_build
 from tests.cluster.processes import Cluster, Process
@@ -188,17 +188,23 @@ def shared_out(cluster: Cluster, *collectors: Process) -> bool:
 def turns_of(config: KafkaConfig) -> dict[Subject, list[datetime]]:
     """Return when each subject was polled, as the topics have it."""
     turns: dict[Subject, list[datetime]] = {}
-    for topic in (OBSERVATIONS, POLLS):
-        consumer = open_consumer(config, "test", group=None)
-        for record in read_to_end(consumer, full_name(config, topic)):
-            match decode(record.value):
-                case Observation() as message:
-                    turns.setdefault(message.subject, []).append(message.observed_at)
-                case PollBatch() as batch:
-                    for name, rdtype, at in zip(batch.names, batch.types, batch.polled_at, strict=True):
-                        turns.setdefault((name, rdtype, batch.vantage), []).append(at)
-        consumer.close()
+    for message in (*messages_on(config, OBSERVATIONS), *messages_on(config, POLLS)):
+        match message:
+            case Observation():
+                turns.setdefault(message.subject, []).append(message.observed_at)
+            case PollBatch():
+                for name, rdtype, at in zip(message.names, message.types, message.polled_at, strict=True):
+                    turns.setdefault((name, rdtype, message.vantage), []).append(at)
     return turns
+
+
+def messages_on(config: KafkaConfig, topic: str) -> list[Message]:
+    """Return all that was ever sent to a topic."""
+    consumer = open_consumer(config, "test", group=None)
+    try:
+        return [decode(record.value) for record in read_to_end(consumer, full_name(config, topic))]
+    finally:
+        consumer.close()
 
 
 def test_in_the_end_both_have_found_and_told_the_same(watch: Instance, cluster: Cluster) -> None:
@@ -244,11 +250,8 @@ def told_after_the_end(cluster: Cluster) -> Iterator[Row]:
 
 def observed(cluster: Cluster) -> set[str]:
     """Return the ids of all observations that were ever sent."""
-    config = KafkaConfig(brokers=(cluster.kafka.address,))
-    consumer = open_consumer(config, "test", group=None)
-    messages = [decode(record.value) for record in read_to_end(consumer, full_name(config, OBSERVATIONS))]
-    consumer.close()
-    return {message.id for message in messages if isinstance(message, Observation)}
+    sent = messages_on(KafkaConfig(brokers=(cluster.kafka.address,)), OBSERVATIONS)
+    return {message.id for message in sent if isinstance(message, Observation)}
 
 
 def dead_letters(cluster: Cluster) -> list[Letter]:
