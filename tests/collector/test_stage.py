@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dns.flags
+import dns.message
+import dns.name
 import pytest
 
 from anchorwatch.lab.partners import PartnerWorld
@@ -16,16 +19,19 @@ from collector.policy import Policy
 from collector.stage import Collector
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
 
+POLLED = dns.name.from_text("api.bank.example.")
 INVENTORY = "identities:\n- {id: sa, endpoints: [{host: api.bank.example, types: [A]}]}\n"
 
 
 class DeafResolver(LabResolver):
-    """A resolver that does not hear the next ``deaf_to`` questions."""
+    """A resolver that does not hear the next ``deaf_to`` polls; what validation asks for besides it answers."""
 
     deaf_to = 0
 
     def reply_to(self, wire: bytes, *, stream: bool) -> bytes | None:
-        if self.deaf_to:
+        query = dns.message.from_wire(wire)
+        is_poll = query.question[0].name == POLLED and bool(query.flags & dns.flags.CD)
+        if self.deaf_to and is_poll:
             self.deaf_to -= 1
             return None
         return super().reply_to(wire, stream=stream)
@@ -51,7 +57,7 @@ class Watch:
                 anchors=self.world.anchors,
                 policy=Policy(),
                 interval_s=0.3,
-                timeout_s=1,
+                timeout_s=3,  # longer than a busy machine stalls: only what is muted may be silent
                 attempts=1,
             )
             self.collector = Collector(config, time.time)
