@@ -15,7 +15,7 @@ from analyzer.batch import Batch, Knowledge
 from analyzer.blast import Consumers
 from analyzer.conditions import Condition, conditions_of, of_vantage
 from analyzer.current import Current, CurrentState
-from analyzer.drift import detect_drift
+from analyzer.drift import Drift, detect_drift
 from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from analyzer.rows import Row
 from analyzer.tracking import FindingBook
@@ -393,6 +393,13 @@ class Analyzer:
 
     def _take_report(self, message: SelfReport) -> None:
         over = not message.detail
+        if CATALOGUE[message.code].kind is Kind.DRIFT:
+            if not over:
+                edge = Drift(
+                    message.code, "", message.subject, CATALOGUE[message.code].severity, message.detail, "", ""
+                )
+                self._book.drift(edge, ("", "", ""), message.at, "")
+            return
         if message.code == "self_vantage_lost":
             condition = of_vantage(message.code, message.subject, message.detail)
             subjects = [subject for subject in self.current if subject[2] == message.subject]

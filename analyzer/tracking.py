@@ -34,7 +34,9 @@ ZONE_WIDE = frozenset(
     {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
 )
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({"rrsig_expiring", "self_vantage_lost", "self_inventory_stale"})
+IMMEDIATE = frozenset({"rrsig_expiring", *(code for code in CATALOGUE if code.startswith("self_"))}) - {
+    "self_clock_skew"
+}
 
 
 @dataclass(slots=True)

@@ -167,6 +167,9 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §3.2.1",
         (10,),
     ),
+    Row("spoofing_suspected", _S, _H, "replies arrive that match no question of ours", "RFC 5452 §9"),
+    Row("endpoint_absent", _S, _M, "a host in the inventory provably DOES NOT EXIST", "RFC 4035 §5.4"),
+    Row("answer_unstable", _S, _L, "the answer changes so often that changes are only counted", "poll: interval"),
     _later("vantage_disagreement", _S, _M, "vantages see different verdicts or answers", "RFC 4035 §4.9"),
     # drift
     Row("secure_to_insecure", _D, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
@@ -196,6 +199,15 @@ ROWS: tuple[Row, ...] = (
     Row(
         "self_inventory_stale", _S, _M, "an inventory source can't be read: its last good rows stay", "inventory: path"
     ),
+    Row(
+        "self_inventory_shrunk",
+        _S,
+        _H,
+        "an inventory source lost more rows than its bound: the last good rows stay",
+        "inventory: max_shrink",
+    ),
+    Row("self_clock_jumped", _D, _H, "our clock was set forward or back", "poll: interval"),
+    Row("self_disk_full", _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
     _later("self_anchor_store_invalid", _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
     Row("self_alert_delivery_failed", _S, _H, "a notification could not be delivered", "receivers: url"),
     Row("self_vantage_lost", _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"),
@@ -204,6 +216,7 @@ ROWS: tuple[Row, ...] = (
     Row("opt_out_span", _R, _I, "an opt-out span may hide an unsigned delegation", "RFC 5155 §9.2"),
     Row("no_trust_anchor", _R, _I, "no trust anchor lies at or above the name", "RFC 4035 §4.3"),
     Row("negative_trust_anchor", _R, _I, "the configuration declares the zone unsigned", "RFC 7646 §2"),
+    Row("locally_served", _R, _I, "the resolver answers a private or special-use name by itself", "RFC 6761, RFC 8375"),
     Row("type_never_signed", _R, _I, "signatures themselves are never signed", "RFC 4035 §2.2"),
 )
 
