@@ -7,7 +7,7 @@ Everything shown comes from the history, the ledger and the analyzer's state; no
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -25,10 +25,11 @@ from starlette.staticfiles import StaticFiles
 
 from alerts.incidents import Incident
 from alerts.ledger import SqliteLedger
-from alerts.wording import summarise
+from alerts.wording import printable, summarise
 from analyzer.history import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch import pages
+from anchorwatch.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.views import EndpointView, endpoint_views, identity_views
 from schemas.faults import Transient
@@ -81,11 +82,11 @@ class NotHere(Exception):
 class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
-    ``why_not_ready`` returns a sentence, empty once the process does its work; ``reload`` has the inventory read again.
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again.
     """
 
     meter: Meter
-    why_not_ready: Callable[[], str]
+    progress: Progress
     analyzer: Analyzer | None = None
     history: ClickHouseHistory | None = None
     ledger: SqliteLedger | None = None
@@ -225,18 +226,12 @@ class Api:
         return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def healthy(self, request: Request) -> Response:
-        """Answer while the process lives."""
-        return PlainTextResponse("healthy\n")
+        """Answer 200 while a restart would not help, else 503 with the stages that are stuck."""
+        return _state_of("healthy", self._parts.progress.why_not_healthy())
 
     async def ready(self, request: Request) -> Response:
-        """Answer 200 once the process does its work and the history answers, else 503 with the reason."""
-        why_not = self._parts.why_not_ready()
-        history = self._parts.history
-        if not why_not and history is not None and not await asyncio.to_thread(history.is_ready):
-            why_not = "the history does not answer"
-        return PlainTextResponse(
-            f"{f'not ready: {why_not}' if why_not else 'ready'}\n", status_code=503 if why_not else 200
-        )
+        """Answer 200 while the process does all of its work, else 503 with every reason why it does not."""
+        return _state_of("ready", self._parts.progress.why_not_ready())
 
     async def reload(self, request: Request) -> Response:
         """Read the inventory again now."""
@@ -274,6 +269,11 @@ class Api:
         if not views and not intervals:
             return pages.missing("This name is not watched.")
         return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]))
+
+
+def _state_of(state: str, why_not: Sequence[str]) -> Response:
+    text = printable(f"not {state}: {'; '.join(why_not)}" if why_not else state)
+    return PlainTextResponse(text + "\n", status_code=503 if why_not else 200)
 
 
 def _here(part: Part | None, where: str) -> Part:

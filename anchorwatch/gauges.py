@@ -4,9 +4,16 @@ from functools import partial
 
 from alerts.ledger import SqliteLedger
 from analyzer.stage import Analyzer
+from anchorwatch.progress import Progress, Step
 from anchorwatch.telemetry import Meter
 from collector.stage import Collector
 from schemas.catalogue import Severity
+
+
+def add_progress_gauges(meter: Meter, progress: Progress) -> None:
+    """Show for how long each stage has made no progress."""
+    text = "Seconds since a stage made progress; waiting for work is progress."
+    meter.gauge_by_stage("anchorwatch_stage_idle_seconds", text, {s.name: partial(_idle_of, s) for s in progress.steps})
 
 
 def add_collector_gauges(meter: Meter, collector: Collector) -> None:
@@ -38,3 +45,7 @@ def add_alerts_gauges(meter: Meter, ledger: SqliteLedger) -> None:
 
 def _open_of(analyzer: Analyzer, severity: Severity) -> int:
     return sum(finding.severity is severity for finding in analyzer.findings())
+
+
+def _idle_of(step: Step) -> float:
+    return step.idle_s

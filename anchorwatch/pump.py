@@ -6,11 +6,13 @@ nothing is said twice under two ids.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from anchorwatch.bus import Sink, Source
+from anchorwatch.progress import Step
 from anchorwatch.telemetry import Meter
 from collector.stage import Collector
 from schemas.faults import Rejected, Transient
@@ -35,15 +37,19 @@ class TakenOver(Exception):
 
 
 class Pump:
-    """One stage between a source and a sink."""
+    """One stage between a source and a sink; ``step`` is told of its progress."""
 
-    def __init__(self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter) -> None:
+    def __init__(
+        self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter, step: Step | None = None
+    ) -> None:
         self._name, self._source, self._handle, self._sink, self._meter = name, source, handle, sink, meter
+        self._step = step or Step(name, time.monotonic)
 
     async def run(self) -> None:
         """Run until the source closes, then close the sink; a fault that is neither Transient nor Rejected escapes."""
         try:
             while (batch := await self._patiently("read", self._source.batch)) is not None:
+                self._step.turned()
                 try:
                     with self._meter.handling(self._name):
                         outputs = await self._handled(batch)
@@ -52,9 +58,11 @@ class Pump:
                 except TakenOver:
                     log.warning("while it was tried again the batch became another's", extra={"stage": self._name})
                     continue
+                self._step.turned()
                 self._meter.count_out(outputs)
         except GivenUp as fault:
             log.warning("ending while a dependency is away", extra={"stage": self._name, "detail": str(fault)})
+        self._step.ended()
         await self._sink.close()
 
     async def _handled(self, batch: Sequence[Message]) -> Sequence[Message]:
@@ -80,26 +88,34 @@ class Pump:
                 raise TakenOver
             return await attempt()
 
-        return await patiently(self._name, what, attempt, self._meter, lambda: self._source.is_stopping, again)
+        return await patiently(self._step, what, attempt, self._meter, lambda: self._source.is_stopping, again)
 
 
-async def feed(collector: Collector, sink: Sink, meter: Meter) -> None:
+async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None = None) -> None:
     """Hand on what the collector observes until it ends, then close the sink.
 
     While the sink is away nothing is lost: the collector waits. What it can't hand on when it is told to end is left:
-    it observes everything anew when it starts again.
+    it observes everything anew when it starts again. ``step`` is told of its progress: that the loop turns is none
+    while there is something to poll and no poll ends.
     """
+    step = step or Step("collector", time.monotonic)
+    polls = -1
     try:
         async for batch in collector.observe():
-            await patiently("collector", "send", partial(sink.send, batch), meter, lambda: collector.is_stopping)
+            if collector.polls != polls or not collector.watched:
+                polls = collector.polls
+                step.turned()
+            await patiently(step, "send", partial(sink.send, batch), meter, lambda: collector.is_stopping)
+            step.begins("poll")
             meter.count_out(batch)
     except GivenUp as fault:
         log.warning("ending while a dependency is away", extra={"stage": "collector", "detail": str(fault)})
+    step.ended()
     await sink.close()
 
 
 async def patiently(
-    stage: str,
+    step: Step,
     what: str,
     attempt: Callable[[], Awaitable[Result]],
     meter: Meter,
@@ -108,20 +124,24 @@ async def patiently(
 ) -> Result:
     """Try again, with growing pauses, while a dependency is away; by ``again``, if given, from the second time on.
 
+    ``step`` is the stage that waits.
+
     Raises:
         GivenUp: it is away, and the process is to end.
     """
     pause_s = FIRST_PAUSE_S
     while True:
+        step.begins(what)
         try:
             return await attempt()
         except Transient as fault:
+            step.waits(str(fault))
             if is_stopping():
                 raise GivenUp(str(fault)) from fault
-            meter.transients.labels(stage).inc()
+            meter.transients.labels(step.name).inc()
             log.warning(
                 "a dependency is away, trying again",
-                extra={"stage": stage, "doing": what, "detail": str(fault), "in_s": pause_s},
+                extra={"stage": step.name, "doing": what, "detail": str(fault), "in_s": pause_s},
             )
             await _sleep(pause_s, is_stopping)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

@@ -24,8 +24,10 @@ from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
 from anchorwatch.bus import LocalBus
 from anchorwatch.config import Config
-from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges
+from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
 from anchorwatch.letters import FileLetters, dead_letter_file
+from anchorwatch.probe import HistoryProbe
+from anchorwatch.progress import SLOW_S, Progress
 from anchorwatch.pump import Pump, feed
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
@@ -75,15 +77,25 @@ class Instance:
         letters = FileLetters(dead_letter_file(config.alerts.ledger))
         self._observations, self._findings = LocalBus("observations", letters), LocalBus("findings", letters)
         self.ready = False
+        self.progress = progress = Progress(time.monotonic)
+        progress.add_reason("start", lambda: "" if self.ready else "starting or ending")
+        self._probe = HistoryProbe(self.history)
+        progress.add_reason("history", self._probe.why_not)
         parts = Parts(
             meter=meter,
-            why_not_ready=lambda: "" if self.ready else "starting or ending",
+            progress=progress,
             analyzer=self.analyzer,
             history=self.history,
             ledger=self.ledger,
             reload=self.collector.reload_soon,
         )
         self.server = Server(make_app(parts), *config.listen)
+        self._steps = {
+            "collector": progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s)),
+            "analyzer": progress.track("analyzer"),
+            "alerts": progress.track("alerts"),
+        }
+        add_progress_gauges(meter, progress)
         add_collector_gauges(meter, self.collector)
         add_analyzer_gauges(meter, self.analyzer)
         add_alerts_gauges(meter, self.ledger)
@@ -98,15 +110,17 @@ class Instance:
         Raises:
             Exception: a part that kept crashing, or the listener's address is taken.
         """
-        supervisor = Supervisor(self.meter)
-        analyzer = Pump("analyzer", self._observations, self.analyzer.handle, self._findings, self.meter)
-        alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self.meter)
+        supervisor, steps = Supervisor(self.meter), self._steps
+        analyzer = Pump(
+            "analyzer", self._observations, self.analyzer.handle, self._findings, self.meter, steps["analyzer"]
+        )
+        alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self.meter, steps["alerts"])
+        polling = partial(feed, self.collector, self._observations, self.meter, steps["collector"])
         try:
             await self.server.start()
+            self._probe.start()
             async with asyncio.TaskGroup() as group:
-                group.create_task(
-                    supervisor.run("collector", partial(feed, self.collector, self._observations, self.meter))
-                )
+                group.create_task(supervisor.run("collector", polling))
                 group.create_task(supervisor.run("analyzer", analyzer.run))
                 group.create_task(supervisor.run("alerts", alerts.run))
                 self.ready = True
@@ -115,6 +129,7 @@ class Instance:
             log.info("all stages have ended, nothing is left on the buses")
         finally:
             self.ready = False
+            await self._probe.stop()
             await self.server.stop()
             self.ledger.close()
             self.history.close()
@@ -122,6 +137,11 @@ class Instance:
     def stop(self) -> None:
         """Begin an orderly shutdown."""
         self.collector.stop()
+
+
+def slow_polling_s(interval_s: float) -> float:
+    """Return after how many seconds without the end of a poll the collector is not ready."""
+    return SLOW_S + 2 * interval_s
 
 
 def _depth(bus: LocalBus) -> int:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -99,6 +99,12 @@ class Meter:
         """Add a gauge that is read when it is asked for; ``read`` returns a number. ``stage`` becomes its label."""
         gauge = Gauge(name, text, ["stage"] if stage else [], registry=self.registry)
         (gauge.labels(stage) if stage else gauge).set_function(read)
+
+    def gauge_by_stage(self, name: str, text: str, reads: Mapping[str, Callable[[], float]]) -> None:
+        """Add a gauge with a value for each stage, read when it is asked for."""
+        gauge = Gauge(name, text, ["stage"], registry=self.registry)
+        for stage, read in reads.items():
+            gauge.labels(stage).set_function(read)
 
     @contextmanager
     def handling(self, stage: str) -> Iterator[None]:

@@ -87,6 +87,8 @@ class KafkaSource:
         self._consumer.subscribe(self._topics, listener=self._membership)
         self.lag = 0
         self.is_away = False
+        self.turned: Callable[[], None] = _nothing
+        """Called whenever Kafka was asked and answered, with work or without: to stand by is progress."""
 
     @property
     def partitions(self) -> int:
@@ -111,6 +113,7 @@ class KafkaSource:
         while not self._closing.is_set():
             if self._messages is None or not self._taken:
                 await self._in_thread(self._poll)
+                self.turned()
             if self._messages is not None:
                 return list(self._messages)
         return None
@@ -293,6 +296,10 @@ class KafkaSource:
             value=record.value or b"",
             headers=tuple(record.headers),
         )
+
+
+def _nothing() -> None:
+    """Be what nobody listens to."""
 
 
 def _place(record: Any) -> str:

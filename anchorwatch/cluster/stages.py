@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from alerts.stage import Alerts
-from analyzer.history import open_history
+from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
 from anchorwatch.bus import Sink
@@ -26,9 +26,11 @@ from anchorwatch.cluster.sink import KafkaSink
 from anchorwatch.cluster.source import KafkaSource
 from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.config import Config
-from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges
+from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
+from anchorwatch.probe import HistoryProbe
+from anchorwatch.progress import Progress
 from anchorwatch.pump import Handler, Pump, feed
-from anchorwatch.run import NotificationSink, Runnable, make_notifiers
+from anchorwatch.run import NotificationSink, Runnable, make_notifiers, slow_polling_s
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from collector.sources import Sources
@@ -37,6 +39,8 @@ from schemas.faults import ConfigError
 
 log = logging.getLogger(__name__)
 
+NO_SHARE = "has no share of the work yet"
+AWAY = "hears nothing from Kafka"
 STANDS_BY = "stands by: another process of this stage is active"
 
 
@@ -76,13 +80,14 @@ class CollectorProcess:
         self._collector = Collector(config.collector, time.time, self._inventory)
         letters = KafkaLetters(bus, f"{bus.prefix}-collector")
         self._sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
-        parts = Parts(meter=meter, why_not_ready=self._why_not_ready, reload=self._collector.reload_soon)
+        self.progress = progress = Progress(time.monotonic)
+        progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
+        self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
+        add_progress_gauges(meter, progress)
+        parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts), *config.listen)
         add_collector_gauges(meter, self._collector)
         _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
-
-    def _why_not_ready(self) -> str:
-        return "" if self._inventory.shares else "has no share of the work yet"
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Poll until ``stop``; what was observed is handed on, then the share is given up."""
@@ -94,7 +99,8 @@ class CollectorProcess:
         self._inventory.start(notify)
         supervisor = Supervisor(self._meter)
         try:
-            work = supervisor.run("collector", partial(feed, self._collector, self._sink, self._meter))
+            polling = partial(feed, self._collector, self._sink, self._meter, self._step)
+            work = supervisor.run("collector", polling)
             await _serve(self.server, work, started)
         finally:
             await asyncio.to_thread(self._inventory.stop)
@@ -117,7 +123,7 @@ def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
 class Handling:
     """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
 
-    ``sink`` is where its outputs go if not to their topics.
+    ``sink`` is where its outputs go if not to their topics; ``history`` is what it can't work without.
     """
 
     handle: Handler
@@ -125,6 +131,7 @@ class Handling:
     close: Callable[[], None]
     shown: dict[str, Any]
     sink: Sink | None = None
+    history: ClickHouseHistory | None = None
 
 
 class PumpedProcess:
@@ -137,23 +144,34 @@ class PumpedProcess:
         self._letters = letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
         self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
         sink = handler.sink or KafkaSink(bus, stage, _source(stage), letters, meter)
-        self._pump = Pump(stage, self._source, handler.handle, sink, meter)
-        parts = Parts(meter=meter, why_not_ready=self._why_not_ready, **handler.shown)
+        self.progress = progress = Progress(time.monotonic)
+        step = progress.track(stage)
+        self._source.turned = step.turned
+        self._pump = Pump(stage, self._source, handler.handle, sink, meter, step)
+        progress.add_reason("bus", lambda: AWAY if self._source.is_away else "")
+        progress.add_reason("share", self._why_without_share, grave=False)
+        self._probe = HistoryProbe(handler.history) if handler.history is not None else None
+        if self._probe is not None:
+            progress.add_reason("history", self._probe.why_not)
+        add_progress_gauges(meter, progress)
+        parts = Parts(meter=meter, progress=progress, **handler.shown)
         self.server = Server(make_app(parts), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
         text = "Messages not yet handled, on the partitions that this process has."
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
 
-    def _why_not_ready(self) -> str:
-        if self._source.is_away:
-            return "hears nothing from Kafka"
-        return "" if self._source.partitions else STANDS_BY
+    def _why_without_share(self) -> str:
+        return "" if self._source.partitions or self._source.is_away else STANDS_BY
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Pump until ``stop``, then leave the group so that another takes over at once."""
+        if self._probe is not None:
+            self._probe.start()
         try:
             await _serve(self.server, Supervisor(self._meter).run(self._stage, self._pump.run), started)
         finally:
+            if self._probe is not None:
+                await self._probe.stop()
             try:
                 await self._source.close()
             finally:
@@ -170,7 +188,9 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     analyzer = Analyzer(history, time.time)
     add_analyzer_gauges(meter, analyzer)
     shown = {"analyzer": analyzer, "history": history}
-    handling = Handling(handle=analyzer.handle, forget=analyzer.forget, close=history.close, shown=shown)
+    handling = Handling(
+        handle=analyzer.handle, forget=analyzer.forget, close=history.close, shown=shown, history=history
+    )
     return PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
 
 
