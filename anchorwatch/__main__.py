@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,9 +13,12 @@ import click
 
 from anchorwatch import __version__
 from anchorwatch.dead import dead
+from anchorwatch.terminal import lost_output, prepare_streams, to_ascii_json, wants_colour
 from schemas.faults import AnchorwatchError, ConfigError
 
 MONITORING = frozenset({"validate", "check"})
+# The console is a receiver of theirs: what it could not write was not told.
+SERVICES = frozenset({"run", "collector", "analyzer", "alerts", "demo"})
 USAGE_UNKNOWN = 3
 USAGE = 2
 DEFAULT_API = "http://127.0.0.1:8053"
@@ -150,7 +154,7 @@ def validate(
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(judgement).decode())
+        click.echo(to_ascii_json(msgspec.json.encode(judgement)))
     else:
         from anchorwatch.chainview import show
 
@@ -180,7 +184,7 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
             raise click.UsageError(f"{batch.name}:{number}: {error.message}") from error
         subjects.append(Subject(names.from_text(name), records.type_from_text(rdtype), point.name))
     for judgement in asyncio.run(judge_all([point], settings, subjects, claims=False)):
-        click.echo(msgspec.json.encode(judgement).decode())
+        click.echo(to_ascii_json(msgspec.json.encode(judgement)))
 
 
 @cli.command()
@@ -243,7 +247,7 @@ def check(
     report = make_report(judgements, consumers, loaded.problems)
     match format_name:
         case "json":
-            click.echo(msgspec.json.encode(report).decode())
+            click.echo(to_ascii_json(msgspec.json.encode(report)))
         case "plugin":
             click.echo(to_plugin_line(report))
         case _:
@@ -488,33 +492,46 @@ cli.add_command(dead)
 def main() -> NoReturn:
     """Run the command line and exit; usage errors of monitoring commands are 3, since 2 would read as critical."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    prepare_streams(strict_output=command in SERVICES)
+    try:
+        status = _run_command(command)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    if why := lost_output():
+        click.echo(f"anchorwatch: {why}", err=True)
+        status = status if command in MONITORING else status or 1
+    sys.exit(status)
+
+
+def _run_command(command: str) -> int:
+    """Return the exit status of the command line."""
     usage_code = USAGE_UNKNOWN if command in MONITORING else USAGE
     try:
-        cli.main(standalone_mode=False)
+        cli.main(standalone_mode=False, color=wants_colour(os.environ))
     except click.UsageError as error:
         error.show()
-        sys.exit(usage_code)
+        return usage_code
     except click.exceptions.Abort:
         click.echo("aborted", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(usage_code if command in MONITORING else 1)
+        return usage_code if command in MONITORING else 1
     except ConfigError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
-        sys.exit(usage_code)
+        return usage_code
     except (AnchorwatchError, OSError) as error:
         click.echo(f"anchorwatch: {error}", err=True)
-        sys.exit(usage_code if command in MONITORING else 1)
+        return usage_code if command in MONITORING else 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Exception as error:
         if command not in MONITORING:
             raise
         click.echo(f"anchorwatch: a fault of its own: {type(error).__name__}: {error}", err=True)
-        sys.exit(usage_code)
-    sys.exit(0)
+        return usage_code
+    return 0
 
 
 if __name__ == "__main__":
