@@ -112,7 +112,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """A non-human identity and what it consumes."""
+    """A non-human identity and what it consumes; ``labels`` are further columns of its row, for people."""
 
     id: str
     kind: IdentityKind = "other"
@@ -120,14 +120,19 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = ""
     criticality: Criticality = "medium"
     endpoints: tuple[Endpoint, ...] = ()
+    labels: dict[str, str] = {}
 
 
 class InventorySnapshot(Message, frozen=True, kw_only=True, tag="inventory.v1"):
-    """One identity as the inventory has it now; ``identity`` is None once it is gone."""
+    """One identity as the inventory has it now; ``identity`` is None once it is gone.
+
+    ``source`` names the file that it stands in, or stood in; empty in early messages.
+    """
 
     id: str
     seen_at: datetime
     identity: Identity | None
+    source: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.seen_at)
@@ -189,7 +194,8 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     ``before`` and ``after``; ``version`` counts from 1 within an id, so (id, version) names this message for ever.
     ``confirmed`` turns true once enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are
     "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``; so do ``identities`` of ``identity_count``, with
-    up to 50 hosts each (the count is 0 in early messages, which listed all).
+    up to 50 hosts each (the count is 0 in early messages, which listed all). ``closed_because`` is empty where good
+    polls ended a state; otherwise it says why the state is closed though nobody proved that it is over.
     """
 
     id: str
@@ -214,6 +220,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    closed_because: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)

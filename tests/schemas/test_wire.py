@@ -20,8 +20,16 @@ def test_every_released_message_is_decoded_for_ever(path: Path) -> None:
     message = decode(content)
 
     golden, now = msgspec.json.decode(content), msgspec.json.decode(encode(message))
-    assert {**now, **golden} == now, "a field that came later may stand beside, with its default"
+    assert is_within(golden, now), "a field that came later may stand beside, with its default"
     assert key_of(message)
+
+
+def is_within(golden: object, now: object) -> bool:
+    if isinstance(golden, dict) and isinstance(now, dict):
+        return all(key in now and is_within(value, now[key]) for key, value in golden.items())
+    if isinstance(golden, list) and isinstance(now, list):
+        return len(golden) == len(now) and all(map(is_within, golden, now))
+    return golden == now
 
 
 def test_every_message_version_has_a_golden_file() -> None:
