@@ -34,6 +34,11 @@ class Source(Protocol):
         """Return whether a stage that waits for a dependency may give up: what it was handling comes again."""
         ...
 
+    @property
+    def is_ending(self) -> bool:
+        """Return whether nothing new will come: a stage that takes nothing in needs to wait no longer."""
+        ...
+
 
 class Sink(Protocol):
     """Takes messages."""
@@ -64,6 +69,11 @@ class LocalBus:
         self._uncommitted: list[Message] = []
         self._changed = asyncio.Condition()
         self._closed = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Return whether the sender has ended."""
+        return self._closed
 
     @property
     def depth(self) -> int:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.faults import Transient
+
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """One message put aside: what it was, octet by octet, why, and its place (topic, partition, offset) on the bus.
@@ -49,9 +51,16 @@ class FileLetters:
         self._path = path
 
     def put(self, letter: Letter) -> None:
-        """Append it."""
-        with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(letter) + b"\n")
+        """Append it.
+
+        Raises:
+            Transient: the file can't be written.
+        """
+        try:
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(letter) + b"\n")
+        except OSError as error:
+            raise Transient(f"a dead letter can't be kept in {self._path}: {error.strerror or error}") from error
 
     def all(self) -> list[Letter]:
         """Return all, oldest first; none where there is no file."""

@@ -15,7 +15,10 @@ STUCK_S = 300.0
 
 
 class Step:
-    """One stage's progress; the stage calls ``turned``, ``begins`` and ``waits`` from the event loop."""
+    """One stage's progress; the stage calls ``turned``, ``begins`` and ``waits`` from the event loop.
+
+    ``halted`` says why the stage takes nothing in although time goes on for it; empty while it works.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float], slow_s: float = SLOW_S) -> None:
         self.name, self._clock, self._slow_s = name, clock, slow_s
@@ -23,6 +26,7 @@ class Step:
         self._doing, self._waits_for = "start", ""
         self._ended = False
         self.has_turned = False
+        self.halted = ""
 
     def turned(self) -> None:
         """Note progress: something was finished, or there was nothing to do."""
@@ -52,6 +56,8 @@ class Step:
     def why_slow(self) -> str:
         """Return why the stage makes no progress, or nothing."""
         idle_s = self.idle_s
+        if self.halted:
+            return f"{self.name} {self.halted}"
         if self._waits_for and idle_s > WAITS_S:
             return f"{self.name} has made no progress for {idle_s:.0f} s: {self._waits_for}"
         if idle_s > self._slow_s:

@@ -5,8 +5,14 @@ Source: RFC 4033 §5, RFC 4035 §4.3.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Number16 = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Number32 = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)]
+"""Numbers as wide as their fields in DNS messages: a larger one is no message of ours."""
 
 
 class Verdict(StrEnum):
@@ -36,17 +42,17 @@ class Reason(msgspec.Struct, frozen=True):
     code: str
     zone: str
     detail: str
-    ede: int | None = None
+    ede: Number16 | None = None
     rrset: str = ""
 
 
 class Key(msgspec.Struct, frozen=True):
     """One DNSKEY; ``bits`` is the modulus length for RSA, else None; ``digest`` identifies the key for ever."""
 
-    tag: int
-    algorithm: int
-    flags: int
-    bits: int | None = None
+    tag: Number16
+    algorithm: Octet
+    flags: Number16
+    bits: Number32 | None = None
     digest: str = ""
 
 
@@ -62,10 +68,10 @@ class ChainLink(msgspec.Struct, frozen=True):
     verdict: Verdict
     ds: tuple[str, ...] = ()
     keys: tuple[Key, ...] = ()
-    signed_by: tuple[int, ...] = ()
+    signed_by: tuple[Number16, ...] = ()
     inception_at: datetime | None = None
     expires_at: datetime | None = None
-    ttl_s: int = 0
+    ttl_s: Number32 = 0
 
 
 class AliasLink(msgspec.Struct, frozen=True):
@@ -79,7 +85,7 @@ class AliasLink(msgspec.Struct, frozen=True):
     zone: str
     verdict: Verdict
     target: str = ""
-    signed_by: tuple[int, ...] = ()
+    signed_by: tuple[Number16, ...] = ()
 
 
 class ResolverClaim(msgspec.Struct, frozen=True):
@@ -91,7 +97,7 @@ class ResolverClaim(msgspec.Struct, frozen=True):
     ad: bool
     rcode: str
     answers: tuple[str, ...] = ()
-    ede: tuple[tuple[int, str], ...] = ()
+    ede: tuple[tuple[Number16, str], ...] = ()
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +124,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[AliasLink, ...] = ()
     inception_at: datetime | None = None
     expires_at: datetime | None = None
-    ttl_s: int = 0
+    ttl_s: Number32 = 0
     validated_at: datetime
     trust_anchor: str = ""
     evidence: str = ""

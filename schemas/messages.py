@@ -13,7 +13,7 @@ Notification       alerts → record        what was sent where, and why; also w
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,6 +22,14 @@ from schemas.judgement import Judgement, Verdict
 
 Criticality = Literal["critical", "high", "medium", "low"]
 IdentityKind = Literal["service_account", "workload", "api_client", "ai_agent", "pipeline", "device", "other"]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+PolicyNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+YEARS = range(1970, 2200)
+"""Instants outside are no message of ours: stores cut them off or wrap them around."""
+SIGNATURE_YEARS = range(1900, 2300)
+"""What a zone may write into its signatures lies within (RFC 4034 §3.1.5), and what a store can hold."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +37,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def require_utc(*instants: datetime | None) -> None:
-    """Refuse naive instants: msgspec checks on decode only, and a naive one would be stored as local time."""
-    if any(instant is not None and instant.utcoffset() is None for instant in instants):
-        raise ValueError("an instant without a time zone")
+    """Refuse naive instants and implausible ones.
+
+    msgspec checks the time zone on decode only, and a naive instant would be stored as local time.
+    """
+    for instant in instants:
+        if instant is not None and instant.utcoffset() is None:
+            raise ValueError("an instant without a time zone")
+        if instant is not None and instant.year not in YEARS:
+            raise ValueError(f"an instant in the year {instant.year}")
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +61,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     messages: tuple[bytes, ...]
     trust_anchors: tuple[str, ...]
-    policy: dict[str, str | int | float | bool | list[str]]
+    policy: dict[str, str | PolicyNumber | float | bool | list[str]]
+
+    def __post_init__(self) -> None:
+        require_utc(self.at)
 
 
 class Occasion(StrEnum):
@@ -73,6 +90,9 @@ class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
 
     def __post_init__(self) -> None:
         require_utc(self.observed_at, self.judgement.validated_at)
+        expires_at = self.judgement.expires_at
+        if expires_at is not None and expires_at.year not in SIGNATURE_YEARS:
+            raise ValueError(f"a signature that ends in the year {expires_at.year}")
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -103,7 +123,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A host that an identity consumes; ``host`` in A-labels, lower case, without the final dot."""
 
     host: str
-    port: int | None = None
+    port: Port | None = None
     types: tuple[str, ...] = ("A", "AAAA")
     purpose: str = ""
     expect: Verdict | None = None
@@ -200,7 +220,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
 
     id: str
     key: str
-    version: int
+    version: Version
     status: FindingStatus
     code: str
     kind: Kind
@@ -214,9 +234,9 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     after: str = ""
     evidence: str = ""
     endpoints: tuple[str, ...] = ()
-    endpoint_count: int = 0
+    endpoint_count: Count = 0
     identities: tuple[Affected, ...] = ()
-    identity_count: int = 0
+    identity_count: Count = 0
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
@@ -267,7 +287,7 @@ class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
     receiver: str
     reason: str
     at: datetime
-    attempts: int = 0
+    attempts: Count = 0
     severity: Severity = Severity.INFO
     summary: str = ""
     cause_zone: str = ""

@@ -34,11 +34,13 @@ def decode(data: bytes) -> Message:
     """Return the message in ``data``.
 
     Raises:
-        Rejected: not JSON, an unknown tag, or a field that does not fit.
+        Rejected: not JSON, nested too deep, an unknown tag, or a field that does not fit.
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, ValueError) as error:
+    except RecursionError as error:
+        raise Rejected("not a message of ours: it is nested too deep") from error
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
         raise Rejected(f"not a message of ours: {error}") from error
 
 

@@ -20,8 +20,9 @@ from alerts.incidents import Incident
 from alerts.ledger import Change, SqliteLedger, Table
 from anchorwatch.cluster.clients import DELIVERY_S, open_again, open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
+from anchorwatch.cluster.letters import TOO_LARGE
 from anchorwatch.cluster.reading import read_on
-from anchorwatch.cluster.sink import TOO_LARGE, headers_of
+from anchorwatch.cluster.sink import headers_of
 from anchorwatch.cluster.topics import LEDGER, NOTIFICATIONS, full_name
 from schemas.faults import Rejected, Transient
 from schemas.messages import Notification

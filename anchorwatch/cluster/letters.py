@@ -4,7 +4,8 @@ import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka.errors import KafkaError
+import msgspec
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from anchorwatch.cluster.clients import open_again, open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
@@ -15,6 +16,8 @@ from schemas.faults import Transient
 
 OURS = "anchorwatch-"
 PATIENCE_S = 30.0
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+KEPT = 64 * 1024
 
 
 class KafkaLetters:
@@ -26,11 +29,19 @@ class KafkaLetters:
         self._producer: Any = None
 
     def put(self, letter: Letter) -> None:
-        """Send it, and wait until it is stored.
+        """Send it, and wait until it is stored; of what Kafka does not take whole, the beginning.
 
         Raises:
             Transient: Kafka is away.
         """
+        try:
+            self._put(letter)
+        except TOO_LARGE:
+            reason = f"{letter.reason[:1000]}; of its {len(letter.value):,} octets only the first {KEPT:,} are kept"
+            short = {"reason": reason, "value": letter.value[:KEPT], "key": letter.key[:KEPT], "headers": ()}
+            self._put(msgspec.structs.replace(letter, **short))
+
+    def _put(self, letter: Letter) -> None:
         said = {
             "reason": letter.reason,
             "stage": letter.stage,
@@ -43,6 +54,8 @@ class KafkaLetters:
         try:
             sent = self._open().send(self._topic, value=letter.value, key=letter.key, headers=headers)
             sent.get(timeout=PATIENCE_S)
+        except TOO_LARGE:
+            raise
         except KafkaError as error:
             self.close()
             raise Transient(f"a dead letter can't be kept: {type(error).__name__}: {error}") from error
@@ -88,15 +101,29 @@ class KafkaLetters:
 
 
 def _letter_of(record: Any) -> Letter:
-    said = {name.removeprefix(OURS): value.decode() for name, value in record.headers if name.startswith(OURS)}
+    """Return the letter in a record; whatever is on the topic can be shown, whoever wrote it."""
+    ours = [(name, value) for name, value in record.headers if name.startswith(OURS)]
+    said = {name.removeprefix(OURS): (value or b"").decode(errors="replace") for name, value in ours}
     return Letter(
         reason=said.get("reason", "unknown"),
         stage=said.get("stage", ""),
-        at=datetime.fromisoformat(said["at"]) if "at" in said else datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        at=_instant(said.get("at", ""), record.timestamp),
         topic=said.get("topic", ""),
-        partition=int(said.get("partition", -1)),
-        offset=int(said.get("offset", -1)),
+        partition=_number(said.get("partition", "")),
+        offset=_number(said.get("offset", "")),
         key=record.key or b"",
         value=record.value or b"",
-        headers=tuple((name, value) for name, value in record.headers if not name.startswith(OURS)),
+        headers=tuple((name, value or b"") for name, value in record.headers if not name.startswith(OURS)),
     )
+
+
+def _instant(text: str, timestamp_ms: int) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1

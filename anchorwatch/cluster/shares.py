@@ -20,6 +20,7 @@ from publicsuffixlist import PublicSuffixList
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.membership import Membership
+from anchorwatch.cluster.rows import read_message
 from anchorwatch.cluster.topics import INVENTORY, full_name
 from anchorwatch.telemetry import Meter
 from collector import names
@@ -29,7 +30,6 @@ from collector.schedule import first_round_s
 from collector.sources import Sources
 from schemas.faults import Rejected
 from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message
-from schemas.wire import decode
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class SharedInventory:
         self._shares = shares
         self._suffixes = PublicSuffixList()
         self._known: dict[str, Identity | None] = {}
-        self._seen_at: dict[str, datetime] = {}
+        self._places: dict[str, tuple[datetime, int]] = {}
         self._index: InventoryIndex | None = None
         self._lock = threading.Lock()
         self._dirty = threading.Event()
@@ -163,15 +163,20 @@ class SharedInventory:
         if record.value is None:
             return
         try:
-            message = decode(record.value)
-        except Rejected:
-            return  # the analyzer puts it aside
+            message, problem = read_message(record)
+        except Rejected as fault:
+            message, problem = None, str(fault)
+        if problem:  # the analyzer puts it aside
+            log.warning("of the inventory's topic a row is not as it should be", extra={"detail": problem})
         with self._lock:
             match message:
                 case InventorySnapshot():
-                    # After partitions were added, an older word may lie in another partition than the newer.
-                    if message.seen_at >= self._seen_at.get(message.id, message.seen_at):
-                        self._known[message.id], self._seen_at[message.id] = message.identity, message.seen_at
+                    # After partitions were added, an older word may lie in another partition than the newer. Within
+                    # one the last word counts, whatever the clock says of the collector that published it.
+                    seen_at, partition = self._places.get(message.id, (message.seen_at, record.partition))
+                    if partition == record.partition or message.seen_at >= seen_at:
+                        self._known[message.id] = message.identity
+                        self._places[message.id] = message.seen_at, record.partition
                 case InventoryIndex():
                     self._index = message
 

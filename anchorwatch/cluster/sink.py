@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import KafkaError
 
 from anchorwatch.cluster.clients import DELIVERY_S, REQUEST_S, open_again, open_producer
 from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.letters import TOO_LARGE, KafkaLetters
 from anchorwatch.cluster.topics import full_name, topic_of
 from anchorwatch.letters import Letter
 from anchorwatch.telemetry import Meter
@@ -21,7 +21,6 @@ from schemas.wire import encode, id_of, key_of, tag_of, time_of
 
 log = logging.getLogger(__name__)
 
-TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 KEPT_OF_TOO_LARGE = 64 * 1024
 
 

@@ -27,12 +27,12 @@ from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
 from anchorwatch.cluster.membership import Membership
+from anchorwatch.cluster.rows import read_message
 from anchorwatch.cluster.topics import full_name
 from anchorwatch.letters import Letter
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
-from schemas.wire import decode
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,11 @@ class KafkaSource:
         """Return whether ``stop`` was called."""
         return self._closing.is_set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Return whether ``stop`` was called."""
+        return self._closing.is_set()
+
     async def batch(self) -> Sequence[Message] | None:
         """Return what was not committed, else what is new, else nothing after a quiet second; None once stopped.
 
@@ -165,15 +170,20 @@ class KafkaSource:
             if record.value is None:
                 continue  # a tombstone: the inventory's compaction has done its work
             try:
-                message = decode(record.value)
+                message, problem = read_message(record)
             except Rejected as fault:
-                log.error("what can't be read is put aside", extra={"at": _place(record), "why": str(fault)})
-                self._letters.put(self._letter(record, str(fault)))
-                self._meter.dead_letters.labels(self._stage).inc()
+                self._put_away(record, str(fault))
                 continue
+            if problem:
+                self._put_away(record, problem)
             messages.append(message)
             origins[id(message)] = record
         self._messages, self._origins = messages, origins
+
+    def _put_away(self, record: Any, reason: str) -> None:
+        log.error("what can't be read is put aside", extra={"at": _place(record), "why": reason})
+        self._letters.put(self._letter(record, reason))
+        self._meter.dead_letters.labels(self._stage).inc()
 
     def _next_records(self) -> list[Any]:
         """Return the records whose turn it is, none after a quiet spell."""

@@ -8,7 +8,8 @@ import pytest
 import anchorwatch.pump
 from anchorwatch.bus import LocalBus
 from anchorwatch.letters import Letter
-from anchorwatch.pump import Pump
+from anchorwatch.progress import Step
+from anchorwatch.pump import MOST_IN_A_ROW, Pump
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message, SelfReport
@@ -121,12 +122,126 @@ def test_a_stage_told_to_end_does_not_wait_for_a_dependency_and_commits_nothing(
     assert asyncio.run(asyncio.wait_for(story(), 20)) == [message(1)]
 
 
-def test_a_bug_escapes() -> None:
+def test_a_bug_that_no_message_causes_escapes() -> None:
     async def broken(batch: Sequence[Message]) -> Sequence[Message]:
-        raise ZeroDivisionError
+        if not batch:
+            raise ZeroDivisionError
+        return batch
+
+    async def story() -> None:
+        await Pump("stage", LocalBus("in", Kept(), quiet_s=0.01), broken, Collected(), Meter()).run()
 
     with pytest.raises(ZeroDivisionError):
-        pump(broken, [message(1)])
+        asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_a_message_that_raises_whenever_it_comes_is_put_aside_with_the_reason_and_its_neighbours_pass() -> None:
+    async def stumbling(batch: Sequence[Message]) -> Sequence[Message]:
+        if message(5) in batch:
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        return batch
+
+    sink, dead = pump(stumbling, [message(n) for n in range(8)])
+
+    assert sink.messages == [message(n) for n in range(8) if n != 5]
+    assert dead == [(message(5), "OverflowError: Python int too large to convert to SQLite INTEGER")]
+
+
+def test_what_raises_once_is_no_dead_letter() -> None:
+    raised = []
+
+    async def once(batch: Sequence[Message]) -> Sequence[Message]:
+        if batch and not raised:
+            raised.append(batch)
+            raise ZeroDivisionError
+        return batch
+
+    sink, dead = pump(once, [message(1)])
+
+    assert (sink.messages, dead) == ([message(1)], [])
+
+
+def test_no_descriptors_and_a_full_disk_are_no_message_s_fault() -> None:
+    failures = [OSError(24, "Too many open files"), OSError(28, "No space left on device"), TimeoutError()] * 3
+
+    async def short_of_something(batch: Sequence[Message]) -> Sequence[Message]:
+        if failures:
+            raise failures.pop()
+        return batch
+
+    sink, dead = pump(short_of_something, [message(1), message(2)])
+
+    assert (sink.messages, dead) == ([message(1), message(2)], [])
+
+
+def test_a_fault_that_hits_every_message_puts_nothing_aside_is_told_and_time_goes_on() -> None:
+    """As a bug of the analysis, or an error of the database that nobody foresaw: the messages wait until it is over."""
+    ages: list[str] = []
+    is_broken = True
+
+    async def broken(batch: Sequence[Message]) -> Sequence[Message]:
+        nonlocal is_broken
+        if not batch:
+            ages.append(step.why_slow())
+            is_broken = len(ages) < 3
+        elif is_broken:
+            raise KeyError("a column")
+        return batch
+
+    sent = [message(n) for n in range(60)]
+    kept, sink, meter = Kept(), Collected(), Meter()
+    bus = LocalBus("in", kept, batch=60, quiet_s=0.01)
+    step = Step("stage", lambda: 0.0)
+    stage = Pump("stage", bus, broken, sink, meter, step)
+
+    async def story() -> None:
+        await bus.send(sent)
+        running = asyncio.create_task(stage.run())
+        while len(sink.messages) < len(sent):
+            await asyncio.sleep(0.001)
+        await bus.close()
+        await running
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+    assert kept.letters == []
+    assert sink.messages == sent
+    assert "stage takes nothing in: 21 messages in a row raise, the last KeyError: 'a column'" in ages[0]
+    assert step.why_slow() == ""
+
+
+def test_a_stage_that_takes_nothing_in_ends_when_nothing_new_will_come() -> None:
+    async def broken(batch: Sequence[Message]) -> Sequence[Message]:
+        if batch:
+            raise KeyError("a column")
+        return batch
+
+    sink, dead = pump(broken, [message(n) for n in range(60)])
+
+    assert sink.closed
+    assert len(dead) <= MOST_IN_A_ROW
+
+
+def test_standing_by_while_the_bus_is_away_is_no_crash() -> None:
+    class Standby(LocalBus):
+        failures = 3
+
+        async def is_ours(self) -> bool:
+            return False
+
+        async def batch(self) -> Sequence[Message] | None:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise Transient("Kafka is away")
+            return None
+
+    async def nothing(batch: Sequence[Message]) -> Sequence[Message]:
+        return batch
+
+    sink = Collected()
+    asyncio.run(Pump("stage", Standby("in", Kept()), nothing, sink, Meter()).run())
+
+    assert sink.closed
 
 
 def test_what_became_another_processes_while_it_was_tried_again_is_dropped() -> None:

@@ -1,4 +1,5 @@
-from datetime import datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -6,10 +7,11 @@ import pytest
 
 from schemas.export import json_schemas
 from schemas.faults import Rejected
-from schemas.messages import Finding, PollBatch, utc
+from schemas.messages import Finding, Observation, PollBatch, utc
 from schemas.wire import TYPES, decode, digest_of, encode, key_of
 
 HERE = Path(__file__).parent
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GOLDEN = sorted((HERE / "golden").glob("*.json"))
 
 
@@ -52,6 +54,55 @@ def test_the_json_schemas_in_the_repository_are_those_of_the_types() -> None:
 def test_what_is_no_message_of_ours_is_rejected(data: bytes) -> None:
     with pytest.raises(Rejected):
         decode(data)
+
+
+NESTED = (
+    b'{"type":"self.v1","code":"x","subject":"y","at":"2026-11-24T00:00:00Z","more":' + b"[" * 5000 + b"]" * 5000 + b"}"
+)
+
+
+def test_what_is_nested_five_thousand_deep_is_rejected() -> None:
+    with pytest.raises(Rejected, match="nested too deep"):
+        decode(NESTED)
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "value"),
+    [
+        ("finding.v1", "version", 2**70),
+        ("finding.v1", "version", -1),
+        ("finding.v1", "version", 0),
+        ("finding.v1", "endpoint_count", 2**40),
+        ("finding.v1", "identity_count", -1),
+        ("finding.v1", "opened_at", "9999-12-31T23:59:59+00:00"),
+        ("finding.v1", "updated_at", "0001-01-01T00:00:00Z"),
+        ("finding.v1", "updated_at", "9999-12-31T23:59:59-14:00"),
+        ("notification.v1", "attempts", 2**63),
+        ("self.v1", "at", "0001-01-01T00:00:00+14:00"),
+        ("observation.v1", "judgement.ttl_s", 2**33),
+        ("observation.v1", "judgement.expires_at", "9999-01-01T00:00:00Z"),
+        ("observation.v1", "evidence.policy", {"skew_s": 2**70}),
+        ("inventory.v1", "identity.endpoints", [{"host": "a.example", "port": 2**70}]),
+        ("inventory.v1", "identity.endpoints", [{"host": "a.example", "port": 0}]),
+        ("inventory.v1", "seen_at", "9999-01-01T00:00:00Z"),
+    ],
+)
+def test_a_number_or_an_instant_that_no_store_can_hold_is_rejected(message: str, field: str, value: object) -> None:
+    content = msgspec.json.decode((HERE / "golden" / f"{message}.json").read_bytes())
+    place, _, last = field.rpartition(".")
+    (content[place] if place else content)[last] = value
+
+    with pytest.raises(Rejected):
+        decode(json.dumps(content).encode())
+
+
+def test_whatever_a_zone_writes_into_a_signature_can_be_observed() -> None:
+    golden = decode((HERE / "golden" / "observation.v1.json").read_bytes())
+    assert isinstance(golden, Observation)
+
+    for seconds in (-(2**31), 0, 2**32 + 2**31):
+        judgement = msgspec.structs.replace(golden.judgement, expires_at=EPOCH + timedelta(seconds=seconds))
+        assert decode(encode(msgspec.structs.replace(golden, judgement=judgement)))
 
 
 def test_unknown_fields_are_ignored() -> None:
