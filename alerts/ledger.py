@@ -1,7 +1,7 @@
 """What was said, to whom, what is open, and what still has to be delivered: one SQLite file, one transaction a step."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -161,8 +161,12 @@ class SqliteLedger:
         """Make a step last; what implements this otherwise calls ``apply`` too."""
         self.apply(changes)
 
-    def apply(self, changes: Iterable[Change], *, anew: bool = False) -> None:
+    def apply(
+        self, changes: Iterable[Change], *, anew: bool = False, before_commit: Callable[[], None] = lambda: None
+    ) -> None:
         """Write rows, all or none, ``anew`` instead of all that there are; the same again changes nothing.
+
+        ``before_commit`` is called once the rows are in; if it raises none of them is.
 
         Raises:
             Transient: the ledger can't be written.
@@ -174,6 +178,7 @@ class SqliteLedger:
                     self._db.execute(f"DELETE FROM {table}")
                 for change in changes:
                     self._write_row(change)
+                before_commit()
                 self._db.execute("COMMIT")
             except BaseException:
                 self._db.execute("ROLLBACK")

@@ -2,12 +2,16 @@
 
 A step is one transaction on the topic. Whoever becomes the active process takes the transactional id over: from then on
 no step of the one before can succeed, and what is on the topic is the truth.
+
+A topic that can be lost says whether it was: the record ``begun`` is on it once the findings that were open when it
+began are in it. Without that record the ledger is new, or was lost, and open findings have to be taken up.
 """
 
 import contextlib
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +29,24 @@ from anchorwatch.cluster.reading import read_on
 from anchorwatch.cluster.sink import headers_of
 from anchorwatch.cluster.topics import LEDGER, NOTIFICATIONS, full_name
 from schemas.faults import Rejected, Transient
-from schemas.messages import Notification
+from schemas.messages import Finding, Notification, Version
 from schemas.wire import encode, key_of
+
+log = logging.getLogger(__name__)
 
 TIDY_EVERY = 100
 STALE_AFTER_S = 3600.0
 """A copy so old may have missed that a row was dropped, once Kafka has compacted that away; it takes a day at least."""
 MARK = b"active"
+BEGUN = b"begun"
+RESTORED_AT_ONCE = 200
 PROOF_HOLDS_S = 1.0
 """Who wrote so lately is taken to be the active process still."""
 # What ended and what was said is kept for looking back: so many here, all of it on topics of their own.
 KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
 TYPES: dict[Table, Any] = {
     Table.INCIDENTS: Incident,
-    Table.HANDLED: int,
+    Table.HANDLED: Version,
     Table.DELIVERIES: Delivery,
     Table.NOTIFICATIONS: Notification,
 }
@@ -60,6 +68,22 @@ class KafkaLedger(SqliteLedger):
         self._writer: Any = None
         self._steps = 0
         self._read_at = self._wrote_at = 0.0
+        self._last_offset = -1
+        self._has_begun = self._went_back = False
+        self._damaged: dict[bytes, str] = {}
+
+    def has_begun(self) -> bool:
+        """Return whether what was open when the topic began is in it; takes the ledger over."""
+        self._take_over()
+        return self._has_begun
+
+    def note_begun(self) -> None:
+        """Say on the topic that what was open is in it now; rows that can't be read are dropped."""
+        with self._lock:
+            self._check_writer()
+            rows = [(key, None) for key in self._damaged]
+            self._talk("can't be written", lambda: self._write_rows([*rows, (BEGUN, self._source.encode())]))
+            self._has_begun, self._damaged = True, {}
 
     def forget(self) -> None:
         """Take the ledger over anew before the next step: another process has been at work."""
@@ -124,6 +148,15 @@ class KafkaLedger(SqliteLedger):
         self._writer.init_transactions()
         self._read_at = 0.0
         self._catch_up()
+        if self._went_back:
+            self._restore()
+        if self._damaged:
+            log.error(
+                "rows of the ledger can't be read: findings that are open are taken up anew",
+                extra={"rows": len(self._damaged), "first": next(iter(self._damaged.values()))},
+            )
+            self._has_begun = False
+            self._forget_untold()
 
     def _catch_up(self) -> None:
         partition = TopicPartition(self._topic, 0)
@@ -131,12 +164,57 @@ class KafkaLedger(SqliteLedger):
             self._reader = open_again(lambda: open_consumer(self._config, self._client_id, group=None))
             self._reader.assign([partition])
             self._read_at = 0.0
-        anew = not self._read_at or time.monotonic() - self._read_at > STALE_AFTER_S
+        is_shorter = self._reader.end_offsets([partition])[partition] <= self._last_offset
+        anew = is_shorter or not self._read_at or time.monotonic() - self._read_at > STALE_AFTER_S
         if anew:
             self._reader.seek_to_beginning(partition)
-        news = (_change_of(record) for record in read_on(self._reader, [partition]) if record.key != MARK)
-        self.apply(news, anew=anew)
+            self._has_begun, self._damaged = False, {}
+        changes = self._changes_of(read_on(self._reader, [partition]))
+        # Only a copy of what was on the topic is better than a topic that knows nothing.
+        self._went_back = is_shorter and not self._has_begun
+        self.apply(changes, anew=anew and not self._went_back)
         self._read_at = time.monotonic()
+
+    def _changes_of(self, records: Iterable[Any]) -> list[Change]:
+        """Return the rows in records; the keys whose last row can't be read are noted."""
+        found = []
+        for record in records:
+            self._last_offset = record.offset
+            self._has_begun = self._has_begun or record.key == BEGUN
+            key = record.key or b""
+            self._damaged.pop(key, None)
+            if key in (MARK, BEGUN):
+                continue
+            try:
+                found.append(_change_of(key, record.value))
+            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+                if record.value is not None:
+                    self._damaged[key] = f"{self._topic}@{record.offset}: {type(error).__name__}: {error}"
+        return found
+
+    def _forget_untold(self) -> None:
+        """Forget that findings were handled whose incident is not there: it may be the one that can't be read."""
+        told = {finding.id for one in super().open_incidents() for finding in _findings_of(one)}
+        handled = [key for (key,) in self._read("SELECT finding FROM handled", ()) if key not in told]
+        self.apply([Change(Table.HANDLED, key, None) for key in handled])
+
+    def _restore(self) -> None:
+        """Write the copy in memory to a topic that was made anew or cut off."""
+        log.error(
+            "the ledger's topic was lost: it is written anew from the copy in memory", extra={"topic": self._topic}
+        )
+        kept = "SELECT id, content FROM {} ORDER BY rowid"
+        rows: list[tuple[bytes, bytes | None]] = [
+            (f"{table}/{key}".encode(), content)
+            for table in (Table.INCIDENTS, Table.NOTIFICATIONS)
+            for key, content in self._read(kept.format(table), ())
+        ]
+        rows += [_row_of(Change(Table.DELIVERIES, one.id, one)) for one in super().deliveries()]
+        handled = self._read("SELECT finding, version FROM handled ORDER BY rowid", ())
+        rows += [_row_of(Change(Table.HANDLED, key, version)) for key, version in handled]
+        self._last_offset = -1
+        for start in range(0, len(rows), RESTORED_AT_ONCE):
+            self._write_rows(rows[start : start + RESTORED_AT_ONCE])
 
     def _keep(self, changes: Sequence[Change]) -> None:
         with self._lock:
@@ -144,8 +222,8 @@ class KafkaLedger(SqliteLedger):
             self._steps += 1
             dropped = self.surplus(KEPT) if self._steps % TIDY_EVERY == 0 else []
             step = [*dropped, *changes]
-            self._talk("can't be written", lambda: self._write(step))
-            self.apply(step)
+            # What the copy in memory can't hold must not come onto the topic: nobody could take over from it.
+            self._talk("can't be written", lambda: self.apply(step, before_commit=lambda: self._write(step)))
 
     def _check_writer(self) -> None:
         if self._writer is None:
@@ -153,31 +231,38 @@ class KafkaLedger(SqliteLedger):
 
     def _write(self, changes: Sequence[Change]) -> None:
         """Write a step in one transaction, its notifications to their own topic as well; an empty one is a mark."""
+        rows = [_row_of(change) for change in changes] or [(MARK, self._source.encode())]
+        notifications = [change.value for change in changes if isinstance(change.value, Notification)]
+        if self._write_rows(rows, notifications):
+            self._restore()
+
+    def _write_rows(
+        self, rows: Sequence[tuple[bytes, bytes | None]], notifications: Sequence[Notification] = ()
+    ) -> bool:
+        """Write in one transaction; return whether the topic was lost: it gave offsets that it had given before."""
         self._writer.begin_transaction()
-        sent = [self._send(change) for change in changes]
-        sent += [
+        sent = [self._writer.send(self._topic, key=key, value=value) for key, value in rows]
+        told = [
             self._writer.send(
                 full_name(self._config, NOTIFICATIONS),
-                key=key_of(change.value).encode(),
-                value=encode(change.value),
-                headers=headers_of(change.value, self._source),
+                key=key_of(notification).encode(),
+                value=encode(notification),
+                headers=headers_of(notification, self._source),
             )
-            for change in changes
-            if isinstance(change.value, Notification)
+            for notification in notifications
         ]
-        sent += [] if changes else [self._writer.send(self._topic, key=MARK, value=self._source.encode())]
         # A commit waits for ever where Kafka is away; this does not.
         self._writer.flush(timeout=DELIVERY_S)
-        for one in sent:
+        offsets = [one.get(timeout=0.1).offset for one in sent]
+        for one in told:
             one.get(timeout=0.1)
         self._writer.commit_transaction()
         self._wrote_at = time.monotonic()
+        was_lost = bool(min(offsets) <= self._last_offset)
+        self._last_offset = max(offsets)
+        return was_lost
 
-    def _send(self, change: Change) -> Any:
-        value = None if change.value is None else msgspec.json.encode(change.value)
-        return self._writer.send(self._topic, key=f"{change.table}/{change.key}".encode(), value=value)
-
-    def _talk(self, fault: str, work: Callable[[], None]) -> None:
+    def _talk(self, fault: str, work: Callable[[], object]) -> None:
         """Do something with Kafka; when it fails nothing is known of how it ended, so all is begun anew."""
         try:
             work()
@@ -206,7 +291,16 @@ class KafkaLedger(SqliteLedger):
                 writer.close(timeout=0)
 
 
-def _change_of(record: Any) -> Change:
-    table, _, key = record.key.decode().partition("/")
+def _findings_of(incident: Incident) -> list[Finding]:
+    return [entry.finding for entry in incident.entries.values()]
+
+
+def _row_of(change: Change) -> tuple[bytes, bytes | None]:
+    value = None if change.value is None else msgspec.json.encode(change.value)
+    return f"{change.table}/{change.key}".encode(), value
+
+
+def _change_of(row: bytes, value: bytes | None) -> Change:
+    table, _, key = row.decode().partition("/")
     kind = Table(table)
-    return Change(kind, key, msgspec.json.decode(record.value, type=TYPES[kind]) if record.value else None)
+    return Change(kind, key, msgspec.json.decode(value, type=TYPES[kind]) if value else None)

@@ -18,6 +18,7 @@ from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, Server, make_app
 from anchorwatch.bus import Sink
+from anchorwatch.cluster.anew import BegunLedger
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.ledger import KafkaLedger
 from anchorwatch.cluster.letters import KafkaLetters
@@ -203,9 +204,10 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         ledger.forget()
         alerts.forget()
 
+    begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
     # The ledger sends notifications along with the step that they belong to.
     handling = Handling(
-        handle=alerts.handle, forget=forget, close=ledger.close, shown={"ledger": ledger}, sink=NotificationSink()
+        handle=begun.handle, forget=forget, close=ledger.close, shown={"ledger": ledger}, sink=NotificationSink()
     )
     return PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
 
