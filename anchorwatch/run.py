@@ -104,10 +104,6 @@ class Instance:
                 f"anchorwatch_bus_{bus.name}_depth", f"Messages on the bus of {bus.name}.", partial(_depth, bus)
             )
 
-    def _why_not_ready(self) -> str:
-        halted = next((pump.halted for pump in self._pumps if pump.halted), "")
-        return halted if self.ready else "starting or ending"
-
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.
 

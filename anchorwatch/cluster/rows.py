@@ -32,5 +32,9 @@ def read_message(record: Any) -> tuple[Message, str]:
 def check_identity(identity: Identity, place: str) -> tuple[Identity | None, str]:
     """Return what of an identity a file may say too, None if nothing, and the sentences about the rest."""
     row = msgspec.json.decode(msgspec.json.encode(identity))
+    del row["labels"]  # a file has them as columns of any name
     inventory = read_identities([Placed(row, place)])
-    return (inventory.identities[0] if inventory.identities else None), "; ".join(inventory.problems)
+    problems = "; ".join(inventory.problems)
+    if not inventory.identities:
+        return None, problems
+    return msgspec.structs.replace(inventory.identities[0], labels=identity.labels), problems

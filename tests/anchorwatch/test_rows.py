@@ -28,7 +28,7 @@ GOOD = Endpoint(host="api.bank.example", port=443, types=("A", "AAAA", "MX"), pu
 
 def test_a_good_row_an_identity_that_is_gone_and_an_index_pass_as_they_are() -> None:
     for message in (
-        row(GOOD, Endpoint(host="b.bank.example"), environment="prod"),
+        row(GOOD, Endpoint(host="b.bank.example"), environment="prod", labels={"cost centre": "7"}),
         row(),
         InventorySnapshot(id="sa", seen_at=AT, identity=None),
         InventoryIndex(seen_at=AT, ids=None, vantages=("corp",)),

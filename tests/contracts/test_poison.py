@@ -21,6 +21,7 @@ from anchorwatch.cluster.shares import SharedInventory
 from anchorwatch.cluster.source import KafkaSource
 from anchorwatch.cluster.topics import DEAD, FINDINGS, INVENTORY, full_name, prepare_topics
 from anchorwatch.config import shipped_mappings
+from anchorwatch.progress import Step
 from anchorwatch.pump import Pump
 from anchorwatch.run import NotificationSink
 from anchorwatch.telemetry import Meter
@@ -103,14 +104,15 @@ def test_findings_that_no_store_can_hold_end_no_alerts_process(config: KafkaConf
         source = await asyncio.to_thread(
             lambda: KafkaSource(config, "test", (FINDINGS,), letters, meter, gained=alerts.forget)
         )
-        pump = Pump("alerts", source, alerts.handle, NotificationSink(), meter)
+        step = Step("alerts", lambda: 0.0)
+        pump = Pump("alerts", source, alerts.handle, NotificationSink(), meter, step)
         running = asyncio.create_task(pump.run())
         while "last.example." not in receiver.told and not running.done():
             await asyncio.sleep(0.05)
         source.stop()
         await running
         await source.close()
-        return pump.halted
+        return step.halted
 
     try:
         assert asyncio.run(asyncio.wait_for(story(), 60)) == ""
