@@ -4,24 +4,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.incidents import Incident, is_over
-from schemas.catalogue import Severity
+from alerts.incidents import Entry, Incident, is_over
+from alerts.news import describe_news
+from schemas.catalogue import Kind, Severity
+from schemas.cause import is_of_chain
 from schemas.messages import NotificationEvent
+
+CLOCK = "self_clock_skew"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people."""
+    """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people.
+
+    ``explained_by`` is the incident because of which it is withheld from receivers that know of that one.
+    """
 
     event: NotificationEvent
     receivers: tuple[str, ...]
     reason: str
+    explained_by: Incident | None = None
 
 
 def decide(
-    incident: Incident, burning: Mapping[str, Incident], *, now: datetime, repeat: timedelta, drift_hold: timedelta
+    incident: Incident, explaining: Mapping[str, Incident], *, now: datetime, repeat: timedelta, drift_hold: timedelta
 ) -> Decision:
-    """Decide on one incident; ``burning`` are those that may explain others, by cause (see ``burning_by_cause``)."""
+    """Decide on one incident; ``explaining`` are those that may explain others (see ``explaining_by_cause``)."""
     if is_over(incident, now, drift_hold):
         # "Suppression stops creation only, never resolution": whoever was told hears the end.
         return Decision("resolve", tuple(incident.notified), "nothing holds it open any more")
@@ -29,46 +37,70 @@ def decide(
         return Decision("trigger", (), "not yet confirmed by further polls")
     if not incident.receivers:
         return Decision("trigger", (), f"no route for severity {incident.severity}")
-    inhibitor = find_inhibitor(incident, burning)
-    if inhibitor is not None and not incident.notified:
-        return Decision("trigger", (), f"explained by the open incident on {inhibitor.cause}")
-    new = tuple(name for name in incident.receivers if name not in incident.notified)
+    inhibitor = find_inhibitor(incident, explaining)
+    informed = set(inhibitor.receivers) if inhibitor is not None else set()
+    new = tuple(name for name in incident.receivers if name not in incident.notified and name not in informed)
     if new:
-        return Decision("trigger", new, "confirmed")
-    risen = tuple(
-        name for name in incident.receivers if incident.severity.rank > incident.notified.get(name, Severity.INFO).rank
-    )
-    if risen:
-        return Decision("update", risen, f"severity rose to {incident.severity}")
+        return Decision("trigger", new, "confirmed", inhibitor)
+    if inhibitor is not None and not incident.notified:
+        return Decision("trigger", (), f"explained by the open incident on {inhibitor.cause}", inhibitor)
+    return _decide_update(incident, now=now, repeat=repeat)
+
+
+def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> Decision:
+    """Decide what those who were notified must hear now."""
+    notified = tuple(name for name in incident.receivers if name in incident.notified)
+    story = incident.story
+    news = {name: describe_news(incident.said[name], story) for name in notified if name in incident.said}
+    risen = {name for name in notified if incident.severity.rank > incident.notified[name].rank}
+    update = tuple(name for name in notified if name in risen or news.get(name))
+    if update:
+        reasons = [f"severity rose to {incident.severity}"] if risen else []
+        return Decision("update", update, "; ".join([*reasons, *dict.fromkeys(filter(None, news.values()))]))
     if incident.last_notified_at is not None and now - incident.last_notified_at >= repeat:
-        return Decision("reminder", incident.receivers, "still open")
+        return Decision("reminder", notified, "still open")
     return Decision("update", (), "nothing new for anybody")
 
 
-def burning_by_cause(incidents: Iterable[Incident]) -> dict[str, Incident]:
-    """Return the incidents that may explain others, by cause: open, with a confirmed critical state that holds."""
-    found: dict[str, Incident] = {}
-    for incident in incidents:
-        if incident.ended_at is None and any(
-            e.is_open and e.is_live and e.severity is Severity.CRITICAL for e in incident.entries.values()
-        ):
-            found[incident.cause] = incident
-    return found
+def explaining_by_cause(incidents: Iterable[Incident]) -> dict[str, Incident]:
+    """Return the incidents that may explain others, by cause: open, with a confirmed critical fault of a chain."""
+    return {i.cause: i for i in incidents if i.ended_at is None and any(map(_explains, i.entries.values()))}
 
 
-def find_inhibitor(incident: Incident, burning: Mapping[str, Incident]) -> Incident | None:
-    """Return the open incident that explains this one: our clock, or a burning one on a zone above.
+def _explains(entry: Entry) -> bool:
+    finding = entry.finding
+    critical = entry.is_open and entry.is_live and entry.severity is Severity.CRITICAL
+    return critical and is_of_chain(finding.code, finding.cause_rrset)
 
-    The root is over a TLD is over a zone. What nobody of those who would hear of this one hears of explains nothing.
+
+def find_inhibitor(incident: Incident, explaining: Mapping[str, Incident]) -> Incident | None:
+    """Return the open incident that explains this one: our clock, or a broken chain of a zone above.
+
+    The root is over a TLD is over a zone. It explains only endpoints whose own chain breaks there, as seen through the
+    same vantages, and only states: a drift is no consequence of a broken chain. Where a list is cut short, nothing is
+    explained.
     """
+    live = [entry for entry in incident.entries.values() if entry.is_live]
+    if any(entry.finding.kind is Kind.DRIFT for entry in live):
+        return None
     for cause in (CLOCK, *_zones_above(incident.cause)):
-        other = burning.get(cause)
-        if other is not None and other.id != incident.id and set(other.receivers) & set(incident.receivers):
+        other = explaining.get(cause)
+        if other is not None and other.id != incident.id and _covers(other, live):
             return other
     return None
 
 
-CLOCK = "self_clock_skew"
+def _covers(other: Incident, live: list[Entry]) -> bool:
+    faults = [entry.finding for entry in other.entries.values() if _explains(entry)]
+    endpoints = {endpoint for finding in faults for endpoint in finding.endpoints}
+    vantages = {vantage for finding in faults for vantage in finding.vantages}
+    return all(
+        entry.finding.endpoints
+        and entry.finding.endpoint_count <= len(entry.finding.endpoints)
+        and endpoints.issuperset(entry.finding.endpoints)
+        and vantages.issuperset(entry.finding.vantages)
+        for entry in live
+    )
 
 
 def _zones_above(zone: str) -> list[str]:

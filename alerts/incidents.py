@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from alerts.news import Story
 from schemas.catalogue import Kind, Severity
+from schemas.cause import owner_of, vantage_of
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
@@ -39,8 +41,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Findings on one cause.
 
-    ``notified`` maps each receiver that was told to the severity it was told; ``ended_at`` is None while open.
-    ``withheld`` is the last reason for not telling anybody.
+    ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
+    ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
+    causes of the incidents that are withheld because this one explains them.
     """
 
     id: str
@@ -49,6 +52,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     entries: dict[str, Entry] = msgspec.field(default_factory=dict)
     notified: dict[str, Severity] = msgspec.field(default_factory=dict)
+    said: dict[str, Story] = msgspec.field(default_factory=dict)
+    explains: tuple[str, ...] = ()
     last_notified_at: datetime | None = None
     deliveries: int = 0
     withheld: str = ""
@@ -63,11 +68,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lead(self) -> Finding:
-        """Return the finding that says most: open before closed, severe before mild, exact before general."""
+        """Return the finding that says most: open before closed, confirmed, severe, and exact before general."""
         entries = sorted(
             self.entries.values(),
             key=lambda e: (
                 not e.is_open and e.finding.kind is Kind.STATE,
+                not e.is_live,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
                 e.finding.opened_at,
@@ -86,16 +92,42 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
 
     @property
+    def _shown(self) -> list[Entry]:
+        """Return the entries that say who is affected: states that hold and drifts, or all when none is left."""
+        holding = [e for e in self.entries.values() if e.is_open or e.finding.kind is Kind.DRIFT]
+        return holding or list(self.entries.values())
+
+    @property
     def identities(self) -> tuple[Affected, ...]:
-        """Return the identities that the findings list, most critical first."""
-        by_id = {i.id: i for entry in self.entries.values() for i in entry.finding.identities}
+        """Return the identities that are affected now and listed, most critical first."""
+        by_id = {i.id: i for entry in self._shown for i in entry.finding.identities}
         return tuple(sorted(by_id.values(), key=lambda i: (CRITICALITY_ORDER[i.criticality], i.id)))
 
     @property
     def identity_count(self) -> int:
-        """Return how many identities are affected at least: a finding lists the first 1,000 of them."""
-        counts = [entry.finding.identity_count for entry in self.entries.values()]
-        return max([len(self.identities), *counts])
+        """Return how many identities are affected now, at least: a finding lists the first 1,000 of them."""
+        return max([len(self.identities), *(entry.finding.identity_count for entry in self._shown)])
+
+    @property
+    def identity_peak(self) -> int:
+        """Return how many identities were affected when it was at its worst, at least."""
+        peaks = (max(e.finding.identity_peak, e.finding.identity_count) for e in self.entries.values())
+        return max(self.identity_count, *peaks)
+
+    @property
+    def story(self) -> Story:
+        """Return what a receiver must have been told of the incident as it is."""
+        live = [e for e in self.entries.values() if e.is_live]
+        people = {i.id: i for e in live for i in e.finding.identities}.values()
+        worst = min((CRITICALITY_ORDER[i.criticality] for i in people), default=len(CRITICALITY_ORDER))
+        return Story(
+            lead=self.lead.code,
+            severity=self.severity,
+            owners=tuple(sorted({i.owner for i in people if i.owner})),
+            criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
+            drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
+            explains=self.explains,
+        )
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -106,7 +138,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 def cause_of(finding: Finding) -> str:
     """Return what an incident is grouped by: the cause zone, or what else the finding hangs on."""
-    return finding.cause_zone or finding.cause_rrset or finding.code
+    return finding.cause_zone or vantage_of(finding.cause_rrset) or finding.cause_rrset or finding.code
 
 
 def find_incident(
@@ -114,19 +146,46 @@ def find_incident(
 ) -> Incident | None:
     """Return the open incident that a finding belongs to, None if it begins a new one.
 
-    A finding stays where it is. Otherwise it joins the incident on its cause if that burns with at least the same
-    ``severity``, or had news within ``join``: a fault long after a drift, or worse than what smoulders there, is news,
-    and must ring.
+    A finding stays where it is. Otherwise it joins the incident on its cause if the same thing fires there with at
+    least the same ``severity``, or if both began together: a fault long after a drift, or worse than what goes on
+    there, is news, and must ring. What goes on at one owner name is another thing than a fault of another name or of
+    the whole zone.
     """
     candidates = [i for i in open_incidents if i.cause == cause_of(finding)]
     for incident in candidates:
         if finding.id in incident.entries:
             return incident
     for incident in candidates:
-        burning = any(e.is_open and e.receivers and e.severity.rank >= severity.rank for e in incident.entries.values())
-        if burning or finding.opened_at - incident.updated_at <= join:
+        if _fires_for(incident, finding, severity) or _began_together(incident, finding, join):
             return incident
     return None
+
+
+def _fires_for(incident: Incident, finding: Finding, severity: Severity) -> bool:
+    owner = owner_of(finding.cause_rrset)
+    return any(
+        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) == owner
+        for e in incident.entries.values()
+    )
+
+
+def _began_together(incident: Incident, finding: Finding, join: timedelta) -> bool:
+    """Return whether a finding belongs to the same outbreak as an incident.
+
+    A name that was wrong from the first poll on has not begun together with one that was right until now.
+    """
+    if finding.opened_at - incident.updated_at > join:
+        return False
+    entries = [entry.finding for entry in incident.entries.values()]
+    owners = {owner_of(one.cause_rrset) for one in (finding, *entries)}
+    if owners == {""} or len(owners) == 1:
+        return True
+    return any(_is_change(one) == _is_change(finding) for one in entries)
+
+
+def _is_change(finding: Finding) -> bool:
+    """Return whether things were right before the finding, as far as is known."""
+    return finding.kind is Kind.DRIFT or bool(finding.before)
 
 
 def begin_incident(finding: Finding) -> Incident:

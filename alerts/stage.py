@@ -12,7 +12,7 @@ from datetime import timedelta
 import msgspec
 
 from alerts.config import AlertsConfig
-from alerts.decide import Decision, burning_by_cause, decide
+from alerts.decide import Decision, decide, explaining_by_cause
 from alerts.delivery import Delivery, Settled
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
@@ -57,7 +57,7 @@ class Alerts:
         self._open: dict[str, Incident] = {}
         self._failing: dict[str, Finding] = {}
         self._all_decided_at = 0.0
-        self._burning: frozenset[str] = frozenset()
+        self._explaining: frozenset[str] = frozenset()
         self._loaded = False
 
     def forget(self) -> None:
@@ -133,9 +133,7 @@ class Alerts:
             self._place(message, incidents, ids_by_cause.setdefault(cause_of(message), []))
         deliveries: list[Delivery] = []
         withheld: list[Notification] = []
-        burning = burning_by_cause(incidents.values())
-        for incident in self._to_decide(batch, incidents, burning):
-            incidents[incident.id] = self._decide(incident, burning, deliveries, withheld)
+        self._decide_all(self._to_decide(batch, incidents), incidents, deliveries, withheld)
         changed = [i for key, i in incidents.items() if self._open.get(key) is not i]
         if changed or versions:
             self._ledger.commit(
@@ -144,20 +142,38 @@ class Alerts:
         self._open = {key: incident for key, incident in incidents.items() if incident.ended_at is None}
         return withheld
 
-    def _to_decide(
-        self, batch: Sequence[Message], incidents: Mapping[str, Incident], burning: Mapping[str, Incident]
-    ) -> list[Incident]:
-        """Return what this batch changed; all there are in silence, once a second, and when one that burnt is over.
+    def _to_decide(self, batch: Sequence[Message], incidents: Mapping[str, Incident]) -> list[Incident]:
+        """Return what this batch changed; all there are in silence, once a second, and when one that explained is over.
 
-        Reminders and ends fall due by time, and what a burning incident explained must be told once it burns no more.
+        Reminders and ends fall due by time, and what an incident explained must be told once that one is over.
         """
         now = self._clock()
-        over = self._burning - burning.keys()
-        self._burning = frozenset(burning)
+        explaining = frozenset(explaining_by_cause(incidents.values()))
+        over = self._explaining - explaining
+        self._explaining = explaining
         if batch and not over and now - self._all_decided_at < DECIDE_ALL_S:
             return [incident for key, incident in incidents.items() if self._open.get(key) is not incident]
         self._all_decided_at = now
         return list(incidents.values())
+
+    def _decide_all(
+        self,
+        concerned: Sequence[Incident],
+        incidents: dict[str, Incident],
+        deliveries: list[Delivery],
+        withheld: list[Notification],
+    ) -> None:
+        """Decide on incidents and carry it out; an incident that explains others names them in what it says."""
+        explaining = explaining_by_cause(incidents.values())
+        decisions = {incident.id: self._decision_on(incident, explaining) for incident in concerned}
+        for key, decision in list(decisions.items()):
+            other = incidents[decision.explained_by.id] if decision.explained_by is not None else None
+            if other is not None and incidents[key].cause not in other.explains:
+                explains = tuple(sorted({*other.explains, incidents[key].cause}))
+                incidents[other.id] = msgspec.structs.replace(other, explains=explains)
+                decisions[other.id] = self._decision_on(incidents[other.id], explaining)
+        for key, decision in decisions.items():
+            incidents[key] = self._carry_out(incidents[key], decision, deliveries, withheld)
 
     def _place(self, finding: Finding, incidents: dict[str, Incident], on_cause: list[str]) -> None:
         """Put a finding into its incident; ``on_cause`` are the ids of the open ones on its cause."""
@@ -184,17 +200,15 @@ class Alerts:
         others = tuple(name for name in assessment.receivers if name != finding.cause_rrset)
         return others or tuple(name for name in self._notifiers if name != finding.cause_rrset)
 
-    def _decide(
-        self,
-        incident: Incident,
-        burning: Mapping[str, Incident],
-        deliveries: list[Delivery],
-        withheld: list[Notification],
+    def _decision_on(self, incident: Incident, explaining: Mapping[str, Incident]) -> Decision:
+        now, config = utc(self._clock()), self._config
+        hold = timedelta(seconds=config.drift_hold_s)
+        return decide(incident, explaining, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
+
+    def _carry_out(
+        self, incident: Incident, decision: Decision, deliveries: list[Delivery], withheld: list[Notification]
     ) -> Incident:
         now = utc(self._clock())
-        config = self._config
-        hold = timedelta(seconds=config.drift_hold_s)
-        decision = decide(incident, burning, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
         if decision.receivers:
             return self._order(incident, decision, deliveries)
         if not incident.notified and decision.event != "resolve" and decision.reason != incident.withheld:
@@ -226,6 +240,7 @@ class Alerts:
         return msgspec.structs.replace(
             incident,
             notified=told,
+            said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
             last_notified_at=now,
             deliveries=number,
             ended_at=now if decision.event == "resolve" else None,

@@ -23,10 +23,11 @@ def printable(text: str) -> str:
 def summarise(incident: Incident, event: str) -> str:
     """Return one line: what, where, who is affected."""
     lead = incident.lead
-    people = incident.identities
-    owners = sorted({i.owner for i in people if i.owner})
-    count = incident.identity_count
+    owners = sorted({i.owner for i in incident.identities if i.owner})
+    count, peak = incident.identity_count, incident.identity_peak
     who = f"{count} {'identity' if count == 1 else 'identities'}"
+    if peak > count:
+        who += f" now, {peak} at most,"
     if owners:
         who += f" of {', '.join(owners[:3])}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
     sentence = CATALOGUE[lead.code].sentence
@@ -65,11 +66,14 @@ def describe(delivery: Delivery) -> dict[str, Any]:
             for e in entries[:MAX_FINDINGS]
         ],
         "finding_count": len(entries),
+        "explains": [printable(cause) for cause in incident.explains[:MAX_FINDINGS]],
+        "explains_count": len(incident.explains),
         "identities": [
             {"id": i.id, "owner": i.owner, "environment": i.environment, "criticality": i.criticality, "kind": i.kind}
             for i in identities[:MAX_IDENTITIES]
         ],
         "identity_count": incident.identity_count,
+        "identity_peak": incident.identity_peak,
         "controls": [
             {"framework": c.framework, "control": c.control, "relation": c.relation, "why": c.why}
             for c in incident.controls
@@ -90,6 +94,8 @@ def screen(delivery: Delivery) -> str:
     if more > 0:
         lines.append(f"  and {more} more")
     controls = ", ".join(f"{c['control']} ({c['relation']})" for c in told["controls"])
+    if told["explains"]:
+        lines.append(f"  explains, so that no page was sent for: {', '.join(told['explains'][:5])}")
     if controls:
         lines.append(f"  touches {controls}")
     return "\n".join(lines)

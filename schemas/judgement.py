@@ -89,15 +89,18 @@ class AliasLink(msgspec.Struct, frozen=True):
 
 
 class ResolverClaim(msgspec.Struct, frozen=True):
-    """What the vantage's resolver itself says when it is asked as a plain client asks (CD=0, AD=1).
+    """What the vantage's resolver itself tells its clients (CD=0).
 
-    ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent.
+    ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent. ``proven``: its own signatures
+    or proofs hold. ``translated``: its IPv6 addresses are made from the proven IPv4 ones, as DNS64 does.
     """
 
     ad: bool
     rcode: str
     answers: tuple[str, ...] = ()
     ede: tuple[tuple[Number16, str], ...] = ()
+    proven: bool = False
+    translated: bool = False
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +111,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     question to the data. ``expires_at`` is the earliest expiration that the verdict rests on, ``inception_at`` the
     inception of that same signature. ``lenient_verdict`` is what a validator that forgives clock skew would say,
     ``other_verdict`` what the other algorithm profile would; None where they can't differ. ``trust_anchor`` and
-    ``evidence`` are hex SHA-256.
+    ``evidence`` are hex SHA-256. ``resolver`` is what the resolver says to a client with EDNS and DO=1, ``plain`` what
+    it says to one without EDNS; None where it was not asked or did not answer.
     """
 
     name: str
@@ -131,3 +135,4 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     lenient_verdict: Verdict | None = None
     other_verdict: Verdict | None = None
     resolver: ResolverClaim | None = None
+    plain: ResolverClaim | None = None

@@ -214,8 +214,9 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     ``before`` and ``after``; ``version`` counts from 1 within an id, so (id, version) names this message for ever.
     ``confirmed`` turns true once enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are
     "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``; so do ``identities`` of ``identity_count``, with
-    up to 50 hosts each (the count is 0 in early messages, which listed all). ``closed_because`` is empty where good
-    polls ended a state; otherwise it says why the state is closed though nobody proved that it is over.
+    up to 50 hosts each (the count is 0 in early messages, which listed all). ``endpoint_peak`` and ``identity_peak``
+    are what the counts were at most. ``closed_because`` is empty where good polls ended a state; otherwise it says why
+    the state is closed though nobody proved that it is over.
     """
 
     id: str
@@ -237,6 +238,8 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     endpoint_count: Count = 0
     identities: tuple[Affected, ...] = ()
     identity_count: Count = 0
+    endpoint_peak: Count = 0
+    identity_peak: Count = 0
     opened_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None

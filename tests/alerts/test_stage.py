@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from findings import AT, closed, finding
+from findings import AT, PAYMENTS, closed, finding
 
 from alerts.config import AlertsConfig, Match, Route
 from alerts.delivery import Delivery
 from alerts.ledger import SqliteLedger
 from alerts.notifier import Outcome
 from alerts.stage import Alerts
+from alerts.wording import describe, summarise
 from anchorwatch.config import shipped_mappings
 from schemas.catalogue import Severity
 from schemas.faults import Rejected
@@ -28,6 +29,7 @@ class Recorder:
 
     def __init__(self, *outcomes: Outcome) -> None:
         self.told: list[tuple[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.outcomes = list(outcomes)
 
@@ -36,6 +38,7 @@ class Recorder:
         if self.outcomes and not (outcome := self.outcomes.pop(0)).delivered:
             return outcome
         self.told.append((delivery.event, delivery.incident.cause))
+        self.bodies.append(describe(delivery))
         return Outcome(True, "fine")
 
 
@@ -116,14 +119,162 @@ def test_two_causes_are_two_pages(desk: Desk) -> None:
     assert sorted(desk.pager.told) == [("trigger", "bank.example."), ("trigger", "idp.example.")]
 
 
-def test_a_zone_above_that_burns_explains_those_below(desk: Desk) -> None:
-    above = finding(zone="example.")
-    desk.handle(above, finding())
+def below_and_above(**above: Any) -> tuple[Finding, Finding]:
+    """A fault of a zone, and one of the chain above it that the same endpoint shows."""
+    return finding("rrsig_missing"), finding("dnskey_missing", zone="example.", **above)
+
+
+def test_a_broken_chain_above_explains_those_whose_chain_breaks_there_and_names_them(desk: Desk) -> None:
+    below, above = below_and_above()
+    desk.handle(above, below)
     desk.handle()
     assert desk.pager.told == [("trigger", "example.")]
+    assert desk.pager.bodies[0]["explains"] == ["bank.example."]
 
     desk.handle(closed(above))
     assert desk.pager.told[1:] == [("resolve", "example."), ("trigger", "bank.example.")]
+
+
+def test_what_is_withheld_later_is_named_in_an_update_of_the_page_that_explains_it(desk: Desk) -> None:
+    below, above = below_and_above()
+    desk.handle(above)
+    desk.handle(below)
+
+    assert desk.pager.told == [("trigger", "example."), ("update", "example.")]
+    assert "withheld as explained by it: bank.example." in desk.pager.bodies[1]["reason"]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        finding("rrsig_missing", zone="example.", cause_rrset="vault.example."),
+        finding("rrsig_missing", zone="example."),
+        finding("rrsig_crypto_invalid", zone=".", cause_rrset="vault.corp.internal."),
+        finding("dnskey_missing", zone="example.", cause_rrset="www.example."),
+        finding("dnskey_missing", zone="example.", endpoints=("other.example. A",)),
+        finding("dnskey_missing", zone="example.", vantages=("elsewhere",)),
+        finding("dnskey_missing", zone="example.", severity=Severity.HIGH),
+    ],
+    ids=["odd name", "zone without a chain fault", "private name", "one RRset", "others", "vantage", "mild"],
+)
+def test_a_fault_above_that_is_not_the_chain_of_these_endpoints_explains_nothing(desk: Desk, above: Finding) -> None:
+    desk.handle(above)
+    desk.handle(finding("rrsig_missing", vantages=("corp",)))
+
+    assert ("trigger", "bank.example.") in desk.pager.told
+
+
+def test_a_list_that_is_cut_short_explains_nothing(desk: Desk) -> None:
+    below, above = below_and_above()
+    desk.handle(above, msgspec.structs.replace(below, endpoint_count=2000))
+
+    assert ("trigger", "bank.example.") in desk.pager.told
+
+
+def test_a_drift_below_a_broken_chain_is_told(desk: Desk) -> None:
+    desk.handle(finding("dnskey_missing", zone="example."), finding("key_change_unexpected"))
+
+    assert ("trigger", "bank.example.") in desk.pager.told
+
+
+def test_only_those_are_spared_who_are_told_of_the_fault_that_explains(tmp_path: Path, clock: Any) -> None:
+    desk = Desk(tmp_path, clock)
+    below, above = below_and_above()
+    routes = (
+        Route(match=Match(code=("dnskey_missing", "rrsig_missing")), receiver="pager"),
+        Route(match=Match(code=("rrsig_missing",)), receiver="backup"),
+    )
+    desk.config = msgspec.structs.replace(desk.config, routes=routes)
+    desk.restart()
+    desk.handle(above, below)
+
+    assert desk.pager.told == [("trigger", "example.")]
+    assert desk.backup.told == [("trigger", "bank.example.")]
+
+
+class TestOneOddNameMutesNothing:
+    """A name that is wrong for good, and later a forgery of another one in the same zone."""
+
+    ODD = finding("rrsig_missing", cause_rrset="vault.bank.example.", endpoints=("vault.bank.example. A",), key="odd")
+
+    def forged(self, **changes: Any) -> Finding:
+        fields: dict[str, Any] = {
+            "id": "forged",
+            "cause_rrset": "api.bank.example.",
+            "before": "secure: 192.0.2.1",
+            "opened_at": AT + timedelta(seconds=10),
+            **changes,
+        }
+        return finding("rrsig_missing", **fields)
+
+    def test_the_forgery_is_a_page_of_its_own(self, desk: Desk) -> None:
+        desk.handle(self.ODD)
+        desk.handle(self.forged())
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
+    def test_the_end_of_the_odd_name_ends_no_forgery(self, desk: Desk) -> None:
+        desk.handle(self.ODD)
+        desk.handle(self.forged())
+        desk.handle(closed(self.ODD))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "trigger", "resolve"]
+        assert [incident.lead.id for incident in desk.ledger.open_incidents()] == ["forged"]
+
+    def test_a_zone_that_breaks_as_a_whole_rings_though_a_name_of_it_is_odd(self, desk: Desk) -> None:
+        desk.handle(self.ODD)
+        desk.handle(self.forged(cause_rrset="bank.example. DNSKEY", opened_at=AT + LATER))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
+    def test_names_that_go_wrong_together_are_one_page(self, desk: Desk) -> None:
+        desk.handle(self.forged(), self.forged(id="second", cause_rrset="www.bank.example."))
+        desk.handle(self.forged(id="zone", cause_rrset=""))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger"]
+
+
+class TestNewsInAnOpenIncident:
+    def test_another_leading_code_is_told_with_a_corrected_summary(self, desk: Desk) -> None:
+        desk.handle(finding("dnskey_missing"))
+        dnskey, change = finding("dnskey_missing"), finding("key_change_unexpected")
+        desk.handle(change)
+        desk.handle(closed(dnskey))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update", "update"]
+        assert "dnskey_missing became key_change_unexpected" in desk.pager.bodies[-1]["reason"]
+        assert "key_change_unexpected" in desk.pager.bodies[-1]["summary"]
+        assert desk.pager.bodies[0]["incident"] == desk.pager.bodies[-1]["incident"]
+
+    def test_another_team_and_a_more_critical_identity_are_told_once(self, desk: Desk) -> None:
+        mild = msgspec.structs.replace(PAYMENTS, id="sa-log", owner="logging", criticality="low")
+        opened = finding(identities=(mild,))
+        desk.handle(opened)
+        desk.handle(msgspec.structs.replace(opened, version=2, identities=(mild, PAYMENTS)))
+        desk.handle(msgspec.structs.replace(opened, version=3, identities=(mild, PAYMENTS)))
+        desk.handle()
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+        reason = desk.pager.bodies[1]["reason"]
+        assert "an identity of criticality critical is affected" in reason
+        assert "also affects payments" in reason
+
+    def test_less_is_no_news(self, desk: Desk) -> None:
+        opened = finding(identity_count=22, identity_peak=22)
+        desk.handle(opened)
+        desk.handle(msgspec.structs.replace(opened, version=2, identity_count=6, identity_peak=22))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger"]
+        (incident,) = desk.ledger.open_incidents()
+        assert "affects 6 identities now, 22 at most, of payments" in summarise(incident, "reminder")
+
+    def test_a_restart_repeats_no_news(self, desk: Desk) -> None:
+        desk.handle(finding("dnskey_missing"))
+        desk.handle(finding("key_change_unexpected"))
+        desk.restart()
+        desk.handle()
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
 
 
 def test_inhibition_never_stops_a_resolution(desk: Desk) -> None:

@@ -1,0 +1,48 @@
+"""What a receiver was told of an incident, and what of it is news since. Pure."""
+
+import msgspec
+
+from schemas.catalogue import Severity
+from schemas.messages import CRITICALITY_ORDER
+
+MAX_NAMED = 5
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What an incident says to people: the code that leads, how severe, who is affected, drift, and what it explains.
+
+    ``owners``, ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is that of the most critical
+    identity affected, empty where none is.
+    """
+
+    lead: str
+    severity: Severity = Severity.INFO
+    owners: tuple[str, ...] = ()
+    criticality: str = ""
+    drifts: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
+
+
+def describe_news(told: Story, now: Story) -> str:
+    """Return what must be added or corrected since a receiver was told, in one line; empty when nothing must.
+
+    Less of anything is no news: the end of an incident is told as such.
+    """
+    news = []
+    if now.lead != told.lead and now.severity.rank >= told.severity.rank:
+        news.append(f"{told.lead} became {now.lead}")
+    if _place(now.criticality) < _place(told.criticality):
+        news.append(f"an identity of criticality {now.criticality} is affected")
+    for word, before, after in (
+        ("also affects", told.owners, now.owners),
+        ("also found:", told.drifts, now.drifts),
+        ("withheld as explained by it:", told.explains, now.explains),
+    ):
+        if added := sorted(set(after) - set(before)):
+            more = f" and {len(added) - MAX_NAMED} more" if len(added) > MAX_NAMED else ""
+            news.append(f"{word} {', '.join(added[:MAX_NAMED])}{more}")
+    return "; ".join(news)
+
+
+def _place(criticality: str) -> int:
+    return CRITICALITY_ORDER.get(criticality, len(CRITICALITY_ORDER))

@@ -1,0 +1,44 @@
+"""What a cause is about: the chain of a zone, one owner name, a vantage, or ourselves.
+
+``cause_rrset`` says it. ``zone.test. DNSKEY`` and ``zone.test. DS`` are the zone's own chain, ``www.zone.test.`` (or
+``www.zone.test. A``) is one owner name, ``vantage corp`` a resolver, ``vantage corp www.zone.test.`` one name as that
+resolver answers it, and an empty text is a zone as a whole.
+"""
+
+INFRASTRUCTURE = (" DNSKEY", " DS")
+OF_CHAIN = frozenset(
+    {
+        "trust_anchor_mismatch",
+        "dnskey_missing",
+        "ds_dnskey_mismatch",
+        "dnskey_not_zone_key",
+        "dnskey_revoked_in_use",
+        "self_clock_skew",
+    }
+)
+VANTAGE = "vantage "
+
+
+def owner_of(cause_rrset: str) -> str:
+    """Return the one owner name that a cause is about; empty for a zone, its chain, a whole vantage, or ourselves."""
+    if cause_rrset.endswith(INFRASTRUCTURE):
+        return ""
+    if cause_rrset.startswith(VANTAGE):
+        return cause_rrset.removeprefix(VANTAGE).partition(" ")[2]
+    owner = cause_rrset.partition(" ")[0]
+    return owner if owner.endswith(".") else ""
+
+
+def vantage_of(cause_rrset: str) -> str:
+    """Return ``vantage NAME`` where a cause hangs on a vantage, else nothing."""
+    if not cause_rrset.startswith(VANTAGE):
+        return ""
+    return VANTAGE + cause_rrset.removeprefix(VANTAGE).partition(" ")[0]
+
+
+def is_of_chain(code: str, cause_rrset: str) -> bool:
+    """Return whether a fault lies in a zone's own chain: its anchor, DS set, key set, or the denial that makes its cut.
+
+    Only such a fault can explain faults below it.
+    """
+    return cause_rrset.endswith(INFRASTRUCTURE) or (code in OF_CHAIN and not cause_rrset)
