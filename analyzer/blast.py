@@ -35,15 +35,14 @@ class Consumers:
         """Return the identities that consume an observed name, by id."""
         return [self._identities[key] for key in sorted(self._by_host.get(name.rstrip("."), ()))]
 
+    def endpoints_of(self, name: str) -> list[Endpoint]:
+        """Return the inventory's entries for an observed name, whatever types they ask for."""
+        host = name.rstrip(".")
+        return [one for identity in self.consumers_of(name) for one in identity.endpoints if one.host == host]
+
     def endpoints_at(self, name: str, rdtype: str) -> list[Endpoint]:
         """Return the inventory's entries for an observed name and type."""
-        host = name.rstrip(".")
-        return [
-            endpoint
-            for identity in self.consumers_of(name)
-            for endpoint in identity.endpoints
-            if endpoint.host == host and rdtype in endpoint.types
-        ]
+        return [endpoint for endpoint in self.endpoints_of(name) if rdtype in endpoint.types]
 
     def affected_by(self, names: Iterable[str]) -> tuple[Affected, ...]:
         """Return the identities that consume any of the names, most critical first, each with the hosts it consumes."""

@@ -10,13 +10,17 @@ from schemas.judgement import Verdict
 from schemas.messages import Subject
 
 Chain = tuple[str, ...]
+CLAIMED = frozenset({"resolver_disagrees", "resolver_not_validating"})
+KNOWN_WHEN_INDETERMINATE = frozenset({"verdict_indeterminate", "vantage_strips_dnssec"})
+UNKNOWN_WHEN_BOGUS = frozenset({"expectation_missed", "endpoint_absent"})
 
 
 @dataclass(slots=True)
 class Current:
     """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first.
 
-    ``live``: it was polled since this process started.
+    ``live``: it was polled since this process started. ``claimed``: the resolver said what it tells its clients.
+    ``absent``: the name or the type is proven absent.
     """
 
     applied_at: datetime
@@ -28,11 +32,28 @@ class Current:
     evidence: str
     zones: Chain
     live: bool = False
+    claimed: bool = True
+    absent: bool = False
 
     @property
     def validated(self) -> bool:
         """Return whether the verdict may serve as a baseline."""
         return self.verdict in (Verdict.SECURE, Verdict.INSECURE)
+
+    def says_of(self, key: tuple[str, str, str]) -> bool:
+        """Return whether a poll that came to this can be evidence that a finding is over.
+
+        Without a verdict only a failure to come to one can be over. Where the chain breaks above a zone, nothing was
+        learnt of what lies below; what a resolver claims is known only where it was heard.
+        """
+        code, zone, _ = key
+        if code in CLAIMED and not self.claimed:
+            return False
+        if self.verdict is Verdict.INDETERMINATE:
+            return code in KNOWN_WHEN_INDETERMINATE
+        if self.verdict is Verdict.BOGUS:
+            return code not in UNKNOWN_WHEN_BOGUS and (not zone or zone == self.cause_zone or zone in self.zones)
+        return True
 
 
 class CurrentState(Mapping[Subject, Current]):

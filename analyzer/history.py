@@ -7,7 +7,7 @@ by a token that tells the server a batch it has already.
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from schemas.judgement import Judgement
 from schemas.messages import Evidence, Finding, Identity, Subject
 
 CHUNK = 500
+LEARNT_FOR = timedelta(days=30)
 # A table of subjects and the instants before which they are asked about, in microseconds.
 WANTED = """
     SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
@@ -111,12 +112,13 @@ class ClickHouseHistory:
         return {(name, rdtype, vantage): rows.read_judgement(content) for name, rdtype, vantage, content in rows_found}
 
     def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return for each subject every answer of its validated judgements strictly before its instant."""
+        """Return for each subject every answer of its validated judgements in the 30 days before its instant."""
         sql = f"""
             SELECT name, type, vantage, groupUniqArrayArray(answers) FROM observations
             INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
             WHERE (name, type, vantage) IN %(subjects)s
               AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+              AND toUnixTimestamp64Micro(observed_at) >= until - {int(LEARNT_FOR.total_seconds()) * 1_000_000}
             GROUP BY name, type, vantage
         """
         return {

@@ -6,14 +6,15 @@ compared with is what was known strictly before it. A batch is written before it
 
 import asyncio
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from analyzer import rows
 from analyzer.batch import Batch, Knowledge
 from analyzer.blast import Consumers
-from analyzer.conditions import Condition, conditions_of, of_vantage
+from analyzer.claims import data_of
+from analyzer.conditions import NOTHING_KNOWN, Condition, Known, conditions_of, is_absent, of_vantage
 from analyzer.current import Current, CurrentState
 from analyzer.drift import Drift, detect_drift
 from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
@@ -42,8 +43,7 @@ LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 EXPIRING = frozenset({"rrsig_expiring"})
-# What a judgement without a verdict says nothing about: everything but its own failure to come to one.
-SILENT_WHEN_INDETERMINATE = frozenset(CATALOGUE) - {"verdict_indeterminate", "vantage_strips_dnssec"}
+RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
 
 
 class History(Protocol):
@@ -116,9 +116,18 @@ class Analyzer:
     def _reset(self) -> None:
         self.consumers = Consumers()
         self.current = CurrentState()
-        self._book = FindingBook(self.consumers, self.current.behind)
+        self._book = FindingBook(self.consumers, self._behind)
         self._renewals: dict[str, list[float]] = {}
+        self._renewed_at: dict[str, datetime] = {}
         self._lost: set[str] = set()
+        self._serving: set[str] = set()
+
+    def _behind(self, zone: str, since: datetime | None) -> set[Subject]:
+        """Return the subjects whose chain leads through a zone; with ``since`` only those not polled after it."""
+        found = self.current.behind(zone)
+        if since is None:
+            return found
+        return {subject for subject in found if self.current[subject].applied_at <= since}
 
     def forget(self) -> None:
         """Take up what is stored again before the next batch: another process has been at work."""
@@ -185,6 +194,8 @@ class Analyzer:
             self._book.restore(finding, self._members_of(finding), utc(self._clock()))
             if finding.code == "self_vantage_lost":
                 self._lost.update(finding.vantages)
+            if finding.code == "vantage_strips_dnssec" and finding.severity is Severity.CRITICAL:
+                self._serving.update(finding.vantages)
         since = utc(self._clock()) - REANNOUNCE_CLOSED_WITHIN
         closed = self._history.findings(status="closed", since=since)
         recent = [f for f in open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
@@ -226,7 +237,7 @@ class Analyzer:
                     self._take_report(message)
         self._book.trigger = "time"
         self._check_expiry(self._clock())
-        for finding, trigger in self._book.take_changes():
+        for finding, trigger in self._book.take_changes(utc(self._clock())):
             out.messages.append(finding)
             out.store("findings", rows.finding_row(finding, trigger))
         return out
@@ -246,15 +257,13 @@ class Analyzer:
             return Knowledge()
         stored = await asyncio.to_thread(self._history.stored_of, late) if late else set()
         baselines = await asyncio.to_thread(self._history.validated_before, until)
-        moved = {
-            message.subject
+        asked = {
+            other: until[message.subject]
             for message in observations
-            if message.subject in baselines and baselines[message.subject].answers != message.judgement.answers
+            if message.subject in baselines and _is_compared(baselines[message.subject], message.judgement)
+            for other in _seen_as(message, self._book.vantages)
         }
-        answers: dict[Subject, list[str]] = {}
-        if moved:
-            asked = {subject: until[subject] for subject in moved}
-            answers = await asyncio.to_thread(self._history.answers_before, asked)
+        answers = await asyncio.to_thread(self._history.answers_before, asked) if asked else {}
         return Knowledge(baselines, answers, stored)
 
     async def _spoken_of(self, batches: Sequence[PollBatch]) -> dict[str, Judgement]:
@@ -291,7 +300,16 @@ class Analyzer:
             self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
         self._learn_habit(earlier, judgement, at, out)
         applied_at = max(at, earlier.applied_at) if earlier is not None else at
-        current = self._set_current(subject, judgement, message.id, applied_at)
+        known = Known(
+            proven=frozenset(
+                data
+                for other in _seen_as(message, self._book.vantages)
+                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+            ),
+            serves_dnssec=judgement.vantage in self._serving,
+            was_present=baseline is not None and bool(baseline.answers),
+        )
+        current = self._set_current(subject, judgement, message.id, applied_at, known)
         current.live = True
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
@@ -317,38 +335,55 @@ class Analyzer:
         now_expiry = expiry_of(judgement)
         if earlier is None or earlier.expiry is None or now_expiry is None:
             return
+        renewed_at = self._renewed_at.get(now_expiry.zone)
+        same_s = RENEWED_AGAIN_AFTER * (now_expiry.expires_at - now_expiry.inception_at)
+        if renewed_at is not None and at - renewed_at < same_s:
+            return  # a zone renews all its signatures, and each name below it shows the same renewal
         if at - earlier.applied_at > LONGEST_GAP:
             return  # we were away: when it was renewed is not known
         left = left_at_renewal(earlier.expiry, now_expiry, at)
         if left is not None:
+            self._renewed_at[now_expiry.zone] = at
             self._renewals.setdefault(now_expiry.zone, []).append(left)
             out.store("renewals", (now_expiry.zone, at, left))
 
-    def _set_current(self, subject: Subject, judgement: Judgement, observation: str, at: datetime) -> Current:
+    def _set_current(
+        self, subject: Subject, judgement: Judgement, observation: str, at: datetime, known: Known = NOTHING_KNOWN
+    ) -> Current:
+        if judgement.verdict is Verdict.SECURE:
+            self._serving.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         current = Current(
             applied_at=at,
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
-            conditions=conditions_of(judgement, endpoints),
+            conditions=conditions_of(judgement, endpoints, known),
             expiry=expiry_of(judgement),
             evidence=judgement.evidence,
             zones=tuple(sys.intern(link.zone) for link in judgement.chain),
+            claimed=judgement.resolver is not None or judgement.plain is not None,
+            absent=is_absent(judgement),
         )
         self.current.put(subject, current)
         return current
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         conditions: Sequence[Condition] = current.conditions
-        keep: frozenset[str] = frozenset()
-        if current.verdict is Verdict.INDETERMINATE:
-            keep = SILENT_WHEN_INDETERMINATE
-            if subject[2] in self._lost:
-                # The vantage is the cause, and has a finding of its own.
-                conditions = [c for c in conditions if c.code != "verdict_indeterminate"]
+        if current.verdict is Verdict.INDETERMINATE and subject[2] in self._lost:
+            # The vantage is the cause, and has a finding of its own.
+            conditions = [c for c in conditions if c.code != "verdict_indeterminate"]
+        if current.absent and not self._is_absent_altogether(subject):
+            conditions = [c for c in conditions if c.code != "endpoint_absent"]
         evidence = current.evidence
-        self._book.poll(subject, conditions, at, evidence=evidence, before=before, after=after, keep=keep)
+        self._book.poll(subject, conditions, at, evidence=evidence, before=before, after=after, says_of=current.says_of)
+
+    def _is_absent_altogether(self, subject: Subject) -> bool:
+        """Return whether a host has none of the types that are asked for, as far as they are known by now."""
+        name, _, vantage = subject
+        types = {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
+        others = (self.current.get((name, rdtype, vantage)) for rdtype in types)
+        return all(other is not None and other.absent for other in others)
 
     def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
         verdicts: dict[str, tuple[str, str]] = {}
@@ -448,6 +483,20 @@ def _rows_of(message: PollBatch) -> Iterator[tuple[Subject, str, datetime]]:
         message.names, message.types, message.observations, message.polled_at, strict=True
     ):
         yield (name, rdtype, message.vantage), observation, at
+
+
+def _is_compared(baseline: Judgement, judgement: Judgement) -> bool:
+    """Return whether a judgement must be held against what was seen earlier: it, or a claim, has other answers."""
+    claims = (claim for claim in (judgement.resolver, judgement.plain) if claim is not None)
+    return baseline.answers != judgement.answers or any(claim.answers != judgement.answers for claim in claims)
+
+
+def _seen_as(message: Observation, vantages: Iterable[str]) -> list[Subject]:
+    """Return the subjects whose earlier answers count as known for a name: its own, and all where it is not signed."""
+    name, rdtype, vantage = message.subject
+    if message.judgement.verdict is not Verdict.INSECURE:
+        return [message.subject]
+    return [(name, rdtype, other) for other in sorted({*vantages, vantage})]
 
 
 def _describe(judgement: Judgement) -> str:

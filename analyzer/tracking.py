@@ -3,20 +3,20 @@
 State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
+from analyzer.attribution import Key, NamesApart
 from analyzer.blast import Consumers, shortened
-from analyzer.conditions import INFRASTRUCTURE, Condition
+from analyzer.conditions import Condition
 from analyzer.drift import Drift
 from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import INFRASTRUCTURE
 from schemas.messages import Finding, FindingStatus, Subject
 from schemas.wire import digest_of
-
-Key = tuple[str, str, str]
 
 BAD_POLLS_TO_CONFIRM = 2
 LONE_POLLS_TO_CONFIRM = 3
@@ -25,8 +25,9 @@ GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
-# A resolver's caches lag behind a change: what it claims counts once it has outlasted them.
-# Unbound keeps a bogus answer for 60 s.
+SHRINK_EVERY = timedelta(seconds=60)
+# A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
+# data that nothing proves. Unbound keeps a bogus answer for 60 s.
 LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
 LAG = timedelta(seconds=90)
 # What befalls a zone as a whole, so that every name behind it is affected.
@@ -53,14 +54,16 @@ class Member:
 class Tracked:
     """An open finding and what holds it open.
 
-    ``changed_by`` names the message that changed it, empty once told; ``touched_at`` is its last bad poll in this
-    batch.
+    ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
+    batch. ``shrunk``: members left since it was announced last, at ``announced_at``.
     """
 
     finding: Finding
     members: dict[Subject, Member] = field(default_factory=dict)
     changed_by: str = ""
     touched_at: datetime | None = None
+    shrunk: bool = False
+    announced_at: datetime | None = None
 
 
 def key_digest(key: Key) -> str:
@@ -71,14 +74,15 @@ def key_digest(key: Key) -> str:
 class FindingBook:
     """All open findings.
 
-    ``behind`` returns the subjects whose chain leads through a zone: what a fault of the zone's own keys or delegation
-    affects, polled since or not. ``vantages`` decides how a critical finding is confirmed: by two where there are two.
-    ``trigger`` names the message being taken in, so that what it caused can be found again.
+    ``behind`` returns the subjects whose chain leads through a zone, of a fault those that were not polled since the
+    instant: what it affects as far as is known. ``vantages`` decides how a critical finding is confirmed: by two where
+    there are two. ``trigger`` names the message being taken in, so that what it caused can be found again.
     """
 
-    def __init__(self, consumers: Consumers, behind: Callable[[str], Iterable[Subject]]) -> None:
+    def __init__(self, consumers: Consumers, behind: Callable[[str, datetime | None], Iterable[Subject]]) -> None:
         self._consumers, self._behind = consumers, behind
         self._open: dict[Key, Tracked] = {}
+        self._apart = NamesApart()
         self._by_subject: dict[Subject, set[Key]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._closed: list[Tracked] = []
@@ -95,6 +99,7 @@ class FindingBook:
             self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
             return
         tracked = self._open[key] = Tracked(finding)
+        self._apart.opened(key)
         bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition in members:
             tracked.members[subject] = Member(condition.severity, list(bad), bad_polls=len(bad))
@@ -117,17 +122,20 @@ class FindingBook:
         before: str = "",
         after: str = "",
         only: frozenset[str] | None = None,
-        keep: frozenset[str] = frozenset(),
+        says_of: Callable[[Key], bool] = lambda key: True,
     ) -> None:
         """Take in one poll of a subject: the conditions it shows now, all others counting as absent.
 
-        ``only`` limits what counts as absent to these codes, ``keep`` exempts codes about which the poll says nothing.
+        ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
+        finding that is open at the subject.
         """
+        shown: Set[Key] = self._by_subject.get(subject, set())
+        conditions = [self._apart.place(condition, shown) for condition in conditions]
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
         for key in list(self._by_subject.get(subject, ())):
-            relevant = key[0] not in keep and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
+            relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at)
 
@@ -158,6 +166,7 @@ class FindingBook:
             tracked = self._open[condition.key] = Tracked(
                 _opened(condition, at, evidence, before, after), changed_by=self.trigger
             )
+            self._apart.opened(condition.key)
         member = tracked.members.get(subject)
         if member is None:
             member = tracked.members[subject] = Member(condition.severity)
@@ -185,11 +194,13 @@ class FindingBook:
         keys.discard(key)
         if not keys:
             self._by_subject.pop(subject, None)
-        if not tracked.members:  # a smaller blast radius is not worth a message of its own
+        tracked.shrunk = True  # told at the next occasion, at most once a minute
+        if not tracked.members:
             self._close(key, at)
 
     def _close(self, key: Key, at: datetime) -> None:
         tracked = self._open.pop(key)
+        self._apart.closed(key)
         tracked.finding = msgspec.structs.replace(
             tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
         )
@@ -216,7 +227,8 @@ class FindingBook:
         """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
         if tracked.finding.code in IMMEDIATE:
             return True
-        if tracked.finding.code in LAGGING and at - tracked.finding.opened_at < LAG:
+        grave = tracked.finding.severity is Severity.CRITICAL
+        if tracked.finding.code in LAGGING and not grave and at - tracked.finding.opened_at < LAG:
             return False
         agreeing = {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
         if not agreeing:
@@ -241,10 +253,12 @@ class FindingBook:
             tracked.members[subject] = Member(event.severity)
             tracked.changed_by = self.trigger
 
-    def take_changes(self) -> list[tuple[Finding, str]]:
+    def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
         for tracked in self._open.values():
             self._reconsider(tracked)
+            if tracked.shrunk and (tracked.announced_at is None or now - tracked.announced_at >= SHRINK_EVERY):
+                tracked.changed_by = tracked.changed_by or self.trigger
         changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
         self._closed = []
         triggers = [tracked.changed_by for tracked in changed]
@@ -252,9 +266,9 @@ class FindingBook:
         for key in [k for k, t in self._drifts.items() if newest and newest - t.finding.updated_at > SAME_DRIFT_WITHIN]:
             if not self._drifts[key].changed_by:
                 del self._drifts[key]
-        return list(zip(map(self._message, changed), triggers, strict=True))
+        return [(self._message(tracked, now), trigger) for tracked, trigger in zip(changed, triggers, strict=True)]
 
-    def _message(self, tracked: Tracked) -> Finding:
+    def _message(self, tracked: Tracked, now: datetime) -> Finding:
         finding = tracked.finding
         closed = finding.status is FindingStatus.CLOSED
         version = finding.version + 1
@@ -262,8 +276,10 @@ class FindingBook:
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
             members = set(tracked.members)
-            if finding.code in ZONE_WIDE or finding.cause_rrset.endswith(INFRASTRUCTURE):
-                members.update(self._behind(finding.cause_zone))
+            if finding.code in ZONE_WIDE:
+                members.update(self._behind(finding.cause_zone, None))
+            elif finding.cause_rrset.endswith(INFRASTRUCTURE):
+                members.update(self._behind(finding.cause_zone, finding.opened_at))
             subjects = sorted(subject for subject in members if subject[0])
             affected = self._consumers.affected_by(name for name, _, _ in subjects)
             names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
@@ -274,8 +290,10 @@ class FindingBook:
                 endpoint_count=len(names),
                 identities=shortened(affected),
                 identity_count=len(affected),
+                endpoint_peak=max(finding.endpoint_peak, len(names)),
+                identity_peak=max(finding.identity_peak, len(affected)),
             )
-        tracked.finding, tracked.changed_by = finding, ""
+        tracked.finding, tracked.changed_by, tracked.shrunk, tracked.announced_at = finding, "", False, now
         return finding
 
 

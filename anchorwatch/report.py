@@ -7,12 +7,14 @@ import click
 import msgspec
 
 from alerts.wording import printable
+from analyzer.attribution import whole_of
 from analyzer.blast import Consumers
 from analyzer.conditions import Condition, conditions_of
 from anchorwatch.chainview import paint
 from schemas.catalogue import Severity
 from schemas.judgement import Judgement, Verdict
 
+TOLD_BY_NAME = frozenset({"endpoint_absent", "resolver_disagrees", "alias_exits_signed_space"})
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
 COLOURS = {
     Severity.CRITICAL: "red",
@@ -64,7 +66,8 @@ def make_report(judgements: Sequence[Judgement], consumers: Consumers, inventory
     grouped: dict[tuple[str, str, str], list[tuple[Condition, Judgement]]] = {}
     for judgement in judgements:
         for condition in conditions_of(judgement, consumers.endpoints_at(judgement.name, judgement.type)):
-            grouped.setdefault(condition.key, []).append((condition, judgement))
+            key = condition.key if condition.code in TOLD_BY_NAME else whole_of(condition.key)
+            grouped.setdefault(key, []).append((condition, judgement))
     problems = [_problem(members, consumers) for members in grouped.values()]
     counts = Counter(judgement.verdict for judgement in judgements)
     return Report(

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from schemas.judgement import AliasLink, ChainLink, Judgement, Key, Reason, ResolverClaim, Verdict
 from schemas.messages import Endpoint, Evidence, Identity, InventorySnapshot, Observation, Occasion, PollBatch
 from schemas.wire import digest_of
@@ -57,22 +59,28 @@ def judgement(
         links=(AliasLink(name, "A", zone, Verdict(verdict)),),
         validated_at=AT,
         evidence="e" * 64,
-        resolver=claim,
+        resolver=claim
+        if claim is None or claim.answers or claim.rcode != "NOERROR"
+        else _agreeing(claim, name, answers),
         **fields,
     )
+
+
+def _agreeing(claim: ResolverClaim, name: str, answers: tuple[str, ...]) -> ResolverClaim:
+    return msgspec.structs.replace(claim, answers=tuple(f"{name} A {answer}" for answer in answers))
 
 
 def observation(judged: Judgement, at: datetime, occasion: Occasion = Occasion.CHANGE) -> Observation:
     evidence = Evidence(
         digest=judged.evidence,
         name=judged.name,
-        type="A",
+        type=judged.type,
         at=at,
         messages=(b"\x00\xff", b"x"),
         trust_anchors=(),
         policy={},
     )
-    observation_id = digest_of(judged.name, judged.vantage, at.isoformat())[:32]
+    observation_id = digest_of(judged.name, judged.type, judged.vantage, at.isoformat())[:32]
     return Observation(id=observation_id, occasion=occasion, observed_at=at, judgement=judged, evidence=evidence)
 
 

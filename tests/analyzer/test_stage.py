@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from making import AT, judgement, link, observation, polls, snapshot
 
@@ -49,6 +50,149 @@ def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(history: C
     assert run.handle(polls(good, at=AT + 3 * MINUTE)) == []
     assert run.handle(polls(good, at=AT + 4 * MINUTE)) == [("rrsig_expired", "closed", True)]
     assert history.open_findings() == []
+
+
+class TestNamesApart:
+    """A fault of one owner name is told by itself, until so many names show it that the zone has it."""
+
+    def forged(self, name: str, at: Any) -> Any:
+        return observation(bogus(f"{name}.bank.example.", rrset=f"{name}.bank.example. A"), at)
+
+    def test_a_forgery_beside_an_odd_name_is_a_finding_of_its_own(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(self.forged("odd", AT), observation(judgement("www.bank.example."), AT))
+        forged = self.forged("www", AT + MINUTE)
+
+        assert run.handle(forged) == [("rrsig_expired", "opened", False)]
+        assert run.last[0].cause_rrset == "www.bank.example."
+        assert run.last[0].before == "secure: 192.0.2.1"
+        assert run.handle(polls(forged, at=AT + 2 * MINUTE)) == [("rrsig_expired", "updated", True)]
+
+    def test_many_names_of_a_zone_are_the_zones_fault(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(*(self.forged(f"h{number}", AT) for number in range(40)))
+
+        assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example." for n in range(3))]
+        assert max(f.endpoint_count for f in run.last) == 37
+
+    def test_a_restart_keeps_them_apart(self, history: ClickHouseHistory, clock: Any) -> None:
+        first = Run(history, clock)
+        made = [self.forged(f"h{number}", AT) for number in range(6)]
+        first.handle(snapshot("sa", *(f"h{number}.bank.example" for number in range(6))), *made)
+        opened = {finding.id for finding in first.last}
+        second = Run(history, clock)
+        second.handle()
+        second.handle(polls(*made, at=AT + MINUTE))
+
+        assert {finding.id for finding in history.open_findings()} == opened
+
+
+class TestHealedMeansProvenHealed:
+    def test_a_chain_that_breaks_above_says_nothing_of_a_fault_below(
+        self, history: ClickHouseHistory, clock: Any
+    ) -> None:
+        run = Run(history, clock)
+        run.handle(observation(bogus(rrset="api.bank.example. A"), AT))
+        above = judgement(
+            verdict="bogus",
+            code="dnskey_missing",
+            zone="example.",
+            rrset="example. DNSKEY",
+            chain=(link("."), link("example.", verdict=Verdict.BOGUS)),
+        )
+        broken = observation(above, AT + MINUTE)
+        run.handle(broken)
+        for minute in range(2, 7):
+            run.handle(polls(broken, at=AT + minute * MINUTE))
+
+        assert {f.code for f in history.open_findings()} == {"rrsig_expired", "dnskey_missing"}
+
+    def test_a_claim_that_was_not_heard_ends_no_disagreement(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        forged = ResolverClaim(True, "NOERROR", ("api.bank.example. A 203.0.113.66",))
+        run.handle(observation(judgement(plain=forged), AT))
+        unheard = observation(judgement(), AT + MINUTE)
+        run.handle(unheard)
+        for minute in range(2, 7):
+            run.handle(polls(unheard, at=AT + minute * MINUTE))
+
+        assert [f.code for f in history.open_findings()] == ["resolver_disagrees"]
+
+    def test_the_blast_radius_told_is_the_live_one_and_says_what_it_was_at_most(
+        self, history: ClickHouseHistory, clock: Any
+    ) -> None:
+        run = Run(history, clock)
+        names = [f"h{number}.bank.example" for number in range(22)]
+        run.handle(snapshot("sa", *names))
+        made = [observation(bogus(f"{name}.", rrset="bank.example. DNSKEY"), AT) for name in names]
+        run.handle(*made)
+        good = [observation(judgement(f"{name}."), AT + MINUTE) for name in names[6:]]
+        run.handle(*good)
+        for minute in (2, 3, 4):
+            run.handle(polls(*good, at=AT + minute * MINUTE))
+        clock.advance(600)
+        run.handle()
+
+        (finding,) = history.open_findings()
+        assert (finding.endpoint_count, finding.endpoint_peak) == (6, 22)
+
+
+def test_one_renewal_of_a_zone_is_one_however_many_names_show_it(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    names = [f"h{number}.bank.example." for number in range(9)]
+    ending = AT + timedelta(days=12, hours=12)
+    run.handle(*(observation(judgement(name, expires_at=ending), AT) for name in names))
+    later = AT + 12 * timedelta(days=1)
+    for minute, name in enumerate(names):
+        at = later + minute * MINUTE
+        run.analyzer.current[name, "A", "corp"].applied_at = at - MINUTE
+        run.handle(observation(judgement(name, inception_at=at, expires_at=at + timedelta(days=14)), at))
+
+    (shares,) = history.renewals().values()
+    assert len(shares) == 1
+
+
+class TestAHostThatDoesNotExist:
+    def absent(self, at: Any, rdtype: str = "A", rcode: str = "NOERROR") -> Any:
+        judged = msgspec.structs.replace(judgement(answers=()), type=rdtype, rcode=rcode)
+        return observation(judged, at)
+
+    def test_it_is_absent_only_when_no_type_is_there(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(snapshot("sa", "api.bank.example", types=("A", "AAAA")))
+        run.handle(observation(judgement(), AT), self.absent(AT, "AAAA"))
+        assert history.open_findings() == []
+
+        assert run.handle(self.absent(AT + MINUTE)) == [("endpoint_absent", "opened", False)]
+        assert run.last[0].severity == "high", "it was there until now"
+
+    def test_at_first_sight_it_is_medium(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(snapshot("sa", "api.bank.example", types=("A",)), self.absent(AT, rcode="NXDOMAIN"))
+
+        assert [(f.code, str(f.severity)) for f in run.last] == [("endpoint_absent", "medium")]
+
+
+def test_a_forged_claim_is_confirmed_by_the_second_poll(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    run.handle(observation(judgement(), AT))
+    forged = observation(
+        judgement(plain=ResolverClaim(True, "NOERROR", ("api.bank.example. A 203.0.113.66",))), AT + MINUTE
+    )
+
+    assert run.handle(forged) == [("resolver_disagrees", "opened", False)]
+    assert run.handle(polls(forged, at=AT + MINUTE + timedelta(seconds=5))) == [("resolver_disagrees", "updated", True)]
+    assert run.last[0].severity == "critical"
+
+
+def test_a_claim_that_repeats_what_was_proven_lately_is_no_disagreement(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    run.handle(observation(judgement(answers=("192.0.2.7",)), AT))
+    run.handle(observation(judgement(), AT + MINUTE))
+    lagging = ResolverClaim(True, "NOERROR", ("api.bank.example. A 192.0.2.7",))
+    run.handle(observation(judgement(plain=lagging), AT + 2 * MINUTE))
+
+    assert "resolver_disagrees" not in {finding.code for finding in history.open_findings()}
 
 
 def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_goes_on(
