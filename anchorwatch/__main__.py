@@ -97,7 +97,7 @@ def _policy(pairs: tuple[str, ...]) -> Any:
 
 def _subject(name: str, rdtype: str) -> tuple[str, str]:
     from collector import names, records
-    from collector.inventory import parse_host
+    from collector.hosts import parse_host
 
     if not name.isascii():
         try:

@@ -23,6 +23,7 @@ from collector.anchors import IANA, TrustAnchors, parse_anchors
 from collector.config import CollectorConfig, Source, VantagePoint
 from collector.documents import SUFFIXES
 from collector.policy import Policy
+from collector.store import Store
 from schemas.catalogue import CATALOGUE
 from schemas.faults import ConfigError
 from schemas.tls import TlsConfig
@@ -41,7 +42,9 @@ class SourceSection(_Section, frozen=True, kw_only=True):
     """One inventory source."""
 
     path: str
-    format: Literal["yaml", "csv", "json"] | None = None
+    format: Literal["yaml", "csv", "json", "txt"] | None = None
+    max_shrink: str | float = "20%"
+    accept_after: str = "24h"
 
 
 class VantageSection(_Section, frozen=True, kw_only=True):
@@ -213,8 +216,10 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
             names.from_text(zone)
         except ValueError as error:
             document.problem(f"unsigned_zones[{number}]", f"{zone!r}: {error}")
+    state = _data_folder(sections.history.url, base) / "inventory-state"
     collector = CollectorConfig(
-        sources=tuple(_sources(sections, base, document)),
+        sources=tuple(_sources(sections, base, state, document)),
+        state=state,
         vantages=tuple(_vantages(sections, document)),
         anchors=_anchors(sections, base, document),
         policy=msgspec.structs.replace(sections.policy, negative_trust_anchors=zones),
@@ -317,20 +322,40 @@ def _seconds(text: str, path: str, document: Document, *, least: float) -> float
     return max(seconds, least)
 
 
-def _sources(sections: FileSections, base: Path, document: Document) -> list[Source]:
-    found = []
+def _sources(sections: FileSections, base: Path, state: Path, document: Document) -> list[Source]:
+    found: list[Source] = []
     if not sections.inventory:
         document.problem("inventory", "at least one source is needed")
     for number, section in enumerate(sections.inventory):
         path = base / section.path
         format_name = section.format or SUFFIXES.get(path.suffix.lower())
         if format_name is None:
-            document.problem(f"inventory[{number}]", f"{section.path}: say 'format: yaml', 'csv' or 'json'")
+            document.problem(f"inventory[{number}]", f"{section.path}: say 'format: yaml', 'csv' or 'json' (or 'txt')")
             continue
-        if not path.is_file():
+        if not path.is_file() and not Store(state).is_known(path):
             document.problem(f"inventory[{number}].path", f"there is no file {path}")
-        found.append(Source(path=path, format=format_name))
+        if any(one.path == path for one in found):
+            document.problem(f"inventory[{number}].path", f"{section.path} is there twice")
+        accept_after = _seconds(section.accept_after, f"inventory[{number}].accept_after", document, least=1.0)
+        shrink = _share(section.max_shrink, f"inventory[{number}].max_shrink", document)
+        found.append(Source(path=path, format=format_name, max_shrink=shrink, accept_after_s=accept_after))
     return found
+
+
+def _share(value: str | float, path: str, document: Document) -> float:
+    """Return ``20%`` or ``0.2`` as 0.2."""
+    text = str(value).strip()
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text)
+    share = float(match[1]) / (100 if match[2] or float(match[1]) > 1 else 1) if match else -1.0
+    if not 0 <= share <= 1 or text == "1":
+        document.problem(path, "a share such as 20% or 0.2 is expected")
+        return 0.2
+    return share
+
+
+def _data_folder(history_url: str, base: Path) -> Path:
+    """Return where this process keeps what is not in the history."""
+    return base / history_url.removeprefix("chdb:") if history_url.startswith("chdb:") else base / "data"
 
 
 def _vantages(sections: FileSections, document: Document) -> list[VantagePoint]:
@@ -423,8 +448,7 @@ def _check_ledger(sections: FileSections, document: Document) -> None:
 
 
 def _default_ledger(history_url: str, base: Path) -> Path:
-    folder = base / history_url.removeprefix("chdb:") if history_url.startswith("chdb:") else base / "data"
-    return folder / "alerts.sqlite"
+    return _data_folder(history_url, base) / "alerts.sqlite"
 
 
 def _check_match(match: Match, path: str, document: Document) -> None:

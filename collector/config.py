@@ -10,10 +10,16 @@ from collector.policy import Policy
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One inventory file; ``format`` is yaml, csv or json."""
+    """One inventory file; ``format`` is yaml, csv, json or txt.
+
+    max_shrink: at most this share of its 7-day maximum may be gone at once.
+    accept_after_s: a greater loss is accepted once it stayed the same for so long.
+    """
 
     path: Path
     format: str
+    max_shrink: float = 0.2
+    accept_after_s: float = 86_400.0
 
 
 class VantagePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +36,11 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     refresh_s: an unchanged endpoint is observed in full again after this long.
     claim_every: the resolver's own claim is asked with every n-th poll of an endpoint.
     concurrency: exchanges under way at once.
+    state: the folder that keeps the last good rows of the sources; None keeps them in memory only.
     """
 
     sources: tuple[Source, ...]
+    state: Path | None = None
     vantages: tuple[VantagePoint, ...]
     anchors: TrustAnchors
     policy: Policy

@@ -1,26 +1,29 @@
 """Who consumes what: documents of an inventory to identities, with every problem named.
 
-A bad row is reported with its place and left out; the good rows stay. Credentials in URLs are dropped here, before
-anything is kept.
-
-Source: RFC 1123 §2.1 (host names), RFC 5891 (internationalised names), RFC 3986 §3.2 (authority of a URL).
+A bad row is reported with its place and left out; the good rows stay. Further columns are kept as labels, unless they
+may hold a secret.
 """
 
-import ipaddress
+import difflib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import idna
+import msgspec
 
-from collector import names, records
+from collector import records
+from collector.hosts import parse_endpoints
 from schemas.judgement import Verdict
 from schemas.messages import Criticality, Endpoint, Identity, IdentityKind
+from schemas.redaction import holds_secret, is_secret_name, safe
 
 KINDS = get_args(IdentityKind)
 CRITICALITIES = get_args(Criticality)
 IDENTITY_FIELDS = ("id", "kind", "owner", "environment", "criticality", "endpoints")
 ENDPOINT_FIELDS = ("host", "port", "types", "purpose", "expect", "answers", "unsigned_alias_ok")
+MOST_LABELS = 50
+LONGEST_LABEL = 500
 DEFAULT_TYPES = ("A", "AAAA")
 NOT_WATCHABLE = frozenset({"ANY", "RRSIG", "OPT", "AXFR", "IXFR", "TSIG", "TKEY", "MAILB", "MAILA"})
 
@@ -34,84 +37,39 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """In the place of a row's value: why it can't be read, and its id if that can."""
+
+    why: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A row that can't be used, or only in part: its id, empty where none can be read, and the sentence on it.
+
+    ``is_whole`` is False where the identity stands and only some of its endpoints can't be used.
+    """
+
+    id: str
+    problem: str
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """The identities of all sources, ordered by id, and a sentence for each row that can't be used."""
+    """The identities of all sources, ordered by id, and a sentence for each row that can't be used.
+
+    ``broken`` are those problems again, each with the id of its row.
+    """
 
     identities: tuple[Identity, ...] = ()
     problems: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
 
 
 class _Problem(ValueError):
     pass
-
-
-def parse_host(text: str) -> str:
-    """Return the host of a name or URL: A-labels, lower case, no final dot; user, password, port and path are dropped.
-
-    Raises:
-        ValueError: a sentence that says why the name can't be watched.
-    """
-    return parse_authority(text)[0]
-
-
-def parse_authority(text: str) -> tuple[str, int | None]:
-    """Return host and port of a name, ``name:port`` or URL; see ``parse_host``."""
-    shown = _without_credentials(text)
-    rest = text.strip()
-    if "://" in rest:
-        rest = rest.split("://", 1)[1]
-    for stop in "/?#":
-        rest = rest.split(stop, 1)[0]
-    rest = rest.rpartition("@")[2]
-    port: int | None = None
-    if rest.startswith("["):
-        raise ValueError(f"{shown!r} is an IP address: an address has no name that could be bent")
-    if rest.count(":") == 1:
-        rest, _, digits = rest.partition(":")
-        if not digits.isdigit() or not 0 < int(digits) < 65536:
-            raise ValueError(f"{shown!r}: the port is not a number from 1 to 65535")
-        port = int(digits)
-    return _checked_host(rest, shown), port
-
-
-def _without_credentials(text: str) -> str:
-    """Return the text without what may be a password, for messages."""
-    scheme, separator, rest = text.strip().rpartition("://")
-    authority, slash, _path = rest.partition("/")
-    if "@" in authority:
-        authority = "…@" + authority.rpartition("@")[2]
-    return scheme + separator + authority + (slash + "…" if slash else "")
-
-
-def _checked_host(host: str, shown: str) -> str:
-    if not host:
-        raise ValueError(f"{shown!r} has no host in it")
-    if _is_address(host):
-        raise ValueError(f"{shown!r} is an IP address: an address has no name that could be bent")
-    if "*" in host:
-        raise ValueError(f"{shown!r} is a wildcard: name the hosts that are really consumed")
-    bare = host.removesuffix(".").lower()
-    if not bare.isascii():
-        try:
-            bare = idna.encode(bare, uts46=True).decode()
-        except idna.IDNAError as error:
-            raise ValueError(f"{shown!r} is no internationalised name: {error}") from error
-    if any(not (character.isalnum() or character in "-_.") for character in bare):
-        raise ValueError(f"{shown!r} has a character that no host name has")
-    if any(label.startswith("-") or label.endswith("-") for label in bare.split(".")):
-        raise ValueError(f"{shown!r}: a label begins or ends with a hyphen")
-    try:
-        return names.to_text(names.from_text(bare))[:-1]
-    except ValueError as error:
-        raise ValueError(f"{shown!r} is no host name: {error}") from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host.replace(".", "").isdigit() and host.count(".") == 3
-    return True
 
 
 def read_identities(rows: Iterable[Placed]) -> Inventory:
@@ -123,17 +81,22 @@ def read_identities(rows: Iterable[Placed]) -> Inventory:
     identities: dict[str, Identity] = {}
     places: dict[str, str] = {}
     problems: list[str] = []
+    broken: list[Broken] = []
     for row in rows:
+        unusable: list[str] = []
         try:
-            identity = _read_identity(row, problems)
+            identity = _read_identity(row, unusable)
         except _Problem as problem:
             problems.append(f"{row.place}: {problem}")
+            broken.append(Broken(_readable_id(row.value), problems[-1]))
             continue
         if identity.id in identities:
-            problems.append(f"{row.place}: identity {identity.id!r} is there already, at {places[identity.id]}")
+            problems.append(f"{row.place}: identity {safe(identity.id)} is there already, at {places[identity.id]}")
             continue
+        problems += unusable
+        broken += [Broken(identity.id, problem, is_whole=False) for problem in unusable]
         identities[identity.id], places[identity.id] = identity, row.place
-    return Inventory(tuple(identities[key] for key in sorted(identities)), tuple(problems))
+    return Inventory(tuple(identities[key] for key in sorted(identities)), tuple(problems), tuple(broken))
 
 
 def merge_inventories(parts: Iterable[Inventory]) -> Inventory:
@@ -144,52 +107,90 @@ def merge_inventories(parts: Iterable[Inventory]) -> Inventory:
         problems.extend(part.problems)
         for identity in part.identities:
             known = merged.get(identity.id)
-            if known is None:
-                merged[identity.id] = identity
-            else:
-                endpoints = tuple(dict.fromkeys(known.endpoints + identity.endpoints))
-                merged[identity.id] = Identity(
-                    **{**{f: getattr(known, f) for f in known.__struct_fields__}, "endpoints": endpoints}
-                )
+            merged[identity.id] = identity if known is None else joined(known, identity.endpoints)
     return Inventory(tuple(merged[key] for key in sorted(merged)), tuple(problems))
+
+
+def joined(identity: Identity, endpoints: Iterable[Endpoint]) -> Identity:
+    """Return the identity with these endpoints besides its own, each once."""
+    return msgspec.structs.replace(identity, endpoints=tuple(dict.fromkeys((*identity.endpoints, *endpoints))))
+
+
+def _readable_id(value: object) -> str:
+    if isinstance(value, Unusable):
+        return value.id
+    found = value.get("id") if isinstance(value, Mapping) else None
+    return found.strip() if isinstance(found, str) else ""
 
 
 def _read_identity(row: Placed, problems: list[str]) -> Identity:
     value = row.value
+    if isinstance(value, Unusable):
+        raise _Problem(value.why)
     if not isinstance(value, Mapping):
-        raise _Problem(f"an identity is a mapping with at least 'id', not {type(value).__name__}")
-    unknown = sorted(set(map(str, value)) - set(IDENTITY_FIELDS))
-    if unknown:
-        raise _Problem(f"unknown field {', '.join(unknown)}; an identity has {', '.join(IDENTITY_FIELDS)}")
+        raise _Problem(f"an identity is a mapping with at least 'id', not {safe(value)}")
     identity_id = value.get("id")
     if not isinstance(identity_id, str) or not identity_id.strip():
         raise _Problem("an identity needs an 'id', a text that is not empty" + _boolean_hint(identity_id))
+    identity_id = identity_id.strip()
+    shown = safe(identity_id)
     texts = {field: _text(value, field) for field in ("kind", "owner", "environment", "criticality")}
-    kind, criticality = texts["kind"] or "other", texts["criticality"] or "medium"
+    for field, text in {"id": identity_id, **texts}.items():
+        if holds_secret(text):
+            raise _Problem(
+                f"{field!r} looks like a piece of a connection string, so it is not shown: "
+                "put quotes around a field that has the separator in it"
+            )
+    labels = _labels(value, shown)
+    kind, criticality = texts["kind"].lower() or "other", texts["criticality"].lower() or "medium"
     if kind not in KINDS:
-        raise _Problem(f"identity {identity_id!r}: unknown kind {kind!r}; one of {', '.join(KINDS)}")
+        raise _Problem(f"identity {shown}: unknown kind {safe(kind)}; one of {', '.join(KINDS)}")
     if criticality not in CRITICALITIES:
-        raise _Problem(
-            f"identity {identity_id!r}: unknown criticality {criticality!r}; one of {', '.join(CRITICALITIES)}"
-        )
+        raise _Problem(f"identity {shown}: unknown criticality {safe(criticality)}; one of {', '.join(CRITICALITIES)}")
     raw = value.get("endpoints") or []
     if not isinstance(raw, list):
-        raise _Problem(f"identity {identity_id!r}: 'endpoints' is a list")
+        raise _Problem(f"identity {shown}: 'endpoints' is a list")
     endpoints = []
     for item in raw:
         placed = item if isinstance(item, Placed) else Placed(item, row.place)
+        if isinstance(placed.value, Unusable):
+            problems.append(f"{placed.place}: identity {shown}: {placed.value.why}")
+            continue
         try:
-            endpoints.append(_read_endpoint(placed.value))
+            endpoints += _read_endpoint(placed.value)
         except ValueError as problem:
-            problems.append(f"{placed.place}: identity {identity_id!r}: {problem}")
+            problems.append(f"{placed.place}: identity {shown}: {problem}")
     return Identity(
-        id=identity_id.strip(),
+        id=identity_id,
         kind=kind,  # type: ignore[arg-type]  # checked against the Literal's own values above
         owner=texts["owner"],
         environment=texts["environment"],
         criticality=criticality,  # type: ignore[arg-type]  # as above
         endpoints=tuple(dict.fromkeys(endpoints)),
+        labels=labels,
     )
+
+
+def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
+    """Return the fields that an identity does not have, as texts; those that may hold a secret are left out."""
+    labels: dict[str, str] = {}
+    for key, found in value.items():
+        name = str(key).strip()
+        if name in IDENTITY_FIELDS or found is None or found == "":
+            continue
+        meant = meant_field(name, IDENTITY_FIELDS)
+        if meant:
+            raise _Problem(f"identity {shown}: unknown field {safe(name)}; {meant!r} is meant?")
+        text = str(found).strip() if isinstance(found, str | int | float) else json.dumps(found, default=str)
+        if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not holds_secret(text):
+            labels[name[:LONGEST_LABEL]] = text[:LONGEST_LABEL]
+    return labels
+
+
+def meant_field(name: str, known: Iterable[str]) -> str:
+    """Return the field that a name that is none comes close to, empty if it is a word of its own."""
+    close = difflib.get_close_matches(name.lower().replace(" ", "_"), [one for one in known if len(one) > 2], 1, 0.82)
+    return close[0] if close else ""
 
 
 def _boolean_hint(value: object) -> str:
@@ -209,37 +210,45 @@ def _text(value: Mapping[str, Any], field: str) -> str:
     return str(found).strip()
 
 
-def _read_endpoint(value: object) -> Endpoint:
+def _read_endpoint(value: object) -> list[Endpoint]:
+    """Return the endpoints of one entry: one, or as many as a connection string names hosts."""
     if isinstance(value, str):
-        host, port = parse_authority(value)
-        return Endpoint(host=host, port=port)
+        return [Endpoint(host=host, port=port) for host, port in parse_endpoints(value)]
     if not isinstance(value, Mapping):
-        raise ValueError(f"an endpoint is a host name or a mapping with 'host', not {type(value).__name__}")
+        raise ValueError(f"an endpoint is a host name or a mapping with 'host', not {safe(value)}")
     unknown = sorted(set(map(str, value)) - set(ENDPOINT_FIELDS))
     if unknown:
-        raise ValueError(f"unknown field {', '.join(unknown)}; an endpoint has {', '.join(ENDPOINT_FIELDS)}")
+        named = ", ".join(map(safe, unknown))
+        raise ValueError(f"unknown field {named}; an endpoint has {', '.join(ENDPOINT_FIELDS)}")
     host_text = value.get("host")
     if not isinstance(host_text, str):
         raise ValueError("an endpoint needs a 'host'" + _boolean_hint(host_text))
-    host, port = parse_authority(host_text)
-    given = value.get("port", port)
+    found = parse_endpoints(host_text)
+    host = found[0][0]
+    given = value.get("port")
     if given is not None and (isinstance(given, bool) or not isinstance(given, int) or not 0 < given < 65536):
-        raise ValueError(f"{host}: the port is a number from 1 to 65535, not {given!r}")
+        raise ValueError(f"{host}: the port is a number from 1 to 65535, not {safe(given)}")
     expect = value.get("expect")
     if expect is not None and expect not in list(Verdict):
-        raise ValueError(f"{host}: 'expect' is one of {', '.join(Verdict)}, not {expect!r}")
+        raise ValueError(f"{host}: 'expect' is one of {', '.join(Verdict)}, not {safe(expect)}")
     allowed = value.get("unsigned_alias_ok", False)
     if not isinstance(allowed, bool):
         raise ValueError(f"{host}: 'unsigned_alias_ok' is true or false")
-    return Endpoint(
-        host=host,
-        port=given,
-        types=_read_types(host, value.get("types", DEFAULT_TYPES)),
-        purpose=str(value.get("purpose") or ""),
-        expect=Verdict(expect) if expect is not None else None,
-        answers=tuple(map(str, value.get("answers") or ())),
-        unsigned_alias_ok=allowed,
-    )
+    purpose = str(value.get("purpose") or "")
+    if holds_secret(purpose):
+        raise ValueError(f"{host}: 'purpose' looks like it holds a credential, so it is not shown")
+    return [
+        Endpoint(
+            host=name,
+            port=given if given is not None else port,
+            types=_read_types(host, value.get("types", DEFAULT_TYPES)),
+            purpose=purpose,
+            expect=Verdict(expect) if expect is not None else None,
+            answers=tuple(map(str, value.get("answers") or ())),
+            unsigned_alias_ok=allowed,
+        )
+        for name, port in found
+    ]
 
 
 def _read_types(host: str, value: object) -> tuple[str, ...]:
@@ -248,7 +257,10 @@ def _read_types(host: str, value: object) -> tuple[str, ...]:
     types = []
     for item in value:
         mnemonic = item.upper()
-        records.type_from_text(mnemonic)
+        try:
+            records.type_from_text(mnemonic)
+        except ValueError as error:
+            raise ValueError(f"{host}: {safe(item)} is no record type") from error
         if mnemonic in NOT_WATCHABLE:
             raise ValueError(f"{host}: records of type {mnemonic} can't be watched")
         types.append(mnemonic)

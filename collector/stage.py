@@ -48,9 +48,13 @@ Unchanged = tuple[Subject, str, float]
 
 
 class InventoryFeed(Protocol):
-    """Where the collector learns what to watch; ``troubles`` maps what can't be read to one sentence."""
+    """Where the collector learns what to watch.
+
+    ``troubles`` maps what can't be read to one sentence, ``shrunk`` what lost too many rows.
+    """
 
     troubles: dict[str, str]
+    shrunk: dict[str, str]
 
     def changed(self) -> bool:
         """Return whether ``load`` would return something else than the last time."""
@@ -84,7 +88,9 @@ class Collector:
         if troubles:
             raise ConfigError([f"refusing to run degraded: {trouble}" for trouble in troubles])
         self._config, self._clock = config, clock
-        self._feed: InventoryFeed = feed if feed is not None else Sources(config.sources, config.vantage_names)
+        self._feed: InventoryFeed = (
+            feed if feed is not None else Sources(config.sources, config.vantage_names, config.state)
+        )
         self._schedule: Schedule[Subject] = Schedule(config.interval_s)
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
@@ -211,6 +217,7 @@ class Collector:
         for source in self._config.sources:
             path = str(source.path)
             messages += self._report("self_inventory_stale", path, self._feed.troubles.get(path, ""), now)
+            messages += self._report("self_inventory_shrunk", path, self._feed.shrunk.get(path, ""), now)
         return messages
 
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:

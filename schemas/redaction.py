@@ -27,6 +27,8 @@ _PAIR = re.compile(
     rf"(?P<key>[\"']?(?<![A-Za-z0-9])[\w.-]*(?:{SECRET_WORDS})[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s;&,\"'}})<>]+)",
     re.IGNORECASE,
 )
+_GLUED_PAIR = re.compile(rf"(?<![A-Za-z0-9])[\w.-]*(?:{SECRET_WORDS})(?:\s*=|:(?=\S))", re.IGNORECASE)
+_URL_USERINFO = re.compile(r"://[^\s/?#]*:.*@")
 _SCHEME_WORD = re.compile(r"\b(bearer|basic|digest|token)(\s+)[A-Za-z0-9+/=._~-]{4,}", re.IGNORECASE)
 _URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30}://)(?:[^\s/?#@\"'<>]*@)?([A-Za-z0-9.-]*(?::[0-9]+)?)([^\s\"'<>]*)")
 _USERINFO = re.compile(r"(?<![A-Za-z0-9])[^\s/@:\"'<>]+:[^\s/@\"'<>]+@")
@@ -43,7 +45,8 @@ def safe(value: object) -> str:
         if len(value) <= LONGEST_SAFE and _SAFE.fullmatch(value):
             return repr(value)
         return "an empty text" if not value else "a text that is not shown here (it may hold a secret)"
-    return {list: "a list", dict: "a mapping", tuple: "a list"}.get(type(value), type(value).__name__)
+    kinds: dict[type, str] = {list: "a list", dict: "a mapping", tuple: "a list"}
+    return kinds.get(type(value), type(value).__name__)
 
 
 def without_quoted(text: str) -> str:
@@ -68,8 +71,8 @@ def is_secret_name(name: str) -> bool:
 
 
 def holds_secret(text: str) -> bool:
-    """Return whether a text has the shape of credentials: ``password=…``, ``user:…@``."""
-    return bool(_PAIR.search(text) or _USERINFO.search(text))
+    """Return whether a text has the shape of credentials: ``password=…``, ``scheme://user:…@``."""
+    return bool(_GLUED_PAIR.search(text) or _URL_USERINFO.search(text))
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

@@ -14,7 +14,8 @@ IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolver",  # sockets
     "collector.vantage",  # asks through the resolver
-    "collector.sources",  # reads inventory files
+    "collector.sources",  # reads inventory files, keeps time
+    "collector.store",  # the last good rows on disk
     "collector.stage",  # the loop
     "analyzer.connection",  # opens the database
     "analyzer.history",  # the database
@@ -38,6 +39,7 @@ PURE_IMPORTS = {
         "csv",
         "dataclasses",
         "datetime",
+        "difflib",
         "enum",
         "fnmatch",
         "functools",

@@ -88,6 +88,8 @@ class SharedInventory:
         self._membership = Membership("collector", meter)
         self._ours: frozenset[int] = frozenset()
         self.troubles: dict[str, str] = {}
+        self.shrunk: dict[str, str] = {}
+        self._source_of: dict[str, str] = {}
         self.fault: BaseException | None = None
         client_id = f"{config.prefix}-collector"
         self._member = open_consumer(
@@ -176,6 +178,7 @@ class SharedInventory:
                     seen_at, partition = self._places.get(message.id, (message.seen_at, record.partition))
                     if partition == record.partition or message.seen_at >= seen_at:
                         self._known[message.id] = message.identity
+                        self._source_of[message.id] = message.source
                         self._places[message.id] = message.seen_at, record.partition
                 case InventoryIndex():
                     self._index = message
@@ -207,15 +210,23 @@ class SharedInventory:
         """Return what the topic says; whoever has share 0 reads the files too, and notes what is to be published."""
         self._dirty.clear()
         self._ours = self.shares
-        self.troubles = {}
+        self.troubles, self.shrunk = {}, {}
         problems: tuple[str, ...] = ()
         if self._publishes:
+            with self._lock:
+                known, index, was_in = dict(self._known), self._index, dict(self._source_of)
+            self._files.adopt(rows_by_source(known, was_in))
             inventory = self._files.load()
             problems, self.troubles = inventory.problems, dict(self._files.troubles)
-            with self._lock:
-                known, index = dict(self._known), self._index
+            self.shrunk = dict(self._files.shrunk)
             self._to_publish = differences(
-                inventory, known, index, self._vantages, complete=self._files.is_complete, now=datetime.now(UTC)
+                inventory,
+                known,
+                index,
+                self._vantages,
+                complete=self._files.is_complete,
+                now=datetime.now(UTC),
+                sources={**was_in, **self._files.source_of},
             )
         with self._lock:
             identities = sorted((one for one in self._known.values() if one is not None), key=lambda one: one.id)
@@ -235,17 +246,31 @@ def differences(
     *,
     complete: bool,
     now: datetime,
+    sources: Mapping[str, str] | None = None,
 ) -> list[Message]:
-    """Return what must be published so that the topic says what the files say; of incomplete files nobody is gone."""
+    """Return what must be published so that the topic says what the files say; of incomplete files nobody is gone.
+
+    ``sources`` has the path of the file that each identity stands in, or stood in.
+    """
+    path_of = sources or {}
     present = {identity.id: identity for identity in inventory.identities}
     news: list[Message] = [
-        InventorySnapshot(id=key, seen_at=now, identity=identity)
+        InventorySnapshot(id=key, seen_at=now, identity=identity, source=path_of.get(key, ""))
         for key, identity in present.items()
         if known.get(key) != identity
     ]
     if complete:
         gone = [key for key, identity in known.items() if identity is not None and key not in present]
-        news += [InventorySnapshot(id=key, seen_at=now, identity=None) for key in gone]
+        news += [InventorySnapshot(id=key, seen_at=now, identity=None, source=path_of.get(key, "")) for key in gone]
     if index is None or index.vantages != vantages:
         news.append(InventoryIndex(seen_at=now, ids=None, vantages=vantages))
     return news
+
+
+def rows_by_source(known: Mapping[str, Identity | None], source_of: Mapping[str, str]) -> dict[str, list[Identity]]:
+    """Return the identities on the topic by the path of the file that they were published from."""
+    rows: dict[str, list[Identity]] = {}
+    for key, identity in known.items():
+        if identity is not None and source_of.get(key):
+            rows.setdefault(source_of[key], []).append(identity)
+    return rows

@@ -76,7 +76,7 @@ class CollectorProcess:
     def __init__(self, config: Config, bus: KafkaConfig, shares: int) -> None:
         self._meter = meter = Meter()
         _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
-        files = Sources(config.collector.sources, config.collector.vantage_names)
+        files = Sources(config.collector.sources, config.collector.vantage_names, config.collector.state)
         self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
         letters = KafkaLetters(bus, f"{bus.prefix}-collector")

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.documents import read_rows
-from collector.inventory import Inventory, merge_inventories, parse_host, read_identities
+from collector.hosts import parse_host
+from collector.inventory import Inventory, merge_inventories, read_identities
 from schemas.messages import Endpoint, Identity
 
 

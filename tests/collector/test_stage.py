@@ -109,12 +109,13 @@ def test_first_sight_then_unchanged_then_change(watch: Watch) -> None:
 
 def test_after_a_start_no_trouble_is_said_too(watch: Watch) -> None:
     async def story(w: Watch) -> None:
-        await w.until(lambda said: len(w.of(SelfReport)) >= 2)
+        await w.until(lambda said: len(w.of(SelfReport)) >= 3)
 
     watch.run(story)
 
     assert {(report.code, report.detail) for report in watch.of(SelfReport)} == {
         ("self_inventory_stale", ""),
+        ("self_inventory_shrunk", ""),
         ("self_vantage_lost", ""),
     }
 

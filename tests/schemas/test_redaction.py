@@ -88,11 +88,21 @@ def test_a_parser_does_not_quote_the_document() -> None:
     assert "mapping" in without_quoted("expected 'mapping'")
 
 
-@pytest.mark.parametrize("text", ["password=x1", "Pwd = y", "svc:pw@host", "SharedAccessKey=z"])
+@pytest.mark.parametrize("text", ["password=x1", "Pwd = y", "amqp://svc:p/w@host", "SharedAccessKey=z"])
 def test_credentials_are_recognised(text: str) -> None:
     assert holds_secret(text)
 
 
-@pytest.mark.parametrize("text", ["payments", "team: blue", "cost center 4711", "https://wiki.example/a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "payments",
+        "team: blue",
+        "cost center 4711",
+        "https://wiki.example/a",
+        "serviceAccount:ci@project.iam.example",
+        "token: refresh",
+    ],
+)
 def test_ordinary_fields_are_no_credentials(text: str) -> None:
     assert not holds_secret(text)
