@@ -13,6 +13,7 @@ import click
 
 from anchorwatch import __version__
 from anchorwatch.dead import dead
+from anchorwatch.inventories import inventory, load_inventories
 from anchorwatch.terminal import lost_output, prepare_streams, to_ascii_json, wants_colour
 from schemas.faults import AnchorwatchError, ConfigError
 
@@ -98,17 +99,18 @@ def _policy(pairs: tuple[str, ...]) -> Any:
 def _subject(name: str, rdtype: str) -> tuple[str, str]:
     from collector import names, records
     from collector.hosts import parse_host
+    from schemas.redaction import safe, without_quoted
 
-    if not name.isascii():
+    if not name.isascii() or any(character in name for character in "/@:;=?#"):
         try:
             name = parse_host(name)
         except ValueError as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(str(error)) from None
     try:
         names.from_text(name)
         records.type_from_text(rdtype)
     except ValueError as error:
-        raise click.UsageError(f"{name} {rdtype}: {error}") from error
+        raise click.UsageError(f"{safe(name)} {safe(rdtype)}: {without_quoted(str(error))}") from error
     return name, rdtype.upper()
 
 
@@ -188,7 +190,12 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
 
 
 @cli.command()
-@click.argument("inventory", type=click.Path(path_type=Path))
+@click.argument("inventories", metavar="INVENTORY...", nargs=-1, required=True)
+@click.option(
+    "--input-format",
+    type=click.Choice(["yaml", "json", "csv", "txt"]),
+    help="How to read all of them; default: by the name, and standard input by its looks.",
+)
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path), help="Vantages, anchors and policy from there."
 )
@@ -200,7 +207,8 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
 @click.option("--all", "all_endpoints", is_flag=True, help="List every endpoint in the table, not only what is wrong.")
 @click.option("--no-claims", is_flag=True, help="Do not ask what the resolvers themselves claim: half the questions.")
 def check(
-    inventory: Path,
+    inventories: tuple[str, ...],
+    input_format: str | None,
     config_path: Path | None,
     resolvers: tuple[str, ...],
     trust_anchor: str | None,
@@ -208,9 +216,12 @@ def check(
     all_endpoints: bool,
     no_claims: bool,
 ) -> None:
-    """Check a whole INVENTORY (YAML, CSV or JSON) once, without a database.
+    """Check whole inventories once, without a database.
 
-    Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined.
+    Each INVENTORY is a file (YAML, JSON, CSV, or a plain list of hosts), or - for standard input.
+
+    Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined, or
+    there was nothing to check.
     """
     import msgspec
 
@@ -218,14 +229,9 @@ def check(
     from anchorwatch.config import load_config
     from anchorwatch.once import Settings, judge_all
     from anchorwatch.report import make_report, to_plugin_line, to_table
-    from collector.config import Source
-    from collector.documents import SUFFIXES
-    from collector.sources import load_source
     from collector.stage import subjects_of
 
-    format_of_file = SUFFIXES.get(inventory.suffix.lower())
-    if format_of_file is None:
-        raise click.UsageError(f"{inventory}: the name must end in {', '.join(sorted(SUFFIXES))}")
+    loaded = load_inventories(inventories, input_format)
     if config_path is not None:
         collector = load_config(config_path).collector
         settings = Settings(collector.anchors, collector.policy, None, collector.timeout_s, collector.attempts)
@@ -234,10 +240,6 @@ def check(
         settings, points = Settings(_anchors(trust_anchor), _policy(())), []
     if resolvers or not points:
         points = _points(resolvers)
-    try:
-        loaded = load_source(Source(path=inventory, format=format_of_file))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     consumers = Consumers()
     for identity in loaded.identities:
         consumers.put(identity.id, identity)
@@ -345,7 +347,7 @@ def _check_inventory(config: Any) -> None:
     from collector.sources import load_source
 
     problems: list[str] = []
-    count = 0
+    identities = []
     for source in config.collector.sources:
         try:
             loaded = load_source(source)
@@ -353,10 +355,13 @@ def _check_inventory(config: Any) -> None:
             problems.append(str(error))
             continue
         problems += loaded.problems
-        count += len(loaded.identities)
+        identities += loaded.identities
+        if not any(identity.endpoints for identity in loaded.identities) and not loaded.problems:
+            problems.append(f"{source.path}: there is no identity with an endpoint in it")
     if problems:
         raise ConfigError(problems)
-    click.echo(f"the configuration is fine; {count} identities")
+    hosts = {endpoint.host for identity in identities for endpoint in identity.endpoints}
+    click.echo(f"the configuration is fine; {len(identities)} identities, {len(hosts)} hosts")
 
 
 @cli.command()
@@ -454,6 +459,8 @@ def incidents(api: str, as_json: bool) -> None:
 @_api_option
 def history(name: str, rdtype: str, api: str, as_json: bool) -> None:
     """Show the verdict history of NAME as intervals, newest first."""
+    if any(character in name for character in "/@:;=?#"):
+        name, _ = _subject(name, rdtype or "A")
     document = _fetch(api, "/api/v1/history", name=name, type=rdtype.upper())
     _print_rows(
         document,
@@ -487,6 +494,7 @@ def evidence(digest: str, api: str, as_json: bool) -> None:
 
 
 cli.add_command(dead)
+cli.add_command(inventory)
 
 
 def main() -> NoReturn:

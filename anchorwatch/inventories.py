@@ -5,7 +5,9 @@ An acceptance is a file in the folder of what is kept, so whoever may write ther
 
 import getpass
 import os
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,40 @@ import click
 
 if TYPE_CHECKING:
     from collector.config import Source
+    from collector.inventory import Inventory
     from collector.retention import Judged
 
 DEFAULT_CONFIG = "anchorwatch.yaml"
 LOOK_EVERY_S = 0.2
+STANDARD_INPUT = "standard input"
+
+
+def load_inventories(words: Sequence[str], format_name: str | None) -> "Inventory":
+    """Return what these files say together, ``-`` being standard input; a file that can't be read is a problem."""
+    from collector.config import Source
+    from collector.documents import SUFFIXES, decode_text, guess_format
+    from collector.inventory import Inventory, merge_inventories
+    from collector.sources import MAX_FILE_BYTES, parse_source, read_file
+
+    parts = []
+    for word in dict.fromkeys(words):
+        path = Path(STANDARD_INPUT if word == "-" else word)
+        try:
+            if word == "-":
+                content = sys.stdin.buffer.read(MAX_FILE_BYTES)
+            elif "://" in word:
+                raise ValueError("an inventory is a file, not a URL; for one name: validate NAME")
+            else:
+                content = read_file(path)
+            chosen = format_name or SUFFIXES.get(path.suffix.lower()) or guess_format(decode_text(content, str(path)))
+            part = parse_source(Source(path=path, format=chosen), content)
+            if not any(identity.endpoints for identity in part.identities) and not part.problems:
+                raise ValueError(f"{path}: there is no identity with an endpoint in it")
+            parts.append(part)
+        except ValueError as error:
+            click.echo(str(error), err=True)
+            parts.append(Inventory((), (str(error),)))
+    return merge_inventories(parts)
 
 
 @click.group()
@@ -93,7 +125,8 @@ def _chosen(config: Any, word: str) -> "Source":
     if len(found) != 1:
         known = ", ".join(str(one.path) for one in config.collector.sources)
         raise click.UsageError(f"the configuration has no single source of this name; its sources: {known}")
-    return found[0]
+    chosen: Source = found[0]
+    return chosen
 
 
 def _judge(config: Any, store: Any, source: "Source") -> "Judged":

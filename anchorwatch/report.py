@@ -16,6 +16,7 @@ from schemas.judgement import Judgement, Verdict
 
 TOLD_BY_NAME = frozenset({"endpoint_absent", "resolver_disagrees", "alias_exits_signed_space"})
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
+WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 COLOURS = {
     Severity.CRITICAL: "red",
     Severity.HIGH: "red",
@@ -38,8 +39,15 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check came to; ``problems`` most severe first; ``inventory_problems`` are rows that were left out."""
+    """What one check came to; ``problems`` most severe first; ``inventory_problems`` are rows that were left out.
 
+    ``hosts`` are different names; ``checks`` are verdicts, one for each name, type and vantage (``endpoints`` says the
+    same for readers of earlier versions); ``status`` is the word of the exit status.
+    """
+
+    status: str = "UNKNOWN"
+    hosts: int = 0
+    checks: int = 0
     endpoints: int
     verdicts: dict[str, int]
     problems: tuple[Problem, ...]
@@ -50,13 +58,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """Return the exit code of a monitoring plugin.
 
-        2: something is bogus or critical. 3: something could not be determined, or rows were left out. 1: a medium or
-        high finding. 0: nothing of that.
+        2: something is bogus or critical. 3: something could not be determined, rows were left out, or there was
+        nothing to check. 1: a medium or high finding. 0: nothing of that.
         """
         worst = max((p.severity.rank for p in self.problems), default=0)
         if self.verdicts.get(Verdict.BOGUS) or worst >= Severity.CRITICAL.rank:
             return CRITICAL
-        if self.verdicts.get(Verdict.INDETERMINATE) or self.inventory_problems:
+        if not self.checks or self.verdicts.get(Verdict.INDETERMINATE) or self.inventory_problems:
             return UNKNOWN
         return WARNING if worst >= Severity.MEDIUM.rank else OK
 
@@ -70,13 +78,16 @@ def make_report(judgements: Sequence[Judgement], consumers: Consumers, inventory
             grouped.setdefault(key, []).append((condition, judgement))
     problems = [_problem(members, consumers) for members in grouped.values()]
     counts = Counter(judgement.verdict for judgement in judgements)
-    return Report(
+    report = Report(
+        hosts=len({judgement.name for judgement in judgements}),
+        checks=len(judgements),
         endpoints=len(judgements),
         verdicts={str(verdict): counts[verdict] for verdict in Verdict},
         problems=tuple(sorted(problems, key=lambda p: (-p.severity.rank, p.cause_zone, p.code))),
         judgements=tuple(judgements),
         inventory_problems=tuple(inventory_problems),
     )
+    return msgspec.structs.replace(report, status=WORDS[report.exit_code])
 
 
 def _problem(members: Sequence[tuple[Condition, Judgement]], consumers: Consumers) -> Problem:
@@ -110,7 +121,9 @@ def to_table(report: Report, *, all_endpoints: bool) -> str:
         lines.append(f"         {printable(problem.detail)}")
         who = ", ".join(problem.identities[:5]) + (" …" if len(problem.identities) > 5 else "")
         owners = f" (owners: {', '.join(problem.owners[:5])})" if problem.owners else ""
-        counts = f"{len(problem.endpoints)} endpoints, {len(problem.identities)} identities"
+        hosts = len({endpoint.split(" ")[0] for endpoint in problem.endpoints})
+        names = f"{counted(hosts, 'host')}, {counted(len(problem.endpoints), 'name and type', 'names and types')}"
+        counts = f"{names}, {counted(len(problem.identities), 'identity', 'identities')}"
         lines.append(f"         {counts}: {printable(who + owners)}")
     if report.inventory_problems:
         lines.append("")
@@ -118,14 +131,33 @@ def to_table(report: Report, *, all_endpoints: bool) -> str:
         lines += [f"  {printable(problem)}" for problem in report.inventory_problems]
     lines.append("")
     totals = "  ".join(f"{paint(Verdict(verdict))} {count}" for verdict, count in report.verdicts.items())
-    lines.append(f"{report.endpoints} endpoints: {totals}")
+    if report.checks:
+        lines.append(f"{totals_of(report)}: {totals}")
+    else:
+        lines.append(f"UNKNOWN: {NOTHING}")
     return "\n".join(lines)
 
 
 def to_plugin_line(report: Report) -> str:
     """Return one line for Nagios and its kin, with performance data."""
-    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[report.exit_code]
     verdicts = report.verdicts
-    text = f"{verdicts['bogus']} bogus, {verdicts['indeterminate']} indeterminate of {report.endpoints}"
+    text = f"{verdicts['bogus']} bogus, {verdicts['indeterminate']} indeterminate of {totals_of(report)}"
+    if not report.checks:
+        text = NOTHING
+    if report.inventory_problems:
+        text += f", {counted(len(report.inventory_problems), 'problem')} in the inventory"
     perf = " ".join(f"{verdict}={count}" for verdict, count in verdicts.items())
-    return f"DNSINTEGRITY {word} - {text} | {perf} checked={report.endpoints}"
+    return f"DNSINTEGRITY {report.status} - {text} | {perf} checked={report.checks} hosts={report.hosts}"
+
+
+NOTHING = "nothing was checked: the inventory has no endpoint"
+
+
+def totals_of(report: Report) -> str:
+    """Return how many hosts were checked, and how often: a host is checked for each type through each vantage."""
+    return f"{counted(report.hosts, 'host')}, {counted(report.checks, 'check')}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return ``1 host``, ``2 hosts``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

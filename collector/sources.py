@@ -58,12 +58,15 @@ def read_file(path: Path) -> bytes:
 
 
 def parse_source(source: Source, content: bytes) -> Inventory:
-    """Return the inventory in a file's content.
+    """Return the inventory in a file's content; a file of nothing but white space is an inventory of nobody.
 
     Raises:
         ValueError: the file as a whole can't be used; the sentence has the place.
     """
-    return read_identities(read_rows(decode_text(content, str(source.path)), source.format, str(source.path)))
+    text = decode_text(content, str(source.path))
+    if not text.strip():
+        return Inventory()
+    return read_identities(read_rows(text, source.format, str(source.path)))
 
 
 class Sources:

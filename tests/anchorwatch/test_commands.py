@@ -132,7 +132,7 @@ class TestCheck:
         done = call("check", str(tmp_path / "inventory.yaml"), *lab.options)
 
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "6 endpoints: SECURE 4  INSECURE 2" in done.stdout
+        assert "3 hosts, 6 checks: SECURE 4  INSECURE 2" in done.stdout
 
     def test_the_cause_and_who_is_behind_it_are_named(self, lab: Lab, tmp_path: Path) -> None:
         (tmp_path / "inventory.csv").write_text(
@@ -152,7 +152,9 @@ class TestCheck:
         (problem, *_) = json.loads(as_json.stdout)["problems"]
         assert problem["cause_zone"] == "clearing.example."
         assert len(problem["endpoints"]) == 4
-        assert plugin.stdout.startswith("DNSINTEGRITY CRITICAL - 4 bogus, 0 indeterminate of 4 | secure=0")
+        assert plugin.stdout.startswith(
+            "DNSINTEGRITY CRITICAL - 4 bogus, 0 indeterminate of 2 hosts, 4 checks | secure=0"
+        )
 
     def test_bad_rows_are_named_and_the_rest_is_checked(self, lab: Lab, tmp_path: Path) -> None:
         (tmp_path / "i.yaml").write_text("identities:\n- {id: sa, endpoints: [api.bank.example, 192.0.2.1]}\n")
