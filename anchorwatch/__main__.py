@@ -347,7 +347,7 @@ def _check_inventory(config: Any) -> None:
     from collector.sources import load_source
 
     problems: list[str] = []
-    identities = []
+    identities: list[Any] = []
     for source in config.collector.sources:
         try:
             loaded = load_source(source)
