@@ -16,14 +16,17 @@ from collector.denial import Outcome
 from collector.message import NOERROR, NXDOMAIN, Response
 from collector.names import Name
 from collector.policy import DEPRECATED_ALGORITHMS, Policy
+from collector.private import neighbour_of, private_suffix
 from collector.proofs import Gathered, gather_denial
 from collector.questions import FetchFailure, Questions
 from collector.records import DelegationSigner, KeyRecord, RRset
-from collector.signatures import Refused, Verified
+from collector.signatures import Refused, Verified, is_usable_key, refuse_key_size
 from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
 FAILED_STEP_TTL_S = 5
+# During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
+NORMAL_AT_ANCHOR = frozenset({"ds_orphan", "algorithm_signing_incomplete"})
 MAX_STEP_TTL_S = 86_400
 
 
@@ -213,15 +216,32 @@ def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
     """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, FetchFailure):
-        return _unreachable(context, name, name, "the DS set", reply, parent)
+        unreachable = _unreachable(context, name, name, "the DS set", reply, parent)
+        return unreachable if reply.kind != "rcode" else (yield from _ask_beside(context, parent, name, unreachable))
     if (known := _known(context, name, parent)) is not None:
         return known
     rrset = reply.answer.get((name, records.DS))
-    if rrset is not None and rrset.rdatas and reply.rcode == NXDOMAIN:
-        return _denied_data(context, parent, name, (reply.wire,), "DS")
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
-    return _judge_no_ds(context, parent, name, reply)
+    step = _judge_no_ds(context, parent, name, reply)
+    if step.reason is not None and step.reason.code == "denial_missing":
+        return (yield from _ask_beside(context, parent, name, step))
+    return step
+
+
+def _ask_beside(context: Context, parent: Step, name: Name, step: Step) -> Questions[Step]:
+    """Return what the proof beside a private name says of it; ``step`` where it says nothing, or the name is public.
+
+    A resolver that answers a private zone by itself gives no proof for its DS set either.
+    """
+    if private_suffix(name) != name:
+        return step
+    reply = _usable((yield from ask(context, neighbour_of(name), records.DS)))
+    if isinstance(reply, FetchFailure):
+        return step
+    beside = _no_ds(context, parent, name, reply)
+    proven = beside.verdict is Verdict.INSECURE or (beside.verdict is Verdict.SECURE and beside.sealed)
+    return replace(beside, messages=(*step.messages, *beside.messages)) if proven else step
 
 
 def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
@@ -234,13 +254,6 @@ def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) ->
     if alias is not None and alias.rdatas:
         return _no_cut_at_alias(context, parent, name, reply, alias)
     return _no_ds(context, parent, name, reply)
-
-
-def _denied_data(context: Context, parent: Step, name: Name, wires: tuple[bytes, ...], what: str) -> Step:
-    """Judge data whose rcode denies them: the denial has no proof. Source: RFC 4035 §5.4."""
-    detail = f"the rcode says that {names.to_text(name)} does not exist, and its {what} set says that it does"
-    why = reason("denial_missing", parent.zone, detail, rrset=f"{names.to_text(name)} {what}")
-    return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S)
 
 
 def _refused(
@@ -283,8 +296,6 @@ def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrse
     if keys_rrset is None or not keys_rrset.rdatas:
         why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
         return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
-    if keys_reply.rcode == NXDOMAIN:
-        return _denied_data(context, parent, name, wires, "DNSKEY")
     step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
     ends = min(step.fresh_until, context.now + ttl_s, window.expiration)
     return replace(step, window=window.or_earlier(step.window), fresh_until=ends)
@@ -329,6 +340,8 @@ def _judge_keys(
         required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
         bare = Step(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
         verified = context.verify_in(bare, rrset)
+    if isinstance(verified, Refused) and verified.code == "dnskey_missing":
+        verified = _refuse_size(context, rrset, zone, keys) or verified
     if isinstance(verified, Refused):
         code = "ds_dnskey_mismatch" if verified.code == "dnskey_missing" else verified.code
         why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
@@ -345,7 +358,9 @@ def _judge_keys(
         ttl_s=rrset.ttl,
     )
     remarks = [
-        reason(code, zone, detail) for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in made})
+        reason(code, zone, detail)
+        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in made})
+        if parent is not None or code not in NORMAL_AT_ANCHOR
     ]
     if verified.failed:
         remarks.append(
@@ -365,6 +380,15 @@ def _judge_keys(
         fresh_until=context.now + min(max(ttl_s, 0), MAX_STEP_TTL_S),
         messages=wires,
     )
+
+
+def _refuse_size(context: Context, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Refused | None:
+    """Return that keys of an unsupported size alone sign the key set, where that is why it fails."""
+    signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
+    signing = [key for key in keys if (key.tag, key.algorithm) in signers and key.is_zone_key and not key.is_revoked]
+    if not signing or any(is_usable_key(key, context.policy) for key in signing):
+        return None
+    return refuse_key_size(rrset, zone, signing, context.policy)
 
 
 def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys: tuple[KeyRecord, ...]) -> RRset:

@@ -113,16 +113,42 @@ def verify_rrset(
     of the signature that came furthest is named.
     """
     faults: Counter[str] = Counter()
-    for tried, (signature, key) in enumerate(_candidates(rrset, zone, keys, now, policy, lenient, faults)):
+    candidates = _candidates(rrset, zone, keys, now, policy, lenient, faults)
+    failed: set[Signature] = set()
+    for tried, (signature, key) in enumerate(candidates):
         if tried >= policy.max_signature_tries or not budget.take_crypto(zone):
             return Refused("validation_budget_exceeded", f"gave up on {_describe(rrset)} after {tried} tries")
-        if crypto.is_valid(key.algorithm, key.public_key, signature.signature, signed_data(rrset, signature)):
+        if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
-            return Verified(signature, key, encloser, sum(faults.values()) - faults["algorithm_unsupported"])
+            failed |= _failing(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
+            others = sum(faults.values()) - faults["algorithm_unsupported"]
+            return Verified(signature, key, encloser, others + len(failed - {signature}))
         budget.note_failed(zone)
-        faults["rrsig_crypto_invalid"] += 1
-    return _refusal(rrset, zone, faults)
+        failed.add(signature)
+    faults["rrsig_crypto_invalid"] += len(failed)
+    return _refusal(rrset, zone, keys, faults, policy)
+
+
+def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:
+    return crypto.is_valid(key.algorithm, key.public_key, signature.signature, signed_data(rrset, signature))
+
+
+def _failing(
+    rrset: RRset, untried: Sequence[tuple[Signature, KeyRecord]], zone: Name, budget: Budget
+) -> set[Signature]:
+    """Return which other signatures do not verify, so that what is said does not depend on the order of records.
+
+    It costs no failed try, and ends where half of the operations are spent: a remark must not fail a validation.
+    """
+    failing = {signature for signature, _ in untried}
+    for signature, key in untried:
+        if signature in failing:
+            if not budget.take_spare_crypto(zone):
+                return set()
+            if _holds(rrset, signature, key):
+                failing.discard(signature)
+    return failing
 
 
 def _candidates(
@@ -138,7 +164,7 @@ def _candidates(
     usable = [key for key in keys if is_usable_key(key, policy)]
     unique: list[tuple[Signature, KeyRecord]] = []
     shared: list[tuple[Signature, KeyRecord]] = []
-    for signature in rrset.signatures:
+    for signature in sorted(rrset.signatures, key=lambda one: (one.algorithm, one.key_tag, one.signature)):
         skew_s = lenient_skew_s(signature) if lenient else policy.skew_s
         fault = _check_form(rrset, zone, signature) or check_window(signature, now, skew_s)
         if fault:
@@ -174,9 +200,12 @@ def _why_no_key(signature: Signature, keys: Iterable[KeyRecord], policy: Policy)
         return "dnskey_revoked_in_use"
     if any(not key.is_zone_key and key.tag == signature.key_tag for key in same):
         return "dnskey_not_zone_key"
+    if any(key.tag == signature.key_tag for key in same):
+        return KEY_SIZE
     return "dnskey_missing"
 
 
+KEY_SIZE = "key of an unsupported size"
 # The further a signature came before it failed, the more its fault explains.
 _ORDER = (
     "validation_budget_exceeded",
@@ -186,6 +215,7 @@ _ORDER = (
     "rrsig_window_inverted",
     "dnskey_revoked_in_use",
     "dnskey_not_zone_key",
+    KEY_SIZE,
     "dnskey_missing",
     "rrsig_signer_invalid",
     "algorithm_unsupported",
@@ -204,15 +234,27 @@ _SENTENCES = {
 }
 
 
-def _refusal(rrset: RRset, zone: Name, faults: Counter[str]) -> Refused:
+def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Refused:
     if not rrset.signatures:
         return Refused("rrsig_missing", f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed")
     code = next(code for code in _ORDER if faults[code])
+    if code == KEY_SIZE:
+        return refuse_key_size(rrset, zone, keys, policy)
     sentence = _SENTENCES[code].format(rrset=_describe(rrset), zone=names.to_text(zone))
     if code == "algorithm_unsupported":
         # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
         code = "rrsig_missing"
     return Refused(code, sentence)
+
+
+def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Refused:
+    """Return that an RRset is signed by keys alone whose size the policy refuses, with their tags and sizes."""
+    signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
+    small = sorted({(key.tag, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers})
+    named = ", ".join(f"{tag} (RSA, {bits} bits)" for tag, bits in small)
+    limits = f"{policy.rsa_min_bits} to {policy.rsa_max_bits} bits are supported"
+    detail = f"{_describe(rrset)} is signed only by key {named} of {names.to_text(zone)}; {limits}"
+    return Refused("dnskey_missing", detail)
 
 
 def _describe(rrset: RRset) -> str:

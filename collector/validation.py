@@ -15,6 +15,7 @@ from collector.context import Context, Step, Window, ask, reason
 from collector.denial import Denial, NsecDenial, Outcome, Proof
 from collector.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
 from collector.names import Name
+from collector.private import private_suffix
 from collector.proofs import Gathered, gather_denial
 from collector.questions import FetchFailure, Questions
 from collector.records import RRset
@@ -24,6 +25,7 @@ from schemas.judgement import AliasLink, Reason, Verdict
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
 # What is signed at the apex of a zone only (RFC 4035 §2.1, §2.2): its owner is the zone.
 APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
+PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
 # What the zone above a cut signs at the name of the cut.
 ABOVE_CUT = frozenset({records.DS, records.NSEC})
 
@@ -100,14 +102,12 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
                 response = None
                 continue
             final = yield from _final(context, response, name, qtype)
-            if name == qname and any(link.no_data for link in final):
-                conclusion.rcode = rcode_text(NOERROR)  # the signed proof says more than the rcode, which is not signed
+            if _says_noerror(final, name == qname):
+                conclusion.rcode = rcode_text(NOERROR)  # what is signed says more than the rcode, which is not signed
             conclusion.links.extend(final)
             _collect(conclusion, response, name, qtype)
             break
         link = yield from _judge_alias(context, response, name, alias)
-        if qtype == records.CNAME and response.rcode != NOERROR and link.target is not None:
-            link = _contradicted(link)  # the alias is the answer here
         conclusion.links.append(link)
         _collect(conclusion, response, alias.name, alias.rdtype)
         if link.target is not None and alias.rdtype == records.DNAME:
@@ -124,6 +124,11 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
         visited.add(name)
     conclusion.verdict = conclusion.weakest.verdict
     return conclusion
+
+
+def _says_noerror(final: list[Link], is_first: bool) -> bool:
+    """Return whether signed data, or the proof of no data, say that the name asked for exists. RFC 6604 §3."""
+    return any((link.no_data and is_first) or link.signed_by for link in final if link.verdict is Verdict.SECURE)
 
 
 def _broken_alias(target: Name, weakest: Link, detail: str) -> Link:
@@ -219,8 +224,7 @@ def _final(context: Context, response: Response, name: Name, qtype: int) -> Ques
         return [(yield from _judge_signatures(context, response, name))]
     links = []
     for one in found:
-        link = yield from _judge_rrset(context, response, one)
-        links.append(link if response.rcode == NOERROR else _contradicted(link))
+        links.append((yield from _judge_rrset(context, response, one)))
     if not links:
         links.append((yield from _judge_denial(context, response, name, qtype)))
     deepest = max((len(link.step.zone) for link in links if link.step is not None), default=0)
@@ -236,14 +240,6 @@ def _checked_against(link: Link, deepest: int) -> Link:
         f"{names.to_text(link.owner)} has a zone of its own, and these data are signed by {names.to_text(step.zone)}"
     )
     return _with(link, verdict=Verdict.BOGUS, reason=reason("rrsig_signer_invalid", step.zone, detail))
-
-
-def _contradicted(link: Link) -> Link:
-    """Judge data whose rcode denies them: rcodes are not signed, a denial needs its proof. Source: RFC 4035 §5.4."""
-    if link.verdict is not Verdict.SECURE or link.step is None:
-        return link
-    detail = f"the rcode says that {names.to_text(link.owner)} does not exist, and its signed data say that it does"
-    return _with(link, verdict=Verdict.BOGUS, reason=reason("denial_missing", link.step.zone, detail))
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[Link]:
@@ -296,6 +292,27 @@ def _bogus(step: Step, owner: Name, rdtype: int, refused: Refused, *, ttl_s: int
     return Link(owner, rdtype, Verdict.BOGUS, step, why, ttl_s=ttl_s)
 
 
+def _served_locally(step: Step, owner: Name, rdtype: int, *, ttl_s: int = 0) -> Link | None:
+    """Return the link of an unsigned answer that the resolver gives for a private name by itself.
+
+    Only where the validated chain proves that the private name is absent, or not signed, in the zone above it: never
+    below a secure delegation. Source: RFC 6761 §6, RFC 6303 §3, RFC 8375 §4.
+    """
+    suffix = private_suffix(owner)
+    if suffix is None or len(step.zone) > len(suffix):
+        return None
+    shown, above = names.to_text(suffix), names.to_text(suffix[:-1])
+    if step.verdict is Verdict.SECURE and step.sealed and len(step.zone) < len(suffix) >= len(step.name):
+        proof = f"{names.to_text(step.zone)} proves that {names.to_text(step.name)} does not exist"
+    elif step.verdict is Verdict.INSECURE and step.reason is not None and step.reason.code in PROVEN_UNSIGNED:
+        proof = f"{above} proves that {shown} is not signed"
+    else:
+        return None
+    detail = f"the resolver answers {names.to_text(owner)} by itself; {proof}. To declare it: unsigned_zones: [{shown}]"
+    why = reason("locally_served", suffix, detail)
+    return Link(owner, rdtype, Verdict.INSECURE, step, why, window=step.window, ttl_s=ttl_s)
+
+
 def _overruled(context: Context, link: Link) -> Name | None:
     """Return the anchored zone that forbids an insecure verdict from above it: there, security is configured."""
     anchor = context.anchors.closest(link.owner[:-1] if link.rdtype == records.DS else link.owner)
@@ -315,6 +332,10 @@ def _judge_rrset(context: Context, response: Response, rrset: RRset) -> Question
 def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor: Name) -> Questions[Link]:
     signers = {signature.signer for signature in rrset.signatures}
     step = yield from _zone_for(context, rrset.name, rrset.rdtype, signers, floor=floor)
+    if step is not None and not rrset.signatures:
+        local = _served_locally(step, rrset.name, rrset.rdtype, ttl_s=rrset.ttl)
+        if local is not None:
+            return local
     if step is None or step.verdict is not Verdict.SECURE:
         return _inherited(context, rrset.name, rrset.rdtype, step, ttl_s=rrset.ttl)
     verified = context.verify_in(step, rrset)
@@ -430,7 +451,8 @@ def _judge_denial_below(context: Context, response: Response, name: Name, qtype:
     if not isinstance(outcome, Refused) and outcome[0] is Verdict.SECURE:
         outcome = _check_soa(context, step, response) or outcome
     if isinstance(outcome, Refused):
-        return _bogus(step, name, qtype, outcome)
+        local = _served_locally(step, name, qtype) if outcome.code == "denial_missing" else None
+        return local or _bogus(step, name, qtype, outcome)
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(step.window)

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -249,6 +250,27 @@ def test_rsa_below_the_limit_is_unsupported() -> None:
     rrset, keys = signed([generate_key(8, bits=1024)])
 
     assert refused(rrset, keys, policy=Policy(rsa_min_bits=2048)) == "dnskey_missing"
+
+
+def test_what_is_said_of_several_signatures_does_not_depend_on_their_order() -> None:
+    rrset, keys = signed([generate_key(), generate_key(15), generate_key(8)])
+    first, *others = rrset.signatures
+    broken = replace(first, signature=bytes(len(first.signature)))
+    made = [broken, *others]
+
+    for order in itertools.permutations(made):
+        verified = verify(replace(rrset, signatures=tuple(order)), keys)
+        assert isinstance(verified, Verified)
+        assert verified.failed == 1
+
+
+def test_signatures_that_no_verdict_needs_spend_at_most_half_of_the_operations() -> None:
+    rrset, keys = signed([generate_key(), generate_key(15)])
+    policy = Policy(max_crypto_operations=2)
+    budget = Budget(policy)
+
+    assert isinstance(verify_rrset(rrset, ZONE, keys, now=NOW, policy=policy, budget=budget), Verified)
+    assert budget.crypto_operations == 1
 
 
 def test_sha1_counts_by_profile() -> None:

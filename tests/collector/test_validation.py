@@ -14,7 +14,7 @@ from dns.rdatatype import RdataType
 
 from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
 from collector import names
-from collector.anchors import TrustAnchors
+from collector.anchors import TrustAnchors, parse_anchors
 from collector.policy import Policy
 from collector.questions import Ask, FetchFailure
 from schemas.catalogue import CATALOGUE
@@ -41,6 +41,21 @@ def drop(
             fits = rrset.rdtype == RdataType[rdtype] and (covering is None or rrset.covers == RdataType[covering])
             if fits and (at is None or rrset.name == dns.name.from_text(at)):
                 rrsets.remove(rrset)
+
+    return bend
+
+
+def locally(host: str, address: str, zone: str = "") -> Callable[..., object]:
+    """Return a bend of a resolver that answers a host, or all of a zone, by itself and unsigned."""
+
+    def bend(asked: Ask, message: dns.message.Message) -> None:
+        name = dns.name.from_text(names.to_text(asked.name))
+        if name != dns.name.from_text(host) and not (zone and name.is_subdomain(dns.name.from_text(zone))):
+            return
+        message.set_rcode(dns.rcode.NOERROR)
+        message.answer, message.authority = [], []
+        if name == dns.name.from_text(host) and asked.rdtype == RdataType.A:
+            message.answer = [dns.rrset.from_text(name, 60, "IN", "A", address)]
 
     return bend
 
@@ -343,6 +358,10 @@ def signatures_asked_for(lab: Lab) -> None:
     lab.rdtype = "RRSIG"
 
 
+def private_name(lab: Lab) -> None:
+    lab.bend = locally("vault.corp.internal", "10.1.2.3")
+
+
 def key_set_unfetched(lab: Lab) -> None:
     def bend(asked: Ask, message: dns.message.Message) -> FetchFailure | dns.message.Message:
         unfetched = asked.rdtype == RdataType.DNSKEY and asked.name == names.from_text("zone.test")
@@ -371,7 +390,7 @@ DECISIVE = {
     *["denial_missing", "denial_invalid", "wildcard_proof_invalid", "alias_chain_broken", "trust_anchor_mismatch"],
     *["validation_budget_exceeded", "nsec3_iterations_over_limit", "unsigned_delegation", "opt_out_span"],
     *["algorithm_unsupported", "negative_trust_anchor", "no_trust_anchor", "type_never_signed"],
-    *["verdict_indeterminate", "vantage_strips_dnssec"],
+    *["verdict_indeterminate", "vantage_strips_dnssec", "locally_served"],
 }
 
 
@@ -391,7 +410,7 @@ def test_every_code_that_can_decide_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("rdtype", ["DS", "DNSKEY"])
-def test_a_signed_set_under_the_rcode_of_no_such_name_is_bogus(rdtype: str) -> None:
+def test_a_signed_set_of_the_chain_counts_whatever_the_rcode_is(rdtype: str) -> None:
     lab = Lab()
 
     def bend(asked: Ask, message: dns.message.Message) -> None:
@@ -400,9 +419,7 @@ def test_a_signed_set_under_the_rcode_of_no_such_name_is_bogus(rdtype: str) -> N
 
     lab.bend = bend
 
-    judgement = lab.judge("www.zone.test")
-
-    assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "denial_missing")
+    assert lab.judge("www.zone.test").verdict == "secure"
 
 
 @pytest.mark.parametrize(("ds", "verdict"), [(True, "bogus"), (False, "insecure")])
@@ -506,3 +523,89 @@ def test_questions_are_bounded() -> None:
     assert judgement.verdict == "bogus"
     assert judgement.reasons[0].code == "validation_budget_exceeded"
     assert len(lab.asked) <= 100
+
+
+class TestNamesThatAreNotPublic:
+    @pytest.mark.parametrize("host", ["vault.corp.internal", "redis.prod.svc.cluster.local", "redis", "nas.home.arpa"])
+    @pytest.mark.parametrize("rdtype", ["A", "AAAA"])
+    def test_what_the_resolver_answers_by_itself_is_insecure_with_that_reason(self, host: str, rdtype: str) -> None:
+        lab = Lab()
+        lab.bend = locally(host, "10.1.2.3")
+
+        judgement = lab.judge(host, rdtype)
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("insecure", "locally_served")
+        assert "unsigned_zones: [" in judgement.reasons[0].detail
+
+    def test_a_resolver_that_has_the_whole_private_zone_is_proven_by_what_lies_beside_it(self) -> None:
+        lab = Lab()
+        lab.bend = locally("vault.corp.internal", "10.1.2.3", zone="internal")
+
+        assert lab.judge("vault.corp.internal").reasons[0].code == "locally_served"
+
+    def test_a_private_name_that_is_proven_absent_is_securely_so(self) -> None:
+        judgement = Lab().judge("vault.corp.internal")
+
+        assert (judgement.verdict, judgement.rcode) == ("secure", "NXDOMAIN")
+
+    def test_below_a_secure_delegation_no_name_is_private(self) -> None:
+        lab = Lab()
+        lab.bend = locally("vault.zone.test", "10.1.2.3")
+
+        assert lab.judge("vault.zone.test").verdict == "bogus", "test. is special, and signed here"
+        lab.bend = locally("vault.nothing.test", "10.1.2.3")
+        assert lab.judge("vault.nothing.test").verdict == "bogus"
+
+    def test_a_public_name_is_not_private_because_it_is_absent(self) -> None:
+        lab = Lab()
+        lab.bend = locally("www.bank.example", "203.0.113.66")
+
+        assert lab.judge("www.bank.example").verdict == "bogus"
+
+    def test_a_private_top_level_name_that_is_signed_is_not_answered_locally(self) -> None:
+        lab = Lab()
+        internal = lab.world.add(Zone(dns.name.from_text("internal."), keys=list(Lab.KEYS[2])))
+        internal.add("@", "NS", "ns.test.")
+        internal.sign(AT)
+        lab.root.add("internal", "NS", "ns.test.")
+        lab.root.add("internal", "DS", *internal.ds_records())
+        lab.sign()
+        lab.bend = locally("vault.internal", "10.1.2.3")
+
+        assert lab.judge("vault.internal").verdict == "bogus"
+        lab.bend = locally("vault.internal", "10.1.2.3", zone="internal")
+        assert lab.judge("vault.internal").verdict == "bogus"
+
+
+def test_anchors_that_match_no_key_are_normal_around_a_rollover_of_the_root() -> None:
+    lab = Lab()
+    retired = Zone(dns.name.from_text("."), keys=[generate_key(8, entry=True)])
+    lines = [f". IN DS {ds}" for ds in (*lab.root.ds_records(), *retired.ds_records())]
+    lab.anchors = parse_anchors("\n".join(lines), "two")
+
+    judgement = lab.judge("www.zone.test")
+
+    assert (judgement.verdict, judgement.remarks) == ("secure", ())
+
+
+def test_a_key_of_a_refused_size_that_signs_everything_is_named_as_the_cause() -> None:
+    lab = Lab()
+    small, long = generate_key(8, entry=True, bits=1024), generate_key(8, entry=True, bits=2048)
+    lab.zone.keys = [small, long]
+    ds = lab.zone.ds_records()
+    lab.zone.keys = [small]
+    lab.zone.sign(AT)
+    lab.zone.rrsets[lab.zone.name, RdataType.DNSKEY].add(long.record)
+    signatures = lab.zone.signatures[lab.zone.name, RdataType.DNSKEY]
+    signatures.clear()
+    rrset = lab.zone.rrsets[lab.zone.name, RdataType.DNSKEY]
+    signatures.add(lab.zone.sign_rrset(rrset, small, AT - timedelta(days=1), AT + timedelta(days=1)))
+    lab.tld.remove("zone", "DS")
+    lab.tld.add("zone", "DS", *ds)
+    lab.tld.sign(AT)
+
+    judgement = lab.judge("www.zone.test", policy=Policy(rsa_min_bits=2048))
+
+    assert judgement.verdict == "bogus"
+    assert "(RSA, 1024 bits)" in judgement.reasons[0].detail
+    assert "2048 to 4096 bits are supported" in judgement.reasons[0].detail
