@@ -17,13 +17,15 @@ CLOCK = "self_clock_skew"
 class Decision:
     """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people.
 
-    ``explained_by`` is the incident because of which it is withheld from receivers that know of that one.
+    ``explained_by`` is the incident because of which it is withheld from receivers that know of that one; ``ends`` is
+    whether the incident is over with this.
     """
 
     event: NotificationEvent
     receivers: tuple[str, ...]
     reason: str
     explained_by: Incident | None = None
+    ends: bool = False
 
 
 def decide(
@@ -32,7 +34,10 @@ def decide(
     """Decide on one incident; ``explaining`` are those that may explain others (see ``explaining_by_cause``)."""
     if is_over(incident, now, drift_hold):
         # "Suppression stops creation only, never resolution": whoever was told hears the end.
-        return Decision("resolve", tuple(incident.notified), "nothing holds it open any more")
+        if incident.left_because:
+            # Nobody saw it heal: whoever was notified must not read "resolved", and closes it by hand.
+            return Decision("update", tuple(incident.notified), incident.left_because, ends=True)
+        return Decision("resolve", tuple(incident.notified), "nothing holds it open any more", ends=True)
     if not incident.confirmed:
         return Decision("trigger", (), "not yet confirmed by further polls")
     if not incident.receivers:

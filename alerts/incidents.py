@@ -115,6 +115,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.identity_count, *peaks)
 
     @property
+    def left_because(self) -> str:
+        """Return why states ended though nobody saw them heal, empty while one holds or where all were seen to."""
+        states = sorted(
+            (e for e in self.entries.values() if e.finding.kind is not Kind.DRIFT), key=lambda e: e.finding.opened_at
+        )
+        newest = {entry.finding.key: entry for entry in states}.values()
+        if any(entry.is_open for entry in newest):
+            return ""
+        told = [e.finding for e in newest if e.finding.confirmed and (e.receivers or not self.notified)]
+        return "; ".join(dict.fromkeys(finding.closed_because for finding in told if finding.closed_because))
+
+    @property
     def story(self) -> Story:
         """Return what a receiver must have been told of the incident as it is."""
         live = [e for e in self.entries.values() if e.is_live]

@@ -211,10 +211,10 @@ class Alerts:
         now = utc(self._clock())
         if decision.receivers:
             return self._order(incident, decision, deliveries)
-        if not incident.notified and decision.event != "resolve" and decision.reason != incident.withheld:
+        if not incident.notified and not decision.ends and decision.reason != incident.withheld:
             withheld.append(self._withheld(incident, decision))
             incident = msgspec.structs.replace(incident, withheld=decision.reason)
-        if decision.event == "resolve":
+        if decision.ends:
             return msgspec.structs.replace(incident, ended_at=now)
         if any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
             # What was worst is over: when it comes back, it is told again.
@@ -243,7 +243,7 @@ class Alerts:
             said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
             last_notified_at=now,
             deliveries=number,
-            ended_at=now if decision.event == "resolve" else None,
+            ended_at=now if decision.ends else None,
         )
 
     def _withheld(self, incident: Incident, decision: Decision) -> Notification:

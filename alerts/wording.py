@@ -32,7 +32,10 @@ def summarise(incident: Incident, event: str) -> str:
         who += f" of {', '.join(owners[:3])}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
     sentence = CATALOGUE[lead.code].sentence
     prefix = "RESOLVED " if event == "resolve" else ""
-    return printable(f"{prefix}[{incident.severity}] {incident.cause}: {sentence} ({lead.code}); affects {who}")
+    affects = f"affects {who}"
+    if left := incident.left_because:  # nobody saw it heal
+        prefix, affects = "NO LONGER WATCHED ", f"{left}; close it by hand once it is put right; affected {who}"
+    return printable(f"{prefix}[{incident.severity}] {incident.cause}: {sentence} ({lead.code}); {affects}")
 
 
 def describe(delivery: Delivery) -> dict[str, Any]:
@@ -55,6 +58,7 @@ def describe(delivery: Delivery) -> dict[str, Any]:
                 "severity": str(e.severity),
                 "status": str(e.finding.status),
                 "detail": printable(e.finding.detail),
+                "closed_because": printable(e.finding.closed_because),
                 "before": printable(e.finding.before)[:500],
                 "after": printable(e.finding.after)[:500],
                 "source": CATALOGUE[e.finding.code].source,

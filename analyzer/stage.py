@@ -410,7 +410,8 @@ class Analyzer:
         out.store("identities", rows.identity_row(message))
         for subject in [(f"{host}.", rdtype, vantage) for host, rdtype in orphans for vantage in self._book.vantages]:
             self.current.drop(subject)
-            self._book.forget(subject, message.seen_at)
+            because = f"no longer watched: removed from {message.source or 'the inventory'}"
+            self._book.forget(subject, message.seen_at, because)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
         """Drop who is in the inventory no more, be it that we were not running when they left."""
@@ -418,7 +419,8 @@ class Analyzer:
             self._book.vantages = set(message.vantages)
             for subject in [s for s in self.current if s[2] not in self._book.vantages]:
                 self.current.drop(subject)
-                self._book.forget(subject, message.seen_at)
+                because = f"no longer watched: the vantage {subject[2]} was removed from the configuration"
+                self._book.forget(subject, message.seen_at, because)
         if message.ids is None:
             return
         present = set(message.ids)

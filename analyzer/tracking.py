@@ -34,6 +34,7 @@ LAG = timedelta(seconds=90)
 ZONE_WIDE = frozenset(
     {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
 )
+NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
 IMMEDIATE = frozenset({"rrsig_expiring", *(code for code in CATALOGUE if code.startswith("self_"))}) - {
     "self_clock_skew"
@@ -105,7 +106,7 @@ class FindingBook:
             tracked.members[subject] = Member(condition.severity, list(bad), bad_polls=len(bad))
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and not finding.code.startswith("self_"):
-            self._close(key, now)
+            self._close(key, now, NOBODY)
 
     def open_findings(self) -> list[Finding]:
         """Return the open states, most severe first."""
@@ -139,10 +140,10 @@ class FindingBook:
             if key not in present and relevant:
                 self._good(subject, key, at)
 
-    def forget(self, subject: Subject, at: datetime) -> None:
-        """Drop a subject that is watched no more: it holds nothing open."""
+    def forget(self, subject: Subject, at: datetime, because: str) -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
         for key in list(self._by_subject.get(subject, ())):
-            self._remove(subject, key, at)
+            self._remove(subject, key, at, because)
 
     def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
         """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
@@ -187,7 +188,7 @@ class FindingBook:
         if member.good_in_row >= enough:
             self._remove(subject, key, at)
 
-    def _remove(self, subject: Subject, key: Key, at: datetime) -> None:
+    def _remove(self, subject: Subject, key: Key, at: datetime, because: str = "") -> None:
         tracked = self._open[key]
         tracked.members.pop(subject, None)
         keys = self._by_subject.get(subject, set())
@@ -196,13 +197,13 @@ class FindingBook:
             self._by_subject.pop(subject, None)
         tracked.shrunk = True  # told at the next occasion, at most once a minute
         if not tracked.members:
-            self._close(key, at)
+            self._close(key, at, because)
 
-    def _close(self, key: Key, at: datetime) -> None:
+    def _close(self, key: Key, at: datetime, because: str = "") -> None:
         tracked = self._open.pop(key)
         self._apart.closed(key)
         tracked.finding = msgspec.structs.replace(
-            tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
+            tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at, closed_because=because
         )
         tracked.changed_by = self.trigger
         self._closed.append(tracked)

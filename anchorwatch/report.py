@@ -127,7 +127,9 @@ def to_table(report: Report, *, all_endpoints: bool) -> str:
         lines.append(f"         {counts}: {printable(who + owners)}")
     if report.inventory_problems:
         lines.append("")
-        lines.append(f"{len(report.inventory_problems)} problems in the inventory; these were left out:")
+        lines.append(
+            f"{counted(len(report.inventory_problems), 'problem')} in the inventory; what they name was left out:"
+        )
         lines += [f"  {printable(problem)}" for problem in report.inventory_problems]
     lines.append("")
     totals = "  ".join(f"{paint(Verdict(verdict))} {count}" for verdict, count in report.verdicts.items())

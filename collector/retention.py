@@ -317,6 +317,7 @@ def _told_of(broken: Broken, good: Identity | None, rows: dict[str, Identity]) -
         return "its id can't be read"
     if good is not None:
         return f"its last good version stays watched: {_who(good)}"
-    if broken.id in rows:
+    if broken.id in rows and rows[broken.id].endpoints:
         return f"the rest of it is watched: {_who(rows[broken.id])}"
-    return f"no earlier version of {broken.id} is known, so it is not watched"
+    row = rows.get(broken.id)
+    return f"no earlier version of {_who(row) if row else broken.id} is known, so it is not watched"

@@ -85,6 +85,47 @@ def test_a_confirmed_finding_is_told_once_and_resolved(desk: Desk) -> None:
     assert [n.event for n in desk.ledger.notifications(10)] == ["resolve", "trigger"]
 
 
+LEFT = "no longer watched: removed from inventory.csv"
+
+
+def test_what_left_the_inventory_is_told_as_no_longer_watched_never_as_resolved(desk: Desk) -> None:
+    opened = finding()
+    desk.handle(opened)
+
+    gone = msgspec.structs.replace(closed(opened), closed_because=LEFT)
+    (notification,) = desk.handle(gone)
+
+    assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+    said = desk.pager.bodies[-1]["summary"]
+    assert said.startswith("NO LONGER WATCHED [critical] bank.example.")
+    assert "removed from inventory.csv" in said
+    assert "RESOLVED" not in said
+    assert "removed from inventory.csv" in notification.reason
+    assert desk.handle() == []
+    assert not list(desk.ledger.open_incidents())
+
+
+def test_what_healed_after_it_had_left_and_come_back_is_resolved(desk: Desk) -> None:
+    first = finding()
+    desk.handle(first, finding("ds_orphan", severity=Severity.HIGH))
+    desk.handle(msgspec.structs.replace(closed(first), closed_because=LEFT))
+    again = finding(opened_at=AT + timedelta(minutes=5))
+    desk.handle(again)
+
+    desk.handle(closed(again), closed(finding("ds_orphan", severity=Severity.HIGH)))
+
+    assert desk.pager.told[-1] == ("resolve", "bank.example.")
+
+
+def test_what_nobody_was_told_of_leaves_in_silence(desk: Desk) -> None:
+    opened = finding(confirmed=False)
+    desk.handle(opened)
+
+    desk.handle(msgspec.structs.replace(closed(opened), closed_because=LEFT))
+
+    assert desk.pager.told == []
+
+
 def test_an_unconfirmed_finding_is_withheld_with_its_reason(desk: Desk) -> None:
     (withheld,) = desk.handle(finding(confirmed=False))
 

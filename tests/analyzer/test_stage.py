@@ -13,7 +13,7 @@ from analyzer.history import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
 from schemas.judgement import ResolverClaim, Verdict
-from schemas.messages import Finding, InventoryIndex, Message, SelfReport
+from schemas.messages import Finding, InventoryIndex, InventorySnapshot, Message, SelfReport
 
 MINUTE = timedelta(minutes=1)
 
@@ -490,6 +490,24 @@ def test_what_is_watched_no_more_holds_nothing_open(history: ClickHouseHistory, 
     gone = run.handle(snapshot("sa", "other.example"))
 
     assert gone == [("rrsig_expired", "closed", False)]
+
+
+def test_what_ends_since_it_left_the_inventory_says_so_and_what_healed_does_not(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    run.handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
+
+    run.handle(InventorySnapshot(id="sa", seen_at=AT + MINUTE, identity=None, source="/etc/inventory.csv"))
+
+    (left,) = [finding for finding in run.last if finding.status == "closed"]
+    assert left.closed_because == "no longer watched: removed from /etc/inventory.csv"
+    bad = observation(bogus(), AT + 2 * MINUTE)
+    run.handle(snapshot("sa", "api.bank.example"), bad)
+    good = observation(judgement(), AT + 3 * MINUTE)
+    run.handle(good, polls(good, at=AT + 4 * MINUTE), polls(good, at=AT + 5 * MINUTE))
+    (healed,) = [finding for finding in run.last if finding.status == "closed"]
+    assert healed.closed_because == ""
 
 
 def test_who_left_the_inventory_while_we_were_away_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
