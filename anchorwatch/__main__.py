@@ -374,12 +374,13 @@ def demo(exit_after: bool, listen: str) -> None:
     sys.exit(run_demo(exit_after=exit_after, listen=listen))
 
 
-def _fetch(api: str, path: str, **parameters: str | None) -> Any:
+def _fetch(api: str, token_file: Path | None, path: str, **parameters: str | None) -> Any:
     import urllib3
 
     fields = {key: value for key, value in parameters.items() if value}
+    headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file is not None else {}
     try:
-        answer = urllib3.request("GET", f"{api}{path}", fields=fields, retries=False, timeout=30.0)
+        answer = urllib3.request("GET", f"{api}{path}", fields=fields, headers=headers, retries=False, timeout=30.0)
     except urllib3.exceptions.HTTPError as error:
         raise click.ClickException(
             f"no anchorwatch answers at {api} ({type(error).__name__}); is it running? say --api URL"
@@ -388,6 +389,9 @@ def _fetch(api: str, path: str, **parameters: str | None) -> Any:
         document = json.loads(answer.data or b"null")
     except ValueError as error:
         raise click.ClickException(f"what answers at {api} is no anchorwatch (HTTP {answer.status})") from error
+    if answer.status == 401:
+        given = f"the token in {token_file} is not its own" if token_file else "say --token-file FILE"
+        raise click.ClickException(f"{api} asks for a token: {given}")
     if answer.status != 200:
         raise click.ClickException(
             document.get("error", f"HTTP {answer.status}") if document else f"HTTP {answer.status}"
@@ -395,8 +399,25 @@ def _fetch(api: str, path: str, **parameters: str | None) -> Any:
     return document
 
 
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'not ASCII'}") from error
+
+
+_token_option = click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="ANCHORWATCH_TOKEN_FILE",
+    show_envvar=True,
+    help="The file that http.token_file of the instance names.",
+)
+
+
 def _api_option(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--json", "as_json", is_flag=True, help="Print what the API returns.")(function)
+    function = _token_option(function)
     return click.option("--api", default=DEFAULT_API, show_default=True, metavar="URL", help="The instance to ask.")(
         function
     )
@@ -421,9 +442,11 @@ def _print_rows(
 @click.option("--code", help="Only this code.")
 @click.option("--zone", help="Only this cause zone.")
 @_api_option
-def findings(status: str, code: str | None, zone: str | None, api: str, as_json: bool) -> None:
+def findings(status: str, code: str | None, zone: str | None, api: str, token_file: Path | None, as_json: bool) -> None:
     """List findings of a running instance."""
-    document = _fetch(api, "/api/v1/findings", status=None if status == "all" else status, code=code, zone=zone)
+    document = _fetch(
+        api, token_file, "/api/v1/findings", status=None if status == "all" else status, code=code, zone=zone
+    )
     _print_rows(
         document,
         as_json,
@@ -439,9 +462,9 @@ def findings(status: str, code: str | None, zone: str | None, api: str, as_json:
 
 @cli.command()
 @_api_option
-def incidents(api: str, as_json: bool) -> None:
+def incidents(api: str, token_file: Path | None, as_json: bool) -> None:
     """List incidents of a running instance: what people were told, or why not."""
-    document = _fetch(api, "/api/v1/incidents")
+    document = _fetch(api, token_file, "/api/v1/incidents")
     _print_rows(
         document,
         as_json,
@@ -457,11 +480,11 @@ def incidents(api: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("rdtype", metavar="[TYPE]", default="")
 @_api_option
-def history(name: str, rdtype: str, api: str, as_json: bool) -> None:
+def history(name: str, rdtype: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Show the verdict history of NAME as intervals, newest first."""
     if any(character in name for character in "/@:;=?#"):
         name, _ = _subject(name, rdtype or "A")
-    document = _fetch(api, "/api/v1/history", name=name, type=rdtype.upper())
+    document = _fetch(api, token_file, "/api/v1/history", name=name, type=rdtype.upper())
     _print_rows(
         document,
         as_json,
@@ -476,8 +499,9 @@ def history(name: str, rdtype: str, api: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("digest")
 @click.option("--api", default=DEFAULT_API, show_default=True, metavar="URL", help="The instance to ask.")
+@_token_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence itself.")
-def evidence(digest: str, api: str, as_json: bool) -> None:
+def evidence(digest: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Validate again, offline, from the evidence with this DIGEST, at the time of its capture."""
     import msgspec
 
@@ -485,7 +509,7 @@ def evidence(digest: str, api: str, as_json: bool) -> None:
     from collector.replay import replay
     from schemas.messages import Evidence
 
-    document = _fetch(api, f"/api/v1/evidence/{digest}")
+    document = _fetch(api, token_file, f"/api/v1/evidence/{digest}")
     if as_json:
         click.echo(json.dumps(document, indent=1))
         return

@@ -5,19 +5,17 @@ Everything shown comes from the history, the ledger and the analyzer's state; no
 """
 
 import asyncio
-import contextlib
-import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from typing import Any, TypeVar
 
 import msgspec
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -32,15 +30,17 @@ from anchorwatch import pages
 from anchorwatch.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.views import EndpointView, endpoint_views, identity_views
-from schemas.faults import Transient
+from anchorwatch.web.config import HttpConfig
+from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
+from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
+from collector import names
+from schemas.judgement import Verdict
 from schemas.messages import Finding
 
-HEADERS = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 MAX_LIMIT = 10_000
+MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
+RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
+Handler = Callable[[Request], Awaitable[Response]]
 Part = TypeVar("Part")
 
 
@@ -52,30 +52,6 @@ class JSON(Response):
     def render(self, content: Any) -> bytes:
         """Return the body."""
         return msgspec.json.encode(content, enc_hook=str)
-
-
-class _SafeHeaders(BaseHTTPMiddleware):
-    """Adds the headers that keep hostile DNS data from doing anything in a browser."""
-
-    async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        try:
-            response = await call_next(request)
-        except Transient as fault:
-            response = JSON({"error": str(fault)}, status_code=503)
-        except BadQuery as fault:
-            response = JSON({"error": str(fault)}, status_code=400)
-        except NotHere as fault:
-            response = JSON({"error": str(fault)}, status_code=404)
-        response.headers.update(HEADERS)
-        return response
-
-
-class BadQuery(ValueError):
-    """A query parameter that does not fit."""
-
-
-class NotHere(Exception):
-    """Another process has what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,10 +70,7 @@ class Parts:
 
 
 def _limit(request: Request, default: int = 1000) -> int:
-    text = request.query_params.get("limit", str(default))
-    if not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadQuery(f"limit={text!r} is no number from 1 to {MAX_LIMIT}")
-    return int(text)
+    return read_number(request.query_params.get("limit", str(default)), "limit", MAX_LIMIT)
 
 
 def _instant(request: Request, key: str) -> datetime | None:
@@ -136,16 +109,26 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _absolute(name: str) -> str:
-    """Return a name as the messages have it: lower case, with the dot of the root."""
-    return name.rstrip(".").lower() + "."
+def _name(text: str) -> str:
+    """Return a name as the messages have it: lower case, with the dot of the root.
+
+    Raises:
+        BadQuery: it is no name.
+    """
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise BadQuery("name= has too many signs, or some that can't be printed")
+    try:
+        return names.to_text(names.from_text(text.lower()))
+    except ValueError as error:
+        raise BadQuery(f"name={text!r}: {error}") from error
 
 
 class Api:
     """The handlers; each asks the parts that are here and answers."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, *, has_login: bool = False) -> None:
+        self._parts, self._has_login = parts, has_login
+        self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -162,11 +145,14 @@ class Api:
     async def endpoints(self, request: Request) -> Response:
         """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
         query = request.query_params
-        views = self._endpoint_views(_absolute(query["name"]) if query.get("name") else "")
+        limit = _limit(request, MAX_LIMIT)
+        if query.get("verdict") and query["verdict"] not in set(Verdict):
+            raise BadQuery(f"verdict={query['verdict']!r} is none of {', '.join(Verdict)}")
+        views = self._endpoint_views(_name(query["name"]) if query.get("name") else "")
         for key in ("verdict", "vantage"):
             if query.get(key):
                 views = [view for view in views if getattr(view, key) == query[key]]
-        return JSON(views[: _limit(request, MAX_LIMIT)])
+        return JSON(views[:limit])
 
     def _endpoint_views(self, name: str = "") -> list[EndpointView]:
         """Return what is watched, of one name only where one is given."""
@@ -176,7 +162,8 @@ class Api:
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
-        return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[: _limit(request, MAX_LIMIT)])
+        limit = _limit(request, MAX_LIMIT)
+        return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[:limit])
 
     async def findings(self, request: Request) -> Response:
         """List findings, newest first; ``status`` (open, closed), ``code``, ``zone`` and ``since`` filter."""
@@ -187,38 +174,42 @@ class Api:
         status = query.get("status", "")
         if status not in ("", "open", "closed"):
             raise BadQuery(f"status={status!r} is neither open nor closed")
+        since, limit = _instant(request, "since"), _limit(request)
         return await asyncio.to_thread(
             self._history.findings,
             status=status,
             code=query.get("code", ""),
             zone=query.get("zone", ""),
-            since=_instant(request, "since"),
-            limit=_limit(request),
+            since=since,
+            limit=limit,
         )
 
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
-        found = await asyncio.to_thread(self._ledger.incidents, _limit(request))
+        limit = _limit(request)
+        found = await asyncio.to_thread(self._ledger.incidents, limit)
         return JSON([incident_view(incident) for incident in found])
 
     async def notifications(self, request: Request) -> Response:
         """List what was sent, failed or withheld, newest first."""
-        return JSON(await asyncio.to_thread(self._ledger.notifications, _limit(request)))
+        limit = _limit(request)
+        return JSON(await asyncio.to_thread(self._ledger.notifications, limit))
 
     async def history(self, request: Request) -> Response:
         """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
         query = request.query_params
         if not query.get("name"):
             raise BadQuery("name= is needed")
-        name = _absolute(query["name"])
+        name, limit = _name(query["name"]), _limit(request)
         found = await asyncio.to_thread(
-            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), _limit(request)
+            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit
         )
         return JSON(found)
 
     async def evidence(self, request: Request) -> Response:
         """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
-        found = await asyncio.to_thread(self._history.evidence, request.path_params["digest"])
+        digest = request.path_params["digest"]
+        found = await asyncio.to_thread(self._history.evidence, digest) if is_word(digest) else None
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
     async def metrics(self, request: Request) -> Response:
@@ -235,7 +226,11 @@ class Api:
 
     async def reload(self, request: Request) -> Response:
         """Read the inventory again now."""
-        _here(self._parts.reload, "a collector")()
+        reload = _here(self._parts.reload, "a collector")
+        wait_s = self._reloads.take(time.monotonic())
+        if wait_s:
+            raise Refused("the inventory was read again just now", 429, retry_after=str(int(wait_s) + 1))
+        reload()
         return PlainTextResponse("the inventory is read again\n")
 
     async def overview(self, request: Request) -> Response:
@@ -252,18 +247,23 @@ class Api:
             incidents=[incident_view(incident) for incident in incidents],
             notifications=notifications,
             wanted=request.query_params.get("q", ""),
+            has_session=self._has_login,
         )
 
     async def finding_page(self, request: Request) -> Response:
         """Show one finding with its life and its blast radius."""
-        versions = await asyncio.to_thread(self._history.finding_versions, request.path_params["id"])
+        key = request.path_params["id"]
+        versions = await asyncio.to_thread(self._history.finding_versions, key) if is_word(key) else []
         if not versions:
             return pages.missing("There is no such finding.")
         return pages.finding(versions)
 
     async def endpoint_page(self, request: Request) -> Response:
         """Show one name: now, its history, who consumes it."""
-        name = _absolute(request.path_params["name"])
+        try:
+            name = _name(request.path_params["name"])
+        except BadQuery:
+            return pages.missing("This is no name.")
         intervals = await asyncio.to_thread(self._history.intervals, name)
         views = self._endpoint_views(name)
         if not views and not intervals:
@@ -282,62 +282,39 @@ def _here(part: Part | None, where: str) -> Part:
     return part
 
 
-def make_app(parts: Parts) -> Starlette:
-    """Return the application."""
-    api = Api(parts)
+def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
+    """Return the application; without ``config`` it is as the defaults say: for this machine only."""
+    config = config or HttpConfig()
+    api, login = Api(parts, has_login=bool(config.token)), Login(config)
     routes = [
-        Route("/api/v1/endpoints", api.endpoints),
-        Route("/api/v1/identities", api.identities),
-        Route("/api/v1/findings", api.findings),
-        Route("/api/v1/incidents", api.incidents),
-        Route("/api/v1/notifications", api.notifications),
-        Route("/api/v1/history", api.history),
-        Route("/api/v1/evidence/{digest}", api.evidence),
-        Route("/metrics", api.metrics),
+        Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
+        Route("/api/v1/identities", _taking(api.identities, "limit")),
+        Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/incidents", _taking(api.incidents, "limit")),
+        Route("/api/v1/notifications", _taking(api.notifications, "limit")),
+        Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "limit")),
+        Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
+        Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),
         Route("/-/ready", api.ready),
-        Route("/-/reload", api.reload, methods=["POST"]),
-        Route("/", api.overview),
-        Route("/findings/{id}", api.finding_page),
-        Route("/endpoints/{name}", api.endpoint_page),
+        Route("/-/reload", _taking(api.reload), methods=["POST"]),
+        Route(LOGIN, _taking(login.show, "next"), methods=["GET"]),
+        Route(LOGIN, _taking(login.enter), methods=["POST"]),
+        Route(LOGOUT, _taking(login.leave), methods=["POST"]),
+        Route("/", _taking(api.overview, "q")),
+        Route("/findings/{id}", _taking(api.finding_page)),
+        Route("/endpoints/{name}", _taking(api.endpoint_page)),
         Mount("/static", StaticFiles(directory=str(pages.STATIC))),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_SafeHeaders)])
+    return Starlette(routes=routes, middleware=[Middleware(Guard, config=config)])
 
 
-class Server:
-    """uvicorn inside our own loop: no signal handlers, an address that is checked before anything runs."""
+def _taking(handler: Handler, *parameters: str) -> Handler:
+    """Return the handler, refusing every parameter but these."""
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
-        )
-        self._task: asyncio.Task[None] | None = None
-        self.url = ""
+    @wraps(handler)
+    async def checked(request: Request) -> Response:
+        check_parameters(request.query_params.multi_items(), parameters)
+        return await handler(request)
 
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: the address is taken or not ours.
-        """
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((self._host, self._port))
-        except OSError as error:
-            listener.close()
-            raise OSError(error.errno, f"http.listen: {self._host}:{self._port}: {error.strerror}") from error
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        # Signals are the instance's business, so the public entry that takes them over is not used.
-        self._task = asyncio.create_task(self._server._serve([listener]))
-
-    async def stop(self) -> None:
-        """Close connections and end."""
-        self._server.should_exit = True
-        if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+    return checked

@@ -5,6 +5,7 @@ Relative paths are relative to the file; secrets are only ever named by ``*_file
 
 import re
 from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from alerts.webhook import read_secret
 from analyzer.config import HistoryConfig
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.documents import Document, decode_struct, read_document
+from anchorwatch.web.config import HttpConfig, is_loopback
+from anchorwatch.web.doors import split_authority
+from anchorwatch.web.session import check_token
 from collector import names
 from collector.address import parse_address, system_resolvers
 from collector.anchors import IANA, TrustAnchors, parse_anchors
@@ -134,6 +138,10 @@ class HttpSection(_Section, frozen=True, kw_only=True):
     """Where API, metrics and pages are served."""
 
     listen: str = "127.0.0.1:8053"
+    hosts: tuple[str, ...] = ()
+    token_file: str = ""
+    behind_proxy: tuple[str, ...] = ()
+    protect_metrics: bool = False
 
 
 class LogSection(_Section, frozen=True, kw_only=True):
@@ -172,8 +180,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertsConfig
     bus: KafkaConfig | None
     history: HistoryConfig
-    listen: tuple[str, int]
+    http: HttpConfig
     log: LogSection
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Return where the HTTP side listens."""
+        return self.http.host, self.http.port
 
 
 class RulesFile(_Section, frozen=True, kw_only=True):
@@ -236,7 +249,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         alerts=_alerts(sections, base, document),
         bus=_bus(sections.bus, base, document),
         history=_history(sections.history, base, document),
-        listen=_listen(sections.http.listen, document),
+        http=_http(sections.http, base, document),
         log=sections.log,
     )
 
@@ -549,6 +562,43 @@ def shipped_mappings() -> tuple[ControlMapping, ...]:
 
 def _shipped(name: str) -> str:
     return resources.files("alerts").joinpath(name).read_text(encoding="utf-8")
+
+
+def _http(section: HttpSection, base: Path, document: Document) -> HttpConfig:
+    host, port = _listen(section.listen, document)
+    token = _read_secret(base / section.token_file, "http.token_file", document) if section.token_file else ""
+    if token and (why := check_token(token)):
+        document.problem("http.token_file", why)
+    hosts = set()
+    for number, text in enumerate(section.hosts):
+        try:
+            name, named_port = split_authority(text)
+        except ValueError as error:
+            document.problem(f"http.hosts[{number}]", f"{text[:80]!r} is {error}")
+            continue
+        if named_port is not None:
+            document.problem(f"http.hosts[{number}]", f"{text[:80]!r}: the name alone is expected, without a port")
+        hosts.add(name)
+    proxies = []
+    for number, text in enumerate(section.behind_proxy):
+        try:
+            proxies.append(ip_network(text))
+        except ValueError:
+            document.problem(f"http.behind_proxy[{number}]", f"{text[:80]!r} is no network such as 10.0.0.0/24")
+    if not is_loopback(host) and not section.token_file and not section.behind_proxy:
+        document.problem(
+            "http.listen",
+            f"others can reach {section.listen!r}: name http.token_file, or in http.behind_proxy the networks of the"
+            " proxy that asks people to log in",
+        )
+    return HttpConfig(
+        host=host,
+        port=port,
+        hosts=frozenset(hosts),
+        token=token,
+        proxies=tuple(proxies),
+        protect_metrics=section.protect_metrics,
+    )
 
 
 def _listen(text: str, document: Document) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from alerts.stage import Alerts
 from alerts.webhook import WebhookNotifier
 from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
-from anchorwatch.api import Parts, Server, make_app
+from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import LocalBus
 from anchorwatch.config import Config
 from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
@@ -31,6 +31,7 @@ from anchorwatch.progress import SLOW_S, Progress
 from anchorwatch.pump import Pump, feed
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
+from anchorwatch.web.server import Server
 from collector.stage import Collector
 from schemas.messages import Message
 
@@ -89,7 +90,7 @@ class Instance:
             ledger=self.ledger,
             reload=self.collector.reload_soon,
         )
-        self.server = Server(make_app(parts), *config.listen)
+        self.server = Server(make_app(parts, config.http), *config.listen)
         self._steps = {
             "collector": progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s)),
             "analyzer": progress.track("analyzer"),

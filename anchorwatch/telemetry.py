@@ -1,6 +1,7 @@
 """Logs, one JSON object a line, and Prometheus metrics."""
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from alerts.wording import printable
 from schemas.messages import Finding, Message, Notification, Observation
 
 _PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+REPEAT_S = 1.0
+MOST_REMEMBERED = 1000
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,10 +47,47 @@ class TextFormatter(logging.Formatter):
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
+class RepeatFilter(logging.Filter):
+    """Lets the same record pass once a second; what was held back is counted on the next one, as ``repeated``.
+
+    The same are records of one logger with the same message and extras; of exceptions, with the same message and class.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to write the record."""
+        key, now = _same(record), self._clock()
+        passed_at, held_back = self._seen.get(key, (-math.inf, 0))
+        if now - passed_at < REPEAT_S:
+            self._seen[key] = (passed_at, held_back + 1)
+            return False
+        if held_back:
+            record.repeated = held_back
+        if key not in self._seen and len(self._seen) >= MOST_REMEMBERED:
+            self._seen = {one: seen for one, seen in self._seen.items() if now - seen[0] < REPEAT_S or seen[1]}
+            if len(self._seen) >= MOST_REMEMBERED:
+                self._seen.clear()
+        self._seen[key] = (now, 0)
+        return True
+
+
+def _same(record: logging.LogRecord) -> tuple[object, ...]:
+    said = (record.name, record.levelno, record.getMessage())
+    if record.exc_info:
+        return (*said, record.exc_info[0])
+    extras = tuple(sorted((key, str(value)) for key, value in record.__dict__.items() if key not in _PLAIN))
+    return (*said, extras)
+
+
 def set_up_logging(level: str, format_name: str) -> None:
     """Send all logs to standard error in the given format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_name == "json" else TextFormatter())
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from alerts.stage import Alerts
 from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
-from anchorwatch.api import Parts, Server, make_app
+from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import Sink
 from anchorwatch.cluster.anew import BegunLedger
 from anchorwatch.cluster.config import KafkaConfig
@@ -34,6 +34,7 @@ from anchorwatch.pump import Handler, Pump, feed
 from anchorwatch.run import NotificationSink, Runnable, make_notifiers, slow_polling_s
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
+from anchorwatch.web.server import Server
 from collector.sources import Sources
 from collector.stage import Collector
 from schemas.faults import ConfigError
@@ -86,7 +87,7 @@ class CollectorProcess:
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_gauges(meter, progress)
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
-        self.server = Server(make_app(parts), *config.listen)
+        self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_gauges(meter, self._collector)
         _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
 
@@ -156,7 +157,7 @@ class PumpedProcess:
             progress.add_reason("history", self._probe.why_not)
         add_progress_gauges(meter, progress)
         parts = Parts(meter=meter, progress=progress, **handler.shown)
-        self.server = Server(make_app(parts), *config.listen)
+        self.server = Server(make_app(parts, config.http), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
         text = "Messages not yet handled, on the partitions that this process has."
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)

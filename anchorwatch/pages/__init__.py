@@ -48,6 +48,7 @@ def overview(
     incidents: Sequence[dict[str, Any]],
     notifications: Sequence[Notification],
     wanted: str,
+    has_session: bool = False,
 ) -> HTMLResponse:
     """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two."""
     counts = Counter(view.verdict for view in views)
@@ -68,6 +69,7 @@ def overview(
         notifications=notifications,
         wanted=wanted,
         max_rows=MAX_ROWS,
+        has_session=has_session,
     )
 
 
@@ -81,6 +83,11 @@ def endpoint(
 ) -> HTMLResponse:
     """Show one name: now, its history, who consumes it."""
     return _render("endpoint.html", name=name, views=views, intervals=intervals, affected=affected)
+
+
+def login(path: str, problem: str) -> HTMLResponse:
+    """Ask for the token, to go on to ``path`` with it; ``problem`` is why the last one was refused."""
+    return _render("login.html", next=path, problem=problem)
 
 
 def missing(sentence: str) -> HTMLResponse:

@@ -98,10 +98,11 @@ def rendered() -> dict[str, bytes]:
         "finding": pages.finding([hostile_finding()]).body,
         "endpoint": pages.endpoint(HOSTILE, [hostile_view()], [interval], hostile_finding().identities).body,
         "missing": pages.missing(HOSTILE).body,
+        "login": pages.login(HOSTILE, HOSTILE).body,
     }
 
 
-@pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing"])
+@pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing", "login"])
 def test_markup_in_dns_data_reaches_no_page_unescaped(page: str) -> None:
     body = rendered()[page].decode()
 

@@ -33,6 +33,7 @@ each_service = pytest.mark.parametrize(("name", "service"), SERVICES)
 def loaded(name: str, folder: Path) -> Config:
     """Return the configuration with the secrets of a folder instead of those of the container."""
     (folder / "clickhouse_password").write_text("s3cret\n", encoding="utf-8")
+    (folder / "http_token").write_text("0123456789abcdef\n", encoding="utf-8")
     for part in ("anchorwatch.yaml", "embedded.yaml", "inventory.yaml"):
         text = (COMPOSE / "etc" / part).read_text(encoding="utf-8")
         (folder / part).write_text(text.replace("/run/secrets", str(folder)), encoding="utf-8")
@@ -72,6 +73,7 @@ def test_the_cluster_configuration_passes_its_own_checker(tmp_path: Path) -> Non
     assert config.history.url == "clickhouse://anchorwatch@clickhouse:8123/anchorwatch"
     assert config.history.password == "s3cret"
     assert config.listen == ("0.0.0.0", 8053)
+    assert config.http.token == "0123456789abcdef"
 
 
 def test_the_embedded_configuration_passes_its_own_checker(tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ def test_the_embedded_configuration_passes_its_own_checker(tmp_path: Path) -> No
     assert config.history.url == "chdb:/var/lib/anchorwatch"
     assert config.alerts.ledger == Path("/var/lib/anchorwatch/alerts.sqlite")
     assert config.listen == ("0.0.0.0", 8053)
+    assert config.http.token == "0123456789abcdef"
 
 
 def test_every_stage_is_there_as_often_as_it_should_be() -> None:
@@ -265,3 +268,14 @@ def test_all_that_is_built_from_is_locked_with_hashes() -> None:
     assert "--no-index" in dockerfile
     assert re.search(r"^setuptools==[\d.]+ \\\n    --hash=sha256:[0-9a-f]{64}$", lock, re.M)
     assert "--hash=sha256:" in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "services"), [("compose.yaml", ("collector", "analyzer", "alerts")), ("embedded.yaml", ("anchorwatch",))]
+)
+def test_every_stage_has_the_token_that_its_configuration_names(name: str, services: tuple[str, ...]) -> None:
+    document = read(name)
+
+    assert document["secrets"]["http_token"] == {"file": "./secrets/http_token"}
+    for service in services:
+        assert "http_token" in document["services"][service]["secrets"]
