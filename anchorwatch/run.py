@@ -139,6 +139,11 @@ class Instance:
         """Begin an orderly shutdown."""
         self.collector.stop()
 
+    def reload(self) -> None:
+        """Read the inventory again."""
+        log.info("the inventory is read again")
+        self.collector.reload_soon()
+
 
 def slow_polling_s(interval_s: float) -> float:
     """Return after how many seconds without the end of a poll the collector is not ready."""
@@ -160,9 +165,16 @@ class Runnable(Protocol):
         """Begin an orderly shutdown."""
         ...
 
+    def reload(self) -> None:
+        """Read again what can change while it runs: the inventory."""
+        ...
+
 
 def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | None = None) -> None:
-    """Run an instance in the foreground; Ctrl-C or SIGTERM ends it in order, a second one at once."""
+    """Run an instance in the foreground; Ctrl-C or SIGTERM ends it in order, a second one at once.
+
+    SIGHUP has it read the inventory again.
+    """
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -179,6 +191,7 @@ def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | Non
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(signal.SIGHUP, instance.reload)
         await instance.run(started=started)
 
     asyncio.run(main())

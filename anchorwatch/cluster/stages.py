@@ -111,6 +111,11 @@ class CollectorProcess:
         """Begin an orderly shutdown."""
         self._collector.stop()
 
+    def reload(self) -> None:
+        """Read the inventory again."""
+        log.info("the inventory is read again")
+        self._collector.reload_soon()
+
 
 def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
     gap_s = longest_gap_s(interval_s, session_timeout_s)
@@ -183,6 +188,10 @@ class PumpedProcess:
     def stop(self) -> None:
         """End after the batch under way."""
         self._source.stop()
+
+    def reload(self) -> None:
+        """Do nothing: this stage reads no inventory files."""
+        log.info("only collectors read the inventory files: nothing to read again")
 
 
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
