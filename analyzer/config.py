@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from schemas.faults import ConfigError
+from schemas.redaction import safe
 from schemas.tls import TlsConfig
 
 HTTP_PORT, HTTPS_PORT = 8123, 8443
@@ -52,17 +53,17 @@ def server_of(config: HistoryConfig) -> ServerAddress:
         parts = urlsplit(config.url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError([f"history.url: {error}; {SERVER_FORM} is expected"]) from error
+        raise ConfigError([f"history.url: it is no URL; {SERVER_FORM} is expected"]) from error
     if parts.password:
         raise ConfigError(["history.url: a password is no part of the URL: put it in a file, history.password_file"])
     database = parts.path.strip("/") or "anchorwatch"
     problems = []
     if parts.scheme != "clickhouse" or not parts.hostname:
-        problems.append(f"history.url: {config.url!r} is not {SERVER_FORM}")
+        problems.append(f"history.url: {safe(config.url)} is not {SERVER_FORM}")
     if not DATABASE.fullmatch(database):
-        problems.append(f"history.url: {database!r} can't be a database: letters, digits, '_' and '-' are expected")
+        problems.append(f"history.url: {safe(database)} can't be a database: letters, digits, '_' and '-' are expected")
     if parts.query or parts.fragment:
-        problems.append(f"history.url: nothing may follow the database in {config.url!r}")
+        problems.append("history.url: nothing may follow the database in the URL")
     if problems:
         raise ConfigError(problems)
     return ServerAddress(

@@ -30,6 +30,7 @@ from collector.policy import Policy
 from collector.store import Store
 from schemas.catalogue import CATALOGUE
 from schemas.faults import ConfigError
+from schemas.redaction import safe, without_quoted
 from schemas.tls import TlsConfig
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -228,7 +229,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         try:
             names.from_text(zone)
         except ValueError as error:
-            document.problem(f"unsigned_zones[{number}]", f"{zone!r}: {error}")
+            document.problem(f"unsigned_zones[{number}]", f"{safe(zone)}: {without_quoted(str(error))}")
     state = _data_folder(sections.history.url, base) / "inventory-state"
     collector = CollectorConfig(
         sources=tuple(_sources(sections, base, state, document)),
@@ -259,7 +260,7 @@ def _bus(section: BusSection, base: Path, document: Document) -> KafkaConfig | N
         return None
     brokers = _brokers(section.url)
     if not brokers:
-        document.problem("bus.url", f"{section.url!r} is neither 'local:' nor kafka://host:port,host:port")
+        document.problem("bus.url", f"{safe(section.url)} is neither 'local:' nor kafka://host:port,host:port")
     sasl = section.sasl
     return KafkaConfig(
         brokers=brokers,
@@ -320,7 +321,7 @@ def parse_duration(text: str) -> float:
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration such as 60s, 5m or 24h")
+        raise ValueError(f"{safe(text)} is no duration such as 60s, 5m or 24h")
     return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
@@ -380,7 +381,7 @@ def _vantages(sections: FileSections, document: Document) -> list[VantagePoint]:
             document.problem(f"vantages[{number}].resolver", str(error))
             continue
         if any(point.name == section.name for point in found):
-            document.problem(f"vantages[{number}].name", f"{section.name!r} is there twice")
+            document.problem(f"vantages[{number}].name", f"{safe(section.name)} is there twice")
         found.append(VantagePoint(name=section.name, address=address))
     if sections.vantages:
         return found
@@ -436,10 +437,12 @@ def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsCon
     for number, route in enumerate(sections.routes):
         _check_match(route.match, f"routes[{number}].match", document)
         if route.receiver not in known:
-            document.problem(f"routes[{number}].receiver", f"there is no receiver {route.receiver!r}")
+            document.problem(f"routes[{number}].receiver", f"there is no receiver {safe(route.receiver)}")
     for rule in rules:
         if rule.receiver and rule.receiver not in known:
-            document.problem("alerts.rules", f"rule {rule.name!r} names receiver {rule.receiver!r}, which is not there")
+            document.problem(
+                "alerts.rules", f"rule {safe(rule.name)} names receiver {safe(rule.receiver)}, which is not there"
+            )
     return AlertsConfig(
         rules=rules,
         routes=sections.routes,
@@ -467,7 +470,7 @@ def _default_ledger(history_url: str, base: Path) -> Path:
 def _check_match(match: Match, path: str, document: Document) -> None:
     for code in match.code:
         if code not in CATALOGUE:
-            document.problem(f"{path}.code", f"there is no finding {code!r}")
+            document.problem(f"{path}.code", f"there is no finding {safe(code)}")
 
 
 def _receivers(sections: FileSections, base: Path, document: Document) -> list[ReceiverConfig]:
@@ -475,7 +478,7 @@ def _receivers(sections: FileSections, base: Path, document: Document) -> list[R
     for number, section in enumerate(sections.receivers):
         path = f"receivers[{number}]"
         if any(receiver.name == section.name for receiver in found):
-            document.problem(f"{path}.name", f"{section.name!r} is there twice")
+            document.problem(f"{path}.name", f"{safe(section.name)} is there twice")
         secret = ""
         secret_key = "routing_key_file" if section.type == "pagerduty" else "secret_file"
         secret_path = section.routing_key_file if section.type == "pagerduty" else section.secret_file

@@ -1,9 +1,10 @@
 """Strict YAML: every mistake named with file, line and path, all at once.
 
 Duplicate keys are refused (YAML lets the last win), unknown keys are refused, and each value is checked by itself, so
-that one bad value does not hide the next.
+that one bad value does not hide the next. No message quotes what may hold a secret.
 """
 
+import re
 import types
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,7 +12,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
+from schemas.redaction import HIDDEN, safe, without_quoted
+
 T = TypeVar("T", bound=msgspec.Struct)
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 @dataclass
@@ -45,7 +49,8 @@ def read_document(text: str, source: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
-        document.problems.append(f"{place}: not YAML: {getattr(error, 'problem', None) or error}")
+        problem = without_quoted(str(getattr(error, "problem", None) or "it can't be read"))
+        document.problems.append(f"{place}: not YAML: {problem}")
     return document
 
 
@@ -57,18 +62,25 @@ def _plain(node: yaml.Node, path: str, document: Document) -> Any:
         try:
             return yaml.SafeLoader("").construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
-            document.problem(path, f"can't be read: {getattr(error, 'problem', None) or error}")
+            problem = without_quoted(str(getattr(error, "problem", None) or "no value of its type"))
+            document.problem(path, f"can't be read: {problem}")
             return None
     value: dict[str, Any] = {}
     for key_node, child in node.value:
         key = str(key_node.value)
-        below = f"{path}.{key}" if path else key
+        below = _below(path, key)
         if key in value:
             document.lines[below] = key_node.start_mark.line + 1
             document.problem(below, "the key is there twice")
         value[key] = _plain(child, below, document)
         document.lines[below] = key_node.start_mark.line + 1
     return value
+
+
+def _below(path: str, key: str) -> str:
+    """Return the path of a key; one that is no plain word may be a secret at a wrong place, and is not shown."""
+    shown = key if _KEY.fullmatch(key) else HIDDEN
+    return f"{path}.{shown}" if path else shown
 
 
 def decode_struct(value: Any, struct: type[T], path: str, document: Document) -> T | None:
@@ -81,7 +93,7 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
     fields = {one.encode_name: (one.name, hints[one.name], one.required) for one in msgspec.structs.fields(struct)}
     found: dict[str, Any] = {}
     for key, item in value.items():
-        below = f"{path}.{key}" if path else key
+        below = _below(path, key)
         if key not in fields:
             document.problem(below, f"unknown key; known here: {', '.join(fields)}")
             continue
@@ -104,6 +116,8 @@ def _decode(value: Any, hint: Any, path: str, document: Document) -> Any:
         return msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError as error:
         hint_text = str(error).replace(" - at `$`", "")
+        if hint_text.startswith("Invalid enum value"):
+            hint_text = f"Invalid enum value {safe(value)}"
         if isinstance(value, bool) and "bool" not in str(hint):
             hint_text += f" (YAML reads an unquoted {'yes' if value else 'no'} as a boolean: quote it)"
         document.problem(path, hint_text)

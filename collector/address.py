@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from schemas.redaction import safe
+
 DEFAULT_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
 
 
@@ -27,19 +29,25 @@ def parse_address(url: str) -> Address:
     Raises:
         ValueError: another scheme, no host, or a port out of range.
     """
+    shown = safe(url)
     if "://" not in url:
         url = f"udp://[{url}]" if url.count(":") > 1 and not url.startswith("[") else f"udp://{url}"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"{shown}: no URL") from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError(f"{url!r}: a resolver's URL begins with udp://, tcp://, tls:// or https://")
+        raise ValueError(f"{shown}: a resolver's URL begins with udp://, tcp://, tls:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError(f"{shown}: a resolver's URL has neither user nor password")
     if not parts.hostname:
-        raise ValueError(f"{url!r}: no host in it")
+        raise ValueError(f"{shown}: no host in it")
     if any(not label or len(label) > 63 for label in parts.hostname.removesuffix(".").split(".")):
-        raise ValueError(f"{url!r}: no host name: an empty or over-long label")
+        raise ValueError(f"{shown}: no host name: an empty or over-long label")
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
-        raise ValueError(f"{url!r}: {error}") from error
+        raise ValueError(f"{shown}: the port is not a number from 0 to 65535") from error
     path = (parts.path or "/dns-query") if parts.scheme == "https" else ""
     return Address(parts.scheme, parts.hostname, port, path)
 

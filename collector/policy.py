@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.redaction import safe
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
@@ -68,7 +70,7 @@ def policy_from_pairs(pairs: list[str]) -> Policy:
         key, equals, value = pair.partition("=")
         if not equals or key not in Policy.__struct_fields__:
             known = ", ".join(Policy.__struct_fields__)
-            raise ValueError(f"policy {pair!r}: not KEY=VALUE with a KEY of {known}")
+            raise ValueError(f"policy {safe(pair)}: not KEY=VALUE with a KEY of {known}")
         if key == "negative_trust_anchors":
             earlier = values.setdefault(key, [])
             assert isinstance(earlier, list)

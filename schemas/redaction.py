@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 HIDDEN = "…"
 SHORTEST_SECRET = 4
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(?: [A-Za-z0-9_.+-]+){0,4}")
+_PLAIN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 LONGEST_SAFE = 60
 SECRET_WORDS = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|(?:api|access|account|private|shared|routing|integration)"
@@ -38,11 +39,14 @@ _LONG = re.compile(
 
 
 def safe(value: object) -> str:
-    """Return a value for a message: quoted if it is a short plain word or number, otherwise only what kind it is."""
+    """Return a value for a message: quoted if it is a short plain word, a number, or a URL of a host and nothing else.
+
+    Of any other value only its kind is told.
+    """
     if isinstance(value, bool | int | float) or value is None:
         return repr(value)
     if isinstance(value, str):
-        if len(value) <= LONGEST_SAFE and _SAFE.fullmatch(value):
+        if len(value) <= LONGEST_SAFE and (_SAFE.fullmatch(value) or _PLAIN_URL.fullmatch(value)):
             return repr(value)
         return "an empty text" if not value else "a text that is not shown here (it may hold a secret)"
     kinds: dict[type, str] = {list: "a list", dict: "a mapping", tuple: "a list"}
