@@ -102,6 +102,8 @@ def split_cell(cell: str) -> list[str]:
                 "several entries, and one of them looks like a piece of a connection string with spaces in it, so none "
                 "is shown; give each host by itself"
             )
+        if not is_url and not _PLAIN_LIST.fullmatch(piece) and any(map(_SCHEME.match, pieces[:number])):
+            raise Unclear("a piece after a URL is neither a URL nor a name with a dot, so none is shown")
         if number and is_url and "@" in piece and _has_open_userinfo(pieces[:number]):
             raise Unclear("a connection string with spaces in its password; give the host by itself")
         if is_url and not last and _has_open_userinfo([piece]):
@@ -273,6 +275,8 @@ def _without_scheme(text: str) -> list[Host]:
     if text.startswith("[") or (text.count(":") > 1 and _is_address(text)):
         raise Unclear("an IP address has no name that could be forged")
     before, at, after = text.rpartition("@")
+    if at and re.match(r"[A-Za-z0-9.-]+(?::[0-9]+)?,\s*\w+=", text):
+        raise Unclear("an @ after a parameter may belong to a password: give the host by itself")
     if at:
         go = _GO.fullmatch(after)
         if go is not None:
