@@ -13,7 +13,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.
 
     ``incident`` is the incident as it was when the decision fell; ``position`` is its place among all deliveries, which
-    the ledger gives it.
+    the ledger gives it. ``refused``: at the last attempt the receiver refused it; ``unfit``: and must not get the same
+    words again.
     """
 
     id: str
@@ -25,6 +26,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     attempts: int = 0
     next_at: float = 0.0
+    refused: bool = False
+    unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +37,20 @@ class Settled:
     delivery: Delivery
     done: bool
     next_at: float = 0.0
+    refused: bool = False
+    unfit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt came to.
+
+    ``retry``: another may succeed soon; without it the receiver refuses, and somebody must change something.
+    ``unfit``: these very words must never be sent again. ``retry_after_s`` is what the receiver asked for.
+    """
+
+    delivered: bool
+    detail: str
+    retry: bool = True
+    retry_after_s: float | None = None
+    unfit: bool = False

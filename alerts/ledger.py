@@ -94,13 +94,25 @@ class SqliteLedger:
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
-        """Return for each receiver up to ``most`` of its oldest deliveries, in order, if the first of them is due."""
+        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
+
+        While one that failed is not due again, what else is to be said of its incident is left out too; only what must
+        not be said in the same words again holds up nothing.
+        """
         found = []
         for (receiver,) in self._read("SELECT DISTINCT receiver FROM deliveries", ()):
-            waiting = self._deliveries("WHERE receiver = ?", (receiver,), most)
-            if waiting and waiting[0].next_at <= now:
-                found.append(waiting)
+            resting = self._deliveries("WHERE receiver = ? AND next_at > ?", (receiver, now))
+            incidents = {one.incident.id for one in resting if not one.unfit}
+            waiting = self._deliveries(
+                "WHERE receiver = ? AND next_at <= ?", (receiver, now), -1 if incidents else most
+            )
+            if due := [one for one in waiting if one.incident.id not in incidents][:most]:
+                found.append(due)
         return found
+
+    def waits(self, delivery_id: str) -> bool:
+        """Return whether a delivery still has to be made."""
+        return bool(self._read("SELECT 1 FROM deliveries WHERE id = ?", (delivery_id,)))
 
     def deliveries(self) -> list[Delivery]:
         """Return everything that waits, oldest first."""
@@ -216,5 +228,7 @@ class SqliteLedger:
 
 def _settled(one: Settled) -> Change:
     delivery = one.delivery
-    again = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1, next_at=one.next_at)
+    again = msgspec.structs.replace(
+        delivery, attempts=delivery.attempts + 1, next_at=one.next_at, refused=one.refused, unfit=one.unfit
+    )
     return Change(Table.DELIVERIES, delivery.id, None if one.done else again)

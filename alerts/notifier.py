@@ -1,55 +1,59 @@
 """What every way of reaching people has in common: one attempt, and what came of it."""
 
 import re
-from dataclasses import dataclass
-from typing import Protocol
+import ssl
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import urllib3
 
-from alerts.delivery import Delivery
+from alerts.delivery import Delivery, Outcome
+from alerts.exchange import DEADLINE_S, Line
+from schemas.redaction import redact, secrets_of_url
 
-TIMEOUT_S = 15.0
 SIDE_BY_SIDE = 4
 """So many deliveries to one receiver may be under way at once."""
 LONGEST_WAIT_S = 900.0
+CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one attempt came to; ``retry``: another may succeed; ``retry_after_s`` is what the receiver asked for."""
-
-    delivered: bool
-    detail: str
-    retry: bool = True
-    retry_after_s: float | None = None
-
-
 class Notifier(Protocol):
-    """One receiver. ``send`` blocks, tries once and never raises for what the receiver does."""
+    """One receiver. ``send`` blocks, tries once, mostly ends within ``DEADLINE_S`` and raises nothing."""
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Say it; repeating one delivery must be harmless to the receiver. ``now`` is POSIX seconds."""
         ...
 
 
-def post_json(pool: urllib3.PoolManager, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-    """POST once, follow nothing, and class the answer."""
+@runtime_checkable
+class Closing(Protocol):
+    """A receiver that has something to end with the process."""
+
+    def close(self) -> None:
+        """End at once what is under way."""
+        ...
+
+
+def post_json(
+    line: Line,
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    hidden: Sequence[str] = (),
+    deadline_s: float = DEADLINE_S,
+) -> Outcome:
+    """POST once, follow nothing, and class the answer; what it echoes of ``hidden`` is left out of what is said."""
     try:
-        answer = pool.request(
-            "POST",
-            url,
-            body=body,
-            headers={"content-type": "application/json", "user-agent": "anchorwatch", **headers},
-            timeout=TIMEOUT_S,
-            redirect=False,
-            retries=False,
+        answer = line.exchange(
+            "POST", url, body=body, headers={"content-type": "application/json", **headers}, deadline_s=deadline_s
         )
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        return Outcome(False, f"no answer: {type(error).__name__}")
+        return _classify_silence(error)
     if 200 <= answer.status < 300:
         return Outcome(True, f"HTTP {answer.status}")
-    said = answer.data[:200].decode("utf-8", "replace")
+    said = redact(answer.body.decode("utf-8", "replace"), [*secrets_of_url(url), *filter(None, hidden)])[:200]
     retry_after = re.fullmatch(r"[0-9]{1,9}", answer.headers.get("retry-after", ""))
     return Outcome(
         False,
@@ -57,3 +61,15 @@ def post_json(pool: urllib3.PoolManager, url: str, body: bytes, headers: dict[st
         retry=answer.status in RETRY_STATUSES or answer.status >= 500,
         retry_after_s=min(float(retry_after[0]), LONGEST_WAIT_S) if retry_after else None,
     )
+
+
+def _classify_silence(error: Exception) -> Outcome:
+    """Class what is no answer: TLS that does not fit is a refusal, all else may pass."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, CUT_OFF):
+            return Outcome(False, f"TLS: {getattr(seen, 'verify_message', '') or seen.reason}", retry=False)
+        if isinstance(seen, urllib3.exceptions.ProxyError) and "Tunnel connection failed" in str(seen.original_error):
+            return Outcome(False, f"the proxy refuses: {seen.original_error}", retry="407" not in str(seen))
+        seen = seen.__cause__ or seen.__context__ or getattr(seen, "original_error", None)
+    return Outcome(False, f"no answer: {type(error).__name__}")

@@ -3,11 +3,13 @@
 Source: PagerDuty, "Events API v2 overview", "Send an alert event". A 400 is never retried; 429 and 5xx are.
 """
 
-import msgspec
-import urllib3
+from dataclasses import replace
 
-from alerts.delivery import Delivery
-from alerts.notifier import SIDE_BY_SIDE, Outcome, post_json
+import msgspec
+
+from alerts.delivery import Delivery, Outcome
+from alerts.exchange import DEADLINE_S, Line
+from alerts.notifier import post_json
 from alerts.wording import describe
 
 DEFAULT_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -19,14 +21,18 @@ MAX_EVENT_BYTES = 512_000
 class PagerDutyNotifier:
     """Sends events by one routing key; a later start resolves what an earlier one triggered."""
 
-    def __init__(self, routing_key: str, url: str = "") -> None:
+    def __init__(
+        self, routing_key: str, url: str = "", line: Line | None = None, *, deadline_s: float = DEADLINE_S
+    ) -> None:
         self._routing_key = routing_key
         self._url = url or DEFAULT_URL
-        self._pool = urllib3.PoolManager(maxsize=SIDE_BY_SIDE)
+        self._line, self._deadline_s = line or Line(), deadline_s
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
-        """Send one event."""
-        return post_json(self._pool, self._url, make_event(delivery, self._routing_key), {})
+        """Send one event; one that is refused as such is not sent again, a newer state of its incident is."""
+        event = make_event(delivery, self._routing_key)
+        outcome = post_json(self._line, self._url, event, {}, hidden=[self._routing_key], deadline_s=self._deadline_s)
+        return replace(outcome, unfit=True) if outcome.detail.startswith("HTTP 400") else outcome
 
 
 def make_event(delivery: Delivery, routing_key: str) -> bytes:

@@ -1,27 +1,36 @@
 """The alerts stage: ``handle`` findings, decide, deliver, and say what was said.
 
-What is decided is in the ledger before anything leaves, so a crash loses nothing. A delivery is tried until it arrives
-or is refused for good; one that fails for long is itself a finding that goes to the other receivers.
+What is decided is in the ledger before anything leaves, so a crash loses nothing. Deliveries go out in threads of each
+receiver's own; ``handle`` waits for none of them longer than ``PATIENCE_S``, and takes in later what came of them. A
+delivery is tried until it arrives, however long its incident is open. A receiver that refuses, or fails for long, is
+itself a finding that goes to the others, and what it should have said goes to them as well.
 """
 
 import asyncio
 import logging
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from alerts.config import AlertsConfig
 from alerts.decide import Decision, decide, explaining_by_cause
-from alerts.delivery import Delivery, Settled
+from alerts.delivery import Delivery, Outcome, Settled
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.ledger import SqliteLedger
-from alerts.notifier import SIDE_BY_SIDE, Notifier, Outcome
+from alerts.notifier import Notifier
+from alerts.outbox import choose_lanes, pause_after, settle
 from alerts.rules import Assessment, assess
-from alerts.wording import summarise
+from alerts.sending import GONE, Sender
+from alerts.wording import describe, screen, summarise
 from schemas.catalogue import CATALOGUE, Kind
-from schemas.faults import Rejected
+from schemas.faults import Rejected, Transient
 from schemas.messages import (
     Finding,
     FindingStatus,
@@ -36,15 +45,21 @@ from schemas.wire import digest_of
 log = logging.getLogger(__name__)
 
 FAILED_CODE = "self_alert_delivery_failed"
-GONE = "the configuration has no such receiver any more"
 DECIDE_ALL_S = 1.0
-# So many deliveries to a receiver are settled in one step; a crash may send them again, each under its id.
+# So many deliveries to a receiver may be under way or not yet settled; a crash may send them again, each under its id.
 AT_ONCE = 32
-BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+PATIENCE_S = 0.5
+FAREWELL_S = 3.0
+UNTOLD = "; not delivered: "
+Result = TypeVar("Result")
 
 
 class Alerts:
-    """State: the open incidents, as the ledger has them."""
+    """State: the open incidents, as the ledger has them, and what is on its way.
+
+    ``patience_s`` is how long ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default
+    to standard error.
+    """
 
     def __init__(
         self,
@@ -52,8 +67,19 @@ class Alerts:
         ledger: SqliteLedger,
         notifiers: Mapping[str, Notifier],
         clock: Callable[[], float],
+        *,
+        patience_s: float = PATIENCE_S,
+        last_resort: Callable[[str], object] | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
+        self._patience_s, self._last_resort = patience_s, last_resort or sys.stderr.write
+        self._sender = Sender(notifiers, clock)
+        # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._unsettled: list[tuple[Delivery, Outcome]] = []
+        # By receiver: how many deliveries failed in a row, and until when it is spared.
+        self._silences: dict[str, tuple[int, float]] = {}
+        self._working: set[str] = set()
         self._open: dict[str, Incident] = {}
         self._failing: dict[str, Finding] = {}
         self._all_decided_at = 0.0
@@ -64,10 +90,38 @@ class Alerts:
         """Take up the ledger again before the next batch: another process has been at work."""
         self._loaded = False
 
-    async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
-        """Take in findings, decide, try what is due, and return the notifications that came of it.
+    @property
+    def failing(self) -> dict[str, str]:
+        """Return the receivers that can't be reached, with what they answer."""
+        return {name: finding.detail.partition(UNTOLD)[0] for name, finding in list(self._failing.items())}
 
-        An empty batch means that time passed: reminders, retries and ends fall due.
+    @property
+    def reaches_nobody(self) -> bool:
+        """Return whether there are receivers, and all of them fail."""
+        return bool(self._notifiers) and self._failing.keys() >= self._notifiers.keys()
+
+    async def finish(self) -> None:
+        """Let what is due go out, for a few seconds, and settle it; then end what is still under way.
+
+        What did not go out is in the ledger, and goes out under the same id from the next process.
+        """
+        try:
+            if self._loaded:
+                await self._deliver(FAREWELL_S)
+        except Transient as fault:
+            log.warning("what went out last could not be settled", extra={"detail": str(fault)})
+        finally:
+            self._sender.close()
+            self._thread.shutdown(wait=False)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
+        """Take in findings, decide, send what is due, and return the notifications that came of it so far.
+
+        An empty batch means that time passed: reminders, retries and ends fall due. What is still on its way is in the
+        notifications of a later call.
 
         Raises:
             Transient: the ledger can't be written; nothing was taken in.
@@ -75,9 +129,9 @@ class Alerts:
         """
         try:
             if not self._loaded:
-                await asyncio.to_thread(self._reload)
-            withheld = await asyncio.to_thread(self._take, batch)
-            sent = await self._deliver()
+                await self._in_thread(self._reload)
+            withheld = await self._in_thread(partial(self._take, batch))
+            sent = await self._deliver(self._patience_s)
         except BaseException:
             self._loaded = False  # what the ledger has is the truth
             raise
@@ -123,6 +177,7 @@ class Alerts:
         for incident in incidents.values():
             ids_by_cause.setdefault(incident.cause, []).append(incident.id)
         versions: dict[str, int] = {}
+        taken: list[Finding] = []
         for message in batch:
             if not isinstance(message, Finding):
                 raise Rejected(f"the alerts stage has no use for a {type(message).__name__}")
@@ -130,6 +185,7 @@ class Alerts:
             if message.version <= known:
                 continue
             versions[message.id] = message.version
+            taken.append(message)
             self._place(message, incidents, ids_by_cause.setdefault(cause_of(message), []))
         deliveries: list[Delivery] = []
         withheld: list[Notification] = []
@@ -140,6 +196,13 @@ class Alerts:
                 incidents=changed, handled=versions.items(), deliveries=deliveries, notifications=withheld
             )
         self._open = {key: incident for key, incident in incidents.items() if incident.ended_at is None}
+        for delivery in deliveries:
+            if delivery.receiver in self._failing:
+                self._tell_others(delivery)
+        for finding in taken:
+            log.info(f"finding {finding.status}", extra=_shown_of(finding))
+        for one in withheld:
+            log.info("notification withheld", extra={"incident": one.incident, "reason": one.reason})
         return withheld
 
     def _to_decide(self, batch: Sequence[Message], incidents: Mapping[str, Incident]) -> list[Incident]:
@@ -197,8 +260,12 @@ class Alerts:
         """Return who must hear of a finding; that a receiver fails is said to any other one."""
         if finding.code != FAILED_CODE:
             return assessment.receivers
-        others = tuple(name for name in assessment.receivers if name != finding.cause_rrset)
-        return others or tuple(name for name in self._notifiers if name != finding.cause_rrset)
+        routed = [name for name in assessment.receivers if name != finding.cause_rrset]
+        everybody = [name for name in self._notifiers if name != finding.cause_rrset]
+        for names in (routed, everybody):
+            if reachable := tuple(name for name in names if name not in self._failing):
+                return reachable
+        return tuple(routed or everybody)
 
     def _decision_on(self, incident: Incident, explaining: Mapping[str, Incident]) -> Decision:
         now, config = utc(self._clock()), self._config
@@ -268,78 +335,92 @@ class Alerts:
             controls=incident.controls,
         )
 
-    async def _deliver(self) -> list[Notification]:
-        """Try what is due, all receivers at once and each in its order, until nothing more can go out now."""
+    async def _deliver(self, patience_s: float) -> list[Notification]:
+        """Send what is due, and settle what came of deliveries, until nothing is under way or the patience is over."""
         notifications: list[Notification] = []
-        for _ in range(100):
-            due = await asyncio.to_thread(self._ledger.due, self._clock(), AT_ONCE)
-            if not due:
-                break
-            tried = await asyncio.gather(*(self._try_waiting(waiting) for waiting in due))
-            attempts = [attempt for one in tried for attempt in one]
-            settled = []
-            said = []
-            for delivery, outcome in attempts:
-                one, notification = self._settle(delivery, outcome)
-                settled.append(one)
-                said += [notification] if notification is not None else []
-            await asyncio.to_thread(self._ledger.commit, settled=settled, notifications=said)
-            notifications += said
-            notifications += await asyncio.to_thread(self._note_receivers, attempts, settled)
-        return notifications
+        ends_at = time.monotonic() + patience_s
+        while True:
+            notifications += await self._in_thread(self._settle_results)
+            await self._in_thread(self._begin_due)
+            left_s = ends_at - time.monotonic()
+            if self._sender.is_idle or left_s <= 0:
+                return notifications
+            await self._sender.wait(left_s)
 
-    async def _try_waiting(self, waiting: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
-        """Try one receiver's deliveries: the first alone, and if that is settled the others side by side.
+    def _begin_due(self) -> None:
+        """Hand what is due to the receivers' threads."""
+        now = self._clock()
+        for due in self._ledger.due(now, AT_ONCE):
+            receiver = due[0].receiver
+            if self._silences.get(receiver, (0, 0.0))[1] > now:
+                continue
+            busy = self._sender.busy(receiver)
+            fit = [one for one in due if not one.unfit or one.incident.id in busy or self._renew(one, now)]
+            self._sender.begin(receiver, choose_lanes(fit, busy, works=receiver in self._working))
 
-        What is said of one incident stays in order: what follows a delivery that must be tried again waits for it.
+    def _renew(self, delivery: Delivery, now: float) -> bool:
+        """Replace what must not be said again by the incident's newest state, put it off if that is the same.
+
+        Returns False: this delivery does not go out.
         """
-        attempts = await asyncio.to_thread(self._try_in_order, waiting[:1])
-        if self._must_wait(attempts):
-            return attempts
-        by_incident: dict[str, list[Delivery]] = {}
-        for delivery in waiting[1:]:
-            by_incident.setdefault(delivery.incident.id, []).append(delivery)
-        turn = asyncio.Semaphore(SIDE_BY_SIDE)
+        current = self._open.get(delivery.incident.id)
+        if current is None:
+            self._ledger.commit(settled=[Settled(delivery, True)])
+            return False
+        newer = msgspec.structs.replace(
+            delivery,
+            id=digest_of(delivery.id, str(delivery.attempts))[:32],
+            incident=current,
+            attempts=0,
+            next_at=0.0,
+            refused=False,
+            unfit=False,
+        )
+        if describe(newer) == describe(delivery):
+            self._ledger.commit(settled=[settle(delivery, UNFIT, now, over_for=None)])
+        else:
+            self._ledger.commit(settled=[Settled(delivery, True)], deliveries=[newer])
+        return False
 
-        async def try_group(group: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
-            async with turn:
-                return await asyncio.to_thread(self._try_in_order, group)
+    def _settle_results(self) -> list[Notification]:
+        """Write down what came of deliveries; those that are no longer ours to make are dropped."""
+        self._unsettled += self._sender.take()
+        attempts = [(one, outcome) for one, outcome in self._unsettled if self._ledger.waits(one.id)]
+        if not attempts:
+            self._unsettled = []
+            return []
+        settled, said = [], []
+        for delivery, outcome in attempts:
+            one, notification = self._settle(delivery, outcome)
+            settled.append(one)
+            said += [notification] if notification is not None else []
+        self._ledger.commit(settled=settled, notifications=said)
+        self._unsettled = []
+        for delivery, outcome in attempts:
+            _log_attempt(delivery, outcome)
+            self._note_silence(delivery.receiver, outcome)
+        return [*said, *self._note_receivers(attempts)]
 
-        tried = await asyncio.gather(*map(try_group, by_incident.values()))
-        return [*attempts, *(attempt for group in tried for attempt in group)]
-
-    def _try_in_order(self, group: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
-        """Try deliveries until one must be tried again, now or later."""
-        attempts: list[tuple[Delivery, Outcome]] = []
-        for delivery in group:
-            if delivery.next_at > self._clock() or self._must_wait(attempts):
-                break
-            attempts.append((delivery, self._try(delivery)))
-        return attempts
-
-    @staticmethod
-    def _must_wait(attempts: Sequence[tuple[Delivery, Outcome]]) -> bool:
-        return bool(attempts) and not attempts[-1][1].delivered and attempts[-1][1].retry
-
-    def _try(self, delivery: Delivery) -> Outcome:
-        notifier = self._notifiers.get(delivery.receiver)
-        if notifier is None:
-            return Outcome(False, GONE, retry=False)
-        return notifier.send(delivery, self._clock())
+    def _note_silence(self, receiver: str, outcome: Outcome) -> None:
+        """Spare a receiver that fails; one that refuses answers, so others of its deliveries may fare better."""
+        if outcome.delivered:
+            self._working.add(receiver)
+            self._silences.pop(receiver, None)
+        elif outcome.retry:
+            count = self._silences.get(receiver, (0, 0.0))[0] + 1
+            self._silences[receiver] = (count, self._clock() + pause_after(count, outcome))
+            self._working.discard(receiver)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[Settled, Notification | None]:
-        """Decide what an attempt means: what may still arrive is never given up, only reported once as failed."""
+        """Decide what an attempt means: what may still arrive is not given up, only reported once as failed."""
         attempts = delivery.attempts + 1
-        again = not outcome.delivered and outcome.retry
-        pause_s = max(BACKOFF_S[min(attempts - 1, len(BACKOFF_S) - 1)], outcome.retry_after_s or 0.0)
-        settled = Settled(delivery, not again, self._clock() + pause_s)
-        if again:
-            log.warning(
-                "delivery failed, will be tried again",
-                extra={"receiver": delivery.receiver, "attempt": attempts, "detail": outcome.detail, "in_s": pause_s},
-            )
-            if attempts != self._config.max_attempts:
-                return settled, None
+        is_open = delivery.incident.id in self._open
+        over_for = None if is_open else utc(self._clock()) - delivery.decided_at
+        settled = settle(delivery, outcome, self._clock(), over_for=over_for)
+        if delivery.receiver not in self._notifiers:
+            settled = Settled(delivery, True)
+        if not (outcome.delivered or settled.done or self._is_news(delivery, outcome)):
+            return settled, None
         status = NotificationStatus.SENT if outcome.delivered else NotificationStatus.FAILED
         notification = msgspec.structs.replace(
             self._notification(delivery.incident, delivery.event, delivery.id),
@@ -350,21 +431,58 @@ class Alerts:
         )
         return settled, notification
 
-    def _note_receivers(
-        self, attempts: Sequence[tuple[Delivery, Outcome]], settled: Sequence[Settled]
-    ) -> list[Notification]:
-        """Turn a delivery that failed for good into a finding of ours, and end that once the receiver works again."""
-        findings = []
-        for (delivery, outcome), one in zip(attempts, settled, strict=True):
-            failing = self._failing.get(delivery.receiver)
-            failed = not outcome.delivered and (one.done or delivery.attempts + 1 >= self._config.max_attempts)
-            if failed and failing is None:
-                findings.append(self._delivery_failed(delivery.receiver, outcome.detail))
-            elif outcome.delivered and failing is not None:
-                findings.append(self._ended(self._failing.pop(delivery.receiver)))
-        return self._take(findings) if findings else []
+    def _is_news(self, delivery: Delivery, outcome: Outcome) -> bool:
+        """Return whether a failure is to be told: the first refusal, and the last try before patience is over."""
+        refused_first = not outcome.retry and not delivery.refused
+        return not outcome.delivered and (refused_first or delivery.attempts + 1 == self._config.max_attempts)
 
-    def _delivery_failed(self, receiver: str, detail: str) -> Finding:
+    def _note_receivers(self, attempts: Sequence[tuple[Delivery, Outcome]]) -> list[Notification]:
+        """Turn a receiver that fails into a finding of ours, and end that once it works again."""
+        said: list[Notification] = []
+        for delivery, outcome in attempts:
+            name = delivery.receiver
+            failing = self._failing.get(name)
+            if outcome.delivered:
+                if failing is not None:
+                    said += self._take([self._ended(self._failing.pop(name))])
+                continue
+            failures = max(delivery.attempts + 1, self._silences.get(name, (0, 0.0))[0])
+            if failing is None and (not outcome.retry or failures >= self._config.max_attempts):
+                said += self._take([self._delivery_failed(delivery, outcome.detail)])
+                for waiting in [delivery, *self._ledger.deliveries()]:
+                    if waiting.receiver == name and (waiting is delivery or waiting.id != delivery.id):
+                        self._tell_others(waiting)
+        return said
+
+    def _tell_others(self, delivery: Delivery) -> None:
+        """Say what a failing receiver does not take to others, unless one that works was told; else on the terminal."""
+        reachable = [name for name in self._notifiers if name not in self._failing]
+        if not reachable:
+            log.error("nobody can be told", extra={"receiver": delivery.receiver, "summary": _summary_of(delivery)})
+            self._last_resort(
+                f"NOT DELIVERED to {delivery.receiver}, and no receiver can be reached:\n{screen(delivery)}\n"
+            )
+            return
+        incident = self._open.get(delivery.incident.id)
+        if incident is None or delivery.event == "resolve":
+            return  # whoever was told hears the end
+        told = [name for name in incident.notified if name in reachable]
+        if told and (delivery.event == "trigger" or set(told) & set(incident.receivers)):
+            return
+        on_failures = self._receivers_of(self._failing[delivery.receiver], self._assess_failure(delivery.receiver))
+        stand_ins = told or [name for name in on_failures if name in reachable] or reachable
+        event = delivery.event if told else "trigger"
+        decision = Decision(event, tuple(stand_ins), f"receiver {delivery.receiver} can't be reached")
+        deliveries: list[Delivery] = []
+        ordered = self._order(incident, decision, deliveries)
+        self._ledger.commit(incidents=[ordered], deliveries=deliveries)
+        self._open[ordered.id] = ordered
+
+    def _assess_failure(self, receiver: str) -> Assessment:
+        return assess(self._failing[receiver], self._config.rules, self._config.routes)
+
+    def _delivery_failed(self, delivery: Delivery, detail: str) -> Finding:
+        receiver = delivery.receiver
         row = CATALOGUE[FAILED_CODE]
         at = utc(self._clock())
         key = digest_of(row.code, "", receiver)[:32]
@@ -379,9 +497,46 @@ class Alerts:
             confirmed=True,
             cause_zone="",
             cause_rrset=receiver,
-            detail=f"receiver {receiver}: {detail}",
+            detail=f"receiver {receiver}: {detail}{UNTOLD}{_summary_of(delivery)}",
             opened_at=at,
             updated_at=at,
         )
         self._failing[receiver] = finding
         return finding
+
+
+UNFIT = Outcome(False, "", retry=False, unfit=True)
+
+
+def _summary_of(delivery: Delivery) -> str:
+    return summarise(delivery.incident, delivery.event)
+
+
+def _shown_of(finding: Finding) -> dict[str, object]:
+    """Return what the log says of a finding that was taken in."""
+    return {
+        "finding": finding.id,
+        "version": finding.version,
+        "code": finding.code,
+        "severity": str(finding.severity),
+        "cause": cause_of(finding),
+        "confirmed": finding.confirmed,
+        "identities": max(finding.identity_count, len(finding.identities)),
+    }
+
+
+def _log_attempt(delivery: Delivery, outcome: Outcome) -> None:
+    shown = {
+        "receiver": delivery.receiver,
+        "event": delivery.event,
+        "incident": delivery.incident.id,
+        "delivery": delivery.id,
+        "attempt": delivery.attempts + 1,
+        "detail": outcome.detail,
+    }
+    if outcome.delivered:
+        log.info("delivered", extra=shown)
+    elif outcome.retry:
+        log.warning("delivery failed, will be tried again", extra=shown)
+    else:
+        log.error("delivery refused, will be tried again while its incident is open", extra=shown)

@@ -9,10 +9,10 @@ import hmac
 import re
 
 import msgspec
-import urllib3
 
-from alerts.delivery import Delivery
-from alerts.notifier import SIDE_BY_SIDE, Outcome, post_json
+from alerts.delivery import Delivery, Outcome
+from alerts.exchange import DEADLINE_S, Line
+from alerts.notifier import post_json
 from alerts.wording import describe
 
 EVENTS = {
@@ -48,10 +48,10 @@ def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 class WebhookNotifier:
     """Posts each delivery; ``webhook-id`` is the delivery's own id over all retries."""
 
-    def __init__(self, url: str, secret: str) -> None:
-        self._url = url
+    def __init__(self, url: str, secret: str, line: Line | None = None, *, deadline_s: float = DEADLINE_S) -> None:
+        self._url, self._secret, self._deadline_s = url, secret, deadline_s
         self._key = read_secret(secret) if secret else None
-        self._pool = urllib3.PoolManager(maxsize=SIDE_BY_SIDE)
+        self._line = line or Line()
 
     def send(self, delivery: Delivery, now: float) -> Outcome:
         """Post once."""
@@ -65,4 +65,4 @@ class WebhookNotifier:
         headers = {"webhook-id": delivery.id, "webhook-timestamp": str(int(now))}
         if self._key is not None:
             headers["webhook-signature"] = sign(self._key, delivery.id, int(now), body)
-        return post_json(self._pool, self._url, body, headers)
+        return post_json(self._line, self._url, body, headers, hidden=[self._secret], deadline_s=self._deadline_s)

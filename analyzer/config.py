@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from schemas.egress import DIRECT, Egress
 from schemas.faults import ConfigError
 from schemas.redaction import safe
 from schemas.tls import TlsConfig
@@ -20,6 +21,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     tls: HTTPS instead of HTTP, None for HTTP.
     cluster: the ClickHouse cluster that the tables are made and replicated on, empty for one server.
+    egress: how a server is reached, and whom to trust where ``tls`` names no authorities.
     """
 
     url: str
@@ -27,6 +29,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     tls: TlsConfig | None = None
     cluster: str = ""
+    egress: Egress = DIRECT
 
 
 class ServerAddress(msgspec.Struct, frozen=True):

@@ -16,11 +16,13 @@ from typing import IO, Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import ProtocolError
 
 from analyzer.config import HistoryConfig, ServerAddress, server_of
 from analyzer.migrations import define
 from analyzer.server_faults import DATABASE_ERRORS, NO_RIGHTS, causes_of, explain_refusal, sentence_of, unusable
+from schemas.egress import with_user
 from schemas.faults import ConfigError
 
 CONNECT_S, READ_S = 5, 60
@@ -93,16 +95,15 @@ def connect_server(config: HistoryConfig) -> Any:
 
 
 def _open_client(config: HistoryConfig, server: ServerAddress) -> Any:
-    options: dict[str, Any] = {"interface": "http", "dedicated_pool": True}
-    if config.tls is not None:
-        options["interface"] = "https"
-        if config.tls.ca_path:
-            options["ca_cert"] = config.tls.ca_path
-        if config.tls.cert_path:
-            options["client_cert"], options["client_cert_key"] = config.tls.cert_path, config.tls.key_path
-            # Without a password the certificate is who we are; with one it only opens the door.
-            options["tls_mode"] = "strict" if config.password else "mutual"
+    tls = config.tls
+    scheme = "https" if tls is not None else "http"
+    options: dict[str, Any] = {"interface": scheme}
+    if tls is not None and tls.cert_path:
+        options["client_cert"] = tls.cert_path
+        # Without a password the certificate is who we are; with one it only opens the door.
+        options["tls_mode"] = "strict" if config.password else "mutual"
     return clickhouse_connect.get_client(
+        pool_mgr=_open_pool(config, f"{scheme}://{server.place}"),
         host=server.host,
         port=server.port,
         username=server.user,
@@ -115,6 +116,22 @@ def _open_client(config: HistoryConfig, server: ServerAddress) -> Any:
         settings=SETTINGS,
         **options,
     )
+
+
+def _open_pool(config: HistoryConfig, url: str) -> Any:
+    """Return connections by the rule of ``config.egress``; the client's own reading of the environment is another.
+
+    Without a file the authorities are the system's, or those of SSL_CERT_FILE. Connections close with the last use.
+    """
+    options: dict[str, Any] = {}
+    if config.tls is not None:
+        options["ca_cert"] = config.tls.ca_path or config.egress.ca_path or None
+        if config.tls.cert_path:
+            options["client_cert"], options["client_cert_key"] = config.tls.cert_path, config.tls.key_path
+    proxy = config.egress.proxy_for(url)
+    if proxy:
+        options[f"{proxy.partition(':')[0]}_proxy"] = with_user(proxy, config.egress.user_of(proxy))
+    return get_pool_manager(**options)
 
 
 def _check_server(client: Any, config: HistoryConfig, server: ServerAddress) -> None:

@@ -141,11 +141,12 @@ def validate(
 
     Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error; with --batch 0 once all are printed.
     """
+    from anchorwatch.egress import environment_egress
     from anchorwatch.once import Settings, judge_one
 
     if (name is None) == (batch is None):
         raise click.UsageError("give either a NAME or --batch FILE")
-    settings = Settings(_anchors(trust_anchor), _policy(policy), at, timeout, attempts)
+    settings = Settings(_anchors(trust_anchor), _policy(policy), at, timeout, attempts, environment_egress())
     point = _points(resolvers)[0]
     if batch is not None:
         _validate_batch(batch, point, settings)
@@ -227,6 +228,7 @@ def check(
 
     from analyzer.blast import Consumers
     from anchorwatch.config import load_config
+    from anchorwatch.egress import environment_egress
     from anchorwatch.once import Settings, judge_all
     from anchorwatch.report import make_report, to_plugin_line, to_table
     from collector.stage import subjects_of
@@ -234,10 +236,12 @@ def check(
     loaded = load_inventories(inventories, input_format)
     if config_path is not None:
         collector = load_config(config_path).collector
-        settings = Settings(collector.anchors, collector.policy, None, collector.timeout_s, collector.attempts)
+        settings = Settings(
+            collector.anchors, collector.policy, None, collector.timeout_s, collector.attempts, collector.egress
+        )
         points = list(collector.vantages)
     else:
-        settings, points = Settings(_anchors(trust_anchor), _policy(())), []
+        settings, points = Settings(_anchors(trust_anchor), _policy(()), egress=environment_egress()), []
     if resolvers or not points:
         points = _points(resolvers)
     consumers = Consumers()
@@ -291,6 +295,7 @@ def run(config_path: Path, check_config: bool) -> None:
     config = load_config(config_path)
     if check_config:
         _check_inventory(config)
+        _warn(config)
         return
     if config.bus is not None:
         raise click.UsageError(
@@ -299,12 +304,19 @@ def run(config_path: Path, check_config: bool) -> None:
     set_up_logging(config.log.level, config.log.format)
     from anchorwatch.run import Instance, run_until_signalled
 
+    _warn(config)
     instance = Instance(config)
 
     def started() -> None:
         click.echo(f"anchorwatch is watching; the page is at {instance.server.url}", err=True)
 
     run_until_signalled(instance, started=started)
+
+
+def _warn(config: Any) -> None:
+    """Say on standard error who would be told of nothing."""
+    for warning in config.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _run_stage(stage: str, config_path: Path) -> None:
@@ -316,6 +328,8 @@ def _run_stage(stage: str, config_path: Path) -> None:
     from anchorwatch.cluster.stages import make_stage
     from anchorwatch.run import run_until_signalled
 
+    if stage == "alerts":
+        _warn(config)
     process = make_stage(stage, config)
     run_until_signalled(
         process, started=lambda: click.echo(f"{stage} runs; metrics are at {process.server.url}/metrics", err=True)
@@ -377,10 +391,13 @@ def demo(exit_after: bool, listen: str) -> None:
 def _fetch(api: str, token_file: Path | None, path: str, **parameters: str | None) -> Any:
     import urllib3
 
+    from anchorwatch.egress import environment_egress, open_pool
+
     fields = {key: value for key, value in parameters.items() if value}
     headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file is not None else {}
     try:
-        answer = urllib3.request("GET", f"{api}{path}", fields=fields, headers=headers, retries=False, timeout=30.0)
+        pool = open_pool(api, environment_egress())
+        answer = pool.request("GET", f"{api}{path}", fields=fields, headers=headers, retries=False, timeout=30.0)
     except urllib3.exceptions.HTTPError as error:
         raise click.ClickException(
             f"no anchorwatch answers at {api} ({type(error).__name__}); is it running? say --api URL"

@@ -58,7 +58,8 @@ class JSON(Response):
 class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
-    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again.
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
+    would not be told.
     """
 
     meter: Meter
@@ -67,6 +68,7 @@ class Parts:
     history: ClickHouseHistory | None = None
     ledger: SqliteLedger | None = None
     reload: Callable[[], None] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def _limit(request: Request, default: int = 1000) -> int:
@@ -248,6 +250,7 @@ class Api:
             notifications=notifications,
             wanted=request.query_params.get("q", ""),
             has_session=self._has_login,
+            warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
         )
 
     async def finding_page(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ Relative paths are relative to the file; secrets are only ever named by ``*_file
 """
 
 import re
+import ssl
 from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, Route, Rule
+from alerts.coverage import find_gaps
 from alerts.frameworks import check_mappings
 from alerts.webhook import read_secret
 from analyzer.config import HistoryConfig
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.documents import Document, decode_struct, read_document
+from anchorwatch.egress import configured_egress
 from anchorwatch.web.config import HttpConfig, is_loopback
 from anchorwatch.web.doors import split_authority
 from anchorwatch.web.session import check_token
@@ -29,6 +32,7 @@ from collector.documents import SUFFIXES
 from collector.policy import Policy
 from collector.store import Store
 from schemas.catalogue import CATALOGUE
+from schemas.egress import DIRECT, Egress
 from schemas.faults import ConfigError
 from schemas.redaction import safe, without_quoted
 from schemas.tls import TlsConfig
@@ -145,6 +149,23 @@ class HttpSection(_Section, frozen=True, kw_only=True):
     protect_metrics: bool = False
 
 
+class OutboundSection(_Section, frozen=True, kw_only=True):
+    """How everything that leaves the process leaves it; what is not said comes from the environment."""
+
+    proxy: str = ""
+    no_proxy: tuple[str, ...] | None = None
+    proxy_user_file: str = ""
+    ca_file: str = ""
+
+
+class HeartbeatSection(_Section, frozen=True, kw_only=True):
+    """Who is called while all goes well, and notices when the calls cease."""
+
+    url: str = ""
+    url_file: str = ""
+    interval: str = "60s"
+
+
 class LogSection(_Section, frozen=True, kw_only=True):
     """How much is logged, and how."""
 
@@ -167,13 +188,35 @@ class FileSections(_Section, frozen=True, kw_only=True):
     receivers: tuple[ReceiverSection, ...] = ()
     routes: tuple[Route, ...] = ()
     http: HttpSection = HttpSection()
+    outbound: OutboundSection = OutboundSection()
+    heartbeat: HeartbeatSection | None = None
     log: LogSection = LogSection()
+
+
+class HeartbeatConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to call, and how often; the URL is a secret: who knows it can keep the other side calm."""
+
+    url: str
+    interval_s: float = 60.0
+
+    def __repr__(self) -> str:
+        return f"HeartbeatConfig(interval_s={self.interval_s!r})"
+
+
+def is_web_url(url: str) -> bool:
+    """Return whether something can be called there."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages and the shell are told; ``base`` is the folder that relative paths start from.
 
-    ``bus`` is None where all stages are in one process.
+    ``bus`` is None where all stages are in one process. ``warnings`` are sentences on what can be used, but will leave
+    somebody untold.
     """
 
     base: Path
@@ -183,6 +226,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     history: HistoryConfig
     http: HttpConfig
     log: LogSection
+    egress: Egress = DIRECT
+    heartbeat: HeartbeatConfig | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -224,6 +270,8 @@ def load_config(path: Path) -> Config:
 
 def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
     poll = sections.poll
+    egress = _egress(sections.outbound, base, document)
+    alerts = _alerts(sections, base, document)
     zones = sections.policy.negative_trust_anchors + sections.unsigned_zones
     for number, zone in enumerate(sections.unsigned_zones):
         try:
@@ -243,16 +291,52 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         concurrency=poll.concurrency,
         timeout_s=_seconds(poll.timeout, "poll.timeout", document, least=0.05),
         attempts=poll.attempts,
+        egress=egress,
     )
     return Config(
         base=base,
         collector=collector,
-        alerts=_alerts(sections, base, document),
+        alerts=alerts,
         bus=_bus(sections.bus, base, document),
-        history=_history(sections.history, base, document),
+        history=msgspec.structs.replace(_history(sections.history, base, document), egress=egress),
         http=_http(sections.http, base, document),
         log=sections.log,
+        egress=egress,
+        heartbeat=_heartbeat(sections.heartbeat, base, document),
+        warnings=tuple(find_gaps(alerts)),
     )
+
+
+def _egress(section: OutboundSection, base: Path, document: Document) -> Egress:
+    user = ""
+    if section.proxy_user_file:
+        user = _read_secret(base / section.proxy_user_file, "outbound.proxy_user_file", document)
+    ca_path = str(base / section.ca_file) if section.ca_file else ""
+    if ca_path:
+        try:
+            ssl.create_default_context(cafile=ca_path)
+        except OSError as error:
+            why = "it holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            document.problem("outbound.ca_file", f"{ca_path} can't be used: {why}")
+            ca_path = ""
+    egress, problems = configured_egress(section.proxy, section.no_proxy, user, ca_path)
+    document.problems.extend(problems)
+    return egress
+
+
+def _heartbeat(section: HeartbeatSection | None, base: Path, document: Document) -> HeartbeatConfig | None:
+    if section is None:
+        return None
+    if bool(section.url) == bool(section.url_file):
+        document.problem("heartbeat", "say either 'url' or 'url_file'")
+    url = section.url
+    if section.url_file:
+        url = _read_secret(base / section.url_file, "heartbeat.url_file", document)
+    if url and not is_web_url(url):
+        where = "heartbeat.url" if section.url else "heartbeat.url_file"
+        document.problem(where, "a URL begins with https:// (or http://) and names a host")
+    interval_s = _seconds(section.interval, "heartbeat.interval", document, least=1.0)
+    return HeartbeatConfig(url=url, interval_s=interval_s)
 
 
 def _bus(section: BusSection, base: Path, document: Document) -> KafkaConfig | None:

@@ -15,6 +15,7 @@ from collector.policy import Policy
 from collector.resolver import Resolver
 from collector.vantage import Vantage
 from collector.watch import Subject
+from schemas.egress import DIRECT, Egress
 from schemas.judgement import Judgement, ResolverClaim
 
 CONCURRENCY = 96
@@ -29,6 +30,7 @@ class Settings:
     at: datetime | None = None
     timeout_s: float = 1.5
     attempts: int = 3
+    egress: Egress = DIRECT
 
     def clock(self) -> float:
         """Return the time to validate at, POSIX seconds."""
@@ -38,7 +40,11 @@ class Settings:
 def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
     """Return a vantage that validates by ``settings``; used by one event loop only."""
     resolver = Resolver(
-        point.address, timeout_s=settings.timeout_s, attempts=settings.attempts, max_in_flight=CONCURRENCY * 2
+        point.address,
+        timeout_s=settings.timeout_s,
+        attempts=settings.attempts,
+        max_in_flight=CONCURRENCY * 2,
+        egress=settings.egress,
     )
     return Vantage(point.name, resolver, settings.anchors, settings.policy, settings.clock)
 

@@ -6,13 +6,16 @@ is stored and decided before the process ends.
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 from alerts.config import ReceiverConfig
+from alerts.exchange import Line
 from alerts.ledger import SqliteLedger
 from alerts.local import CommandNotifier, ConsoleNotifier
 from alerts.notifier import Notifier
@@ -25,6 +28,7 @@ from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import LocalBus
 from anchorwatch.config import Config
 from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
+from anchorwatch.heartbeat import Heartbeat
 from anchorwatch.letters import FileLetters, dead_letter_file
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import SLOW_S, Progress
@@ -37,6 +41,8 @@ from schemas.messages import Message
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS_S = 2.0
+
 
 class NotificationSink:
     """The end of the line: notifications are in the ledger already, so nothing is left to do with them."""
@@ -48,17 +54,17 @@ class NotificationSink:
         """Nothing to close."""
 
 
-def make_notifiers(receivers: Sequence[ReceiverConfig]) -> dict[str, Notifier]:
-    """Return the notifier of each receiver, by name."""
-    return {receiver.name: _make_notifier(receiver) for receiver in receivers}
+def make_notifiers(receivers: Sequence[ReceiverConfig], line: Line) -> dict[str, Notifier]:
+    """Return the notifier of each receiver, by name; those on the net are reached by ``line``."""
+    return {receiver.name: _make_notifier(receiver, line) for receiver in receivers}
 
 
-def _make_notifier(receiver: ReceiverConfig) -> Notifier:
+def _make_notifier(receiver: ReceiverConfig, line: Line) -> Notifier:
     match receiver.type:
         case "webhook":
-            return WebhookNotifier(receiver.url, receiver.secret)
+            return WebhookNotifier(receiver.url, receiver.secret, line)
         case "pagerduty":
-            return PagerDutyNotifier(receiver.secret, receiver.url)
+            return PagerDutyNotifier(receiver.secret, receiver.url, line)
         case "command":
             return CommandNotifier(receiver.command)
         case "console":
@@ -74,7 +80,9 @@ class Instance:
         self.ledger = SqliteLedger(config.alerts.ledger)
         self.collector = Collector(config.collector, time.time)
         self.analyzer = Analyzer(self.history, time.time)
-        self.alerts = Alerts(config.alerts, self.ledger, make_notifiers(config.alerts.receivers), time.time)
+        line = Line(config.egress)
+        notifiers = make_notifiers(config.alerts.receivers, line)
+        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time)
         letters = FileLetters(dead_letter_file(config.alerts.ledger))
         self._observations, self._findings = LocalBus("observations", letters), LocalBus("findings", letters)
         self.ready = False
@@ -82,6 +90,9 @@ class Instance:
         progress.add_reason("start", lambda: "" if self.ready else "starting or ending")
         self._probe = HistoryProbe(self.history)
         progress.add_reason("history", self._probe.why_not)
+        add_delivery_reasons(progress, self.alerts)
+        self._heartbeat = Heartbeat(config.heartbeat, progress, line, meter) if config.heartbeat else None
+        log_warnings(config)
         parts = Parts(
             meter=meter,
             progress=progress,
@@ -89,6 +100,7 @@ class Instance:
             history=self.history,
             ledger=self.ledger,
             reload=self.collector.reload_soon,
+            warnings=config.warnings,
         )
         self.server = Server(make_app(parts, config.http), *config.listen)
         self._steps = {
@@ -120,6 +132,8 @@ class Instance:
         try:
             await self.server.start()
             self._probe.start()
+            if self._heartbeat is not None:
+                self._heartbeat.start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(supervisor.run("collector", polling))
                 group.create_task(supervisor.run("analyzer", analyzer.run))
@@ -130,6 +144,9 @@ class Instance:
             log.info("all stages have ended, nothing is left on the buses")
         finally:
             self.ready = False
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
+            await self.alerts.finish()
             await self._probe.stop()
             await self.server.stop()
             self.ledger.close()
@@ -143,6 +160,22 @@ class Instance:
         """Read the inventory again."""
         log.info("the inventory is read again")
         self.collector.reload_soon()
+
+
+def add_delivery_reasons(progress: Progress, alerts: Alerts) -> None:
+    """Have the process tell which receivers fail; that all of them do ends the heartbeat, since nobody is told."""
+
+    def why_not_all() -> str:
+        return "; ".join(f"deliveries fail: {detail}" for detail in alerts.failing.values())
+
+    progress.add_reason("receivers", why_not_all, grave=False)
+    progress.add_reason("paging", lambda: "no receiver can be reached" if alerts.reaches_nobody else "")
+
+
+def log_warnings(config: Config) -> None:
+    """Log who would be told of nothing, and what nobody would be told of."""
+    for warning in config.warnings:
+        log.warning("somebody will not be told", extra={"detail": warning})
 
 
 def slow_polling_s(interval_s: float) -> float:
@@ -192,6 +225,18 @@ def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | Non
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
         loop.add_signal_handler(signal.SIGHUP, instance.reload)
-        await instance.run(started=started)
+        try:
+            await instance.run(started=started)
+        except BaseException:
+            _end_soon(1)
+            raise
+        _end_soon(0)
 
     asyncio.run(main())
+
+
+def _end_soon(status: int) -> None:
+    """End the process though a thread hangs in what nothing can cut: all that had to be stored is stored."""
+    timer = threading.Timer(LAST_WORDS_S, os._exit, (status,))
+    timer.daemon = True
+    timer.start()

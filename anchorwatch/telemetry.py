@@ -127,6 +127,12 @@ class Meter:
         self.restarts = Counter(
             "anchorwatch_restarts_total", "Times a part was restarted after a crash.", ["part"], registry=registry
         )
+        self.heartbeats = Counter(
+            "anchorwatch_heartbeats_total",
+            "Heartbeats, by what became of them: sent, failed, or withheld since not all makes progress.",
+            ["outcome"],
+            registry=registry,
+        )
         self.handle_seconds = Histogram(
             "anchorwatch_handle_seconds",
             "Time to handle one batch.",

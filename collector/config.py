@@ -7,6 +7,7 @@ import msgspec
 from collector.address import Address
 from collector.anchors import TrustAnchors
 from collector.policy import Policy
+from schemas.egress import DIRECT, Egress
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     claim_every: the resolver's own claim is asked with every n-th poll of an endpoint.
     concurrency: exchanges under way at once.
     state: the folder that keeps the last good rows of the sources; None keeps them in memory only.
+    egress: how vantages that are asked over HTTPS or TLS are reached, and whom to trust.
     """
 
     sources: tuple[Source, ...]
@@ -50,6 +52,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 128
     timeout_s: float = 1.5
     attempts: int = 3
+    egress: Egress = DIRECT
 
     @property
     def vantage_names(self) -> tuple[str, ...]:

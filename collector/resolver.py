@@ -22,6 +22,7 @@ from collector.address import Address
 from collector.message import FormError, Response, make_query, read_response
 from collector.names import Name
 from collector.questions import FetchFailure, Reply
+from schemas.egress import Egress
 
 ATTEMPTS = 3
 TIMEOUT_S = 1.5
@@ -40,7 +41,13 @@ class Resolver:
     """
 
     def __init__(
-        self, address: Address, *, timeout_s: float = TIMEOUT_S, attempts: int = ATTEMPTS, max_in_flight: int = 256
+        self,
+        address: Address,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        attempts: int = ATTEMPTS,
+        max_in_flight: int = 256,
+        egress: Egress | None = None,
     ) -> None:
         self.address = address
         self._timeout_s = timeout_s
@@ -48,8 +55,10 @@ class Resolver:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._found: Endpoint | None = None
         self._found_at = 0.0
-        self._tls = ssl.create_default_context() if address.scheme == "tls" else None
-        self._pool = urllib3.PoolManager(maxsize=DOH_THREADS, retries=False) if address.scheme == "https" else None
+        egress = egress or Egress()
+        trust = functools.partial(ssl.create_default_context, cafile=egress.ca_path or None)
+        self._tls = trust() if address.scheme == "tls" else None
+        self._pool = _open_pool(address.to_url(), egress, trust()) if address.scheme == "https" else None
         self._threads = ThreadPoolExecutor(DOH_THREADS, "doh") if address.scheme == "https" else None
 
     async def ask(self, name: Name, rdtype: int, *, checking_disabled: bool = True, stream: bool = False) -> Reply:
@@ -143,6 +152,19 @@ class Resolver:
         if answer.status != 200:
             raise OSError(f"HTTP status {answer.status}")
         return _matching(answer.data, message_id, name, rdtype)
+
+
+def _open_pool(url: str, egress: Egress, trusted: ssl.SSLContext) -> urllib3.PoolManager:
+    """Return connections to a DoH resolver, through the proxy that the rule says."""
+    options: dict[str, Any] = {"maxsize": DOH_THREADS, "retries": False, "ssl_context": trusted}
+    proxy = egress.proxy_for(url)
+    if not proxy:
+        return urllib3.PoolManager(**options)
+    user = egress.user_of(proxy)
+    headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
+    if proxy.startswith("https:"):
+        options["proxy_ssl_context"] = trusted
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 def _matching(wire: bytes, message_id: int, name: Name, rdtype: int) -> Response:

@@ -41,7 +41,7 @@ FLUSH_S = 0.5
 FLUSH_MESSAGES = 500
 RELOAD_CHECK_S = 5.0
 LOST_AFTER_FAILURES = 5
-LONGEST_FAREWELL_S = 10.0
+LONGEST_FAREWELL_S = 4.0
 STANDS = (Verdict.SECURE, Verdict.INSECURE)
 
 Unchanged = tuple[Subject, str, float]
@@ -193,6 +193,7 @@ class Collector:
             timeout_s=self._config.timeout_s,
             attempts=self._config.attempts,
             max_in_flight=self._config.concurrency * 2,
+            egress=self._config.egress,
         )
         return Vantage(point.name, resolver, self._config.anchors, self._config.policy, self._clock)
 

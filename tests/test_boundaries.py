@@ -23,7 +23,9 @@ IO = {
     "analyzer.server_faults",  # knows the errors of sockets and of the database's client
     "analyzer.stage",  # threads
     "alerts.ledger",  # the ledger's file
+    "alerts.exchange",  # HTTP
     "alerts.notifier",  # HTTP
+    "alerts.sending",  # threads
     "alerts.webhook",  # HTTP
     "alerts.pagerduty",  # HTTP
     "alerts.local",  # console and commands

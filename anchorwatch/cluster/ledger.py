@@ -121,7 +121,7 @@ class KafkaLedger(SqliteLedger):
         return super().pending() if self._writer is not None else 0
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
-        """Return for each receiver up to ``most`` of its oldest deliveries, in order, if the first of them is due.
+        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
 
         Something is only due from whoever is still the active process: who has not written lately writes a mark first.
         """

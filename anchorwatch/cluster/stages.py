@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from alerts.exchange import Line
 from alerts.stage import Alerts
 from analyzer.history import ClickHouseHistory, open_history
 from analyzer.stage import Analyzer
@@ -28,10 +29,18 @@ from anchorwatch.cluster.source import KafkaSource
 from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.config import Config
 from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
+from anchorwatch.heartbeat import Heartbeat
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import Progress
 from anchorwatch.pump import Handler, Pump, feed
-from anchorwatch.run import NotificationSink, Runnable, make_notifiers, slow_polling_s
+from anchorwatch.run import (
+    NotificationSink,
+    Runnable,
+    add_delivery_reasons,
+    log_warnings,
+    make_notifiers,
+    slow_polling_s,
+)
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.server import Server
@@ -86,6 +95,7 @@ class CollectorProcess:
         progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_gauges(meter, progress)
+        self._heartbeat = _make_heartbeat(config, progress, meter)
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_gauges(meter, self._collector)
@@ -99,12 +109,16 @@ class CollectorProcess:
             loop.call_soon_threadsafe(self._collector.reload_soon)
 
         self._inventory.start(notify)
+        if self._heartbeat is not None:
+            self._heartbeat.start()
         supervisor = Supervisor(self._meter)
         try:
             polling = partial(feed, self._collector, self._sink, self._meter, self._step)
             work = supervisor.run("collector", polling)
             await _serve(self.server, work, started)
         finally:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
             await asyncio.to_thread(self._inventory.stop)
 
     def stop(self) -> None:
@@ -130,7 +144,8 @@ def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
 class Handling:
     """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
 
-    ``sink`` is where its outputs go if not to their topics; ``history`` is what it can't work without.
+    ``sink`` is where its outputs go if not to their topics; ``history`` is what it can't work without; ``finish`` ends
+    what it does beside the batches.
     """
 
     handle: Handler
@@ -139,6 +154,7 @@ class Handling:
     shown: dict[str, Any]
     sink: Sink | None = None
     history: ClickHouseHistory | None = None
+    finish: Callable[[], Awaitable[None]] | None = None
 
 
 class PumpedProcess:
@@ -161,7 +177,8 @@ class PumpedProcess:
         if self._probe is not None:
             progress.add_reason("history", self._probe.why_not)
         add_progress_gauges(meter, progress)
-        parts = Parts(meter=meter, progress=progress, **handler.shown)
+        self._heartbeat = _make_heartbeat(config, progress, meter)
+        parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
         text = "Messages not yet handled, on the partitions that this process has."
@@ -174,12 +191,18 @@ class PumpedProcess:
         """Pump until ``stop``, then leave the group so that another takes over at once."""
         if self._probe is not None:
             self._probe.start()
+        if self._heartbeat is not None:
+            self._heartbeat.start()
         try:
             await _serve(self.server, Supervisor(self._meter).run(self._stage, self._pump.run), started)
         finally:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
             if self._probe is not None:
                 await self._probe.stop()
             try:
+                if self._handler.finish is not None:
+                    await self._handler.finish()
                 await self._source.close()
             finally:
                 self._handler.close()
@@ -207,7 +230,8 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
-    alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers), time.time)
+    alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers, Line(config.egress)), time.time)
+    log_warnings(config)
     add_alerts_gauges(meter, ledger)
 
     def forget() -> None:
@@ -217,9 +241,20 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
     # The ledger sends notifications along with the step that they belong to.
     handling = Handling(
-        handle=begun.handle, forget=forget, close=ledger.close, shown={"ledger": ledger}, sink=NotificationSink()
+        handle=begun.handle,
+        forget=forget,
+        close=ledger.close,
+        shown={"ledger": ledger},
+        sink=NotificationSink(),
+        finish=alerts.finish,
     )
-    return PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
+    process = PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
+    add_delivery_reasons(process.progress, alerts)
+    return process
+
+
+def _make_heartbeat(config: Config, progress: Progress, meter: Meter) -> Heartbeat | None:
+    return Heartbeat(config.heartbeat, progress, Line(config.egress), meter) if config.heartbeat else None
 
 
 def _source(stage: str) -> str:

@@ -49,8 +49,12 @@ def overview(
     notifications: Sequence[Notification],
     wanted: str,
     has_session: bool = False,
+    warnings: Sequence[str] = (),
 ) -> HTMLResponse:
-    """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two."""
+    """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
+
+    ``warnings`` are what keeps people from being told.
+    """
     counts = Counter(view.verdict for view in views)
     word = wanted.strip().lower()
     if word:
@@ -68,6 +72,7 @@ def overview(
         incidents=[incident for incident in incidents if incident["open"]],
         notifications=notifications,
         wanted=wanted,
+        warnings=warnings,
         max_rows=MAX_ROWS,
         has_session=has_session,
     )
