@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from analyzer.rows import Row
 from schemas.judgement import Judgement
@@ -27,11 +28,12 @@ class Knowledge:
     """What was known before a batch.
 
     Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
-    observations ``stored`` has already, so that they come again; and the judgements of observations that the batch's
-    polls speak of, though they are not the last.
+    observations ``stored`` has already, so that they come again; and of observations that the batch's polls speak of,
+    though they are not the last, the judgement and the last poll.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
     answers: dict[Subject, list[str]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
+    polled_until: dict[str, datetime] = field(default_factory=dict)

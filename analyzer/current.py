@@ -21,9 +21,12 @@ class Current:
 
     ``live``: it was polled since this process started. ``claimed``: the resolver said what it tells its clients.
     ``absent``: the name or the type is proven absent.
+    ``newest_at`` is the latest instant that any collector gave: clocks differ, so the order of arrival says what is
+    the case, and instants only what came before.
     """
 
     applied_at: datetime
+    newest_at: datetime
     observation: str
     verdict: Verdict
     cause_zone: str

@@ -187,6 +187,20 @@ class ClickHouseHistory:
         """Return the judgements of those of these observations that are stored, by id."""
         return {key: rows.read_judgement(content) for key, content in self._observations(observations, "judgement")}
 
+    def polled_until(self, names_by_id: Mapping[str, str]) -> dict[str, datetime]:
+        """Return when each of these observations was last polled, by id; the names that they are of find them fast."""
+        ids = sorted(names_by_id)
+        found: dict[str, datetime] = {}
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            sql = """
+                SELECT observation, max(last_seen_at) FROM verdicts
+                WHERE name IN %(names)s AND observation IN %(ids)s GROUP BY observation
+            """
+            names = sorted({names_by_id[one] for one in chunk})
+            found.update({str(one): at for one, at in self._query(sql, {"names": names, "ids": chunk})})
+        return found
+
     def _observations(self, ids: Sequence[str], column: str) -> Iterator[tuple[str, str]]:
         for start in range(0, len(ids), CHUNK):
             sql = f"SELECT id, {column} FROM observations WHERE id IN %(ids)s LIMIT 1 BY id"

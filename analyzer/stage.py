@@ -83,6 +83,10 @@ class History(Protocol):
         """Return the judgements of those of these observations that are stored, by id."""
         ...
 
+    def polled_until(self, names_by_id: Mapping[str, str]) -> dict[str, datetime]:
+        """Return when each of these observations was last polled, by id, given the names that they are of."""
+        ...
+
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""
         ...
@@ -100,7 +104,8 @@ class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
     ``taken`` counts the observations that were stored and analysed, ``confirmed`` the polls that went on with one, and
-    ``unmatched`` the polls that spoke of one that is neither the subject's last nor stored.
+    ``unmatched`` the polls that spoke of one that is neither the subject's last nor stored, and ``dropped`` those that
+    are not later than one that was taken in: they came again, or a clock was set back.
     """
 
     def __init__(self, history: History, clock: Callable[[], float]) -> None:
@@ -110,7 +115,7 @@ class Analyzer:
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
-        self.taken = self.confirmed = self.unmatched = 0
+        self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -155,7 +160,7 @@ class Analyzer:
                 raise Rejected(f"the catalogue has no {message.code!r}")
         if self._prepared is None:
             knowledge = await self._known_before([m for m in batch if isinstance(m, Observation)])
-            knowledge.spoken_of.update(await self._spoken_of([m for m in batch if isinstance(m, PollBatch)]))
+            await self._learn_spoken_of([m for m in batch if isinstance(m, PollBatch)], knowledge)
             try:
                 self._prepared = ids, self._apply(batch, knowledge)
             except BaseException:
@@ -251,7 +256,7 @@ class Analyzer:
             if current is None:
                 continue
             until.setdefault(message.subject, message.observed_at)
-            if message.observed_at <= current.applied_at:
+            if message.observed_at <= current.newest_at:
                 late.append(message.id)
         if not until:
             return Knowledge()
@@ -266,21 +271,21 @@ class Analyzer:
         answers = await asyncio.to_thread(self._history.answers_before, asked) if asked else {}
         return Knowledge(baselines, answers, stored)
 
-    async def _spoken_of(self, batches: Sequence[PollBatch]) -> dict[str, Judgement]:
-        """Return the judgements of stored observations that later polls go on with instead of the last one.
+    async def _learn_spoken_of(self, batches: Sequence[PollBatch], knowledge: Knowledge) -> None:
+        """Learn of stored observations that polls go on with instead of the last one, and until when they did.
 
         While a name moves from one collector to another both observe it, and the last word of the one may arrive after
-        the first of the other.
+        the first of the other. Their clocks differ, so a poll is compared with the polls of the same observation only.
         """
         others = {
-            observation
+            observation: subject[0]
             for message in batches
-            for subject, observation, at in _rows_of(message)
-            if (current := self.current.get(subject)) is not None
-            and current.observation != observation
-            and at > current.applied_at
+            for subject, observation, _ in _rows_of(message)
+            if (current := self.current.get(subject)) is not None and current.observation != observation
         }
-        return await asyncio.to_thread(self._history.judgements_of, sorted(others)) if others else {}
+        if others:
+            knowledge.spoken_of.update(await asyncio.to_thread(self._history.judgements_of, sorted(others)))
+            knowledge.polled_until.update(await asyncio.to_thread(self._history.polled_until, others))
 
     def _take_observation(self, message: Observation, knowledge: Knowledge, out: Batch) -> None:
         subject, judgement, at = message.subject, message.judgement, message.observed_at
@@ -299,7 +304,6 @@ class Analyzer:
         if baseline is not None:
             self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
         self._learn_habit(earlier, judgement, at, out)
-        applied_at = max(at, earlier.applied_at) if earlier is not None else at
         known = Known(
             proven=frozenset(
                 data
@@ -309,8 +313,9 @@ class Analyzer:
             serves_dnssec=judgement.vantage in self._serving,
             was_present=baseline is not None and bool(baseline.answers),
         )
-        current = self._set_current(subject, judgement, message.id, applied_at, known)
+        current = self._set_current(subject, judgement, message.id, at, known)
         current.live = True
+        knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -353,8 +358,10 @@ class Analyzer:
         if judgement.verdict is Verdict.SECURE:
             self._serving.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
+        earlier = self.current.get(subject)
         current = Current(
             applied_at=at,
+            newest_at=at if earlier is None else max(at, earlier.newest_at),
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
@@ -389,15 +396,20 @@ class Analyzer:
         verdicts: dict[str, tuple[str, str]] = {}
         for subject, observation, at in _rows_of(message):
             current = self.current.get(subject)
-            if current is None or at <= current.applied_at:
+            if current is None:
                 continue
-            if current.observation != observation:
-                judgement = knowledge.spoken_of.get(observation)
-                if judgement is None:
-                    self.unmatched += 1
-                    continue
+            is_last = current.observation == observation
+            judgement = knowledge.spoken_of.get(observation)
+            if not is_last and judgement is None:
+                self.unmatched += 1
+                continue
+            if at <= (current.applied_at if is_last else knowledge.polled_until.get(observation, current.applied_at)):
+                self.dropped += 1  # it came before
+                continue
+            if not is_last and judgement is not None:
                 current = self._set_current(subject, judgement, observation, at)
-            current.applied_at, current.live = at, True
+            current.applied_at, current.newest_at, current.live = at, max(at, current.newest_at), True
+            knowledge.polled_until[observation] = at
             self.confirmed += 1
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)

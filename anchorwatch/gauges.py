@@ -33,6 +33,8 @@ def add_analyzer_gauges(meter: Meter, analyzer: Analyzer) -> None:
     meter.gauge("anchorwatch_polls_confirmed", text, lambda: analyzer.confirmed)
     text = "Polls, since the start, that spoke of another observation than the last one known."
     meter.gauge("anchorwatch_polls_unmatched", text, lambda: analyzer.unmatched)
+    text = "Polls, since the start, that were not later than one taken in: they came again, or a clock was set back."
+    meter.gauge("anchorwatch_polls_dropped", text, lambda: analyzer.dropped)
     for severity in Severity:
         name = f"anchorwatch_open_findings_{severity}"
         meter.gauge(name, f"Open state findings of severity {severity}.", partial(_open_of, analyzer, severity))

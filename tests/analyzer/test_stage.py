@@ -243,6 +243,58 @@ def test_the_observation_polled_last_goes_on_after_a_restart_though_clocks_diffe
     assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
 
 
+def test_a_collector_that_was_five_minutes_ahead_silences_no_name_that_it_handed_over(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    ahead = observation(judgement(), AT + 5 * MINUTE)
+    run.handle(snapshot("sa", "api.bank.example"), ahead)
+    run.handle(polls(ahead, at=AT + 6 * MINUTE))
+
+    first = observation(judgement(), AT + MINUTE)
+    bad = observation(bogus(), AT + 2 * MINUTE)
+    run.handle(first)
+    assert run.handle(bad) == [("rrsig_expired", "opened", False)]
+    assert run.handle(polls(bad, at=AT + 2 * MINUTE + timedelta(seconds=10))) == [("rrsig_expired", "updated", True)]
+    assert (run.analyzer.unmatched, run.analyzer.dropped) == (0, 0)
+
+
+def test_the_last_polls_of_a_collector_that_is_ahead_do_not_silence_the_one_that_goes_on(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    ahead, bad = observation(judgement(), AT + 5 * MINUTE), observation(bogus(), AT + MINUTE)
+    run.handle(snapshot("sa", "api.bank.example"), ahead)
+    run.handle(bad)
+    run.handle(polls(ahead, at=AT + 6 * MINUTE))
+
+    found = [run.handle(polls(bad, at=AT + 2 * MINUTE + n * timedelta(seconds=10))) for n in range(3)]
+    assert ("rrsig_expired", "updated", True) in sum(found, [])
+    assert run.analyzer.dropped == 0
+
+    again = Run(history, clock)
+    again.handle()
+    assert again.handle(polls(bad, at=AT + 2 * MINUTE + timedelta(seconds=40))) == []
+    assert again.analyzer.confirmed == 1, "after a restart, too"
+
+
+def test_polls_that_come_again_are_dropped_and_counted(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    ahead, other = observation(judgement(), AT + 5 * MINUTE), observation(judgement(), AT + MINUTE)
+    run.handle(snapshot("sa", "api.bank.example"), ahead)
+    run.handle(polls(ahead, at=AT + 6 * MINUTE))
+    run.handle(other)
+    run.handle(polls(other, at=AT + 2 * MINUTE))
+
+    run.handle(polls(ahead, at=AT + 6 * MINUTE))
+    run.handle(polls(other, at=AT + 2 * MINUTE))
+
+    assert (run.analyzer.confirmed, run.analyzer.dropped) == (2, 2)
+    assert run.analyzer.current["api.bank.example.", "A", "corp"].observation == other.id
+    run.handle(ahead)
+    assert run.analyzer.taken == 2, "an observation that comes again is known, whatever came after it"
+
+
 def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.handle(observation(bogus(), AT))
