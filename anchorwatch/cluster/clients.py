@@ -4,6 +4,7 @@ kafka-python keeps trying for long and then says "timeout", whatever the reason 
 """
 
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -11,7 +12,13 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    KafkaTimeoutError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
 from anchorwatch.cluster.config import KafkaConfig
 from schemas.faults import AnchorwatchError, ConfigError, Transient
@@ -20,6 +27,8 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 MAX_FETCH_BYTES = 16 * 1024 * 1024
 FIRST_CONTACT_S = 4.0
 REQUEST_S = 10.0
+TOLD_AFTER_S = 4.0
+"""So long Kafka may take for messages before it is said that it does not take them."""
 DELIVERY_S = 30.0
 HANDLING_S = 600.0
 """How long one batch may take, a history that is away included, before the group goes on without us."""
@@ -189,6 +198,28 @@ def open_again(opener: Callable[[], Any]) -> Any:
         raise Transient("; ".join(error.problems)) from error
 
 
+def flush_aloud(producer: Any, timeout_s: float, tell: Callable[[str], None]) -> None:
+    """Wait until Kafka has taken or refused everything; ``tell`` hears why it takes long, and nothing once it is over.
+
+    Raises:
+        KafkaError: it took longer than ``timeout_s``.
+    """
+    try:
+        producer.flush(timeout=TOLD_AFTER_S)
+    except KafkaTimeoutError:
+        tell(_why_not_taken())
+        producer.flush(timeout=timeout_s - TOLD_AFTER_S)
+    tell("")
+
+
+def _why_not_taken() -> str:
+    heard = next((one for one in logging.getLogger("kafka").handlers if isinstance(one, _Overheard)), None)
+    error = heard.produce_error if heard is not None else ""
+    if error.startswith("NotEnoughReplicas"):
+        return "Kafka takes no messages: fewer replicas are in sync than min.insync.replicas wants; look at the brokers"
+    return f"Kafka has taken no messages for {TOLD_AFTER_S:g} s{': ' + error if error else ''}; look at the brokers"
+
+
 def _open(client: Callable[..., Any], config: KafkaConfig, client_id: str, **options: Any) -> Any:
     overheard = _overhear()
     reach_brokers(config)
@@ -201,15 +232,19 @@ def _open(client: Callable[..., Any], config: KafkaConfig, client_id: str, **opt
 
 
 class _Overheard(logging.Handler):
-    """What the library logs instead of raising: that a login was refused. Nothing of it is handed on."""
+    """What the library logs instead of raising: a refused login, why messages are not taken. Nothing is handed on."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.refused_login = False
+        self.produce_error = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a refused login; each attempt of each connection is logged, and said by us, once."""
-        self.refused_login = self.refused_login or "SaslAuthenticationFailed" in record.getMessage()
+        text = record.getMessage()
+        self.refused_login = self.refused_login or "SaslAuthenticationFailed" in text
+        if "Got error produce response" in text and (error := re.search(r": (\w+Error)\b", text)):
+            self.produce_error = error[1]
 
 
 def _overhear() -> _Overheard:

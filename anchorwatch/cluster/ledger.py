@@ -22,7 +22,7 @@ from kafka.structs import TopicPartition
 from alerts.delivery import Delivery
 from alerts.incidents import Incident
 from alerts.ledger import Change, SqliteLedger, Table
-from anchorwatch.cluster.clients import DELIVERY_S, open_again, open_consumer, open_producer
+from anchorwatch.cluster.clients import DELIVERY_S, flush_aloud, open_again, open_consumer, open_producer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import TOO_LARGE
 from anchorwatch.cluster.reading import read_on
@@ -71,6 +71,7 @@ class KafkaLedger(SqliteLedger):
         self._last_offset = -1
         self._has_begun = self._went_back = False
         self._damaged: dict[bytes, str] = {}
+        self.trouble = ""
 
     def has_begun(self) -> bool:
         """Return whether what was open when the topic began is in it; takes the ledger over."""
@@ -252,7 +253,7 @@ class KafkaLedger(SqliteLedger):
             for notification in notifications
         ]
         # A commit waits for ever where Kafka is away; this does not.
-        self._writer.flush(timeout=DELIVERY_S)
+        flush_aloud(self._writer, DELIVERY_S, self._tell)
         offsets = [one.get(timeout=0.1).offset for one in sent]
         for one in told:
             one.get(timeout=0.1)
@@ -261,6 +262,11 @@ class KafkaLedger(SqliteLedger):
         was_lost = bool(min(offsets) <= self._last_offset)
         self._last_offset = max(offsets)
         return was_lost
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and not self.trouble:
+            log.warning("Kafka takes no messages", extra={"topic": self._topic, "detail": trouble})
+        self.trouble = trouble
 
     def _talk(self, fault: str, work: Callable[[], object]) -> None:
         """Do something with Kafka; when it fails nothing is known of how it ended, so all is begun anew."""

@@ -194,6 +194,10 @@ class SharedInventory:
         """Return whether a name's zone is in one of the shares that were ours at the last ``load``."""
         return share_of(zone_of(name, self._suffixes), self._shares) in self._ours
 
+    def why_not(self) -> str:
+        """Return why the inventory's topic is not followed, empty while it is."""
+        return "" if self.fault is None else f"the inventory's topic is not followed any more: {self.fault}"
+
     def changed(self) -> bool:
         """Return whether there is news from the topic, from the group, or, if we publish them, from the files."""
         if self.fault is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from anchorwatch.cluster.clients import DELIVERY_S, REQUEST_S, open_again, open_producer
+from anchorwatch.cluster.clients import DELIVERY_S, REQUEST_S, flush_aloud, open_again, open_producer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import TOO_LARGE, KafkaLetters
 from anchorwatch.cluster.topics import full_name, topic_of
@@ -27,6 +27,8 @@ KEPT_OF_TOO_LARGE = 64 * 1024
 class KafkaSink:
     """Where a stage's outputs go. ``source`` names the process in each message's ``ce_source``.
 
+    ``trouble`` says why Kafka does not take what is sent, empty while it does.
+
     Raises:
         ConfigError: TLS or login do not fit.
         Transient: no broker answers.
@@ -36,6 +38,7 @@ class KafkaSink:
         self._config, self._stage, self._source = config, stage, source
         self._letters, self._meter = letters, meter
         self._client_id = f"{config.prefix}-{stage}"
+        self.trouble = ""
         self._producer: Any = open_producer(config, self._client_id)
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -56,13 +59,18 @@ class KafkaSink:
             if self._producer is None:
                 self._producer = open_again(lambda: open_producer(self._config, self._client_id))
             sent = [(message, self._hand_over(message)) for message in messages]
-            self._producer.flush(timeout=DELIVERY_S + REQUEST_S)
+            flush_aloud(self._producer, DELIVERY_S + REQUEST_S, self._tell)
             for message, future in sent:
                 if future is not None:
                     self._await(message, future)
         except KafkaError as error:
             self._let_go()  # an idempotent producer that failed for good can't go on: the next try makes a new one
             raise Transient(f"Kafka does not take messages: {type(error).__name__}: {error}") from error
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and not self.trouble:
+            log.warning("Kafka takes no messages", extra={"stage": self._stage, "detail": trouble})
+        self.trouble = trouble
 
     def _hand_over(self, message: Message) -> Any:
         topic = full_name(self._config, topic_of(message))

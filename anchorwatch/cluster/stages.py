@@ -23,6 +23,7 @@ from anchorwatch.cluster.anew import BegunLedger
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.ledger import KafkaLedger
 from anchorwatch.cluster.letters import KafkaLetters
+from anchorwatch.cluster.outbox import Outbox
 from anchorwatch.cluster.shares import SharedInventory, longest_gap_s
 from anchorwatch.cluster.sink import KafkaSink
 from anchorwatch.cluster.source import KafkaSource
@@ -90,8 +91,11 @@ class CollectorProcess:
         self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
         letters = KafkaLetters(bus, f"{bus.prefix}-collector")
-        self._sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
+        sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
         self.progress = progress = Progress(time.monotonic)
+        self._outbox = Outbox(sink, meter, progress.track("sending"), lambda: self._collector.is_stopping)
+        progress.add_reason("bus", lambda: sink.trouble)
+        progress.add_reason("inventory", lambda: self._inventory.why_not())
         progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_gauges(meter, progress)
@@ -100,6 +104,9 @@ class CollectorProcess:
         self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_gauges(meter, self._collector)
         _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
+        meter.gauge("anchorwatch_outbox_depth", "Messages that wait for Kafka.", lambda: self._outbox.depth)
+        text = "Polls that changed nothing and were given up while Kafka took nothing, since the start."
+        meter.gauge("anchorwatch_outbox_dropped", text, lambda: self._outbox.dropped)
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Poll until ``stop``; what was observed is handed on, then the share is given up."""
@@ -113,7 +120,7 @@ class CollectorProcess:
             self._heartbeat.start()
         supervisor = Supervisor(self._meter)
         try:
-            polling = partial(feed, self._collector, self._sink, self._meter, self._step)
+            polling = partial(feed, self._collector, self._outbox, self._meter, self._step)
             work = supervisor.run("collector", polling)
             await _serve(self.server, work, started)
         finally:
@@ -144,8 +151,9 @@ def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
 class Handling:
     """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
 
-    ``sink`` is where its outputs go if not to their topics; ``history`` is what it can't work without; ``finish`` ends
-    what it does beside the batches.
+    ``sink`` is where its outputs go if not to their topics, then ``why_not_sent`` says why they can't; ``history`` is
+    what it can't work without; ``finish``
+    ends what it does beside the batches.
     """
 
     handle: Handler
@@ -153,6 +161,7 @@ class Handling:
     close: Callable[[], None]
     shown: dict[str, Any]
     sink: Sink | None = None
+    why_not_sent: Callable[[], str] | None = None
     history: ClickHouseHistory | None = None
     finish: Callable[[], Awaitable[None]] | None = None
 
@@ -167,11 +176,12 @@ class PumpedProcess:
         self._letters = letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
         self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
         sink = handler.sink or KafkaSink(bus, stage, _source(stage), letters, meter)
+        why_not_sent = handler.why_not_sent or (lambda: getattr(sink, "trouble", ""))
         self.progress = progress = Progress(time.monotonic)
         step = progress.track(stage)
         self._source.turned = step.turned
         self._pump = Pump(stage, self._source, handler.handle, sink, meter, step)
-        progress.add_reason("bus", lambda: AWAY if self._source.is_away else "")
+        progress.add_reason("bus", lambda: AWAY if self._source.is_away else why_not_sent())
         progress.add_reason("share", self._why_without_share, grave=False)
         self._probe = HistoryProbe(handler.history) if handler.history is not None else None
         if self._probe is not None:
@@ -247,6 +257,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         shown={"ledger": ledger},
         sink=NotificationSink(),
         finish=alerts.finish,
+        why_not_sent=lambda: ledger.trouble,
     )
     process = PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
     add_delivery_reasons(process.progress, alerts)

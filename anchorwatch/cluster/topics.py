@@ -1,5 +1,6 @@
 """The topics: what goes where, made with stated settings where absent, refused where they are another kind."""
 
+import logging
 from typing import Any
 
 import msgspec
@@ -20,9 +21,14 @@ from schemas.messages import (
     SelfReport,
 )
 
+log = logging.getLogger(__name__)
+
 INVENTORY, OBSERVATIONS, POLLS = "inventory", "observations", "polls"
 FINDINGS, NOTIFICATIONS, DEAD, LEDGER = "findings", "notifications", "dead", "ledger"
 DAY_MS = 86_400_000
+SAFE_COPIES = 3
+SAFE_IN_SYNC = 2
+"""With three copies, of which two must have a message before it counts as sent, any one broker can be lost."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +39,11 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: int | None = None
     sole: bool = False
 
-    def settings(self) -> dict[str, str]:
-        """Return the topic's configuration as Kafka has it."""
+    def settings(self, copies: int) -> dict[str, str]:
+        """Return the topic's configuration as Kafka has it, for so many copies of each partition."""
         found = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        if copies >= SAFE_COPIES:
+            found["min.insync.replicas"] = str(SAFE_IN_SYNC)
         if self.retention_days is not None:
             found["retention.ms"] = str(self.retention_days * DAY_MS)
         return found
@@ -87,9 +95,11 @@ def prepare_topics(config: KafkaConfig, client_id: str) -> int:
     admin = open_admin(config, client_id)
     try:
         present = set(admin.list_topics())
-        for topic in TOPICS:
-            if full_name(config, topic.name) not in present:
-                _create(admin, config, topic)
+        absent = [topic for topic in TOPICS if full_name(config, topic.name) not in present]
+        if absent:
+            copies = config.replication or min(SAFE_COPIES, len(admin.describe_cluster()["brokers"]))
+            for topic in absent:
+                _create(admin, config, topic, copies)
         return _check(admin, config)
     except KafkaError as error:
         raise explain(error, config) from error
@@ -97,12 +107,12 @@ def prepare_topics(config: KafkaConfig, client_id: str) -> int:
         admin.close()
 
 
-def _create(admin: Any, config: KafkaConfig, topic: Topic) -> None:
+def _create(admin: Any, config: KafkaConfig, topic: Topic, copies: int) -> None:
     name = full_name(config, topic.name)
     wanted = {
         "num_partitions": 1 if topic.sole else config.partitions,
-        "replication_factor": config.replication or -1,
-        "configs": topic.settings(),
+        "replication_factor": copies,
+        "configs": topic.settings(copies),
     }
     try:
         admin.create_topics({name: wanted}, wait_for_metadata=True)
@@ -114,10 +124,11 @@ def _create(admin: Any, config: KafkaConfig, topic: Topic) -> None:
 
 def _check(admin: Any, config: KafkaConfig) -> int:
     problems = []
-    counts = {}
+    counts, copies = {}, {}
     names = {full_name(config, topic.name): topic for topic in TOPICS}
     for described in admin.describe_topics(list(names)):
         counts[described["name"]] = len(described["partitions"])
+        copies[described["name"]] = min((len(one["replica_nodes"]) for one in described["partitions"]), default=0)
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     settings = admin.describe_configs(resources, config_filter="all")["topic"]
     for name, topic in names.items():
@@ -133,6 +144,25 @@ def _check(admin: Any, config: KafkaConfig) -> int:
                 f"bus: topic {name} has cleanup.policy={policy}, which would lose messages: it must be {topic.cleanup}"
                 f" (kafka-configs --alter --topic {name} --add-config cleanup.policy={topic.cleanup})"
             )
+        in_sync = settings.get(name, {}).get("min.insync.replicas", {}).get("value", "1")
+        _warn_of_few(name, copies.get(name, 0), int(in_sync))
     if problems:
         raise ConfigError(problems)
     return counts[full_name(config, INVENTORY)]
+
+
+def _warn_of_few(name: str, copies: int, in_sync: int) -> None:
+    """Say what a topic's copies do not protect from: those who have one broker know it."""
+    if copies >= SAFE_COPIES and in_sync < SAFE_IN_SYNC:
+        log.warning(
+            "a message may be lost with one broker: it counts as sent once a single copy is written",
+            extra={
+                "topic": name,
+                "to_mend": f"kafka-configs --alter --topic {name} --add-config min.insync.replicas=2",
+            },
+        )
+    elif 1 < copies <= in_sync:
+        log.warning(
+            "without any one broker nothing can be sent: min.insync.replicas is as large as the replication",
+            extra={"topic": name, "replication": copies, "min_insync_replicas": in_sync},
+        )

@@ -23,20 +23,20 @@ NEEDED = (
 UP_WITHIN_S = 60.0
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners={listeners},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners={listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,WRONG:SSL
 log.dirs={folder}/data
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
@@ -77,19 +77,40 @@ def free_port() -> int:
 
 
 class ApacheKafka:
-    """One broker, its own controller; ``more`` are further lines of its properties, ``listeners`` name to port."""
+    """One broker that is a controller too; ``more`` are further lines of its properties, ``listeners`` name to port.
+
+    ``controllers`` are the controllers' ports of all brokers, by node, where there are others.
+    """
 
     kind = "Apache Kafka"
 
-    def __init__(self, folder: Path, *, listeners: dict[str, int] | None = None, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listeners: dict[str, int] | None = None,
+        more: str = "",
+        node: int = 1,
+        controllers: dict[int, int] | None = None,
+    ) -> None:
         self._folder = folder
+        controllers = controllers or {node: free_port()}
         self.ports = listeners or {"PLAINTEXT": free_port()}
         self.address = f"127.0.0.1:{self.ports['PLAINTEXT']}"
         self._process: subprocess.Popen[bytes] | None = None
         written = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items())
         self._properties = folder / "server.properties"
         self._properties.write_text(
-            PROPERTIES.format(folder=folder, listeners=written, controller=free_port(), more=more)
+            PROPERTIES.format(
+                folder=folder,
+                listeners=written,
+                node=node,
+                controller=controllers[node],
+                voters=",".join(f"{one}@127.0.0.1:{port}" for one, port in controllers.items()),
+                copies=len(controllers),
+                in_sync=(len(controllers) + 1) // 2,
+                more=more,
+            )
         )
         self._format(())
 
@@ -105,10 +126,15 @@ class ApacheKafka:
         ]
         self._java("kafka.tools.StorageTool", *command)
 
-    def add_user(self, name: str, password: str, mechanism: str = "SCRAM-SHA-512") -> None:
+    def add_user(self, name: str, password: str) -> None:
         """Make a user; before the first start only."""
+        self.add_users({name: password})
+
+    def add_users(self, passwords: dict[str, str], mechanism: str = "SCRAM-SHA-512") -> None:
+        """Make all users that there are to be; before the first start only."""
         shutil.rmtree(self._folder / "data", ignore_errors=True)
-        self._format(("--add-scram", f"{mechanism}=[name={name},password={password}]"))
+        added = [f"{mechanism}=[name={name},password={password}]" for name, password in passwords.items()]
+        self._format(tuple(word for user in added for word in ("--add-scram", user)))
 
     def _java(self, main: str, *arguments: str) -> None:
         command = ["java", "-Xmx256m", "-cp", f"{JARS}/*", main, *arguments]
@@ -117,10 +143,24 @@ class ApacheKafka:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it."""
         command = ["java", *JVM, "-cp", f"{JARS}/*", "kafka.Kafka", str(self._properties)]
         with (self._folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        assert self._process is not None
         wait_for_port(self.address, self._process)
+
+    @property
+    def nodes(self) -> list["ApacheKafka"]:
+        """Return all brokers: this one."""
+        return [self]
 
     def stop(self) -> None:
         """End it in order."""
@@ -138,6 +178,33 @@ class ApacheKafka:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+class ThreeBrokers:
+    """Three brokers that are one cluster: any one of them may be killed."""
+
+    kind = "three brokers of Apache Kafka"
+
+    def __init__(self, folder: Path) -> None:
+        controllers = {node: free_port() for node in (1, 2, 3)}
+        self.nodes: list[ApacheKafka] = []
+        for node in controllers:
+            place = folder / f"node-{node}"
+            place.mkdir()
+            self.nodes.append(ApacheKafka(place, node=node, controllers=controllers))
+        self.address = ",".join(node.address for node in self.nodes)
+
+    def start(self) -> None:
+        """Start all and wait until each listens."""
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.wait()
+
+    def stop(self) -> None:
+        """End all; at once, since the last ones would wait for a majority that is gone."""
+        for node in self.nodes:
+            node.kill()
 
 
 class WheelBroker:

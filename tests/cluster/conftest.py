@@ -1,5 +1,6 @@
 """One world, watched by one process and by a cluster at the same time."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars
+from tests.brokers.broker import NEEDED, ApacheKafka, ThreeBrokers, fetch_jars
 from tests.cluster.processes import Cluster
 from tests.servers.conftest import INVENTORY, pytest_runtest_makereport, watch, world
 from tests.servers.world import World
@@ -17,7 +18,7 @@ __all__ = ["pytest_runtest_makereport", "watch", "world"]
 
 @pytest.fixture(scope="session")
 def cluster(world: World) -> Iterator[Cluster]:
-    """The cluster, once every stage works."""
+    """The cluster, once every stage works; over three brokers where ``BROKERS=3`` is in the environment."""
     if not fetch_jars():
         pytest.skip(NEEDED)
     folder = Path(tempfile.mkdtemp(prefix="anchorwatch-cluster-"))
@@ -25,7 +26,7 @@ def cluster(world: World) -> Iterator[Cluster]:
     kafka.mkdir()
     cluster = Cluster(
         folder,
-        ApacheKafka(kafka),
+        ThreeBrokers(kafka) if os.environ.get("BROKERS") == "3" else ApacheKafka(kafka),
         resolver=world.resolver,
         anchors=world.anchor_file,
         inventory=INVENTORY.read_text(encoding="utf-8"),

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.brokers.broker import ApacheKafka
+from tests.brokers.broker import ApacheKafka, ThreeBrokers
 from tests.servers.daemons import Daemon, free_ports, until
 from tests.servers.watch import VANTAGE, Watch
 
@@ -39,9 +39,11 @@ class Process:
 
 
 class Cluster(Watch):
-    """Two collectors, two analyzers, two alerts processes, over one broker and one history."""
+    """Two collectors, two analyzers, two alerts processes, over one broker or three, and one history."""
 
-    def __init__(self, folder: Path, kafka: ApacheKafka, *, resolver: str, anchors: Path, inventory: str) -> None:
+    def __init__(
+        self, folder: Path, kafka: ApacheKafka | ThreeBrokers, *, resolver: str, anchors: Path, inventory: str
+    ) -> None:
         super().__init__()
         self.kafka, self._folder = kafka, folder
         (folder / "webhook.key").write_text(self.secret)
@@ -110,6 +112,11 @@ class Cluster(Watch):
     def kill_process(self, name: str) -> None:
         """End one at once."""
         self.processes[name].daemon.kill()
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """Return where the brokers listen."""
+        return tuple(self.kafka.address.split(","))
 
     def close(self) -> None:
         """End everything."""
