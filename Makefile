@@ -31,7 +31,7 @@ demo: $(STAMP) ## incidents on a signed DNS world on loopback, then the page; AR
 test: $(STAMP) ## the test suite; ARGS="-k denial" picks
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-cluster: $(STAMP) ## every stage as processes over Apache Kafka and a history over HTTP, with parts killed; two minutes
+cluster: $(STAMP) ## every stage as processes over Apache Kafka and a history over HTTP, with parts killed; two minutes; BROKERS=3
 	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
 check: $(STAMP) ## format, lint, types, tests

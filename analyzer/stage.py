@@ -39,6 +39,7 @@ from schemas.wire import id_of
 
 TAKEN = (Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport)
 MOST_EVIDENCE_KNOWN = 100_000
+MOST_UNKNOWN = 10_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
@@ -115,6 +116,7 @@ class Analyzer:
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
+        self._unknown: set[Subject] = set()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._reset()
 
@@ -396,12 +398,10 @@ class Analyzer:
         verdicts: dict[str, tuple[str, str]] = {}
         for subject, observation, at in _rows_of(message):
             current = self.current.get(subject)
-            if current is None:
-                continue
-            is_last = current.observation == observation
+            is_last = current is not None and current.observation == observation
             judgement = knowledge.spoken_of.get(observation)
-            if not is_last and judgement is None:
-                self.unmatched += 1
+            if current is None or (not is_last and judgement is None):
+                self._note_unknown(subject)
                 continue
             if at <= (current.applied_at if is_last else knowledge.polled_until.get(observation, current.applied_at)):
                 self.dropped += 1  # it came before
@@ -416,6 +416,19 @@ class Analyzer:
         out.store("verdicts", *rows.stretched_rows(message, verdicts))
         if not verdicts:
             out.replayed.append(message.id)
+
+    def _note_unknown(self, subject: Subject) -> None:
+        """Note that polls of a subject that somebody consumes speak of an observation that never arrived."""
+        if subject not in self.current and not self.consumers.endpoints_at(subject[0], subject[1]):
+            return
+        self.unmatched += 1
+        if len(self._unknown) < MOST_UNKNOWN:
+            self._unknown.add(subject)
+
+    def take_unknown(self) -> set[Subject]:
+        """Return whose polls spoke of an observation that never arrived, since the last call: observe these anew."""
+        unknown, self._unknown = self._unknown, set()
+        return unknown
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
         orphans = self.consumers.put(message.id, message.identity)

@@ -33,6 +33,7 @@ from anchorwatch.letters import FileLetters, dead_letter_file
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import SLOW_S, Progress
 from anchorwatch.pump import Pump, feed
+from anchorwatch.recalls import Recalls
 from anchorwatch.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.server import Server
@@ -124,9 +125,14 @@ class Instance:
             Exception: a part that kept crashing, or the listener's address is taken.
         """
         supervisor, steps = Supervisor(self.meter), self._steps
-        analyzer = Pump(
-            "analyzer", self._observations, self.analyzer.handle, self._findings, self.meter, steps["analyzer"]
-        )
+        recalls = Recalls()
+
+        async def analyze(batch: Sequence[Message]) -> Sequence[Message]:
+            out = await self.analyzer.handle(batch)
+            self.collector.observe_again(recalls.due(self.analyzer.take_unknown(), time.monotonic()))
+            return out
+
+        analyzer = Pump("analyzer", self._observations, analyze, self._findings, self.meter, steps["analyzer"])
         alerts = Pump("alerts", self._findings, self.alerts.handle, NotificationSink(), self.meter, steps["alerts"])
         polling = partial(feed, self.collector, self._observations, self.meter, steps["collector"])
         try:

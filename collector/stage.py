@@ -135,6 +135,16 @@ class Collector:
         self._reload_wanted = True
         self._wake.set()
 
+    def observe_again(self, subjects: Sequence[tuple[str, str, str]]) -> None:
+        """Observe (name, type, vantage) anew with the next poll: what was observed of them did not arrive."""
+        for name, rdtype, vantage in subjects:
+            try:
+                subject = Subject(names.from_text(name), records.type_from_text(rdtype), vantage)
+            except ValueError:
+                continue  # nothing that we poll
+            if (memory := self._memory.get(subject)) is not None:
+                memory.observed_at = 0.0
+
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
         tasks: set[asyncio.Task[None]] = set()

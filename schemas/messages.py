@@ -7,6 +7,7 @@ PollBatch          collector → analyzer   "unchanged since" for many endpoints
 InventorySnapshot  collector → analyzer   who consumes what; one per identity
 InventoryIndex     collector → analyzer   all identities and vantages there are
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
+Recall             analyzer → collector   observe these anew: an observation was lost on the way
 Finding            analyzer → alerts      opened, updated or closed
 Notification       alerts → record        what was sent where, and why; also why something was not sent
 """
@@ -182,6 +183,20 @@ class SelfReport(Message, frozen=True, kw_only=True, tag="self.v1"):
     subject: str
     at: datetime
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc(self.at)
+
+
+class Recall(Message, frozen=True, kw_only=True, tag="recall.v1"):
+    """The analyzer asks the collectors to observe ``subjects`` anew: what their polls speak of never reached it.
+
+    A subject is (name, type, vantage).
+    """
+
+    at: datetime
+    subjects: tuple[tuple[str, str, str], ...]
+    reason: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at)

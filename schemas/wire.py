@@ -15,10 +15,11 @@ from schemas.messages import (
     Notification,
     Observation,
     PollBatch,
+    Recall,
     SelfReport,
 )
 
-AnyMessage = Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Finding | Notification
+AnyMessage = Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Recall | Finding | Notification
 TYPES: tuple[type[Message], ...] = get_args(AnyMessage)
 
 _encoder = msgspec.json.Encoder()
@@ -57,6 +58,8 @@ def key_of(message: Message) -> str:
             return "\0index"  # no identity is called so
         case SelfReport():
             return f"{message.code} {message.subject}"
+        case Recall():
+            return "recall"
         case Finding():
             return message.cause_zone
         case Notification():
@@ -91,7 +94,7 @@ def time_of(message: Message) -> datetime:
             return message.seen_at
         case Finding():
             return message.updated_at
-        case SelfReport() | Notification():
+        case SelfReport() | Recall() | Notification():
             return message.at
     raise Rejected(f"no time for a {type(message).__name__}")
 

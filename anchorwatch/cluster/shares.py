@@ -21,7 +21,7 @@ from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.membership import Membership
 from anchorwatch.cluster.rows import read_message
-from anchorwatch.cluster.topics import INVENTORY, full_name
+from anchorwatch.cluster.topics import ACTS, INVENTORY, full_name
 from anchorwatch.telemetry import Meter
 from collector import names
 from collector.inventory import Inventory
@@ -29,7 +29,7 @@ from collector.names import Name
 from collector.schedule import first_round_s
 from collector.sources import Sources
 from schemas.faults import Rejected
-from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message
+from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message, Recall, Subject
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ class SharedInventory:
     ) -> None:
         self._files, self._vantages = files, vantages
         self._notify: Callable[[], None] = lambda: None
-        self._topic = full_name(config, INVENTORY)
+        self._recall: Callable[[tuple[Subject, ...]], None] = lambda subjects: None
+        self._topic, self._acts = full_name(config, INVENTORY), full_name(config, ACTS)
         self._shares = shares
         self._suffixes = PublicSuffixList()
         self._known: dict[str, Identity | None] = {}
@@ -102,9 +103,12 @@ class SharedInventory:
 
     # life
 
-    def start(self, notify: Callable[[], None]) -> None:
-        """Begin to read; ``notify`` is called, from a thread, when ``load`` would return something else."""
-        self._notify = notify
+    def start(self, notify: Callable[[], None], recall: Callable[[tuple[Subject, ...]], None] | None = None) -> None:
+        """Begin to read; ``notify`` is called, from a thread, when ``load`` would return something else.
+
+        ``recall`` is called, from a thread, with subjects that have to be observed anew.
+        """
+        self._notify, self._recall = notify, recall or self._recall
         self._thread.start()
 
     def stop(self) -> None:
@@ -115,8 +119,10 @@ class SharedInventory:
     def _run(self) -> None:
         try:
             partitions = [TopicPartition(self._topic, number) for number in range(self._shares)]
-            self._reader.assign(partitions)
+            acts = TopicPartition(self._acts, 0)
+            self._reader.assign([*partitions, acts])
             self._reader.seek_to_beginning(*partitions)
+            self._reader.seek_to_end(acts)  # whoever starts observes everything anew
             ends = self._reader.end_offsets(partitions)
             while not self._stopping.is_set():
                 try:
@@ -158,7 +164,7 @@ class SharedInventory:
         fetched = [record for records in self._reader.poll(timeout_ms=POLL_MS).values() for record in records]
         for record in fetched:
             self._take(record)
-        if fetched:
+        if any(record.topic == self._topic for record in fetched):
             self._note_change()
 
     def _take(self, record: Any) -> None:
@@ -182,6 +188,9 @@ class SharedInventory:
                         self._places[message.id] = message.seen_at, record.partition
                 case InventoryIndex():
                     self._index = message
+                case Recall():
+                    log.warning("observations were lost on the way", extra={"subjects": len(message.subjects)})
+                    self._recall(message.subjects)
 
     # what the collector asks
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ from anchorwatch.heartbeat import Heartbeat
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import Progress
 from anchorwatch.pump import Handler, Pump, feed
+from anchorwatch.recalls import REASON, Recalls
 from anchorwatch.run import (
     NotificationSink,
     Runnable,
@@ -48,6 +49,7 @@ from anchorwatch.web.server import Server
 from collector.sources import Sources
 from collector.stage import Collector
 from schemas.faults import ConfigError
+from schemas.messages import Message, Recall, Subject, utc
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +117,10 @@ class CollectorProcess:
         def notify() -> None:
             loop.call_soon_threadsafe(self._collector.reload_soon)
 
-        self._inventory.start(notify)
+        def recall(subjects: tuple[Subject, ...]) -> None:
+            loop.call_soon_threadsafe(self._collector.observe_again, subjects)
+
+        self._inventory.start(notify, recall)
         if self._heartbeat is not None:
             self._heartbeat.start()
         supervisor = Supervisor(self._meter)
@@ -231,10 +236,15 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history)
     analyzer = Analyzer(history, time.time)
     add_analyzer_gauges(meter, analyzer)
+    recalls = Recalls()
+
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        out = await analyzer.handle(batch)
+        subjects = recalls.due(analyzer.take_unknown(), time.monotonic())
+        return [*out, Recall(at=utc(time.time()), subjects=subjects, reason=REASON)] if subjects else out
+
     shown = {"analyzer": analyzer, "history": history}
-    handling = Handling(
-        handle=analyzer.handle, forget=analyzer.forget, close=history.close, shown=shown, history=history
-    )
+    handling = Handling(handle=handle, forget=analyzer.forget, close=history.close, shown=shown, history=history)
     return PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
 
 

@@ -18,13 +18,14 @@ from schemas.messages import (
     Notification,
     Observation,
     PollBatch,
+    Recall,
     SelfReport,
 )
 
 log = logging.getLogger(__name__)
 
 INVENTORY, OBSERVATIONS, POLLS = "inventory", "observations", "polls"
-FINDINGS, NOTIFICATIONS, DEAD, LEDGER = "findings", "notifications", "dead", "ledger"
+FINDINGS, NOTIFICATIONS, DEAD, LEDGER, ACTS = "findings", "notifications", "dead", "ledger", "acts"
 DAY_MS = 86_400_000
 SAFE_COPIES = 3
 SAFE_IN_SYNC = 2
@@ -57,6 +58,7 @@ TOPICS = (
     Topic(name=NOTIFICATIONS, retention_days=90),
     Topic(name=DEAD, retention_days=90, sole=True),
     Topic(name=LEDGER, cleanup="compact", sole=True),
+    Topic(name=ACTS, retention_days=90, sole=True),
 )
 
 
@@ -73,6 +75,8 @@ def topic_of(message: Message) -> str:
             return OBSERVATIONS
         case PollBatch():
             return POLLS
+        case Recall():
+            return ACTS
         case Finding():
             return FINDINGS
         case Notification():

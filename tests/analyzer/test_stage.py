@@ -295,6 +295,22 @@ def test_polls_that_come_again_are_dropped_and_counted(history: ClickHouseHistor
     assert run.analyzer.taken == 2, "an observation that comes again is known, whatever came after it"
 
 
+def test_polls_of_an_observation_that_never_arrived_are_counted_and_their_subjects_named(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    """It expired on its topic while the analyzer was stopped, or is a dead letter."""
+    run = Run(history, clock)
+    first, lost, never = (observation(judgement(f"{n}.bank.example."), AT) for n in ("a", "b", "c"))
+    later = observation(judgement("a.bank.example."), AT + MINUTE)
+    run.handle(snapshot("sa", "a.bank.example", "b.bank.example"), first)
+
+    run.handle(polls(later, at=AT + 2 * MINUTE), polls(lost, at=AT + MINUTE), polls(never, at=AT + MINUTE))
+
+    assert run.analyzer.take_unknown() == {("a.bank.example.", "A", "corp"), ("b.bank.example.", "A", "corp")}
+    assert run.analyzer.unmatched == 2, "nobody consumes the third"
+    assert run.analyzer.take_unknown() == set()
+
+
 def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.handle(observation(bogus(), AT))
