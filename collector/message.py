@@ -15,7 +15,8 @@ from collector.names import Name
 from collector.records import RRset, Signature
 
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
-NOERROR, SERVFAIL, NXDOMAIN, REFUSED, YXDOMAIN = 0, 2, 3, 5, 6
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN = 0, 1, 2, 3, 4, 5, 6
+BADCOOKIE = 23
 EDNS_PAYLOAD_BYTES = 1232
 MAX_RECORDS = 4096
 MAX_JUMPS = 128
@@ -23,6 +24,8 @@ MAX_JUMPS = 128
 _HEADER = Struct("!6H")
 _RR = Struct("!HHIH")
 _SIG = Struct("!HBBIIIH")
+_OPTION = Struct("!HH")
+_COOKIE, _EXTENDED_ERROR = 10, 15
 
 
 class FormError(ValueError):
@@ -33,7 +36,8 @@ class FormError(ValueError):
 class Response:
     """A response; ``answer`` and ``authority`` map (name, type) to the RRset with the signatures over it.
 
-    ``wire`` are the octets as received; ``ede`` the extended errors as (code, text).
+    ``wire`` are the octets as received; ``ede`` the extended errors as (code, text); ``cookie`` the client's cookie and
+    the server's, as they came.
     """
 
     wire: bytes
@@ -46,6 +50,7 @@ class Response:
     authority: dict[tuple[Name, int], RRset]
     ede: tuple[tuple[int, str], ...] = ()
     has_edns: bool = False
+    cookie: bytes = b""
 
     @property
     def truncated(self) -> bool:
@@ -54,17 +59,27 @@ class Response:
 
 
 def make_query(
-    message_id: int, qname: Name, qtype: int, *, checking_disabled: bool, payload: int = EDNS_PAYLOAD_BYTES
+    message_id: int,
+    qname: Name,
+    qtype: int,
+    *,
+    checking_disabled: bool,
+    payload: int = EDNS_PAYLOAD_BYTES,
+    edns: bool = True,
+    cookie: bytes = b"",
+    question: bytes = b"",
 ) -> bytes:
     """Return a query with RD, EDNS and DO=1.
 
     With ``checking_disabled`` it asks as a validator does (CD=1: RFC 4035 §4.9.2), else as a client that understands AD
-    (RFC 6840 §5.7).
+    (RFC 6840 §5.7). ``cookie`` is sent as an option (RFC 7873); ``question`` are the octets of ``qname`` in the letter
+    case to send, by default lower case.
     """
     flags = RD | (CD if checking_disabled else AD)
-    opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, 0)
-    question = names.to_wire(qname) + qtype.to_bytes(2, "big") + b"\0\1"
-    return _HEADER.pack(message_id, flags, 1, 0, 0, 1) + question + opt
+    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
+    opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
+    asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"
+    return _HEADER.pack(message_id, flags, 1, 0, 0, int(edns)) + asked + opt
 
 
 @dataclass(slots=True)
@@ -186,12 +201,12 @@ def read_response(wire: bytes) -> Response:
     reader.offset += 4
     answer = _read_section(reader, ancount)
     authority = _read_section(reader, nscount)
-    rcode, has_edns = flags & 15, False
+    rcode, has_edns, cookie = flags & 15, False, b""
     ede: tuple[tuple[int, str], ...] = ()
     if arcount:
-        has_edns, extended, ede = _read_additional(reader, arcount)
+        has_edns, extended, ede, cookie = _read_additional(reader, arcount)
         rcode |= extended << 4
-    return Response(wire, message_id, flags, rcode, qname, qtype, answer, authority, ede, has_edns)
+    return Response(wire, message_id, flags, rcode, qname, qtype, answer, authority, ede, has_edns, cookie)
 
 
 def _next_record(reader: _Reader) -> tuple[Name, int, int, int, int]:
@@ -238,9 +253,9 @@ def _read_rdata(reader: _Reader, rdtype: int, end: int) -> bytes:
     return reader.canonical(layout, end)
 
 
-def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tuple[int, str], ...]]:
-    """Skip glue; return whether there was an OPT record, the upper bits of the rcode, and the extended errors."""
-    has_edns, extended, errors = False, 0, []
+def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tuple[int, str], ...], bytes]:
+    """Skip glue; return whether there was an OPT record, the rcode's upper bits, extended errors, and the cookie."""
+    has_edns, extended, errors, cookie = False, 0, [], b""
     for _ in range(count):
         _name, rdtype, _rdclass, ttl, end = _next_record(reader)
         if rdtype == records.OPT:
@@ -250,8 +265,10 @@ def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tupl
                 code = int.from_bytes(reader.wire[offset : offset + 2], "big")
                 length = int.from_bytes(reader.wire[offset + 2 : offset + 4], "big")
                 data = reader.wire[offset + 4 : min(offset + 4 + length, end)]
-                if code == 15 and len(data) >= 2:
+                if code == _COOKIE:
+                    cookie = data
+                if code == _EXTENDED_ERROR and len(data) >= 2:
                     errors.append((int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace").rstrip("\0")))
                 offset += 4 + length
         reader.offset = end
-    return has_edns, extended, tuple(errors)
+    return has_edns, extended, tuple(errors), cookie

@@ -1,9 +1,12 @@
 """Ask one recursive resolver: UDP with fallback to TCP, TCP, DoT or DoH by URL.
 
 Every query has a fresh random id and, by a fresh socket, a fresh random port; a UDP socket is connected, so answers
-from elsewhere never arrive; the question must be echoed.
+from elsewhere never arrive; the question must be echoed, in its letter case and with our cookie where the resolver
+keeps them. What does not match is passed over and counted. The last try is over TCP, which an attacker who does not see
+the packets can't forge.
 
-Source: RFC 5452 §9 (matching), RFC 7766 (TCP), RFC 7858 (DoT), RFC 8484 (DoH).
+Source: RFC 5452 §9 (matching), RFC 7766 (TCP), RFC 7858 (DoT), RFC 8484 (DoH), RFC 7873 (cookies), RFC 6891 §7
+(resolvers without EDNS).
 """
 
 import asyncio
@@ -13,15 +16,19 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
-from collector import names
 from collector.address import Address
-from collector.message import FormError, Response, make_query, read_response
+from collector.chain import rcode_text
+from collector.habits import Habits
+from collector.matching import ErrorHeader, Mismatch, Query, match_reply
+from collector.message import BADCOOKIE, FORMERR, NOERROR, NOTIMP, NXDOMAIN, FormError, Response
 from collector.names import Name
 from collector.questions import FetchFailure, Reply
+from collector.suspicion import Tally
 from schemas.egress import Egress
 
 ATTEMPTS = 3
@@ -29,15 +36,34 @@ TIMEOUT_S = 1.5
 MAX_MESSAGE_BYTES = 65_535
 LOOK_UP_EVERY_S = 300.0
 DOH_THREADS = 16
+# After so many replies that match nothing, one socket is waited on no longer: TCP is asked.
+MOST_PASSED_OVER = 100
 
-Exchange = Callable[[bytes, int, Name, int], Awaitable[Response]]
 Endpoint = tuple[int, tuple[Any, ...]]
+Outcome = Response | ErrorHeader | FetchFailure
+
+
+@dataclass(slots=True)
+class _Question:
+    """One question over all its tries, and what was passed over meanwhile."""
+
+    name: Name
+    rdtype: int
+    checking_disabled: bool
+    edns: bool = True
+    passed_over: int = 0
+    last_mismatch: str = ""
+    over_tcp: str = ""
+
+
+Exchange = Callable[[Query, _Question], Awaitable[Response | ErrorHeader]]
 
 
 class Resolver:
     """One resolver; safe to ask many things at once.
 
-    ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long.
+    ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long. The last of several is over
+    TCP.
     """
 
     def __init__(
@@ -50,6 +76,8 @@ class Resolver:
         egress: Egress | None = None,
     ) -> None:
         self.address = address
+        self.tally = Tally()
+        self._habits = Habits(secrets.randbits, protects=address.scheme == "udp")
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._slots = asyncio.Semaphore(max_in_flight)
@@ -61,41 +89,132 @@ class Resolver:
         self._pool = _open_pool(address.to_url(), egress, trust()) if address.scheme == "https" else None
         self._threads = ThreadPoolExecutor(DOH_THREADS, "doh") if address.scheme == "https" else None
 
-    async def ask(self, name: Name, rdtype: int, *, checking_disabled: bool = True, stream: bool = False) -> Reply:
+    async def ask(
+        self,
+        name: Name,
+        rdtype: int,
+        *,
+        checking_disabled: bool = True,
+        stream: bool = False,
+        edns: bool = True,
+        attempts: int | None = None,
+    ) -> Reply:
         """Return the response, whatever its rcode, or why there is none.
 
-        With ``stream`` a UDP resolver is asked over TCP at once.
+        With ``stream`` a UDP resolver is asked over TCP at once; without ``edns`` as a plain client asks. ``attempts``
+        limits the tries below those of the resolver.
         """
-        exchange = self._exchange_for(stream=stream)
-        failure = FetchFailure("timeout", "no answer")
+        question = _Question(name, rdtype, checking_disabled, edns)
         async with self._slots:
-            for attempt in range(self._attempts):
-                timeout_s = self._timeout_s * 2**attempt
-                try:
-                    reply = await self._exchange(exchange, name, rdtype, timeout_s, checking_disabled)
-                    if reply.truncated and exchange == self._over_udp:
-                        exchange = self._over_tcp
-                        reply = await self._exchange(exchange, name, rdtype, timeout_s, checking_disabled)
-                except TimeoutError:
-                    where = self.address.to_url()
-                    failure = FetchFailure("timeout", f"no answer from {where} in {self._attempts} tries")
-                except (OSError, UnicodeError) as error:
-                    said = getattr(error, "strerror", None) or error
-                    failure = FetchFailure("unreachable", f"{self.address.to_url()}: {said}")
-                    await asyncio.sleep(min(0.05 * 2**attempt, timeout_s))
-                except FormError as error:
-                    failure = FetchFailure("malformed", f"{self.address.to_url()} sends no DNS message: {error}")
-                else:
-                    return reply
+            return await self._ask(question, self._exchange_for(stream=stream), attempts or self._attempts)
+
+    async def _ask(self, question: _Question, exchange: Exchange, attempts: int) -> Reply:
+        failure = FetchFailure("timeout", "no answer")
+        for attempt in range(attempts):
+            timeout_s = self._timeout_s * 2**attempt
+            if attempt and exchange == self._over_udp and (attempt == attempts - 1 or question.passed_over):
+                exchange = self._over_tcp
+            outcome = await self._try(exchange, question, timeout_s)
+            if isinstance(outcome, Response) and outcome.truncated and exchange == self._over_udp:
+                exchange = self._over_tcp
+                outcome = await self._try(exchange, question, timeout_s)
+            if _is_refusal(outcome, question):
+                return await self._settle(question, outcome, exchange)
+            if isinstance(outcome, Response):
+                return outcome
+            assert isinstance(outcome, FetchFailure)
+            if attempt and failure.kind == "timeout" and outcome.kind in ("unreachable", "malformed"):
+                question.over_tcp = f"; over TCP: {outcome.detail}"
+            else:
+                failure = outcome
+            if failure.kind == "unreachable":
+                await asyncio.sleep(min(0.05 * 2**attempt, timeout_s))
+        if exchange == self._over_udp and (question.passed_over or failure.kind == "rcode"):
+            return await self._settle(question, failure, exchange)
+        return self._told(question, failure, attempts)
+
+    def _told(self, question: _Question, failure: FetchFailure, attempts: int) -> FetchFailure:
+        """Return the failure with what came instead of an answer."""
+        where = self.address.to_url()
+        if question.passed_over and failure.is_silence:
+            replies = "1 reply was" if question.passed_over == 1 else f"{question.passed_over} replies were"
+            detail = f"no answer from {where}; {replies} passed over, the last one for: {question.last_mismatch}"
+            return FetchFailure("mismatch", detail)
+        if failure.kind == "timeout":
+            tries = "1 try" if attempts == 1 else f"{attempts} tries"
+            return FetchFailure("timeout", f"no answer from {where} in {tries}{question.over_tcp}")
         return failure
 
+    async def _settle(self, question: _Question, outcome: Outcome, exchange: Exchange) -> Reply:
+        """Ask over TCP what UDP has left open: an answer there counts; silence there leaves the first word."""
+        if question.edns and _rcode_of(outcome) == FORMERR and self._habits.refuse_cookies():
+            # "OPTION-CODE values not understood MUST be ignored" (RFC 6891 §6.1.2), and some do not.
+            outcome = await self._try(exchange, question, self._timeout_s)
+        if exchange == self._over_udp and not _is_answer(outcome, question):
+            over_tcp = await self._try(self._over_tcp, question, self._timeout_s)
+            if not isinstance(over_tcp, FetchFailure):
+                outcome = over_tcp
+        if isinstance(outcome, FetchFailure):
+            return self._told(question, outcome, 1)
+        if not _is_refusal(outcome, question):
+            assert isinstance(outcome, Response)
+            return outcome
+        return await self._refused(question, outcome, exchange)
+
+    async def _refused(self, question: _Question, outcome: Outcome, exchange: Exchange) -> Reply:
+        """Name the rcode; where EDNS is what the resolver can't do, say so. Source: RFC 6891 §7."""
+        rcode = _rcode_of(outcome)
+        where = self.address.to_url()
+        detail = f"{where} answers {rcode_text(rcode)} and nothing else"
+        if question.edns and rcode in (FORMERR, NOTIMP):
+            plain = _Question(question.name, question.rdtype, question.checking_disabled, edns=False)
+            reply = await self._try(exchange, plain, self._timeout_s)
+            if isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN):
+                detail = (
+                    f"{where} answers {rcode_text(rcode)} to EDNS, and answers without it: it can't carry DNSSEC"
+                    " records (RFC 6891 §7)"
+                )
+        if isinstance(outcome, Response):
+            return FetchFailure("rcode", detail, rcode, outcome.ede)
+        return FetchFailure("rcode", detail, rcode)
+
+    async def _try(self, exchange: Exchange, question: _Question, timeout_s: float) -> Outcome:
+        """Ask once and return what came of it."""
+        query = self._habits.query_for(
+            question.name, question.rdtype, checking_disabled=question.checking_disabled, edns=question.edns
+        )
+        where = self.address.to_url()
+        self.tally.count_question(self._now())
+        try:
+            outcome = await asyncio.wait_for(exchange(query, question), timeout_s)
+        except TimeoutError:
+            return FetchFailure("timeout", f"no answer from {where}")
+        except (OSError, UnicodeError) as error:
+            said = getattr(error, "strerror", None) or error
+            return FetchFailure("unreachable", f"{where}: {said}")
+        except Mismatch as error:
+            self._pass_over(question, error)
+            return FetchFailure("mismatch", f"{where} sends no answer to the question: {error}")
+        except FormError as error:
+            return FetchFailure("malformed", f"{where} sends no DNS message: {error}")
+        if isinstance(outcome, Response):
+            self._habits.learn(query, outcome, stream=exchange != self._over_udp)
+            if outcome.rcode == BADCOOKIE:
+                return FetchFailure("rcode", f"{where} answers BADCOOKIE", BADCOOKIE)
+        return outcome
+
     @staticmethod
-    async def _exchange(
-        exchange: Exchange, name: Name, rdtype: int, timeout_s: float, checking_disabled: bool
-    ) -> Response:
-        message_id = secrets.randbits(16)
-        query = make_query(message_id, name, rdtype, checking_disabled=checking_disabled)
-        return await asyncio.wait_for(exchange(query, message_id, name, rdtype), timeout_s)
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def suspicion(self) -> str:
+        """Return what is suspected of the replies that come from here, empty while nothing is."""
+        return self.tally.suspicion(self._now())
+
+    def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:
+        self.tally.pass_over(mismatch.kind, self._now())
+        question.passed_over += 1
+        question.last_mismatch = str(mismatch)
 
     def _exchange_for(self, *, stream: bool) -> Exchange:
         if self.address.scheme == "https":
@@ -110,48 +229,51 @@ class Resolver:
             self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
         return self._found
 
-    async def _over_udp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+    async def _over_udp(self, query: Query, question: _Question) -> Response | ErrorHeader:
         family, sockaddr = await self._endpoint()
         loop = asyncio.get_running_loop()
+        case_kept, cookie_kept = self._habits.case_kept is True, self._habits.cookie_kept
         with socket.socket(family, socket.SOCK_DGRAM) as connection:
             connection.setblocking(False)
             connection.connect(sockaddr)
-            await loop.sock_sendall(connection, query)
-            while True:
+            await loop.sock_sendall(connection, query.wire)
+            for _ in range(MOST_PASSED_OVER):
                 wire = await loop.sock_recv(connection, MAX_MESSAGE_BYTES)
                 try:
-                    return _matching(wire, message_id, name, rdtype)
-                except FormError:
-                    continue  # a forger may be faster than the resolver: the true answer may still come
+                    return match_reply(query, wire, case_kept=case_kept, cookie_kept=cookie_kept)
+                except Mismatch as mismatch:
+                    # A forger may be faster than the resolver: the true answer may still come.
+                    self._pass_over(question, mismatch)
+        raise TimeoutError
 
-    async def _over_tcp(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+    async def _over_tcp(self, query: Query, question: _Question) -> Response | ErrorHeader:
         host = self.address.host
         reader, writer = await asyncio.open_connection(
             host, self.address.port, ssl=self._tls, server_hostname=host if self._tls else None
         )
         try:
-            writer.write(len(query).to_bytes(2, "big") + query)
+            writer.write(len(query.wire).to_bytes(2, "big") + query.wire)
             await writer.drain()
             length = int.from_bytes(await reader.readexactly(2), "big")
-            return _matching(await reader.readexactly(length), message_id, name, rdtype)
+            return match_reply(query, await reader.readexactly(length))
         except asyncio.IncompleteReadError as error:
             raise FormError("the connection closed within a message") from error
         finally:
             writer.close()
 
-    async def _over_https(self, query: bytes, message_id: int, name: Name, rdtype: int) -> Response:
+    async def _over_https(self, query: Query, question: _Question) -> Response | ErrorHeader:
         assert self._pool is not None
         headers = {"content-type": "application/dns-message", "accept": "application/dns-message"}
         url = self.address.to_url()
         try:
-            post = functools.partial(self._pool.request, "POST", url, body=query, headers=headers)
+            post = functools.partial(self._pool.request, "POST", url, body=query.wire, headers=headers)
             call = functools.partial(post, timeout=self._timeout_s * 4, redirect=False)
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except urllib3.exceptions.HTTPError as error:
             raise OSError(str(error)) from error
         if answer.status != 200:
             raise OSError(f"HTTP status {answer.status}")
-        return _matching(answer.data, message_id, name, rdtype)
+        return match_reply(query, answer.data)
 
 
 def _open_pool(url: str, egress: Egress, trusted: ssl.SSLContext) -> urllib3.PoolManager:
@@ -167,11 +289,18 @@ def _open_pool(url: str, egress: Egress, trusted: ssl.SSLContext) -> urllib3.Poo
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
-def _matching(wire: bytes, message_id: int, name: Name, rdtype: int) -> Response:
-    """Parse a response and require that it answers this very query. Source: RFC 5452 §9.1."""
-    if wire[:2] != message_id.to_bytes(2, "big"):
-        raise FormError("another id")
-    response = read_response(wire)
-    if response.qname != name or response.qtype != rdtype:
-        raise FormError(f"an answer to another question: {names.to_text(response.qname)}")
-    return response
+def _rcode_of(outcome: Outcome) -> int:
+    if isinstance(outcome, FetchFailure):
+        return outcome.rcode or NOERROR
+    return outcome.rcode
+
+
+def _is_refusal(outcome: Outcome, question: _Question) -> bool:
+    """Return whether the resolver refuses without the question, or does not understand how it was asked."""
+    if isinstance(outcome, Response):
+        return question.edns and outcome.rcode in (FORMERR, NOTIMP) and not outcome.has_edns
+    return isinstance(outcome, ErrorHeader)
+
+
+def _is_answer(outcome: Outcome, question: _Question) -> bool:
+    return isinstance(outcome, Response) and not outcome.truncated and not _is_refusal(outcome, question)

@@ -1,7 +1,7 @@
 """Tell whether a response says what the last one said, without parsing it.
 
 Two responses have one skim when they differ only in what varies by nature: the id, TTLs, the AD bit, the additional
-section, and the order of records.
+section, the letter case of owner names, and the order of records.
 
 Source: RFC 1035 §4.1 (layout of a message).
 """
@@ -19,22 +19,35 @@ def skim(wire: bytes) -> bytes:
     counts = wire[4:10]
     end = len(wire)
     offset = _HEADER_BYTES
+    questions: list[bytes] = []
     for _ in range(wire[4] << 8 | wire[5]):
-        offset = _skip_name(wire, offset, end) + 4
+        name_end = _skip_name(wire, offset, end)
+        questions.append(_folded(wire, offset, name_end) + wire[name_end : name_end + 4])
+        offset = name_end + 4
     pieces: list[bytes] = []
-    start = offset
     for _ in range((wire[6] << 8 | wire[7]) + (wire[8] << 8 | wire[9])):
-        ttl_at = _skip_name(wire, offset, end) + 4
+        name_end = _skip_name(wire, offset, end)
+        ttl_at = name_end + 4
         data_at = ttl_at + 6
         if data_at > end:
             return b""
         after = data_at + (wire[data_at - 2] << 8 | wire[data_at - 1])
         if after > end:
             return b""
-        pieces.append(wire[offset:ttl_at] + wire[ttl_at + 4 : after])
+        pieces.append(_folded(wire, offset, name_end) + wire[name_end:ttl_at] + wire[ttl_at + 4 : after])
         offset = after
     pieces.sort()
-    return hashlib.blake2b(b"".join((flags, counts, wire[_HEADER_BYTES:start], *pieces)), digest_size=16).digest()
+    return hashlib.blake2b(b"".join((flags, counts, *questions, *pieces)), digest_size=16).digest()
+
+
+def _folded(wire: bytes, start: int, end: int) -> bytes:
+    """Return a name's octets with its letters in lower case: the case of our question is random, and comes back.
+
+    Lengths and the first octet of a pointer are no letters; the second octet of a pointer may be one by chance.
+    """
+    if wire[end - 1 : end] == b"\0":
+        return wire[start:end].lower()
+    return wire[start : end - 2].lower() + wire[max(start, end - 2) : end]
 
 
 def _skip_name(wire: bytes, offset: int, end: int) -> int:

@@ -87,6 +87,8 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[Conclusion]
                 conclusion.rcode = rcode_text(reply.rcode)
                 reply = failure_of(reply)
             if isinstance(reply, FetchFailure):
+                if reply.rcode is not None:
+                    conclusion.rcode = rcode_text(reply.rcode)
                 conclusion.links.append((yield from _unanswered(context, name, qtype, reply)))
                 break
             response = reply

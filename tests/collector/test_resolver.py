@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rrset
@@ -169,3 +170,190 @@ def test_resolv_conf_is_read() -> None:
     text = "# x\nsearch example\nnameserver 10.0.0.1\nnameserver fe80::1%eth0\noptions ndots:1\n"
 
     assert [address.host for address in system_resolvers(text)] == ["10.0.0.1", "fe80::1%eth0"]
+
+
+# errors without the question, silence over UDP, and replies that match nothing
+
+
+def header_only(rcode: int) -> Answer:
+    return lambda query: [struct.pack("!6H", query.id, 0x8180 | rcode, 0, 0, 0, 0)]
+
+
+@pytest.mark.parametrize(("rcode", "name"), [(1, "FORMERR"), (2, "SERVFAIL"), (5, "REFUSED")])
+def test_an_error_as_a_bare_header_is_named_at_once(rcode: int, name: str) -> None:
+    reply = ask(header_only(rcode), timeout_s=30)  # a wait for one timeout alone would end the test
+
+    assert isinstance(reply, FetchFailure)
+    assert (reply.kind, reply.rcode) == ("rcode", rcode)
+    assert name in reply.detail
+    assert not reply.is_silence
+
+
+def test_after_a_bare_error_header_the_answer_over_tcp_counts() -> None:
+    reply = ask(header_only(5), lambda query: [good(query).to_wire()], timeout_s=30)
+
+    assert isinstance(reply, Response)
+    assert reply.rcode == 0
+
+
+def test_a_bare_error_header_is_named_where_tcp_stays_silent() -> None:
+    reply = ask(header_only(5), lambda query: [])
+
+    assert isinstance(reply, FetchFailure)
+    assert (reply.kind, reply.rcode) == ("rcode", 5)
+
+
+def test_a_bare_error_header_with_another_id_is_passed_over() -> None:
+    def forged(query: dns.message.Message) -> list[bytes]:
+        return [struct.pack("!6H", query.id ^ 1, 0x8185, 0, 0, 0, 0), good(query).to_wire()]
+
+    assert isinstance(ask(forged), Response)
+
+
+def test_a_resolver_without_edns_is_called_so() -> None:
+    def no_edns(query: dns.message.Message) -> list[bytes]:
+        return header_only(1)(query) if query.edns >= 0 else [good(query).to_wire()]
+
+    reply = ask(no_edns, timeout_s=30)
+
+    assert isinstance(reply, FetchFailure)
+    assert reply.rcode == 1
+    assert "EDNS" in reply.detail
+
+
+def test_a_resolver_that_stumbles_over_cookies_is_asked_without_them() -> None:
+    def no_cookies(query: dns.message.Message) -> list[bytes]:
+        return header_only(1)(query) if query.options else [good(query).to_wire()]
+
+    assert isinstance(ask(no_cookies, timeout_s=30), Response)
+
+
+def test_the_last_try_after_silence_is_over_tcp() -> None:
+    reply = ask(lambda query: [], lambda query: [good(query).to_wire()], attempts=3)
+
+    assert isinstance(reply, Response)
+
+
+def test_after_silence_the_last_mismatch_is_told() -> None:
+    reply = ask(lambda query: [with_id(good(query), query.id ^ 1)], lambda query: [])
+
+    assert isinstance(reply, FetchFailure)
+    assert not reply.is_silence
+    assert "another id" in reply.detail
+
+
+def test_where_only_wrong_replies_come_over_udp_tcp_decides_even_with_one_try() -> None:
+    wrong = lambda query: [with_id(good(query), query.id ^ 1)]  # noqa: E731
+
+    assert isinstance(ask(wrong, lambda query: [good(query).to_wire()], attempts=1), Response)
+
+
+def asked_often(datagrams: Answer, stream: Answer, times: int) -> tuple[Resolver, list[Reply]]:
+    async def run() -> tuple[Resolver, list[Reply]]:
+        async with server(datagrams, stream) as port:
+            resolver = Resolver(Address("udp", "127.0.0.1", port), timeout_s=0.2, attempts=2)
+            return resolver, [await resolver.ask(names.from_text("www.example"), records.A) for _ in range(times)]
+
+    return asyncio.run(run())
+
+
+def test_replies_passed_over_are_counted_by_kind() -> None:
+    def noisy(query: dns.message.Message) -> list[bytes]:
+        other = good(dns.message.make_query("evil.example", "A"))
+        return [with_id(good(query), query.id ^ 1), with_id(other, query.id), b"x", good(query).to_wire()]
+
+    resolver, _ = asked_often(noisy, noisy, 3)
+
+    assert resolver.tally.by_kind == {"id": 3, "question": 3, "malformed": 3}
+
+
+def test_one_socket_is_not_kept_busy_for_ever_by_a_flood() -> None:
+    def flood(query: dns.message.Message) -> list[bytes]:
+        return [with_id(good(query), query.id ^ 1)] * 150
+
+    resolver, replies = asked_often(flood, lambda query: [good(query).to_wire()], 1)
+
+    assert isinstance(replies[0], Response)
+    assert resolver.tally.by_kind["id"] <= 101
+
+
+def with_cookie(query: dns.message.Message, server: bytes = b"8 octets") -> bytes:
+    sent = next(option for option in query.options if option.otype == 10)
+    answer = good(query)
+    answer.use_edns(0, 0, 1232, options=[dns.edns.CookieOption(sent.client, server)])
+    return answer.to_wire()
+
+
+def test_the_servers_cookie_is_sent_back() -> None:
+    seen: list[bytes] = []
+
+    def keeps(query: dns.message.Message) -> list[bytes]:
+        seen.append(next(option for option in query.options if option.otype == 10).server)
+        return [with_cookie(query)]
+
+    asked_often(keeps, keeps, 2)
+
+    assert seen == [b"", b"8 octets"]
+
+
+def test_once_a_server_sent_cookies_a_datagram_without_ours_is_passed_over() -> None:
+    count = 0
+
+    def first_with_cookie(query: dns.message.Message) -> list[bytes]:
+        nonlocal count
+        count += 1
+        return [with_cookie(query)] if count == 1 else [good(query).to_wire(), with_cookie(query)]
+
+    resolver, replies = asked_often(first_with_cookie, first_with_cookie, 2)
+
+    assert all(isinstance(reply, Response) for reply in replies)
+    assert resolver.tally.by_kind == {"cookie": 1}
+
+
+def test_a_server_that_sends_cookies_no_more_is_believed_over_tcp() -> None:
+    count = 0
+
+    def once(query: dns.message.Message) -> list[bytes]:
+        nonlocal count
+        count += 1
+        return [with_cookie(query)] if count == 1 else [good(query).to_wire()]
+
+    resolver, replies = asked_often(once, lambda query: [good(query).to_wire()], 4)
+
+    assert all(isinstance(reply, Response) for reply in replies)
+    assert resolver.tally.by_kind == {"cookie": 1}, "passed over once; then cookies are known to be gone"
+
+
+def folded(query: dns.message.Message) -> bytes:
+    wire = good(query).to_wire()
+    return wire[:12] + wire[12:25].lower() + wire[25:]
+
+
+def test_letter_case_that_comes_back_must_come_back() -> None:
+    count = 0
+
+    def keeps_then_forged(query: dns.message.Message) -> list[bytes]:
+        nonlocal count
+        count += 1
+        wrong = good(query).to_wire()
+        forged = wrong[:12] + wrong[12:25].swapcase() + wrong[25:]
+        return [good(query).to_wire()] if count == 1 else [forged, good(query).to_wire()]
+
+    resolver, replies = asked_often(keeps_then_forged, keeps_then_forged, 2)
+
+    assert all(isinstance(reply, Response) for reply in replies)
+    assert resolver.tally.by_kind == {"case": 1}
+
+
+def test_a_resolver_that_folds_letter_case_is_asked_without_it_and_is_no_attack() -> None:
+    questions: list[bytes] = []
+
+    def folds(query: dns.message.Message) -> list[bytes]:
+        questions.append(query.question[0].name.to_wire())
+        return [folded(query)]
+
+    resolver, replies = asked_often(folds, folds, 3)
+
+    assert all(isinstance(reply, Response) for reply in replies)
+    assert questions[1] == questions[2] == b"\3www\7example\0"
+    assert resolver.tally.by_kind == {}
