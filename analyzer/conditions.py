@@ -14,6 +14,8 @@ from schemas.messages import Endpoint
 
 TIMES = frozenset({"rrsig_expired", "rrsig_not_yet_valid"})
 PER_NAME = frozenset({"alias_exits_signed_space", "answer_unstable"})
+# What a stage reports of itself or of a vantage, so that no poll of a name shows it.
+REPORTED = frozenset({"spoofing_suspected", *(code for code in CATALOGUE if code.startswith("self_"))})
 # Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
 PROFILE_DEPENDENT = frozenset({"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"})
 

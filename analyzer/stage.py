@@ -14,7 +14,7 @@ from analyzer import rows
 from analyzer.batch import Batch, Knowledge
 from analyzer.blast import Consumers
 from analyzer.claims import data_of
-from analyzer.conditions import NOTHING_KNOWN, Condition, Known, conditions_of, is_absent, of_vantage
+from analyzer.conditions import NOTHING_KNOWN, REPORTED, Condition, Known, conditions_of, is_absent, of_vantage
 from analyzer.current import Current, CurrentState
 from analyzer.drift import Drift, detect_drift
 from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
@@ -222,7 +222,7 @@ class Analyzer:
         named = set(finding.endpoints)
         condition = Condition(*key, finding.severity, finding.detail)
         subjects = [s for s in self.current if f"{s[0]} {s[1]}" in named and s[2] in finding.vantages]
-        if not subjects and finding.code.startswith("self_"):
+        if not subjects and finding.code in REPORTED:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition) for subject in subjects]
 
@@ -469,6 +469,8 @@ class Analyzer:
                 self._lost.discard(message.subject)
             else:
                 self._lost.add(message.subject)
+        elif message.code == "spoofing_suspected":
+            condition, subjects = of_vantage(message.code, message.subject, message.detail), []
         else:
             severity = CATALOGUE[message.code].severity
             condition = Condition(message.code, "", message.subject, severity, message.detail)

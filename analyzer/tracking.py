@@ -11,7 +11,7 @@ import msgspec
 
 from analyzer.attribution import Key, NamesApart
 from analyzer.blast import Consumers, shortened
-from analyzer.conditions import Condition
+from analyzer.conditions import REPORTED, Condition
 from analyzer.drift import Drift
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.cause import INFRASTRUCTURE
@@ -36,9 +36,7 @@ ZONE_WIDE = frozenset(
 )
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({"rrsig_expiring", *(code for code in CATALOGUE if code.startswith("self_"))}) - {
-    "self_clock_skew"
-}
+IMMEDIATE = frozenset({"rrsig_expiring", *REPORTED}) - {"self_clock_skew"}
 
 
 @dataclass(slots=True)
@@ -105,7 +103,7 @@ class FindingBook:
         for subject, condition in members:
             tracked.members[subject] = Member(condition.severity, list(bad), bad_polls=len(bad))
             self._by_subject.setdefault(subject, set()).add(key)
-        if not tracked.members and not finding.code.startswith("self_"):
+        if not tracked.members and finding.code not in REPORTED:
             self._close(key, now, NOBODY)
 
     def open_findings(self) -> list[Finding]:

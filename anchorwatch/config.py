@@ -78,6 +78,7 @@ class PollSection(_Section, frozen=True, kw_only=True):
     concurrency: Natural = 128
     timeout: str = "1500ms"
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
+    changes_per_hour: Natural = 12
 
 
 class TlsSection(_Section, frozen=True, kw_only=True):
@@ -292,6 +293,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         timeout_s=_seconds(poll.timeout, "poll.timeout", document, least=0.05),
         attempts=poll.attempts,
         egress=egress,
+        changes_per_hour=poll.changes_per_hour,
     )
     return Config(
         base=base,

@@ -39,6 +39,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: exchanges under way at once.
     state: the folder that keeps the last good rows of the sources; None keeps them in memory only.
     egress: how vantages that are asked over HTTPS or TLS are reached, and whom to trust.
+    changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
     """
 
     sources: tuple[Source, ...]
@@ -53,6 +54,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 1.5
     attempts: int = 3
     egress: Egress = DIRECT
+    changes_per_hour: int = 12
 
     @property
     def vantage_names(self) -> tuple[str, ...]:

@@ -67,7 +67,8 @@ class Context:
     """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
 
     ``steps`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
-    ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all.
+    ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
+    question stayed without any answer.
     """
 
     now: int
@@ -77,6 +78,7 @@ class Context:
     steps: MutableMapping[Name, Step]
     lenient: bool = False
     signatures_seen: bool = False
+    met_silence: bool = False
     hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
     verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
 

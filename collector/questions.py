@@ -25,14 +25,17 @@ class Ask:
 class FetchFailure:
     """No usable answer came: a timeout, an error rcode, octets that are no DNS message.
 
-    ``kind`` is timeout, unreachable, rcode, malformed or budget (never asked: one poll asks no more). ``rcode`` is that
-    of the response, None without one.
+    ``kind`` is timeout, unreachable, rcode, mismatch (replies came, and none to our question), malformed or budget
+    (never asked: one poll asks no more). ``rcode`` is that of the response, None without one. ``zone`` is the zone that
+    the name asked for is known to lie in; with ``walk`` it is still to be found, through a vantage that answers.
     """
 
     kind: str
     detail: str
     rcode: int | None = None
     ede: tuple[tuple[int, str], ...] = ()
+    zone: Name | None = None
+    walk: bool = False
 
     @property
     def is_silence(self) -> bool:

@@ -207,8 +207,8 @@ class Resolver:
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    def suspicion(self) -> str:
-        """Return what is suspected of the replies that come from here, empty while nothing is."""
+    def suspicion(self) -> str | None:
+        """Return what is suspected of the replies that come from here: empty for nothing, None if not yet known."""
         return self.tally.suspicion(self._now())
 
     def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:

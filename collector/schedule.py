@@ -1,16 +1,19 @@
-"""Who is due: every endpoint once an interval, spread evenly, each with its own fixed phase.
+"""Who is due: every endpoint once an interval, spread evenly over it, each with its own fixed phase.
 
-The phase comes from a hash of the endpoint, so a restart keeps the spread and no two collectors agree by accident.
+The phase comes from a hash of the endpoint, so a restart keeps the spread and no two collectors agree by accident. The
+first round is quick, so that a start sees everything soon; from the second turn on each has its own instant.
 """
 
 import hashlib
 import heapq
+import math
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
 
 LONGEST_FIRST_ROUND_S = 10.0
+LATE_AFTER_S = 1.0
 
 
 def first_round_s(interval_s: float) -> float:
@@ -19,25 +22,39 @@ def first_round_s(interval_s: float) -> float:
 
 
 class Schedule(Generic[Item]):
-    """A heap of (due time, item); times are POSIX seconds."""
+    """A heap of (due time, item); times are monotonic seconds.
+
+    ``late`` counts the turns that came more than a second, and more than a tenth of the interval, after they were due;
+    ``lateness_s`` says how late the last turn was.
+    """
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._heap: list[tuple[float, int, Item]] = []
         self._items: dict[Item, float] = {}
+        self._phases: dict[Item, float] = {}
         self._counter = 0
+        self._origin: float | None = None
+        self.late = 0
+        self.lateness_s = 0.0
 
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
     def set_items(self, items: Iterable[Item], now: float) -> None:
         """Watch exactly these from now on; new ones get their first turn soon, known ones keep theirs."""
+        if self._origin is None:
+            self._origin = now
         wanted = dict.fromkeys(items)
         for gone in [item for item in self._items if item not in wanted]:
-            del self._items[gone]
+            del self._items[gone], self._phases[gone]
         for item in wanted:
             if item not in self._items:
-                self._push(item, now + phase_of(item) * first_round_s(self._interval_s))
+                self._phases[item] = phase_of(item)
+                self._push(item, now + self._phases[item] * first_round_s(self._interval_s))
 
     def next_due_at(self) -> float | None:
         """Return when the next item is due, None when nothing is watched."""
@@ -45,7 +62,10 @@ class Schedule(Generic[Item]):
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now: float, most: int) -> list[Item]:
-        """Return up to ``most`` items due at ``now`` and give each its next turn."""
+        """Return up to ``most`` items due at ``now`` and give each its next turn.
+
+        After a pause the turns missed are not made up for: one poll says what is the case now.
+        """
         due: list[Item] = []
         while len(due) < most:
             self._drop_stale()
@@ -53,10 +73,23 @@ class Schedule(Generic[Item]):
                 break
             due_at, _, item = heapq.heappop(self._heap)
             due.append(item)
-            # After a pause the turns missed are not made up for: one poll says what is the case now.
-            missed = max(0, int((now - due_at) / self._interval_s))
-            self._push(item, due_at + (missed + 1) * self._interval_s)
+            self.lateness_s = now - due_at
+            self.late += self.lateness_s > max(LATE_AFTER_S, self._interval_s / 10)
+            self._push(item, self._slot_after(item, now))
         return due
+
+    def hasten(self, item: Item, due_at: float) -> None:
+        """Give an item its next turn already at ``due_at``; the one after that comes at its usual instant."""
+        usual = self._items.get(item)
+        if usual is not None and due_at < usual:
+            self._push(item, due_at)
+
+    def _slot_after(self, item: Item, now: float) -> float:
+        """Return the item's own first instant after ``now``."""
+        first = (self._origin or 0.0) + self._phases[item] * self._interval_s
+        passed = math.floor((now - first) / self._interval_s)
+        slot = first + (passed + 1) * self._interval_s
+        return slot if slot > now else slot + self._interval_s
 
     def _push(self, item: Item, due_at: float) -> None:
         self._counter += 1

@@ -1,50 +1,68 @@
 """The collector as a stage: an endless stream of batches, and the few states that it keeps.
 
-One loop decides who is due; each poll runs as its own task; what they learn is gathered and handed on in batches.
-While the consumer is slow nothing new is started, so memory stays bounded.
+One loop decides who is due, by a clock that only runs on; each poll runs as its own task; what they learn is gathered
+and handed on in batches. While the consumer is slow nothing new is started, so memory stays bounded. What decides is
+pure: schedule, fairness, reachability, confirmation, churn, timekeeping.
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
+from publicsuffixlist import PublicSuffixList
 
 from collector import crypto, names, records
 from collector.config import CollectorConfig, VantagePoint
+from collector.confirmation import Confirmations, pause_s
+from collector.fairness import FairShares
 from collector.inventory import Inventory
-from collector.message import Response
+from collector.message import NOERROR, NXDOMAIN, Response
+from collector.outbox import Outbox
 from collector.questions import FetchFailure, Reply
+from collector.reachability import Reachability
 from collector.resolver import Resolver
-from collector.schedule import Schedule
+from collector.schedule import Schedule, first_round_s, phase_of
 from collector.skim import skim
 from collector.sources import Sources
-from collector.vantage import Vantage
-from collector.watch import Memory, Subject, contradicts, decide_occasion, remember
+from collector.timekeeping import ClockWatch, describe_jump
+from collector.vantage import Judged, Vantage
+from collector.watch import (
+    NEVER,
+    Memory,
+    Subject,
+    cause_of,
+    contradicts,
+    decide_occasion,
+    is_news,
+    remember,
+    take_note,
+)
+from collector.zones import zone_of
 from schemas.faults import ConfigError
 from schemas.judgement import Verdict
 from schemas.messages import (
     Identity,
     Message,
     Observation,
-    PollBatch,
-    SelfReport,
     utc,
 )
-from schemas.wire import digest_of, encode
+from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.5
 FLUSH_MESSAGES = 500
 RELOAD_CHECK_S = 5.0
-LOST_AFTER_FAILURES = 5
+CONTROL_EVERY_S = 2.0
+MOST_TAKEN = 100_000
+LONGEST_GLANCE_S = 0.2
 LONGEST_FAREWELL_S = 4.0
 STANDS = (Verdict.SECURE, Verdict.INSECURE)
-
-Unchanged = tuple[Subject, str, float]
 
 
 class InventoryFeed(Protocol):
@@ -76,31 +94,40 @@ class InventoryFeed(Protocol):
 class Collector:
     """Polls the endpoints of the inventory through all vantages.
 
-    ``clock`` returns POSIX seconds. ``feed`` is the inventory, by default the configuration's files. Call ``stop`` to
-    end the stream after the polls under way.
+    ``clock`` returns POSIX seconds, for what is validated and told; ``ticks`` seconds that only run on, for all that is
+    waited for. ``feed`` is the inventory, by default the configuration's files. Call ``stop`` to end the stream after
+    the polls under way.
 
     Raises:
         ConfigError: this host's cryptography can't do what validation needs.
     """
 
-    def __init__(self, config: CollectorConfig, clock: Callable[[], float], feed: InventoryFeed | None = None) -> None:
+    def __init__(
+        self,
+        config: CollectorConfig,
+        clock: Callable[[], float],
+        feed: InventoryFeed | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         troubles = crypto.probe_host()
         if troubles:
             raise ConfigError([f"refusing to run degraded: {trouble}" for trouble in troubles])
-        self._config, self._clock = config, clock
+        self._config, self._clock, self._ticks = config, clock, ticks
         self._feed: InventoryFeed = (
             feed if feed is not None else Sources(config.sources, config.vantage_names, config.state)
         )
         self._schedule: Schedule[Subject] = Schedule(config.interval_s)
+        self._shares: FairShares[Subject] = FairShares(config.concurrency, config.interval_s)
+        self._confirmations: Confirmations[Subject] = Confirmations()
+        self._clock_watch = ClockWatch(config.interval_s)
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
+        self._suffixes = PublicSuffixList()
         # Made once: what a vantage has learnt outlives a crash of the loop below.
         self._vantages = {point.name: self._open(point) for point in config.vantages}
-        self._failures: dict[str, int] = {}
-        self._reported: dict[tuple[str, str], str] = {}
-        self._observations: list[Message] = []
-        self._unchanged: list[Unchanged] = []
-        self._in_flight: set[Subject] = set()
+        self._reach = {point.name: Reachability(config.interval_s) for point in config.vantages}
+        self._controls: dict[str, asyncio.Task[None]] = {}
+        self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._stopping = False
         self._give_up_at = float("inf")
@@ -119,10 +146,29 @@ class Collector:
         """Return how many questions were sent in all."""
         return sum(vantage.queries for vantage in self._vantages.values())
 
+    @property
+    def polls_late(self) -> int:
+        """Return how many polls began late, or whose turn came before the last one was over."""
+        return self._shares.late + self._schedule.late
+
+    @property
+    def polls_waiting(self) -> int:
+        """Return how many polls are due and wait for a slot."""
+        return self._shares.waiting
+
+    @property
+    def resting(self) -> int:
+        """Return how many subjects are in zones that do not answer, and are asked seldom."""
+        return self._shares.resting
+
+    def mismatches(self, kind: str) -> int:
+        """Return how many replies of that kind were passed over: they answered no question of ours."""
+        return sum(vantage.resolver.tally.by_kind.get(kind, 0) for vantage in self._vantages.values())
+
     def stop(self) -> None:
         """End the stream once the polls under way are handed on."""
         self._stopping = True
-        self._give_up_at = self._clock() + LONGEST_FAREWELL_S
+        self._give_up_at = self._ticks() + LONGEST_FAREWELL_S
         self._wake.set()
 
     @property
@@ -148,33 +194,32 @@ class Collector:
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
         tasks: set[asyncio.Task[None]] = set()
-        next_check = 0.0
-        flushed_at = self._clock()
+        next_check = float("-inf")
+        flushed_at = self._ticks()
         try:
-            while not self._stopping or (tasks and self._clock() < self._give_up_at):
-                now = self._clock()
+            while not self._stopping or (tasks and self._ticks() < self._give_up_at):
+                now = self._ticks()
+                self._check_clock(now)
                 if (now >= next_check or self._reload_wanted) and not self._stopping:
                     next_check = now + RELOAD_CHECK_S
                     if self._reload_wanted or self._feed.changed():
                         self._reload_wanted = False
-                        yield self._reload(await asyncio.to_thread(self._feed.load), now)
+                        yield self._reload(await asyncio.to_thread(self._feed.load), self._clock())
                 if not self._stopping:
-                    for subject in self._schedule.take_due(now, self._config.concurrency - len(tasks)):
-                        if subject in self._in_flight:
-                            continue  # its last poll still waits for an answer
-                        self._in_flight.add(subject)
+                    self._check_vantages(now)
+                    self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now)
+                    for subject in self._shares.admit(now):
                         task = asyncio.create_task(self._poll(subject))
                         tasks.add(task)
                         task.add_done_callback(self._finished(tasks))
                 await self._pause(now)
-                waiting = len(self._observations) + len(self._unchanged)
-                now = self._clock()
-                if now - flushed_at >= FLUSH_S or waiting >= FLUSH_MESSAGES:
+                now = self._ticks()
+                if now - flushed_at >= FLUSH_S or len(self._outbox) >= FLUSH_MESSAGES:
                     flushed_at = now
-                    yield self._flush()
-            yield self._flush()
+                    yield self._outbox.take()
+            yield self._outbox.take()
         finally:
-            for task in tasks:
+            for task in (*tasks, *self._controls.values()):
                 task.cancel()
 
     def _finished(self, tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:
@@ -191,8 +236,8 @@ class Collector:
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
-        due_at = self._schedule.next_due_at()
-        wait_s = FLUSH_S if due_at is None or self._stopping else min(max(due_at - now, 0.01), FLUSH_S)
+        due_at = min(self._schedule.next_due_at() or float("inf"), self._shares.next_probe_at())
+        wait_s = FLUSH_S if self._stopping else min(max(due_at - now, 0.01), FLUSH_S)
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), wait_s)
@@ -214,17 +259,19 @@ class Collector:
         messages = self._feed.news(now)
         for subject in subjects_of(changed, tuple(self._vantages)):
             if subject in self._memory:
-                self._memory[subject].observed_at = 0.0  # what is expected of it may have changed: observe it again
+                self._memory[subject].observed_at = NEVER  # what is expected of it may have changed: observe it again
         self._identities = {identity.id: identity for identity in inventory.identities}
         everything = subjects_of(inventory.identities, tuple(self._vantages))
         subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
-        self._schedule.set_items(subjects, now)
+        self._schedule.set_items(subjects, self._ticks())
+        self._shares.set_items({one: (zone_of(one.name, self._suffixes), one.vantage) for one in subjects})
         if not self._memory.keys() >= set(subjects):
             # Whoever polled these before may have left a trouble open: how their vantages are is news.
             for name in self._vantages:
-                self._reported.pop(("self_vantage_lost", name), None)
+                self._outbox.make_news("self_vantage_lost", name)
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
+            self._confirmations.forget(gone)
         for source in self._config.sources:
             path = str(source.path)
             messages += self._report("self_inventory_stale", path, self._feed.troubles.get(path, ""), now)
@@ -232,108 +279,191 @@ class Collector:
         return messages
 
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:
-        """Return a report of our own trouble, or that there is none, if it says something new.
+        """Return a report of our own trouble, or that there is none, if it says something new."""
+        return self._outbox.news_of(code, subject, detail, now)
 
-        After a start "none" is news: an earlier process may have left the trouble open.
-        """
-        if self._reported.get((code, subject)) == detail:
-            return []
-        self._reported[code, subject] = detail
-        return [SelfReport(code=code, subject=subject, at=utc(now), detail=detail)]
+    def _check_clock(self, now: float) -> None:
+        """Tell that the wall clock was set, and trust nothing that was to stand until an instant of it."""
+        wall = self._clock()
+        if self._ticks() - now > LONGEST_GLANCE_S:
+            return  # the process was stopped between the two looks
+        jump = self._clock_watch.compare(wall, now)
+        if jump is None:
+            return
+        log.warning("our clock was set", extra={"direction": jump.direction, "seconds": round(abs(jump.seconds))})
+        self._outbox.add(describe_jump(jump))
+        for vantage in self._vantages.values():
+            vantage.forget()
+        for memory in self._memory.values():
+            memory.distrust()
+
+    def _check_vantages(self, now: float) -> None:
+        """Ask a lost vantage whether it is back, and tell what is suspected of the replies of each."""
+        for name, vantage in self._vantages.items():
+            if self._reach[name].is_control_due(now, min(self._config.interval_s, CONTROL_EVERY_S)):
+                self._control(name)
+            suspicion = vantage.resolver.suspicion()
+            if suspicion is not None:
+                detail = f"{name}: {suspicion}" if suspicion else ""
+                self._outbox.add(*self._report("spoofing_suspected", name, detail, self._clock()))
 
     async def _poll(self, subject: Subject) -> None:
         try:
             await self._poll_once(subject)
         finally:
-            self._in_flight.discard(subject)
+            self._shares.finish(subject, self._ticks())
 
     async def _poll_once(self, subject: Subject) -> None:
         vantage = self._vantages[subject.vantage]
         memory = self._memory.setdefault(subject, Memory())
+        began_at = self._ticks()
         reply = await vantage.ask(subject.name, subject.rdtype)
         self.polls += 1
         memory.polls += 1
-        self._note_reachability(subject.vantage, reply)
-        if self._is_first_silence(memory, reply):
+        if isinstance(reply, FetchFailure) and reply.is_silence:
+            if not await self._weigh_silence(subject, memory, began_at):
+                return
+            if not self._reach[subject.vantage].is_lost:
+                reply = replace(reply, walk=True)  # the vantage answers, so where the name lies can be found
+            await self._validate(subject, memory, vantage, reply, b"", began_at, claim_due=False)
             return
-        now = self._clock()
+        self._note_answer(subject.vantage)
+        now = self._ticks()
         claim_due = memory.claim is None or memory.polls % self._config.claim_every == 0
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
-        refresh_due = now - memory.observed_at >= self._config.refresh_s
-        stands = mark and mark == memory.skim and memory.verdict in STANDS and now < memory.fresh_until
+        refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
+        stands = mark and mark == memory.skim and memory.verdict in STANDS and self._clock() < memory.fresh_until
         if stands and not claim_due and not refresh_due:
-            self._unchanged.append((subject, memory.observation, now))
+            self._note_reply(subject, memory, reply)
+            self._confirm_soon(subject, memory.cause, is_news=False)
+            self._outbox.confirm(subject, memory.observation, self._clock())
             return
-        await self._validate(subject, memory, vantage, reply, mark, claim_due=claim_due)
+        await self._validate(subject, memory, vantage, reply, mark, began_at, claim_due=claim_due)
 
     async def _validate(
-        self, subject: Subject, memory: Memory, vantage: Vantage, reply: Reply, mark: bytes, *, claim_due: bool
+        self,
+        subject: Subject,
+        memory: Memory,
+        vantage: Vantage,
+        reply: Reply,
+        mark: bytes,
+        began_at: float,
+        *,
+        claim_due: bool,
     ) -> None:
         self.validations += 1
         judged = await vantage.judge(subject.name, subject.rdtype, reply)
         verdict = judged.judgement.verdict
-        if claim_due or verdict is not memory.verdict or contradicts(verdict, memory.claim):
+        was_answered = not (isinstance(reply, FetchFailure) and reply.is_silence)
+        if was_answered:
+            if verdict is Verdict.INDETERMINATE and judged.met_silence:
+                # The answer came, and something else that the chain needs did not.
+                if not await self._weigh_silence(subject, memory, began_at):
+                    return
+            else:
+                self._note_reply(subject, memory, reply)
+        if not was_answered:
+            memory.claim = None
+        elif claim_due or verdict is not memory.verdict or contradicts(verdict, memory.claim):
             memory.claim = await vantage.claim(subject.name, subject.rdtype)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
+        self._hand_on(subject, memory, judged, mark)
+
+    def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes) -> None:
+        """Make an observation of a judgement where it says something new, else note that it does not."""
         judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim)
-        now = self._clock()
-        memory.skim, memory.fresh_until = mark, judged.fresh_until
+        now, at = self._ticks(), utc(self._clock())
+        cause = cause_of(judgement)
+        self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
+        memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
         occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
+        occasion, told = memory.churn.weigh(judgement, occasion, memory.observed_at, now, self._config.changes_per_hour)
         if occasion is None:
-            self._unchanged.append((subject, memory.observation, now))
+            if memory.churn.is_unstable:
+                take_note(memory, judgement)
+            self._outbox.confirm(subject, memory.observation, at.timestamp())
             return
-        at = utc(now)
         observation_id = digest_of(judgement.name, judgement.type, subject.vantage, at.isoformat())[:32]
         remember(memory, judgement, observation_id, now)
-        self._observations.append(
-            Observation(
-                id=observation_id, occasion=occasion, observed_at=at, judgement=judgement, evidence=judged.evidence
-            )
+        self._outbox.add(
+            Observation(id=observation_id, occasion=occasion, observed_at=at, judgement=told, evidence=judged.evidence)
         )
 
-    @staticmethod
-    def _is_first_silence(memory: Memory, reply: Reply) -> bool:
-        """Return whether a name that is known did not answer for once: the next poll tells more.
+    def _confirm_soon(self, subject: Subject, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
+        """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""
+        if self._confirmations.is_due_soon(subject, cause, is_news=is_news):
+            self._schedule.hasten(subject, self._ticks() + pause_s(self._config.interval_s))
 
-        By then a lost vantage is known as such, and its names are not blamed one by one.
-        """
-        silent = isinstance(reply, FetchFailure) and reply.is_silence
-        memory.unanswered = memory.unanswered + 1 if silent else 0
-        return memory.unanswered == 1 and memory.verdict is not None
+    def _note_reply(self, subject: Subject, memory: Memory, reply: Reply) -> None:
+        """Note that a name answers; the names of a zone that was silent come back at once."""
+        memory.unanswered = 0
+        is_answer = isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN)
+        back = self._shares.answered(subject) if is_answer else self._shares.refused(subject)
+        for one in back:
+            self._schedule.hasten(one, self._ticks())
 
-    def _note_reachability(self, name: str, reply: Reply) -> None:
-        """Notice that a resolver stopped answering, or answers again."""
-        lost = isinstance(reply, FetchFailure) and reply.is_silence
-        self._failures[name] = self._failures.get(name, 0) + 1 if lost else 0
-        enough = min(LOST_AFTER_FAILURES, max(2, len(self._schedule) // max(1, len(self._vantages))))
-        known = self._reported.get(("self_vantage_lost", name))
-        if lost and isinstance(reply, FetchFailure) and not known and self._failures[name] >= enough:
-            detail = f"{name}: {reply.detail}; the names behind it are not watched through it"
-            self._observations += self._report("self_vantage_lost", name, detail, self._clock())
-        elif not lost and known != "":
-            self._observations += self._report("self_vantage_lost", name, "", self._clock())
+    async def _weigh_silence(self, subject: Subject, memory: Memory, began_at: float) -> bool:
+        """Return whether a silence is to be told of a name; first find out whether its vantage answers at all."""
+        reach = self._reach[subject.vantage]
+        if not reach.is_lost and reach.needs_control(self._ticks()):
+            await asyncio.shield(self._control(subject.vantage))
+        now = self._ticks()
+        if reach.speaks_of_before(began_at):
+            self._shares.unknown(subject, now)
+            self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))
+            return False
+        memory.unanswered += 1
+        is_first = memory.unanswered == 1 and memory.verdict in STANDS
+        if reach.is_lost or is_first:
+            self._shares.unknown(subject, now)
+        else:
+            self._shares.silent(subject, now)
+        if is_first and not reach.is_lost:
+            # A datagram may be lost for once: the next poll, which comes soon, tells more.
+            zone = zone_of(subject.name, self._suffixes)
+            self._confirm_soon(subject, (subject.vantage, "silence", zone), is_news=True)
+        return not is_first
 
-    def _flush(self) -> list[Message]:
-        """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
-        messages, self._observations = self._observations, []
-        unchanged, self._unchanged = self._unchanged, []
-        by_vantage: dict[str, list[Unchanged]] = {}
-        for row in unchanged:
-            by_vantage.setdefault(row[0].vantage, []).append(row)
-        return messages + [_poll_batch(name, rows) for name, rows in by_vantage.items()]
+    def _control(self, name: str) -> asyncio.Task[None]:
+        """Return the control question under way to a vantage; one serves all who wait for it."""
+        known = self._controls.get(name)
+        if known is None:
+            known = self._controls[name] = asyncio.create_task(self._ask_control(name))
+            known.add_done_callback(self._finished(set()))
+            known.add_done_callback(lambda _: self._controls.pop(name, None))
+        return known
 
+    async def _ask_control(self, name: str) -> None:
+        """Ask until the vantage has answered something, or is lost."""
+        reach, vantage = self._reach[name], self._vantages[name]
+        while True:
+            began_at = self._ticks()
+            reply = await vantage.probe()
+            if not (isinstance(reply, FetchFailure) and reply.is_silence):
+                self._note_answer(name)
+                return
+            reach.unanswered_control(began_at, self._ticks(), reply.detail)
+            if reach.is_lost:
+                detail = f"{name}: {reach.failure}; the names behind it are not watched through it"
+                self._outbox.add(*self._report("self_vantage_lost", name, detail, self._clock()))
+                return
+            if reach.has_answered_since(began_at):
+                return
+            await asyncio.sleep(min(0.5, self._config.interval_s / 4))
 
-def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:
-    batch = PollBatch(
-        id="",
-        vantage=vantage,
-        names=tuple(names.to_text(subject.name) for subject, _, _ in rows),
-        types=tuple(records.type_to_text(subject.rdtype) for subject, _, _ in rows),
-        observations=tuple(observation for _, observation, _ in rows),
-        polled_at=tuple(utc(at) for _, _, at in rows),
-    )
-    return msgspec.structs.replace(batch, id=digest_of(encode(batch))[:32])
+    def _note_answer(self, name: str) -> None:
+        """Notice that a resolver answers, again or still."""
+        reach, now = self._reach[name], self._ticks()
+        was_lost = reach.is_lost
+        reach.answered(now)
+        self._outbox.add(*self._report("self_vantage_lost", name, "", self._clock()))
+        if not was_lost:
+            return
+        for subject, memory in self._memory.items():
+            if subject.vantage == name and memory.verdict not in STANDS:
+                self._shares.wake_all([subject])
+                self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))
 
 
 def subjects_of(identities: Sequence[Identity], vantages: Sequence[str]) -> list[Subject]:

@@ -22,6 +22,7 @@ class Tally:
         self._guessed = 0
         self._exceeded_at: float | None = None
         self._said = ""
+        self._first_at: float | None = None
 
     def count_question(self, now: float) -> None:
         """Note that a query was sent."""
@@ -44,8 +45,14 @@ class Tally:
                     f" what was wrong: {kinds}); somebody may be guessing ids to forge answers. Each was passed over"
                 )
 
-    def suspicion(self, now: float) -> str:
-        """Return what is suspected, empty while nothing is; the same text until it has been calm for five minutes."""
+    def suspicion(self, now: float) -> str | None:
+        """Return what is suspected, empty while nothing is; the same text until it has been calm for five minutes.
+
+        None in the first five minutes while nothing is: an earlier process may have suspected something.
+        """
+        self._first_at = now if self._first_at is None else self._first_at
+        if not self._said and now - self._first_at < CALM_S:
+            return None
         if self._exceeded_at is not None and now - self._exceeded_at >= CALM_S:
             self._exceeded_at, self._said = None, ""
         return self._said

@@ -504,15 +504,16 @@ def _insecure_cut(gathered: Gathered, zone: Name, name: Name) -> Name | None:
 def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure) -> Questions[Link]:
     """No answer: indeterminate, hung on the deepest zone that is known to lie there.
 
-    After an error rcode the chain is walked to find whether the zone itself is at fault; after silence, more
-    questions would only wait longer, so what earlier validations learnt has to do.
+    After an error rcode the chain is walked to find whether the zone itself is at fault; likewise after silence where
+    the vantage is known to answer. Otherwise more questions would only wait longer, so what earlier validations learnt
+    has to do.
     """
     anchor = context.anchors.closest(name)
     step: Step | None = None
     if failure.kind == "budget":
         zone = anchor.zone if anchor else names.ROOT
         return Link(name, qtype, Verdict.BOGUS, None, reason("validation_budget_exceeded", zone, failure.detail))
-    if anchor is not None and failure.kind == "rcode":
+    if anchor is not None and (failure.kind == "rcode" or failure.walk):
         step = yield from find_step(context, name, anchor)
         if step.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE):
             return _inherited(context, name, qtype, step)
@@ -520,6 +521,7 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         known = (context.steps.get(name[:depth]) for depth in range(len(name), len(anchor.zone) - 1, -1))
         step = next((one for one in known if one is not None), None)
     zone = step.zone if step is not None else (anchor.zone if anchor else names.ROOT)
+    zone = failure.zone if failure.zone is not None else zone
     ede = next((code for code, _ in failure.ede), 23 if failure.kind == "rcode" else 22)
     what = f"{names.to_text(name)} {records.type_to_text(qtype)} could not be fetched: {failure.detail}"
     why = reason("verdict_indeterminate", zone, what, ede=ede)

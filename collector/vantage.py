@@ -11,6 +11,7 @@ from collector.anchors import TrustAnchors
 from collector.budget import Budget
 from collector.chain import rcode_text
 from collector.context import Context, Step
+from collector.homes import Homes
 from collector.judging import fresh_until, make_judgement
 from collector.message import AD
 from collector.names import Name
@@ -23,16 +24,21 @@ from schemas.judgement import Judgement, ResolverClaim, Verdict
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
+PROBE_ATTEMPTS = 2
 TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes."""
+    """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes.
+
+    ``met_silence``: something that was asked on the way stayed without any answer.
+    """
 
     judgement: Judgement
     evidence: Evidence
     fresh_until: int
+    met_silence: bool = False
 
 
 class Vantage:
@@ -49,6 +55,7 @@ class Vantage:
         self.queries = 0
         self._anchors, self._policy, self._clock = anchors, policy, clock
         self._steps: dict[Name, Step] = {}
+        self._homes = Homes()
         self._swept_at = 0.0
         self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
 
@@ -57,6 +64,17 @@ class Vantage:
         self.queries += 1
         return await self.resolver.ask(name, rdtype)
 
+    async def probe(self) -> Reply:
+        """Ask what every resolver can answer, the key set of the topmost trust anchor, to learn whether it is there."""
+        self.queries += 1
+        zone = min(self._anchors.by_zone, key=len)
+        return await self.resolver.ask(zone, records.DNSKEY, attempts=PROBE_ATTEMPTS)
+
+    def forget(self) -> None:
+        """Forget what the chains have taught: the clock was set, so until when it was to stand means nothing now."""
+        self._steps.clear()
+        self._swept_at = self._clock()
+
     async def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Judged:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 
@@ -64,6 +82,8 @@ class Vantage:
         a zone bogus. Both runs share one budget, so that a hostile zone gains nothing by it.
         """
         self._sweep()
+        if isinstance(first, FetchFailure) and first.is_silence:
+            first = self._homes.located(first, name)
         budget = Budget(self._policy)
         conclusion, context = await self._run(name, rdtype, self._policy, budget, self._steps, first, stream=False)
         if conclusion.verdict is Verdict.BOGUS:
@@ -78,12 +98,13 @@ class Vantage:
             lenient_verdict=self._lenient(context, conclusion, judgement, evidence, name, rdtype),
             other_verdict=await self._other_profile(judgement, budget, name, rdtype),
         )
-        return Judged(judgement, evidence, fresh_until(conclusion))
+        self._homes.learn(conclusion)
+        return Judged(judgement, evidence, fresh_until(conclusion), context.met_silence)
 
     def _sweep(self) -> None:
         """Forget steps that are no longer fresh, now and then: names come and go, and each holds whole messages."""
         now = self._clock()
-        if now - self._swept_at < SWEEP_EVERY_S:
+        if 0 <= now - self._swept_at < SWEEP_EVERY_S:
             return
         self._swept_at = now
         for name in [name for name, step in self._steps.items() if step.fresh_until <= now]:
@@ -121,6 +142,9 @@ class Vantage:
                     reply, first = first, None
                 else:
                     reply = await self._shared(asked, stream=stream)
+                if isinstance(reply, FetchFailure) and reply.is_silence:
+                    context.met_silence = True
+                    reply = reply if reply.walk else self._homes.located(reply, asked.name)
                 asked = questions.send(reply)
         except StopIteration as stop:
             conclusion: Conclusion = stop.value

@@ -1,13 +1,15 @@
 """What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from collector.churn import Churn
 from collector.names import Name
 from schemas.judgement import Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion
 from schemas.wire import digest_of
 
 MIN_EXPIRY_MOVE_S = 3600
+NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class Memory:
     """The last poll of a subject.
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
-    lies ahead. ``content`` is the digest of what would make a new observation.
-    ``unanswered`` counts polls in a row without a reply.
+    lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
+    clock that is set changes nothing. ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     """
 
     skim: bytes = b""
@@ -35,10 +37,16 @@ class Memory:
     lifetime_s: float = 0.0
     verdict: Verdict | None = None
     observation: str = ""
-    observed_at: float = 0.0
+    observed_at: float = NEVER
     polls: int = 0
     unanswered: int = 0
     claim: ResolverClaim | None = None
+    cause: tuple[str, ...] | None = None
+    churn: Churn = field(default_factory=Churn)
+
+    def distrust(self) -> None:
+        """Have the next poll validated and observed in full."""
+        self.fresh_until, self.observed_at = 0.0, NEVER
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:
@@ -94,12 +102,32 @@ def decide_occasion(memory: Memory, judgement: Judgement, now: float, refresh_s:
     return None
 
 
+def cause_of(judgement: Judgement) -> tuple[str, ...] | None:
+    """Return what is wrong, as far as it decides whose polls confirm one finding; None for a secure verdict."""
+    if judgement.verdict is Verdict.SECURE:
+        return None
+    codes = sorted({reason.code for reason in judgement.reasons})
+    return (judgement.vantage, judgement.verdict, judgement.cause_zone, *codes)
+
+
+def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> bool:
+    """Return whether something is wrong that was not before; insecure is no news but of what was secure."""
+    if judgement.verdict is Verdict.INSECURE and memory.verdict is not Verdict.SECURE:
+        return False
+    return cause is not None and cause != memory.cause
+
+
 def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:
-    """Note what was observed."""
+    """Note what was observed; ``now`` is monotonic."""
+    take_note(memory, judgement)
+    memory.observation = observation
+    memory.observed_at = now
+
+
+def take_note(memory: Memory, judgement: Judgement) -> None:
+    """Note what a validated poll said, observed or only counted."""
     memory.content = content_of(judgement)
     memory.expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
     if judgement.expires_at and judgement.inception_at:
         memory.lifetime_s = (judgement.expires_at - judgement.inception_at).total_seconds()
     memory.verdict = judgement.verdict
-    memory.observation = observation
-    memory.observed_at = now

@@ -64,7 +64,7 @@ PURE_IMPORTS = {
         "typing",
         "urllib.parse",
     ],
-    *["collections.abc", "msgspec", "cryptography", "idna", "yaml"],
+    *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist"],
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }
 EFFECTS = {

@@ -23,11 +23,11 @@ from anchorwatch.cluster.membership import Membership
 from anchorwatch.cluster.rows import read_message
 from anchorwatch.cluster.topics import ACTS, INVENTORY, full_name
 from anchorwatch.telemetry import Meter
-from collector import names
 from collector.inventory import Inventory
 from collector.names import Name
 from collector.schedule import first_round_s
 from collector.sources import Sources
+from collector.zones import zone_of
 from schemas.faults import Rejected
 from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message, Recall, Subject
 
@@ -37,12 +37,6 @@ POLL_MS = 300
 REBALANCE_S = 3.0
 RETRY_S = 1.0
 PUBLISHER_SHARE = 0
-
-
-def zone_of(name: Name, suffixes: PublicSuffixList) -> str:
-    """Return the name under which a registry delegates: what lies below it mostly shares a chain. Host names only."""
-    text = names.to_text(name).rstrip(".")
-    return str(suffixes.privatesuffix(text) or text)
 
 
 def share_of(zone: str, shares: int) -> int:

@@ -11,7 +11,7 @@ def test_a_few_replies_that_match_nothing_are_no_attack() -> None:
 
     flood(tally, "id", 20, now=0)
 
-    assert tally.suspicion(1) == ""
+    assert not tally.suspicion(1)
     assert tally.by_kind == {"id": 20}
 
 
@@ -29,7 +29,7 @@ def test_few_a_minute_never_add_up() -> None:
     for minute in range(100):
         flood(tally, "id", 15, now=60.0 * minute)
 
-    assert tally.suspicion(6000) == ""
+    assert not tally.suspicion(6000)
 
 
 def test_a_busy_resolver_may_send_more_of_them() -> None:
@@ -38,7 +38,7 @@ def test_a_busy_resolver_may_send_more_of_them() -> None:
         tally.count_question(0)
 
     flood(tally, "id", 100, now=1)
-    assert tally.suspicion(2) == ""
+    assert not tally.suspicion(2)
     flood(tally, "id", 1, now=3)
     assert tally.suspicion(4) != ""
 
@@ -49,7 +49,7 @@ def test_a_broken_or_replaced_resolver_is_no_forger() -> None:
     flood(tally, "malformed", 500, now=0)
     flood(tally, "folded", 500, now=0)
 
-    assert tally.suspicion(1) == ""
+    assert not tally.suspicion(1)
 
 
 def test_the_suspicion_is_one_state_until_it_is_calm() -> None:
@@ -61,3 +61,11 @@ def test_the_suspicion_is_one_state_until_it_is_calm() -> None:
     assert tally.suspicion(101) == said
     assert tally.suspicion(100 + CALM_S - 1) == said
     assert tally.suspicion(100 + CALM_S) == ""
+
+
+def test_at_first_nothing_is_said_of_what_an_earlier_process_may_have_suspected() -> None:
+    tally = Tally()
+
+    assert tally.suspicion(0) is None
+    assert tally.suspicion(CALM_S - 1) is None
+    assert tally.suspicion(CALM_S) == ""

@@ -1,0 +1,118 @@
+"""Answers that change all the time: counted, not stored one by one.
+
+Only data may churn, and only data that are proven or that the name had before: whatever else changes is observed at
+once, so that nothing can hide behind churn.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from schemas.judgement import Judgement, Reason, Verdict
+from schemas.messages import Occasion
+from schemas.wire import digest_of
+
+SPAN_S = 3600.0
+MOST_LEARNT = 512
+
+
+@dataclass(slots=True)
+class Churn:
+    """The changes of one subject within the last hour, and the records that it ever had (of the newest some hundred).
+
+    ``state`` and ``data`` are digests of the last poll; ``counted`` are the changes since the state began.
+    """
+
+    state: str = ""
+    data: str = ""
+    is_unstable: bool = False
+    counted: int = 0
+    changed_at: list[float] = field(default_factory=list)
+    learnt: dict[str, None] = field(default_factory=dict)
+
+    def is_over(self, now: float) -> bool:
+        """Return whether the answers were unstable and have been calm for an hour."""
+        self._drop_old(now)
+        return self.is_unstable and not self.changed_at
+
+    def weigh(
+        self, judgement: Judgement, occasion: Occasion | None, observed_at: float, now: float, most: int
+    ) -> tuple[Occasion | None, Judgement]:
+        """Return why a validated poll must become an observation (None: it is counted only), and what it then says.
+
+        ``occasion`` is why it would become one without churn, ``observed_at`` when the last one was made, ``most`` how
+        many changes an hour are observed one by one. Instants are monotonic seconds.
+        """
+        state, data = state_of(judgement), _short(*_data_of(judgement))
+        same_state = self.state == state
+        if self.state and same_state and self.data != data:
+            self.counted += 1
+            self.changed_at.append(now)
+        is_trusted = self._is_trusted(judgement)
+        self.state, self.data = state, data
+        self._learn(judgement)
+        self._drop_old(now, keep=most + 1)
+        if not self.is_unstable and len(self.changed_at) > most:
+            self.is_unstable = True
+            return Occasion.CHANGE, self._remarked(judgement)
+        if not self.is_unstable:
+            return occasion, judgement
+        if not self.changed_at:
+            self.is_unstable, self.counted = False, 0
+            return Occasion.CHANGE, judgement
+        if occasion is Occasion.CHANGE and same_state and is_trusted:
+            occasion = None if now - observed_at < SPAN_S else Occasion.REFRESH
+        return occasion, self._remarked(judgement)
+
+    def _is_trusted(self, judgement: Judgement) -> bool:
+        """Return whether the data are proven or were there before, and the resolver's claim has no others."""
+        claimed = judgement.resolver.answers if judgement.resolver is not None else ()
+        proven = set(judgement.answers) if judgement.verdict is Verdict.SECURE else set()
+        records = {*judgement.answers, *claimed} - proven
+        return all(_short(record) in self.learnt for record in records)
+
+    def _drop_old(self, now: float, keep: int | None = None) -> None:
+        while self.changed_at and now - self.changed_at[0] >= SPAN_S:
+            del self.changed_at[0]
+        while keep is not None and len(self.changed_at) > keep:
+            del self.changed_at[0]
+
+    def _learn(self, judgement: Judgement) -> None:
+        for record in judgement.answers:
+            digest = _short(record)
+            self.learnt.pop(digest, None)
+            self.learnt[digest] = None
+        while len(self.learnt) > MOST_LEARNT:
+            del self.learnt[next(iter(self.learnt))]
+
+    def _remarked(self, judgement: Judgement) -> Judgement:
+        """Return the judgement with the remark that its data stand for many."""
+        where = f"{judgement.name} {judgement.type}"
+        zone = judgement.chain[-1].zone if judgement.chain else judgement.name
+        detail = f"the answer for {where} changed {self.counted} times; while this goes on, changes are only counted"
+        remark = Reason("answer_unstable", zone, detail, None, where)
+        return msgspec.structs.replace(judgement, remarks=(*judgement.remarks, remark))
+
+
+def _data_of(judgement: Judgement) -> tuple[str, ...]:
+    claim = judgement.resolver
+    return (*judgement.answers, *(claim.answers if claim is not None else ()))
+
+
+def _short(*parts: str) -> str:
+    return digest_of(*parts)[:32]
+
+
+def state_of(judgement: Judgement) -> str:
+    """Return a digest of all but the data: verdict, reasons, chain, keys, aliases, how the resolver's claim went."""
+    parts: list[str] = [judgement.verdict, judgement.rcode]
+    for reason in (*judgement.reasons, *judgement.remarks):
+        parts += (reason.code, reason.zone, reason.rrset)
+    for link in judgement.chain:
+        parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
+    for alias in judgement.links:
+        parts += (alias.name, alias.verdict, alias.target, alias.zone)
+    claim = judgement.resolver
+    if claim is not None:
+        parts += (str(claim.ad), claim.rcode, *(str(code) for code, _ in claim.ede))
+    return digest_of(*parts)[:32]
