@@ -6,6 +6,7 @@ from alerts.ledger import SqliteLedger
 from analyzer.stage import Analyzer
 from anchorwatch.progress import Progress, Step
 from anchorwatch.telemetry import Meter
+from collector.matching import KINDS
 from collector.stage import Collector
 from schemas.catalogue import Severity
 
@@ -23,6 +24,14 @@ def add_collector_gauges(meter: Meter, collector: Collector) -> None:
     gauge("anchorwatch_validations", "Full validations since the start.", lambda: collector.validations)
     gauge("anchorwatch_queries", "Questions sent to vantages since the start.", lambda: collector.queries)
     gauge("anchorwatch_watched", "Endpoints (name, type, vantage) being polled.", lambda: collector.watched)
+    late = "Polls that began late, or whose turn came before the last one was over, since the start."
+    gauge("anchorwatch_polls_late", late, lambda: collector.polls_late)
+    gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: collector.polls_waiting)
+    resting = "Endpoints in zones that do not answer: one of each is asked, at growing distance."
+    gauge("anchorwatch_resting", resting, lambda: collector.resting)
+    for kind in KINDS:
+        text = f"Replies passed over since the start because they match no question of ours, by {kind}."
+        gauge(f"anchorwatch_replies_passed_over_{kind}", text, partial(collector.mismatches, kind))
 
 
 def add_analyzer_gauges(meter: Meter, analyzer: Analyzer) -> None:

@@ -7,6 +7,7 @@ pure: schedule, fairness, reachability, confirmation, churn, timekeeping.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -435,11 +436,11 @@ class Collector:
         return known
 
     async def _ask_control(self, name: str) -> None:
-        """Ask until the vantage has answered something, or is lost."""
+        """Ask until the vantage has answered something, or is lost; over UDP and TCP in turn."""
         reach, vantage = self._reach[name], self._vantages[name]
-        while True:
+        for stream in itertools.cycle((False, True)):
             began_at = self._ticks()
-            reply = await vantage.probe()
+            reply = await vantage.probe(stream=stream)
             if not (isinstance(reply, FetchFailure) and reply.is_silence):
                 self._note_answer(name)
                 return

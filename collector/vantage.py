@@ -24,7 +24,6 @@ from schemas.judgement import Judgement, ResolverClaim, Verdict
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
-PROBE_ATTEMPTS = 2
 TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
 
 
@@ -64,11 +63,11 @@ class Vantage:
         self.queries += 1
         return await self.resolver.ask(name, rdtype)
 
-    async def probe(self) -> Reply:
-        """Ask what every resolver can answer, the key set of the topmost trust anchor, to learn whether it is there."""
+    async def probe(self, *, stream: bool) -> Reply:
+        """Ask once what every resolver can answer, the key set of the topmost trust anchor: to learn if it is there."""
         self.queries += 1
         zone = min(self._anchors.by_zone, key=len)
-        return await self.resolver.ask(zone, records.DNSKEY, attempts=PROBE_ATTEMPTS)
+        return await self.resolver.ask(zone, records.DNSKEY, stream=stream, attempts=1)
 
     def forget(self) -> None:
         """Forget what the chains have taught: the clock was set, so until when it was to stand means nothing now."""

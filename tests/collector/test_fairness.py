@@ -68,7 +68,7 @@ def test_300_silent_names_of_one_zone_cost_the_good_ones_nothing() -> None:
     beside.silent = set(silent_names(300))
 
     alone.run(600)
-    beside.run(200)
+    beside.run(250)
     beside.most_running.clear()
     beside.run(600)
 

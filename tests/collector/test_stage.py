@@ -9,6 +9,7 @@ from typing import Any
 import dns.flags
 import dns.message
 import dns.name
+import dns.rdatatype
 import pytest
 
 from anchorwatch.lab.partners import PartnerWorld
@@ -27,9 +28,14 @@ class DeafResolver(LabResolver):
     """A resolver that does not hear the next ``deaf_to`` polls; what validation asks for besides it answers."""
 
     deaf_to = 0
+    dead_zone: dns.name.Name | None = None
 
     def reply_to(self, wire: bytes, *, stream: bool) -> bytes | None:
         query = dns.message.from_wire(wire)
+        asked = query.question[0]
+        # The servers of the zone are gone; those of its parent still give its DS.
+        if self.dead_zone is not None and asked.name.is_subdomain(self.dead_zone) and asked.rdtype != dns.rdatatype.DS:
+            return None
         is_poll = query.question[0].name == POLLED and bool(query.flags & dns.flags.CD)
         if self.deaf_to and is_poll:
             self.deaf_to -= 1
@@ -46,6 +52,9 @@ class Watch:
         self.world = PartnerWorld(time.time)
         self.resolver = DeafResolver(self.world.world, self.world.anchors, time.time)
         self.said: list[Message] = []
+        self.clock: Callable[[], float] = time.time
+        self.ticks: Callable[[], float] = time.monotonic
+        self.settings: dict[str, Any] = {}
 
     def run(self, story: Callable[["Watch"], Any], *, read: bool = True) -> list[Message]:
         async def bounded() -> None:
@@ -56,14 +65,17 @@ class Watch:
                 vantages=(VantagePoint(name="lab", address=address),),
                 anchors=self.world.anchors,
                 policy=Policy(),
-                interval_s=0.3,
-                timeout_s=3,  # longer than a busy machine stalls: only what is muted may be silent
-                attempts=1,
+                **{
+                    "interval_s": 0.3,
+                    "timeout_s": 3,  # longer than a busy machine stalls: only what is muted may be silent
+                    "attempts": 1,
+                    **self.settings,
+                },
             )
-            self.collector = Collector(config, time.time)
+            self.collector = Collector(config, self.clock, ticks=self.ticks)
             reader = asyncio.create_task(self.read()) if read else None
             try:
-                await asyncio.wait_for(story(self), 20)
+                await asyncio.wait_for(story(self), 30)
             finally:
                 self.collector.stop()
                 if reader is not None:
@@ -235,3 +247,177 @@ def test_who_leaves_the_inventory_is_polled_no_more(watch: Watch) -> None:
 
     assert watch.of(InventoryIndex)[-1].ids == ("other",)
     assert watch.collector.watched == 1
+
+
+# time
+
+
+@pytest.mark.parametrize(("seconds", "direction"), [(-1800, "back"), (1800, "forward")])
+def test_polling_goes_on_when_the_clock_is_set_and_the_jump_is_told_once(
+    watch: Watch, seconds: float, direction: str
+) -> None:
+    offset = 0.0
+    watch.clock = lambda: time.time() + offset
+
+    async def story(w: Watch) -> None:
+        nonlocal offset
+        await w.until(lambda said: len(w.of(PollBatch)) >= 2)
+        polls, offset = w.collector.polls, seconds
+        await w.until(lambda said: w.collector.polls >= polls + 5 and len(w.of(Observation)) >= 2)
+
+    watch.run(story)
+
+    jumps = [report for report in watch.of(SelfReport) if report.code == "self_clock_jumped"]
+    assert len(jumps) == 1
+    assert jumps[0].subject.startswith(f"{direction} 1800 s")
+    first, second = watch.of(Observation)[:2]
+    assert second.occasion == "refresh", "what is known is validated and told anew by the new time"
+    assert ((second.observed_at - first.observed_at).total_seconds() > 0) is (seconds > 0)
+
+
+def test_a_name_that_turned_bad_is_confirmed_within_ten_seconds_not_an_interval_later(watch: Watch) -> None:
+    """Time runs four times as fast for the schedule: twenty of its seconds are five."""
+    watch.ticks = lambda: time.monotonic() * 4
+    watch.settings = {"interval_s": 30.0}
+    seen_at: list[float] = []
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        w.world.stage_forged("bank.example.", "api", "203.0.113.9")
+        await w.until(lambda said: len(w.of(Observation)) >= 2)
+        bogus = w.of(Observation)[1]
+        assert bogus.judgement.verdict == "bogus"
+        seen_at.append(w.ticks())
+        await w.until(lambda said: sum(rows.observations.count(bogus.id) for rows in w.of(PollBatch)) >= 2)
+        seen_at.append(w.ticks())
+
+    watch.run(story)
+
+    assert seen_at[1] - seen_at[0] < 15, "two further polls; the interval is 30 s"
+
+
+# silence
+
+
+def many(hosts: list[str]) -> str:
+    return "identities:\n" + "".join(
+        f"- {{id: sa-{number}, endpoints: [{{host: {host}, types: [A]}}]}}\n" for number, host in enumerate(hosts)
+    )
+
+
+def lost(watch: Watch) -> list[SelfReport]:
+    return [one for one in watch.of(SelfReport) if one.code == "self_vantage_lost" and one.detail]
+
+
+@pytest.mark.parametrize("cold", [True, False], ids=["from the start", "later"])
+def test_a_dead_zone_is_one_cause_and_no_lost_vantage(watch: Watch, cold: bool) -> None:
+    dead = ["api.bank.example", "a.bank.example", "b.bank.example", "c.bank.example", "d.bank.example"]
+    watch.path.write_text(many([*dead, "login.idp.example"]))
+    watch.settings = {"timeout_s": 0.4, "attempts": 1}
+
+    def silent(w: Watch) -> dict[str, str]:
+        judged = [one.judgement for one in w.of(Observation)]
+        return {one.name: one.cause_zone for one in judged if one.verdict == "indeterminate"}
+
+    async def story(w: Watch) -> None:
+        if not cold:
+            await w.until(lambda said: len(w.of(Observation)) == 6)
+        w.resolver.dead_zone = dns.name.from_text("bank.example.")
+        await w.until(lambda said: len(silent(w)) == 5)
+        seen = w.collector.polls
+        await w.until(lambda said: w.collector.polls > seen + 10)
+
+    watch.run(story)
+
+    assert set(silent(watch).values()) == {"bank.example."}, "one finding on the zone"
+    assert lost(watch) == []
+    last = {one.judgement.name: one.judgement.verdict for one in watch.of(Observation)}
+    assert last["login.idp.example."] == "secure"
+
+
+def test_a_dead_zone_rests_and_comes_back_whole(watch: Watch) -> None:
+    watch.path.write_text(many(["api.bank.example", "a.bank.example", "b.bank.example", "login.idp.example"]))
+    watch.settings = {"timeout_s": 0.4, "attempts": 1}
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(w.of(Observation)) == 4)
+        w.resolver.dead_zone = dns.name.from_text("bank.example.")
+        await w.until(lambda said: w.collector.resting == 3)
+        w.resolver.dead_zone = None
+        await w.until(lambda said: not w.collector.resting)
+        await w.until(lambda said: set(verdicts(w).values()) == {"secure"})
+
+    def verdicts(w: Watch) -> dict[str, str]:
+        return {one.judgement.name: one.judgement.verdict for one in w.of(Observation)}
+
+    watch.run(story)
+
+    assert len(verdicts(watch)) == 4
+    assert lost(watch) == []
+
+
+def test_silences_that_waited_through_an_outage_make_no_second_one(watch: Watch) -> None:
+    hosts = [f"n{number}.bank.example" for number in range(30)]
+    watch.path.write_text(many(hosts))
+    watch.settings = {"timeout_s": 0.5, "attempts": 2}
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(w.of(Observation)) == 30)
+        w.resolver.muted = True
+        await w.until(lambda said: lost(w))
+        w.resolver.muted = False
+        count = len(w.of(SelfReport))
+        await w.until(lambda said: len(w.of(SelfReport)) > count)
+        seen = w.collector.polls
+        await w.until(lambda said: w.collector.polls > seen + 100)
+
+    watch.run(story)
+
+    told = [bool(one.detail) for one in watch.of(SelfReport) if one.code == "self_vantage_lost"]
+    assert told == [False, True, False]
+    recovered = next(i for i, one in reversed(list(enumerate(watch.said))) if isinstance(one, SelfReport))
+    after = [one for one in watch.said[recovered:] if isinstance(one, Observation)]
+    assert {one.judgement.verdict for one in after} <= {"secure"}, "nobody is blamed for the outage afterwards"
+
+
+# replies that match nothing
+
+
+def test_a_flood_of_replies_that_match_nothing_is_told_of_the_vantage(watch: Watch) -> None:
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        for _ in range(30):
+            w.collector._vantages["lab"].resolver.tally.pass_over("id", asyncio.get_running_loop().time())
+        await w.until(lambda said: any(one.code == "spoofing_suspected" for one in w.of(SelfReport)))
+
+    watch.run(story)
+
+    report = next(one for one in watch.of(SelfReport) if one.code == "spoofing_suspected")
+    assert report.subject == "lab"
+    assert "match no question" in report.detail
+    assert watch.collector.mismatches("id") == 30
+
+
+# churn
+
+
+def test_an_answer_that_changes_at_every_poll_is_observed_a_bounded_number_of_times(watch: Watch) -> None:
+    watch.settings = {"changes_per_hour": 3}
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        for number in range(10):
+            zone = w.world["bank.example."]
+            zone.remove("api", "A")
+            zone.add("api", "A", f"192.0.2.{number + 1}")
+            w.world.sign(zone)
+            seen = w.collector.validations
+            await w.until(lambda said, seen=seen: w.collector.validations > seen + 1)
+
+    watch.run(story)
+
+    observed = watch.of(Observation)
+    assert [one.judgement.verdict for one in observed] == ["secure"] * len(observed)
+    assert len(observed) <= 1 + 3 + 1
+    assert [remark.code for remark in observed[-1].judgement.remarks][-1:] == ["answer_unstable"]
+    assert watch.of(PollBatch)[-1].observations[-1] == observed[-1].id
