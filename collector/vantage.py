@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -134,6 +134,7 @@ class Vantage:
     ) -> tuple[Conclusion, Context]:
         context = Context(int(self._clock()), self._anchors, policy, budget, steps)
         questions = validate(context, name, rdtype)
+        is_first_asked_here = first is None and not stream
         try:
             asked = next(questions)
             while True:
@@ -143,11 +144,18 @@ class Vantage:
                     reply = await self._shared(asked, stream=stream)
                 if isinstance(reply, FetchFailure) and reply.is_silence:
                     context.met_silence = True
-                    reply = reply if reply.walk else self._homes.located(reply, asked.name)
+                    if is_first_asked_here and (asked.name, asked.rdtype) == (name, rdtype):
+                        reply = await self._weighed(reply)
+                    reply = self._homes.located(reply, asked.name)
                 asked = questions.send(reply)
         except StopIteration as stop:
             conclusion: Conclusion = stop.value
             return conclusion, context
+
+    async def _weighed(self, silence: FetchFailure) -> FetchFailure:
+        """Return a silence that may be traced to its zone if the vantage answers something else."""
+        control = await self.probe(stream=False)
+        return silence if isinstance(control, FetchFailure) and control.is_silence else replace(silence, walk=True)
 
     async def _shared(self, asked: Ask, *, stream: bool) -> Reply:
         """Ask once for all who ask the same at the same time."""

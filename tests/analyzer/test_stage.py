@@ -12,7 +12,7 @@ from making import AT, judgement, link, observation, polls, snapshot
 from analyzer.history import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
-from schemas.judgement import ResolverClaim, Verdict
+from schemas.judgement import Reason, ResolverClaim, Verdict
 from schemas.messages import Finding, InventoryIndex, InventorySnapshot, Message, SelfReport
 
 MINUTE = timedelta(minutes=1)
@@ -630,7 +630,7 @@ def test_an_end_that_no_longer_matters_closes_its_finding(history: ClickHouseHis
     assert ("rrsig_expiring", "closed", True) in run.handle(observation(declared, clock.at))
 
 
-@pytest.mark.parametrize("code", ["self_vantage_lost", "self_inventory_stale"])
+@pytest.mark.parametrize("code", ["self_vantage_lost", "self_inventory_stale", "spoofing_suspected"])
 def test_our_own_troubles_end_across_a_restart(history: ClickHouseHistory, clock: Any, code: str) -> None:
     first = Run(history, clock)
     first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
@@ -640,6 +640,49 @@ def test_our_own_troubles_end_across_a_restart(history: ClickHouseHistory, clock
 
     assert second.handle(SelfReport(code=code, subject="corp", at=AT + MINUTE)) == [(code, "closed", True)]
     assert not [finding for finding in history.open_findings() if finding.code == code]
+
+
+def test_suspected_spoofing_is_a_finding_on_the_vantage_at_once_and_outlives_a_restart(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    first = Run(history, clock)
+    suspected = SelfReport(code="spoofing_suspected", subject="corp", at=AT, detail="corp: 21 replies match nothing")
+
+    assert first.handle(suspected) == [("spoofing_suspected", "opened", True)]
+    assert (first.last[0].cause_zone, first.last[0].cause_rrset) == ("", "vantage corp")
+    assert first.last[0].vantages == ("corp",)
+    second = Run(history, clock)
+    second.handle()
+    assert [finding.code for finding in history.open_findings()] == ["spoofing_suspected"]
+
+
+def test_each_jump_of_our_clock_is_a_drift_of_its_own(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    back = SelfReport(code="self_clock_jumped", subject="back 1800 s to X", at=AT, detail="set back")
+    forward = SelfReport(code="self_clock_jumped", subject="forward 1800 s to Y", at=AT + MINUTE, detail="set forward")
+
+    assert run.handle(back) == [("self_clock_jumped", "opened", True)]
+    assert run.handle(forward) == [("self_clock_jumped", "opened", True)]
+
+
+def test_an_unstable_answer_is_one_finding_on_its_name_until_the_remark_is_gone(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    where = "api.bank.example. A"
+    remark = Reason("answer_unstable", "bank.example.", "changed 13 times", None, where)
+    unstable = observation(msgspec.structs.replace(judgement(), remarks=(remark,)), AT)
+
+    run.handle(unstable)
+    run.handle(polls(unstable, at=AT + MINUTE))
+
+    finding = next(one for one in history.open_findings() if one.code == "answer_unstable")
+    assert (finding.cause_rrset, finding.confirmed) == (where, True)
+    calm = observation(judgement(), AT + 60 * MINUTE)
+    run.handle(calm)
+    for minute in range(61, 64):
+        run.handle(polls(calm, at=AT + minute * MINUTE))
+    assert "answer_unstable" not in {one.code for one in history.open_findings()}
 
 
 def test_three_thousand_members_cost_little(history: ClickHouseHistory, clock: Any) -> None:

@@ -14,10 +14,14 @@ import pytest
 
 from anchorwatch.lab.partners import PartnerWorld
 from anchorwatch.lab.server import LabResolver
+from collector import names
 from collector.address import Address
 from collector.config import CollectorConfig, Source, VantagePoint
 from collector.policy import Policy
+from collector.resolver import Resolver
 from collector.stage import Collector
+from collector.vantage import Vantage
+from schemas.judgement import Judgement
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
 
 POLLED = dns.name.from_text("api.bank.example.")
@@ -421,3 +425,20 @@ def test_an_answer_that_changes_at_every_poll_is_observed_a_bounded_number_of_ti
     assert len(observed) <= 1 + 3 + 1
     assert [remark.code for remark in observed[-1].judgement.remarks][-1:] == ["answer_unstable"]
     assert watch.of(PollBatch)[-1].observations[-1] == observed[-1].id
+
+
+def test_a_name_of_a_dead_zone_asked_once_is_hung_on_its_zone(watch: Watch) -> None:
+    watch.settings = {"timeout_s": 0.4}
+    watch.path.write_text(many(["login.idp.example"]))
+
+    async def story(w: Watch) -> None:
+        w.resolver.dead_zone = dns.name.from_text("bank.example.")
+        resolver = Resolver(Address("udp", *w.resolver.address), timeout_s=0.4, attempts=1)
+        vantage = Vantage("once", resolver, w.world.anchors, Policy(), time.time)
+        for host in ("api.bank.example", "token.bank.example"):
+            judged.append((await vantage.judge(names.from_text(host), 1)).judgement)
+
+    judged: list[Judgement] = []
+    watch.run(story)
+
+    assert [(one.verdict, one.cause_zone) for one in judged] == [("indeterminate", "bank.example.")] * 2
