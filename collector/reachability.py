@@ -37,9 +37,9 @@ class Reachability:
         """Return whether the vantage said something at or after ``at``."""
         return self._answered_at >= at
 
-    def needs_control(self, now: float) -> bool:
-        """Return whether a control question must tell what a silence means: nothing was answered just now."""
-        return now - self._answered_at > RECENT_S
+    def needs_control(self, began_at: float, now: float) -> bool:
+        """Return whether a control question must tell what a silence means: nothing else was answered just now."""
+        return not (self._answered_at >= began_at and now - self._answered_at <= RECENT_S)
 
     def unanswered_control(self, began_at: float, now: float, why: str) -> bool:
         """Note a control question without an answer; return whether that makes the vantage lost."""

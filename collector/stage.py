@@ -121,6 +121,7 @@ class Collector:
         self._shares: FairShares[Subject] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[Subject] = Confirmations()
         self._clock_watch = ClockWatch(config.interval_s)
+        self._jumped_at = NEVER
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
         self._suffixes = PublicSuffixList()
@@ -293,6 +294,7 @@ class Collector:
             return
         log.warning("our clock was set", extra={"direction": jump.direction, "seconds": round(abs(jump.seconds))})
         self._outbox.add(describe_jump(jump))
+        self._jumped_at = now
         for vantage in self._vantages.values():
             vantage.forget()
         for memory in self._memory.values():
@@ -370,6 +372,8 @@ class Collector:
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
         self._hand_on(subject, memory, judged, mark)
+        if began_at <= self._jumped_at:
+            memory.fresh_until = 0.0  # by the clock as it was
 
     def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
@@ -407,7 +411,7 @@ class Collector:
     async def _weigh_silence(self, subject: Subject, memory: Memory, began_at: float) -> bool:
         """Return whether a silence is to be told of a name; first find out whether its vantage answers at all."""
         reach = self._reach[subject.vantage]
-        if not reach.is_lost and reach.needs_control(self._ticks()):
+        if not reach.is_lost and reach.needs_control(began_at, self._ticks()):
             await asyncio.shield(self._control(subject.vantage))
         now = self._ticks()
         if reach.speaks_of_before(began_at):
@@ -415,7 +419,7 @@ class Collector:
             self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))
             return False
         memory.unanswered += 1
-        is_first = memory.unanswered == 1 and memory.verdict in STANDS
+        is_first = memory.unanswered == 1 and memory.verdict not in (None, Verdict.INDETERMINATE)
         if reach.is_lost or is_first:
             self._shares.unknown(subject, now)
         else:

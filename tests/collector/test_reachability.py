@@ -54,8 +54,9 @@ def test_silences_beside_answers_need_no_control_question_each() -> None:
     reach = Reachability(60)
     reach.answered(100)
 
-    assert not reach.needs_control(100.5)
-    assert reach.needs_control(102)
+    assert not reach.needs_control(90, 100.5)
+    assert reach.needs_control(90, 102), "that was a while ago"
+    assert reach.needs_control(100.1, 100.5), "that was before the silence began"
 
 
 def test_a_lost_vantage_is_asked_now_and_then() -> None:

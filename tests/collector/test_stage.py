@@ -79,7 +79,7 @@ class Watch:
             self.collector = Collector(config, self.clock, ticks=self.ticks)
             reader = asyncio.create_task(self.read()) if read else None
             try:
-                await asyncio.wait_for(story(self), 30)
+                await asyncio.wait_for(story(self), 60)
             finally:
                 self.collector.stop()
                 if reader is not None:
@@ -317,7 +317,7 @@ def lost(watch: Watch) -> list[SelfReport]:
 def test_a_dead_zone_is_one_cause_and_no_lost_vantage(watch: Watch, cold: bool) -> None:
     dead = ["api.bank.example", "a.bank.example", "b.bank.example", "c.bank.example", "d.bank.example"]
     watch.path.write_text(many([*dead, "login.idp.example"]))
-    watch.settings = {"timeout_s": 0.4, "attempts": 1}
+    watch.settings = {"timeout_s": 1.2}
 
     def silent(w: Watch) -> dict[str, str]:
         judged = [one.judgement for one in w.of(Observation)]
@@ -341,7 +341,7 @@ def test_a_dead_zone_is_one_cause_and_no_lost_vantage(watch: Watch, cold: bool) 
 
 def test_a_dead_zone_rests_and_comes_back_whole(watch: Watch) -> None:
     watch.path.write_text(many(["api.bank.example", "a.bank.example", "b.bank.example", "login.idp.example"]))
-    watch.settings = {"timeout_s": 0.4, "attempts": 1}
+    watch.settings = {"timeout_s": 1.2}
 
     async def story(w: Watch) -> None:
         await w.until(lambda said: len(w.of(Observation)) == 4)
@@ -361,12 +361,12 @@ def test_a_dead_zone_rests_and_comes_back_whole(watch: Watch) -> None:
 
 
 def test_silences_that_waited_through_an_outage_make_no_second_one(watch: Watch) -> None:
-    hosts = [f"n{number}.bank.example" for number in range(30)]
+    hosts = [f"n{number}.bank.example" for number in range(12)]
     watch.path.write_text(many(hosts))
-    watch.settings = {"timeout_s": 0.5, "attempts": 2}
+    watch.settings = {"timeout_s": 2}
 
     async def story(w: Watch) -> None:
-        await w.until(lambda said: len(w.of(Observation)) == 30)
+        await w.until(lambda said: len(w.of(Observation)) == 12)
         w.resolver.muted = True
         await w.until(lambda said: lost(w))
         w.resolver.muted = False
@@ -428,12 +428,11 @@ def test_an_answer_that_changes_at_every_poll_is_observed_a_bounded_number_of_ti
 
 
 def test_a_name_of_a_dead_zone_asked_once_is_hung_on_its_zone(watch: Watch) -> None:
-    watch.settings = {"timeout_s": 0.4}
     watch.path.write_text(many(["login.idp.example"]))
 
     async def story(w: Watch) -> None:
         w.resolver.dead_zone = dns.name.from_text("bank.example.")
-        resolver = Resolver(Address("udp", *w.resolver.address), timeout_s=0.4, attempts=1)
+        resolver = Resolver(Address("udp", *w.resolver.address), timeout_s=1.2, attempts=1)
         vantage = Vantage("once", resolver, w.world.anchors, Policy(), time.time)
         for host in ("api.bank.example", "token.bank.example"):
             judged.append((await vantage.judge(names.from_text(host), 1)).judgement)
