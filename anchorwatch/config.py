@@ -17,7 +17,7 @@ from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, R
 from alerts.coverage import find_gaps
 from alerts.frameworks import check_mappings
 from alerts.webhook import read_secret
-from analyzer.config import HistoryConfig
+from analyzer.config import HistoryConfig, server_of
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.documents import Document, decode_struct, read_document
 from anchorwatch.egress import configured_egress
@@ -382,7 +382,14 @@ def _history(section: HistorySection, base: Path, document: Document) -> History
         _read_secret(base / section.password_file, "history.password_file", document) if section.password_file else ""
     )
     tls = _tls(section.tls, "history.tls", base, document)
-    return HistoryConfig(url=section.url, base=base, password=password, tls=tls, cluster=section.cluster)
+    history = HistoryConfig(url=section.url, base=base, password=password, tls=tls, cluster=section.cluster)
+    if section.url.startswith("clickhouse://"):
+        try:
+            server_of(history)
+        except ConfigError as error:
+            for problem in error.problems:
+                document.problem("history.url", problem.removeprefix("history.url: "))
+    return history
 
 
 def _tls(section: TlsSection | None, where: str, base: Path, document: Document) -> TlsConfig | None:

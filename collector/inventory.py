@@ -6,6 +6,7 @@ may hold a secret.
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -182,9 +183,14 @@ def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
         if meant:
             raise _Problem(f"identity {shown}: unknown field {safe(name)}; {meant!r} is meant?")
         text = str(found).strip() if isinstance(found, str | int | float) else json.dumps(found, default=str)
-        if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not holds_secret(text):
+        if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not may_hold_secret(text):
             labels[name[:LONGEST_LABEL]] = text[:LONGEST_LABEL]
     return labels
+
+
+def may_hold_secret(text: str) -> bool:
+    """Return whether a label's text had better not be kept: it has credentials, or an @ after a colon or slash."""
+    return holds_secret(text) or bool(re.search(r"[:/].*@", text))
 
 
 def meant_field(name: str, known: Iterable[str]) -> str:
