@@ -159,15 +159,28 @@ class InventorySnapshot(Message, frozen=True, kw_only=True, tag="inventory.v1"):
         require_utc(self.seen_at)
 
 
+class InventoryFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of a file that the inventory was published from: SHA-256, when it was written, and who read it."""
+
+    digest: str
+    written_at: datetime
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc(self.written_at)
+
+
 class InventoryIndex(Message, frozen=True, kw_only=True, tag="inventory-index.v1"):
     """All identities and vantages that there are now, by id and name; whoever is not among them is gone.
 
-    ``ids`` is None where that is not said of identities.
+    ``ids`` is None where that is not said of identities. ``files`` are the sources by path: a collector whose file is
+    an older version publishes nothing of it.
     """
 
     seen_at: datetime
     ids: tuple[str, ...] | None
     vantages: tuple[str, ...] = ()
+    files: dict[str, InventoryFile] = {}
 
     def __post_init__(self) -> None:
         require_utc(self.seen_at)

@@ -6,6 +6,7 @@ inventory files and publishes what differs from what is on the topic.
 """
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from publicsuffixlist import PublicSuffixList
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.membership import Membership
+from anchorwatch.cluster.publishing import differences, older_files, rows_by_source, versions_of
 from anchorwatch.cluster.rows import read_message
 from anchorwatch.cluster.topics import ACTS, INVENTORY, full_name
 from anchorwatch.telemetry import Meter
@@ -68,6 +70,7 @@ class SharedInventory:
         self, config: KafkaConfig, shares: int, files: Sources, vantages: tuple[str, ...], meter: Meter
     ) -> None:
         self._files, self._vantages = files, vantages
+        self._name = f"/collector/{socket.gethostname()}"
         self._notify: Callable[[], None] = lambda: None
         self._recall: Callable[[tuple[Subject, ...]], None] = lambda subjects: None
         self._topic, self._acts = full_name(config, INVENTORY), full_name(config, ACTS)
@@ -226,14 +229,22 @@ class SharedInventory:
             inventory = self._files.load()
             problems, self.troubles = inventory.problems, dict(self._files.troubles)
             self.shrunk = dict(self._files.shrunk)
+            now = datetime.now(UTC)
+            marks = {path: mark for path, mark in self._files.marks.items() if path not in self.shrunk}
+            files = versions_of(marks, self._name, now)
+            older = older_files(files, index)
+            for path, sentence in older.items():
+                self.troubles[path] = " | ".join(filter(None, (sentence, self.troubles.get(path))))
             self._to_publish = differences(
                 inventory,
                 known,
                 index,
                 self._vantages,
                 complete=self._files.is_complete,
-                now=datetime.now(UTC),
+                now=now,
                 sources={**was_in, **self._files.source_of},
+                files={path: file for path, file in files.items() if path not in older},
+                withheld=older,
             )
         with self._lock:
             identities = sorted((one for one in self._known.values() if one is not None), key=lambda one: one.id)
@@ -243,41 +254,3 @@ class SharedInventory:
         """Return what the files have and the topic has not, as of the last ``load``."""
         news, self._to_publish = self._to_publish, []
         return news
-
-
-def differences(
-    inventory: Inventory,
-    known: Mapping[str, Identity | None],
-    index: InventoryIndex | None,
-    vantages: tuple[str, ...],
-    *,
-    complete: bool,
-    now: datetime,
-    sources: Mapping[str, str] | None = None,
-) -> list[Message]:
-    """Return what must be published so that the topic says what the files say; of incomplete files nobody is gone.
-
-    ``sources`` has the path of the file that each identity stands in, or stood in.
-    """
-    path_of = sources or {}
-    present = {identity.id: identity for identity in inventory.identities}
-    news: list[Message] = [
-        InventorySnapshot(id=key, seen_at=now, identity=identity, source=path_of.get(key, ""))
-        for key, identity in present.items()
-        if known.get(key) != identity
-    ]
-    if complete:
-        gone = [key for key, identity in known.items() if identity is not None and key not in present]
-        news += [InventorySnapshot(id=key, seen_at=now, identity=None, source=path_of.get(key, "")) for key in gone]
-    if index is None or index.vantages != vantages:
-        news.append(InventoryIndex(seen_at=now, ids=None, vantages=vantages))
-    return news
-
-
-def rows_by_source(known: Mapping[str, Identity | None], source_of: Mapping[str, str]) -> dict[str, list[Identity]]:
-    """Return the identities on the topic by the path of the file that they were published from."""
-    rows: dict[str, list[Identity]] = {}
-    for key, identity in known.items():
-        if identity is not None and source_of.get(key):
-            rows.setdefault(source_of[key], []).append(identity)
-    return rows

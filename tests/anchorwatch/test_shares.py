@@ -1,7 +1,7 @@
 """How the work is shared: who has which zone, what is published, and when a share is news."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 from kafka.structs import TopicPartition
@@ -10,11 +10,13 @@ from publicsuffixlist import PublicSuffixList
 from anchorwatch.cluster.active import ActiveAssignor
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.membership import Membership
-from anchorwatch.cluster.shares import differences, longest_gap_s, share_of, zone_of
+from anchorwatch.cluster.publishing import differences, older_files, versions_of
+from anchorwatch.cluster.shares import longest_gap_s, share_of, zone_of
 from anchorwatch.telemetry import Meter
 from collector import names
 from collector.inventory import Inventory
-from schemas.messages import Endpoint, Identity, InventoryIndex, InventorySnapshot
+from collector.sources import FileMark
+from schemas.messages import Endpoint, Identity, InventoryFile, InventoryIndex, InventorySnapshot, Message
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SUFFIXES = PublicSuffixList()
@@ -66,6 +68,60 @@ def test_what_differs_is_published_and_nothing_else() -> None:
 
 def test_of_files_that_can_not_be_read_nobody_is_gone() -> None:
     assert told(known={"sa": identity("sa")}, complete=False) == []
+
+
+def file(seconds: int, digest: str = "d", by: str = "/collector/two") -> InventoryFile:
+    return InventoryFile(digest=digest, written_at=NOW + timedelta(seconds=seconds), by=by)
+
+
+def test_an_older_file_publishes_nothing_and_a_newer_one_does() -> None:
+    index = InventoryIndex(seen_at=NOW, ids=None, vantages=VANTAGES, files={"a.yaml": file(0, "theirs")})
+
+    older = older_files({"a.yaml": file(-1, "ours"), "b.yaml": file(-9)}, index)
+    assert list(older) == ["a.yaml"]
+    assert older["a.yaml"].startswith(
+        "a.yaml: this collector's file was written at 2026-11-23 23:59:59 UTC, and /collector/two published one that"
+        " was written at 2026-11-24 00:00:00 UTC."
+    )
+    for same_or_newer in (file(-1, "theirs"), file(0, "ours"), file(1, "ours")):
+        assert older_files({"a.yaml": same_or_newer}, index) == {}
+    assert older_files({"a.yaml": file(-1, "ours")}, None) == {}
+
+
+def test_of_an_older_file_nobody_is_new_changed_or_gone() -> None:
+    """The collector with the old file took share 0: a zone that burns must not count as healed."""
+    known: dict[str, Identity | None] = {
+        "gone": identity("gone"),
+        "moved": identity("moved"),
+        "other": identity("other"),
+    }
+    ours = Inventory((identity("moved", "old.bank.example"), identity("new")))
+    sources = dict.fromkeys(("gone", "moved", "new"), "a.yaml") | {"other": "b.yaml"}
+
+    news = differences(
+        ours, known, INDEX, VANTAGES, complete=True, now=NOW, sources=sources, withheld={"a.yaml": "it is older"}
+    )
+
+    assert [(one.id, one.identity) for one in news if isinstance(one, InventorySnapshot)] == [("other", None)]
+
+
+def test_the_versions_of_files_are_published_when_they_change_and_those_of_others_stay() -> None:
+    index = InventoryIndex(seen_at=NOW, ids=None, vantages=VANTAGES, files={"a.yaml": file(0), "b.yaml": file(0)})
+
+    def published(**files: InventoryFile) -> list[Message]:
+        named = {f"{name}.yaml": one for name, one in files.items()}
+        return differences(Inventory(), {}, index, VANTAGES, complete=True, now=NOW, files=named)
+
+    assert published(a=file(0), b=file(-5)) == []
+    (news,) = published(a=file(9, "new"))
+    assert isinstance(news, InventoryIndex)
+    assert news.files == {"a.yaml": file(9, "new"), "b.yaml": file(0)}
+
+
+def test_a_file_from_the_future_counts_as_written_now() -> None:
+    mark = FileMark(digest="d", mtime_ns=int((NOW.timestamp() + 10**9) * 1e9))
+
+    assert versions_of({"a.yaml": mark}, "/collector/one", NOW) == {"a.yaml": file(0, by="/collector/one")}
 
 
 def test_other_vantages_are_news() -> None:
