@@ -191,7 +191,7 @@ class Collector:
             except ValueError:
                 continue  # nothing that we poll
             if (memory := self._memory.get(subject)) is not None:
-                memory.observed_at = 0.0
+                memory.observed_at = NEVER
 
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""

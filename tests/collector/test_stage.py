@@ -441,3 +441,26 @@ def test_a_name_of_a_dead_zone_asked_once_is_hung_on_its_zone(watch: Watch) -> N
     watch.run(story)
 
     assert [(one.verdict, one.cause_zone) for one in judged] == [("indeterminate", "bank.example.")] * 2
+
+
+def test_names_that_do_not_answer_slow_nobody_else_down(watch: Watch) -> None:
+    """Forty silent names would hold all eight slots for six seconds of every second's turns."""
+    good = ["login.idp.example", "jwks.idp.example"]
+    watch.path.write_text(many([*(f"s{number}.bank.example" for number in range(40)), *good]))
+    watch.settings = {"interval_s": 1.0, "timeout_s": 1.2, "concurrency": 8}
+    watch.resolver.dead_zone = dns.name.from_text("bank.example.")
+
+    def polled(w: Watch) -> int:
+        return sum(names.endswith("idp.example.") for rows in w.of(PollBatch) for names in rows.names)
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: polled(w))
+        began_at, before = w.ticks(), polled(w)
+        await w.until(lambda said: w.ticks() - began_at > 8)
+        turns.append((w.ticks() - began_at) * len(good))
+        turns.append(polled(w) - before)
+
+    turns: list[float] = []
+    watch.run(story)
+
+    assert turns[1] > turns[0] * 0.6
