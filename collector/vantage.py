@@ -113,7 +113,7 @@ class Vantage:
         """Return what the resolver tells a plain client (CD=0); None if it says nothing."""
         reply = await self.resolver.ask(name, rdtype, checking_disabled=False)
         if isinstance(reply, FetchFailure):
-            return None
+            return ResolverClaim(False, rcode_text(reply.rcode), (), reply.ede) if reply.rcode is not None else None
         answers = sorted(
             f"{names.to_text(owner)} {records.type_to_text(kind)} {records.rdata_to_text(kind, rdata)}"
             for (owner, kind), rrset in reply.answer.items()

@@ -14,9 +14,13 @@ import pytest
 
 from collector import names, records
 from collector.address import Address, parse_address, system_resolvers
+from collector.anchors import TrustAnchors
 from collector.message import Response
+from collector.policy import Policy
 from collector.questions import FetchFailure, Reply
 from collector.resolver import Resolver
+from collector.vantage import Vantage
+from schemas.judgement import ResolverClaim
 
 Answer = Callable[[dns.message.Message], list[bytes]]
 
@@ -357,3 +361,16 @@ def test_a_resolver_that_folds_letter_case_is_asked_without_it_and_is_no_attack(
     assert all(isinstance(reply, Response) for reply in replies)
     assert questions[1] == questions[2] == b"\3www\7example\0"
     assert resolver.tally.by_kind == {}
+
+
+def test_what_a_resolver_claims_by_a_bare_error_header_is_its_rcode() -> None:
+    async def run() -> ResolverClaim | None:
+        async with server(header_only(5)) as port:
+            resolver = Resolver(Address("udp", "127.0.0.1", port), timeout_s=30, attempts=1)
+            vantage = Vantage("lab", resolver, TrustAnchors({}), Policy(), lambda: 0.0)
+            return await vantage.claim(names.from_text("www.example"), records.A)
+
+    claim = asyncio.run(run())
+
+    assert claim is not None
+    assert claim.rcode == "REFUSED"
