@@ -205,7 +205,12 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
 @click.option(
     "--format", "format_name", type=click.Choice(["table", "json", "plugin"]), default="table", show_default=True
 )
-@click.option("--all", "all_endpoints", is_flag=True, help="List every endpoint in the table, not only what is wrong.")
+@click.option(
+    "--all",
+    "all_endpoints",
+    is_flag=True,
+    help="List every check (name, type, vantage) in the table, not only what is wrong.",
+)
 @click.option("--no-claims", is_flag=True, help="Do not ask what the resolvers themselves claim: half the questions.")
 def check(
     inventories: tuple[str, ...],
@@ -470,8 +475,9 @@ def findings(status: str, code: str | None, zone: str | None, api: str, token_fi
         lambda f: (
             f"{f['severity']:8} {f['code']:26} {f['cause_zone'] or f['cause_rrset']}  {f['status']}"
             f"{'' if f['confirmed'] else ' (unconfirmed)'}  since {f['opened_at'][:19]}"
-            f"  {f['endpoint_count']} endpoints, {max(f['identity_count'], len(f['identities']))} identities"
-            f"  {f['detail']}"
+            f"  {len({e.split(' ')[0] for e in f['endpoints']})} hosts, {f['endpoint_count']} names and types,"
+            f" {max(f['identity_count'], len(f['identities']))} identities"
+            f"  {f['detail']}{'; ' + because if (because := f.get('closed_because', '')) else ''}"
         ),
         "no findings",
     )

@@ -23,7 +23,8 @@ def add_collector_gauges(meter: Meter, collector: Collector) -> None:
     gauge("anchorwatch_polls", "Polls made since the start.", lambda: collector.polls)
     gauge("anchorwatch_validations", "Full validations since the start.", lambda: collector.validations)
     gauge("anchorwatch_queries", "Questions sent to vantages since the start.", lambda: collector.queries)
-    gauge("anchorwatch_watched", "Endpoints (name, type, vantage) being polled.", lambda: collector.watched)
+    gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: collector.hosts)
+    gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: collector.watched)
     late = "Polls that began late, or whose turn came before the last one was over, since the start."
     gauge("anchorwatch_polls_late", late, lambda: collector.polls_late)
     gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: collector.polls_waiting)

@@ -8,6 +8,7 @@ import msgspec
 from analyzer.blast import Consumers
 from analyzer.current import Current
 from schemas.judgement import Verdict
+from schemas.messages import Finding
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,10 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentityView(msgspec.Struct, frozen=True, kw_only=True):
-    """One identity and the weakest verdict among what it consumes, None while nothing was observed."""
+    """One identity and the weakest verdict among what it consumes, None while nothing was observed.
+
+    ``endpoints`` are its entries, ``hosts`` the different names in them.
+    """
 
     id: str
     kind: str
@@ -38,6 +42,14 @@ class IdentityView(msgspec.Struct, frozen=True, kw_only=True):
     criticality: str
     verdict: Verdict | None
     endpoints: tuple[str, ...]
+    hosts: int = 0
+    labels: dict[str, str] = {}
+
+
+def host_count(finding: Finding) -> str:
+    """Return how many different names a finding affects; one that lists not all of them says "at least"."""
+    hosts = len({endpoint.split(" ")[0] for endpoint in finding.endpoints})
+    return f"at least {hosts}" if finding.endpoint_count > len(finding.endpoints) else str(hosts)
 
 
 def endpoint_views(current: Mapping[tuple[str, str, str], Current], consumers: Consumers) -> list[EndpointView]:
@@ -82,6 +94,8 @@ def identity_views(views: Sequence[EndpointView], consumers: Consumers) -> list[
             criticality=identity.criticality,
             verdict=weakest.get(identity.id),
             endpoints=tuple(endpoint.host for endpoint in identity.endpoints),
+            hosts=len({endpoint.host for endpoint in identity.endpoints}),
+            labels=identity.labels,
         )
         for identity in consumers.all()
     ]

@@ -135,6 +135,7 @@ class Collector:
         self._give_up_at = float("inf")
         self._reload_wanted = False
         self._fault: BaseException | None = None
+        self.hosts = 0
         self.polls = 0
         self.validations = 0
 
@@ -266,6 +267,7 @@ class Collector:
         everything = subjects_of(inventory.identities, tuple(self._vantages))
         subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
         self._schedule.set_items(subjects, self._ticks())
+        self.hosts = len({subject.name for subject in subjects})
         self._shares.set_items({one: (zone_of(one.name, self._suffixes), one.vantage) for one in subjects})
         if not self._memory.keys() >= set(subjects):
             # Whoever polled these before may have left a trouble open: how their vantages are is news.

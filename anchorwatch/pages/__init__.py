@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.responses import HTMLResponse
 
 from alerts.wording import printable
-from anchorwatch.views import EndpointView, IdentityView
+from anchorwatch.views import EndpointView, IdentityView, host_count
 from schemas.catalogue import CATALOGUE
 from schemas.judgement import Verdict
 from schemas.messages import Affected, Finding, Notification
@@ -33,6 +33,7 @@ def _instant(at: datetime | None) -> str:
 
 _environment.filters["instant"] = _instant
 _environment.filters["printable"] = printable
+_environment.filters["hosts"] = host_count
 _environment.globals["catalogue"] = CATALOGUE
 
 
@@ -56,6 +57,7 @@ def overview(
     ``warnings`` are what keeps people from being told.
     """
     counts = Counter(view.verdict for view in views)
+    watched_hosts = len({view.name for view in views})
     word = wanted.strip().lower()
     if word:
         views = [v for v in views if any(word in t.lower() for t in (v.name, *v.identities, *v.owners, v.verdict))]
@@ -64,6 +66,7 @@ def overview(
         "overview.html",
         counts=[(verdict, counts[verdict]) for verdict in Verdict],
         total=sum(counts.values()),
+        host_count=watched_hosts,
         views=views[:MAX_ROWS],
         view_count=len(views),
         identities=identities[:MAX_ROWS],
