@@ -70,13 +70,18 @@ class SqliteLedger:
             if version > SCHEMA_VERSION:
                 raise ConfigError([f"alerts.ledger: {path} was written by a newer anchorwatch: upgrade"])
             self._db.executescript(SCHEMA)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            if version != SCHEMA_VERSION:
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except (sqlite3.Error, OSError) as error:
             raise ConfigError([f"alerts.ledger: {path} can't be used: {error}"]) from error
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def why_full(self) -> str:
+        """Return that the disk has no room for the ledger, empty while it has."""
+        return ""
 
     def handled_version(self, finding_id: str) -> int:
         """Return the last version of a finding that was taken in, 0 for none."""
@@ -193,7 +198,8 @@ class SqliteLedger:
                 before_commit()
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk may have ended it already
+                    self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be written: {error}") from error

@@ -8,7 +8,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -49,6 +49,10 @@ class ClickHouseHistory:
         self._client.close()
         if self._lock_file is not None:
             self._lock_file.close()
+
+    def why_full(self) -> str:
+        """Return that rows wait for room on the disk, empty while none do."""
+        return ""
 
     def is_ready(self) -> bool:
         """Return whether the database answers."""
@@ -270,6 +274,9 @@ class ClickHouseHistory:
         )
 
 
+Kind = TypeVar("Kind", bound=ClickHouseHistory)
+
+
 def token_of(table: str, data: Sequence[Row]) -> str:
     """Return what tells a batch of rows from every other.
 
@@ -279,8 +286,8 @@ def token_of(table: str, data: Sequence[Row]) -> str:
     return hashlib.sha256(msgspec.msgpack.encode((table, data))).hexdigest()
 
 
-def open_history(config: HistoryConfig) -> ClickHouseHistory:
-    """Open the history and migrate it.
+def open_history(config: HistoryConfig, kind: type[Kind] = ClickHouseHistory) -> Kind:  # type: ignore[assignment]
+    """Open the history, of the given kind, and migrate it.
 
     Raises:
         ConfigError: what the operator must change: another URL, a path in use by another process, user, password,
@@ -291,16 +298,16 @@ def open_history(config: HistoryConfig) -> ClickHouseHistory:
     if scheme == "chdb" and rest:
         if config.cluster:
             raise ConfigError(["history.cluster: the embedded engine has no cluster: it is for clickhouse://"])
-        return _open_embedded(config, rest)
+        return _open_embedded(config, rest, kind)
     if scheme == "clickhouse":
-        return _open_server(config)
+        return _open_server(config, kind)
     raise ConfigError([f"history.url: {config.url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
 
 
-def _open_embedded(config: HistoryConfig, folder: str) -> ClickHouseHistory:
+def _open_embedded(config: HistoryConfig, folder: str, kind: type[Kind]) -> Kind:
     path = (config.base / folder).resolve()
     client, lock_file = connect_embedded(path)
-    history = ClickHouseHistory(client, lock_file)
+    history = kind(client, lock_file)
     try:
         migrate(client)
     except DATABASE_ERRORS as error:
@@ -312,7 +319,7 @@ def _open_embedded(config: HistoryConfig, folder: str) -> ClickHouseHistory:
     return history
 
 
-def _open_server(config: HistoryConfig) -> ClickHouseHistory:
+def _open_server(config: HistoryConfig, kind: type[Kind]) -> Kind:
     client = connect_server(config)
     try:
         migrate(client, config.cluster)
@@ -322,4 +329,4 @@ def _open_server(config: HistoryConfig) -> ClickHouseHistory:
     except ConfigError:
         client.close()
         raise
-    return ClickHouseHistory(client)
+    return kind(client)

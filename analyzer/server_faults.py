@@ -14,7 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
 from analyzer.config import HistoryConfig, ServerAddress
-from schemas.faults import ConfigError, Rejected, Transient
+from schemas.faults import ConfigError, DiskFull, Rejected, Transient
 
 # What the client or the network below it raises, and what the client raises of a value it can't put into its column.
 DATABASE_ERRORS = (ClickHouseError, HTTPError, OSError)
@@ -51,10 +51,12 @@ REMEDIES = {
     202: "too many queries at once: raise max_concurrent_queries",
     241: "the server is short of memory",
     242: "the replica is read-only: has it lost ClickHouse Keeper?",
-    243: "the server's disk is full",
+    243: "the disk of the history is full: make room",
     252: "the server's merges do not keep up with the inserts",
     516: "was the password changed? it is in history.password_file",
 }
+NOT_ENOUGH_SPACE = 243
+NO_ROOM = ("No space left on device", "Disk quota exceeded", "NOT_ENOUGH_SPACE")
 _SERVER_SENTENCE = re.compile(r"DB::Exception: (.*?)\s*(?:\([A-Z][A-Z0-9_]+\))?\s*$", re.DOTALL)
 HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH, EXPIRED = 62, 64, 10  # OpenSSL's X509_V_ERR_…
 NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
@@ -70,6 +72,8 @@ def classify_fault(error: Exception, doing: str) -> Transient | Rejected:
     if doing == "written" and (isinstance(error, UNFIT_VALUES) or code in UNFIT_ROWS):
         return Rejected(f"the history can't take this: {sentence_of(error)}")
     remedy = f" ({REMEDIES[code]})" if code in REMEDIES else ""
+    if code == NOT_ENOUGH_SPACE or any(words in str(error) for words in NO_ROOM):
+        return DiskFull(f"the history can't be {doing}: {sentence_of(error)}{remedy}")
     return Transient(f"the history can't be {doing}: {sentence_of(error)}{remedy}")
 
 

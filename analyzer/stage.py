@@ -42,6 +42,7 @@ MOST_EVIDENCE_KNOWN = 100_000
 MOST_UNKNOWN = 10_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
+DISK_FULL = "self_disk_full"
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 EXPIRING = frozenset({"rrsig_expiring"})
 RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
@@ -109,8 +110,12 @@ class Analyzer:
     are not later than one that was taken in: they came again, or a clock was set back.
     """
 
-    def __init__(self, history: History, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, history: History, clock: Callable[[], float], disks: Mapping[str, Callable[[], str]] | None = None
+    ) -> None:
+        """``disks`` tell of what we write to why it is full, empty while it is not."""
         self._history, self._clock = history, clock
+        self._disks = disks or {}
         self._expiry_checked_at = 0.0
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
@@ -124,6 +129,7 @@ class Analyzer:
         self.consumers = Consumers()
         self.current = CurrentState()
         self._book = FindingBook(self.consumers, self._behind)
+        self._full: dict[str, str] = {}
         self._renewals: dict[str, list[float]] = {}
         self._renewed_at: dict[str, datetime] = {}
         self._lost: set[str] = set()
@@ -201,6 +207,8 @@ class Analyzer:
             self._book.restore(finding, self._members_of(finding), utc(self._clock()))
             if finding.code == "self_vantage_lost":
                 self._lost.update(finding.vantages)
+            if finding.code == DISK_FULL:
+                self._full[finding.cause_rrset] = finding.detail
             if finding.code == "vantage_strips_dnssec" and finding.severity is Severity.CRITICAL:
                 self._serving.update(finding.vantages)
         since = utc(self._clock()) - REANNOUNCE_CLOSED_WITHIN
@@ -243,6 +251,7 @@ class Analyzer:
                 case SelfReport():
                     self._take_report(message)
         self._book.trigger = "time"
+        self._check_disks()
         self._check_expiry(self._clock())
         for finding, trigger in self._book.take_changes(utc(self._clock())):
             out.messages.append(finding)
@@ -476,6 +485,13 @@ class Analyzer:
             condition = Condition(message.code, "", message.subject, severity, message.detail)
             subjects = []
         self._book.report(condition, subjects, message.at, over=over)
+
+    def _check_disks(self) -> None:
+        """Report a disk that is full, once, and again when it has room."""
+        for name, why_full in self._disks.items():
+            if (why := why_full()) != self._full.get(name, ""):
+                self._full[name] = why
+                self._take_report(SelfReport(code=DISK_FULL, subject=name, at=utc(self._clock()), detail=why))
 
     def _check_expiry(self, now: float) -> None:
         """Look at the clock beside every signature, at most every half minute."""

@@ -16,13 +16,14 @@ from typing import Protocol
 
 from alerts.config import ReceiverConfig
 from alerts.exchange import Line
-from alerts.ledger import SqliteLedger
 from alerts.local import CommandNotifier, ConsoleNotifier
 from alerts.notifier import Notifier
+from alerts.overflow import OverflowLedger
 from alerts.pagerduty import PagerDutyNotifier
 from alerts.stage import Alerts
 from alerts.webhook import WebhookNotifier
 from analyzer.history import ClickHouseHistory, open_history
+from analyzer.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import LocalBus
@@ -77,10 +78,11 @@ class Instance:
 
     def __init__(self, config: Config) -> None:
         self.meter = meter = Meter()
-        self.history: ClickHouseHistory = open_history(config.history)
-        self.ledger = SqliteLedger(config.alerts.ledger)
+        self.history: ClickHouseHistory = open_history(config.history, OverflowHistory)
+        self.ledger = OverflowLedger(config.alerts.ledger)
         self.collector = Collector(config.collector, time.time)
-        self.analyzer = Analyzer(self.history, time.time)
+        disks = {"history": self.history.why_full, "ledger": self.ledger.why_full}
+        self.analyzer = Analyzer(self.history, time.time, disks)
         line = Line(config.egress)
         notifiers = make_notifiers(config.alerts.receivers, line)
         self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time)
@@ -94,6 +96,8 @@ class Instance:
         add_delivery_reasons(progress, self.alerts)
         self._heartbeat = Heartbeat(config.heartbeat, progress, line, meter) if config.heartbeat else None
         log_warnings(config)
+        for name, why_full in disks.items():
+            progress.add_reason(f"disk of the {name}", why_full, grave=False)
         parts = Parts(
             meter=meter,
             progress=progress,

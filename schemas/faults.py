@@ -3,6 +3,7 @@
 AnchorwatchError
 ├── ConfigError    start-up only; every problem at once, each with its place   → exit 2
 ├── Transient      a dependency is away; nothing was committed                  → back off, same batch again
+│   └── DiskFull   there is no room to write         → go on in memory, or as above
 └── Rejected       no retry can help this message                               → dead letter, its neighbours pass
 anything else      a bug                                                        → crash; the supervisor restarts
 """
@@ -24,6 +25,10 @@ class ConfigError(AnchorwatchError):
 
 class Transient(AnchorwatchError):
     """A dependency is away for now."""
+
+
+class DiskFull(Transient):
+    """There is no room to write what must be stored; reading may still work."""
 
 
 class Rejected(AnchorwatchError):

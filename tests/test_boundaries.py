@@ -19,11 +19,13 @@ IO = {
     "collector.stage",  # the loop
     "analyzer.connection",  # opens the database
     "analyzer.history",  # the database
+    "analyzer.overflow",  # the database, its lock
     "analyzer.migrations",  # the database
     "analyzer.server_faults",  # knows the errors of sockets and of the database's client
     "analyzer.stage",  # threads
     "alerts.ledger",  # the ledger's file
     "alerts.exchange",  # HTTP
+    "alerts.overflow",  # the ledger's file
     "alerts.notifier",  # HTTP
     "alerts.sending",  # threads
     "alerts.webhook",  # HTTP

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from alerts.exchange import Line
 from alerts.stage import Alerts
 from analyzer.history import ClickHouseHistory, open_history
+from analyzer.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import Sink
@@ -191,6 +192,8 @@ class PumpedProcess:
         self._probe = HistoryProbe(handler.history) if handler.history is not None else None
         if self._probe is not None:
             progress.add_reason("history", self._probe.why_not)
+        if handler.history is not None:
+            progress.add_reason("disk of the history", handler.history.why_full, grave=False)
         add_progress_gauges(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter)
         parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
@@ -233,8 +236,8 @@ class PumpedProcess:
 
 
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
-    meter, history = Meter(), open_history(config.history)
-    analyzer = Analyzer(history, time.time)
+    meter, history = Meter(), open_history(config.history, OverflowHistory)
+    analyzer = Analyzer(history, time.time, {"history": history.why_full})
     add_analyzer_gauges(meter, analyzer)
     recalls = Recalls()
 
