@@ -1,4 +1,4 @@
-"""The history while its disk is full: what waits in memory is read like what is stored, and stored once there is room."""
+"""The history while its disk is full: rows that wait are read like stored ones, and stored once there is room."""
 
 import asyncio
 from datetime import timedelta
@@ -180,8 +180,11 @@ def test_memory_is_bounded_evidence_goes_first_and_then_the_stage_waits(disk: Di
     handle(analyzer, snapshot("sa", "api.bank.example"), observation(GOOD, AT))
     disk.full = True
 
-    with pytest.raises(DiskFull, match="no memory for more"):
+    def go_on() -> None:
         for number in range(1, 100):
             handle(analyzer, observation(judgement(answers=(f"192.0.2.{number}",)), AT + number * MINUTE))
+
+    with pytest.raises(DiskFull, match="no memory for more"):
+        go_on()
 
     assert "evidence was dropped" in overflow.why_full()

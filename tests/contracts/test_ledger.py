@@ -12,6 +12,7 @@ import anchorwatch.cluster.ledger
 from alerts.delivery import Delivery, Settled
 from alerts.incidents import Entry, Incident, begin_incident, take_finding
 from alerts.ledger import Change, SqliteLedger, Table
+from alerts.overflow import OverflowLedger
 from anchorwatch.cluster.clients import open_consumer
 from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.ledger import KafkaLedger
@@ -75,12 +76,14 @@ def open_topic(kafka_address: str) -> Iterator[Callable[[], KafkaLedger]]:
         ledger.close()
 
 
-@pytest.fixture(params=["file", "topic"])
+@pytest.fixture(params=["file", "overflow", "topic"])
 def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """What opens one ledger, and opens it again as a process that starts would."""
     if request.param == "topic":
         opener: Opener = request.getfixturevalue("open_topic")
         return opener
+    if request.param == "overflow":
+        return lambda: OverflowLedger(tmp_path / "alerts.sqlite")
     return lambda: SqliteLedger(tmp_path / "alerts.sqlite")
 
 
