@@ -25,16 +25,45 @@ FULL = "the disk of the ledger is full: what was told is kept in memory; make ro
 # read-only is no place to write to either.
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 
 def has_no_room(error: BaseException | None) -> bool:
     """Return whether a write failed since the file can't take it, not since somebody else uses it."""
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in NO_ROOM
 
 
+def _put_aside_if_damaged(path: Path) -> None:
+    """Rename a ledger that can't be read: what is still open is then told again, which is better than silence."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    connection = sqlite3.connect(path)
+    try:
+        damage = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if damage == "ok":
+            return
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+            return  # in use, or no room: not for us to judge
+        damage = str(error)
+    finally:
+        connection.close()
+    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    log.error(
+        "the ledger is damaged and was put aside: what was told is not known, so what is open is told again",
+        extra={"put_aside": str(aside), "damage": damage},
+    )
+
+
 class OverflowLedger(SqliteLedger):
     """A ledger in a file that goes on in memory while it can't be written; ``clock`` is monotonic."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        _put_aside_if_damaged(path)
         super().__init__(path)
         self._clock = clock
         self._file = self._db

@@ -5,6 +5,7 @@ by a token that tells the server a batch it has already.
 """
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from analyzer.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
 from schemas.messages import Evidence, Finding, Identity, Subject
+
+log = logging.getLogger(__name__)
 
 CHUNK = 500
 LEARNT_FOR = timedelta(days=30)
@@ -49,6 +52,15 @@ class ClickHouseHistory:
         self._client.close()
         if self._lock_file is not None:
             self._lock_file.close()
+
+    def damaged_parts(self) -> list[tuple[str, str, str, int]]:
+        """Return what the engine put aside since it could not read it: table, part, why, octets."""
+        sql = """
+            SELECT table, name, reason, bytes_on_disk FROM system.detached_parts
+            WHERE database = currentDatabase() AND (startsWith(reason, 'broken') OR reason = 'unexpected')
+            ORDER BY table, name
+        """
+        return [(str(table), str(name), str(why), int(size)) for table, name, why, size in self._query(sql)]
 
     def why_full(self) -> str:
         """Return that rows wait for room on the disk, empty while none do."""
@@ -277,6 +289,15 @@ class ClickHouseHistory:
 Kind = TypeVar("Kind", bound=ClickHouseHistory)
 
 
+def _tell_damage(history: ClickHouseHistory) -> None:
+    for table, part, why, size in history.damaged_parts():
+        log.error(
+            "a part of the history is damaged and was put aside, so what it held is not shown: restore it from a"
+            " backup, or remove it from the folder 'detached' of its table",
+            extra={"table": table, "part": part, "why": why, "octets": size},
+        )
+
+
 def token_of(table: str, data: Sequence[Row]) -> str:
     """Return what tells a batch of rows from every other.
 
@@ -310,6 +331,7 @@ def _open_embedded(config: HistoryConfig, folder: str, kind: type[Kind]) -> Kind
     history = kind(client, lock_file)
     try:
         migrate(client)
+        _tell_damage(history)
     except DATABASE_ERRORS as error:
         history.close()
         raise ConfigError([f"history.url: the tables in {path} can't be made: {sentence_of(error)}"]) from error

@@ -97,7 +97,7 @@ def size_of(row: Row) -> int:
 
 
 class OverflowHistory(ClickHouseHistory):
-    """A history that goes on in memory while its disk is full; ``clock`` is monotonic."""
+    """A history that goes on in memory while its disk is full, and calls ``on_full`` then; ``clock`` is monotonic."""
 
     def __init__(
         self,
@@ -113,6 +113,7 @@ class OverflowHistory(ClickHouseHistory):
         self._waiting_lock = threading.RLock()
         self._try_at = 0.0
         self._is_full = False
+        self.on_full: Callable[[], None] = lambda: None
 
     def why_full(self) -> str:
         """Return that rows wait for room on the disk, empty while none do."""
@@ -148,6 +149,7 @@ class OverflowHistory(ClickHouseHistory):
                 except DiskFull as fault:
                     log.error("the history goes on in memory", extra={"detail": str(fault)})
                     self._is_full, self._try_at = True, self._clock() + TRY_EVERY_S
+                    self.on_full()
             if not self._waiting.put(tables):
                 raise DiskFull(f"{FULL}; {len(self._waiting)} rows wait, and there is no memory for more")
 

@@ -22,7 +22,7 @@ from alerts.overflow import OverflowLedger
 from alerts.pagerduty import PagerDutyNotifier
 from alerts.stage import Alerts
 from alerts.webhook import WebhookNotifier
-from analyzer.history import ClickHouseHistory, open_history
+from analyzer.history import open_history
 from analyzer.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, make_app
@@ -78,7 +78,8 @@ class Instance:
 
     def __init__(self, config: Config) -> None:
         self.meter = meter = Meter()
-        self.history: ClickHouseHistory = open_history(config.history, OverflowHistory)
+        self.history: OverflowHistory = open_history(config.history, OverflowHistory)
+        self.history.on_full = meter.transients.labels("analyzer").inc
         self.ledger = OverflowLedger(config.alerts.ledger)
         self.collector = Collector(config.collector, time.time)
         disks = {"history": self.history.why_full, "ledger": self.ledger.why_full}

@@ -237,6 +237,7 @@ class PumpedProcess:
 
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
+    history.on_full = meter.transients.labels("analyzer").inc
     analyzer = Analyzer(history, time.time, {"history": history.why_full})
     add_analyzer_gauges(meter, analyzer)
     recalls = Recalls()

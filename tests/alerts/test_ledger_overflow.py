@@ -143,3 +143,32 @@ def test_the_file_is_pruned(tmp_path: Path) -> None:
     ledger.close()
 
     assert count == 5_000
+
+
+@pytest.mark.parametrize("damage", ["header", "pages"])
+def test_a_damaged_ledger_is_put_aside_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    path = tmp_path / "alerts.sqlite"
+    ledger = OverflowLedger(path)
+    commit_much(ledger)
+    ledger.close()
+    octets = bytearray(path.read_bytes())
+    octets[: 16 if damage == "header" else 0] = b"x" * (16 if damage == "header" else 0)
+    if damage == "pages":
+        octets[4096:] = b"\xff" * (len(octets) - 4096)
+    path.write_bytes(bytes(octets))
+
+    anew = OverflowLedger(path)
+
+    assert anew.open_incidents() == []
+    anew.commit(handled=[("f1", 1)])
+    anew.close()
+    assert [one.name for one in tmp_path.glob("*.damaged-*")]
+    assert "the ledger is damaged" in caplog.text
+
+
+def test_a_whole_ledger_stays_where_it_is(tmp_path: Path) -> None:
+    OverflowLedger(tmp_path / "alerts.sqlite").close()
+
+    OverflowLedger(tmp_path / "alerts.sqlite").close()
+
+    assert not list(tmp_path.glob("*.damaged-*"))

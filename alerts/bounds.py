@@ -1,0 +1,59 @@
+"""How much of its past an incident carries along: bounded, whatever a name does. Pure.
+
+An incident is written and sent whole, so what is over costs each time. States that hold are never dropped, nor cut.
+"""
+
+import msgspec
+
+from alerts.incidents import Entry
+from schemas.catalogue import Kind
+from schemas.messages import Finding
+
+MOST_PAST = 100
+"""So many entries that are over, and so many drifts, stay in an incident."""
+WHOLE = 10
+"""The newest of them keep all that they say."""
+MOST_SIGNS = 500
+MOST_LISTED = 20
+
+
+def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Return the entries of an incident without the oldest of those that hold nothing open; order is kept."""
+    past = sorted(
+        (entry for entry in entries.values() if not entry.is_open),
+        key=lambda entry: (entry.finding.updated_at, entry.finding.id),
+        reverse=True,
+    )
+    by_kind: dict[bool, list[Entry]] = {True: [], False: []}
+    for entry in past:
+        by_kind[entry.finding.kind is Kind.DRIFT].append(entry)
+    kept = {}
+    for some in by_kind.values():
+        for place, entry in enumerate(some[:MOST_PAST]):
+            kept[entry.finding.id] = entry if place < WHOLE else shorten(entry)
+    return {
+        key: kept.get(key, entry) for key, entry in entries.items() if entry.is_open or entry.finding.id in kept
+    }
+
+
+def shorten(entry: Entry) -> Entry:
+    """Return the entry with the first of what it lists, and the beginning of what it says; counts stay."""
+    finding = entry.finding
+    short = msgspec.structs.replace(
+        finding,
+        detail=_cut(finding.detail),
+        before=_cut(finding.before),
+        after=_cut(finding.after),
+        endpoints=finding.endpoints[:MOST_LISTED],
+        identities=finding.identities[:MOST_LISTED],
+        identity_count=max(finding.identity_count, len(finding.identities)),
+    )
+    return entry if short == finding else _with(entry, short)
+
+
+def _with(entry: Entry, finding: Finding) -> Entry:
+    return msgspec.structs.replace(entry, finding=finding)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SIGNS else text[: MOST_SIGNS - 1] + "…"
