@@ -5,9 +5,9 @@ An incident is written and sent whole, so what is over costs each time. States t
 
 import msgspec
 
-from alerts.incidents import Entry
+from alerts.incidents import Entry, Incident
 from schemas.catalogue import Kind
-from schemas.messages import Finding
+from schemas.messages import Affected
 
 MOST_PAST = 100
 """So many entries that are over, and so many drifts, stay in an incident."""
@@ -17,6 +17,12 @@ MOST_SIGNS = 500
 MOST_LISTED = 20
 
 
+def bound_incident(incident: Incident) -> Incident:
+    """Return the incident with no more of its past than an incident may have."""
+    entries = bound_entries(incident.entries)
+    return incident if entries == incident.entries else msgspec.structs.replace(incident, entries=entries)
+
+
 def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Return the entries of an incident without the oldest of those that hold nothing open; order is kept."""
     past = sorted(
@@ -24,16 +30,12 @@ def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
         key=lambda entry: (entry.finding.updated_at, entry.finding.id),
         reverse=True,
     )
-    by_kind: dict[bool, list[Entry]] = {True: [], False: []}
-    for entry in past:
-        by_kind[entry.finding.kind is Kind.DRIFT].append(entry)
     kept = {}
-    for some in by_kind.values():
+    for is_drift in (True, False):
+        some = [entry for entry in past if (entry.finding.kind is Kind.DRIFT) is is_drift]
         for place, entry in enumerate(some[:MOST_PAST]):
             kept[entry.finding.id] = entry if place < WHOLE else shorten(entry)
-    return {
-        key: kept.get(key, entry) for key, entry in entries.items() if entry.is_open or entry.finding.id in kept
-    }
+    return {key: kept.get(key, entry) for key, entry in entries.items() if entry.is_open or key in kept}
 
 
 def shorten(entry: Entry) -> Entry:
@@ -45,14 +47,21 @@ def shorten(entry: Entry) -> Entry:
         before=_cut(finding.before),
         after=_cut(finding.after),
         endpoints=finding.endpoints[:MOST_LISTED],
-        identities=finding.identities[:MOST_LISTED],
+        identities=_some_of(finding.identities),
         identity_count=max(finding.identity_count, len(finding.identities)),
     )
-    return entry if short == finding else _with(entry, short)
+    return entry if short == finding else msgspec.structs.replace(entry, finding=short)
 
 
-def _with(entry: Entry, finding: Finding) -> Entry:
-    return msgspec.structs.replace(entry, finding=finding)
+def _some_of(identities: tuple[Affected, ...]) -> tuple[Affected, ...]:
+    """Return the first, and of every further owner and criticality one, so that nobody is forgotten."""
+    kept = {one.id: one for one in identities[:MOST_LISTED]}
+    known = {(one.owner, one.criticality) for one in kept.values()}
+    for one in identities[MOST_LISTED:]:
+        if (one.owner, one.criticality) not in known:
+            known.add((one.owner, one.criticality))
+            kept[one.id] = one
+    return tuple(kept.values())
 
 
 def _cut(text: str) -> str:

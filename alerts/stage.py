@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
+from alerts.bounds import bound_incident
 from alerts.config import AlertsConfig
 from alerts.decide import Decision, decide, explaining_by_cause
 from alerts.delivery import Delivery, Outcome, Settled
@@ -254,7 +255,7 @@ class Alerts:
             receivers=self._receivers_of(finding, assessment),
             controls=match_controls(finding, self._config.mappings),
         )
-        incidents[incident.id] = take_finding(incident, entry)
+        incidents[incident.id] = bound_incident(take_finding(incident, entry))
 
     def _receivers_of(self, finding: Finding, assessment: Assessment) -> tuple[str, ...]:
         """Return who must hear of a finding; that a receiver fails is said to any other one."""

@@ -49,6 +49,19 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+def objects_of(text: str) -> list[dict[str, Any]]:
+    """Return the JSON objects in a text: deliveries side by side may share a line, the last may be half there."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        try:
+            one, end = decoder.raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        found.append(one)
+        text = text[end:]
+    return found
+
+
 @pytest.mark.parametrize("megabytes", [24, 200])
 def test_a_full_disk_silences_nobody_and_loses_nothing(
     lab: Lab, tmp_path: Path, disk_of: Callable[[int], Path], megabytes: int
@@ -59,9 +72,8 @@ def test_a_full_disk_silences_nobody_and_loses_nothing(
     config.write_text(config.read_text().replace(f"{disk}/told", str(told)))
 
     def events() -> list[tuple[str, str]]:
-        lines = told.read_text().splitlines() if told.exists() else []
-        messages = [json.loads(line) for line in lines if line]
-        return [(one["event"], finding["code"]) for one in messages for finding in one["findings"]]
+        text = told.read_text() if told.exists() else ""
+        return [(one["event"], finding["code"]) for one in objects_of(text) for finding in one["findings"]]
 
     with running(config, f"http://127.0.0.1:{port}") as one:
         one.until(lambda: len(one.get("/api/v1/endpoints")) == 6, "six endpoints")
