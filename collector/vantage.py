@@ -13,7 +13,7 @@ from collector.chain import rcode_text
 from collector.context import Context, Step
 from collector.homes import Homes
 from collector.judging import fresh_until, make_judgement
-from collector.message import AD
+from collector.message import AD, Response
 from collector.names import Name
 from collector.policy import ALGORITHMS_SHA1, Policy
 from collector.questions import Ask, FetchFailure, Reply
@@ -55,19 +55,33 @@ class Vantage:
         self._anchors, self._policy, self._clock = anchors, policy, clock
         self._steps: dict[Name, Step] = {}
         self._homes = Homes()
+        self._answered: Ask | None = None
         self._swept_at = 0.0
         self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
 
     async def ask(self, name: Name, rdtype: int) -> Reply:
         """Ask as a validator does: DO=1, CD=1."""
         self.queries += 1
-        return await self.resolver.ask(name, rdtype)
+        reply = await self.resolver.ask(name, rdtype)
+        if isinstance(reply, Response):
+            self._answered = Ask(name, rdtype)
+        return reply
 
     async def probe(self, *, stream: bool) -> Reply:
-        """Ask once what every resolver can answer, the key set of the topmost trust anchor: to learn if it is there."""
-        self.queries += 1
-        zone = min(self._anchors.by_zone, key=len)
-        return await self.resolver.ask(zone, records.DNSKEY, stream=stream, attempts=1)
+        """Ask once what every resolver can answer, to learn whether it is there; return an answer if there is one.
+
+        That is the key set of the topmost trust anchor and, as some networks are cut off from it, what was answered
+        last.
+        """
+        questions = {Ask(min(self._anchors.by_zone, key=len), records.DNSKEY)}
+        if self._answered is not None:
+            questions.add(self._answered)
+        self.queries += len(questions)
+        replies = await asyncio.gather(
+            *(self.resolver.ask(one.name, one.rdtype, stream=stream, attempts=1) for one in questions)
+        )
+        answers = [reply for reply in replies if not (isinstance(reply, FetchFailure) and reply.is_silence)]
+        return next(iter(answers), replies[0])
 
     def forget(self) -> None:
         """Forget what the chains have taught: the clock was set, so until when it was to stand means nothing now."""

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 import dns.edns
 import dns.flags
 import dns.message
+import dns.rdatatype
 import dns.rrset
 import pytest
 
 from collector import names, records
 from collector.address import Address, parse_address, system_resolvers
-from collector.anchors import TrustAnchors
+from collector.anchors import Anchor, TrustAnchors
 from collector.message import Response
 from collector.policy import Policy
 from collector.questions import FetchFailure, Reply
@@ -374,3 +375,25 @@ def test_what_a_resolver_claims_by_a_bare_error_header_is_its_rcode() -> None:
 
     assert claim is not None
     assert claim.rcode == "REFUSED"
+
+
+def test_a_resolver_cut_off_from_the_root_is_there_if_it_answers_what_it_answered_before() -> None:
+    gone = False
+
+    def cut_off(query: dns.message.Message) -> list[bytes]:
+        return [] if gone or query.question[0].rdtype == dns.rdatatype.DNSKEY else [good(query).to_wire()]
+
+    async def run() -> list[bool]:
+        nonlocal gone
+        async with server(cut_off) as port:
+            resolver = Resolver(Address("udp", "127.0.0.1", port), timeout_s=0.3, attempts=1)
+            root = TrustAnchors({names.ROOT: Anchor(names.ROOT)})
+            vantage = Vantage("lab", resolver, root, Policy(), lambda: 0.0)
+            silent = [isinstance(await vantage.probe(stream=False), FetchFailure)]
+            await vantage.ask(names.from_text("www.example"), records.A)
+            silent.append(isinstance(await vantage.probe(stream=False), FetchFailure))
+            gone = True
+            silent.append(isinstance(await vantage.probe(stream=False), FetchFailure))
+            return silent
+
+    assert asyncio.run(run()) == [True, False, True]
