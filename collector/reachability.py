@@ -1,8 +1,9 @@
 """Whether a resolver is lost, or only some names behind it do not answer.
 
 Silence alone says nothing: it may be a dead zone's. So after a silence a control question is asked that every resolver
-can answer, the key set of the trust anchor, beside what was answered last; only if that stays unanswered, too, again and again over a span, is the
-vantage lost. A poll that began before the last recovery proves nothing: it waited through the outage.
+can answer, the key set of the trust anchor, and beside it what was answered last; only if both stay unanswered, again
+and again over a span, is the vantage lost. A poll that began before the last recovery proves nothing: it waited through
+the outage.
 """
 
 FAILURES_TO_LOSE = 2
