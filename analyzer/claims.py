@@ -1,6 +1,6 @@
 """What a resolver tells its clients, held against what was validated: the content first, then how it says it.
 
-Source: RFC 4035 §4.9; RFC 6147 §5.1.7 and RFC 6052 §2.2 (addresses that DNS64 makes).
+Source: RFC 4035 §4.9; RFC 6052 §2.1 and RFC 8215 (the prefixes of DNS64 that are well known).
 """
 
 import ipaddress
@@ -10,16 +10,9 @@ from schemas.catalogue import Severity
 from schemas.judgement import Judgement, ResolverClaim, Verdict
 
 WELL_KNOWN = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
-# Where an IPv4 address lies within 16 octets, by length of the prefix; octet 8 is zero. Source: RFC 6052 §2.2.
-EMBEDDED = {
-    32: (4, 5, 6, 7),
-    40: (5, 6, 7, 9),
-    48: (6, 7, 9, 10),
-    56: (7, 9, 10, 11),
-    64: (9, 10, 11, 12),
-    96: (12, 13, 14, 15),
-}
 ANSWERED = ("NOERROR", "NXDOMAIN")
+# With an alias as the answer the rcode is that of its target: RFC 6604 §3.
+MAY_LEAD_NOWHERE = ("CNAME", "DNAME", "ANY")
 
 
 def disagreements(judgement: Judgement, proven: frozenset[str]) -> Iterable[tuple[Severity, str]]:
@@ -53,7 +46,7 @@ def _compare(judgement: Judgement, claim: ResolverClaim, proven: frozenset[str])
             known += " (DNS64 with a prefix that is not well known?)"
         said = ", ".join(unknown)
         return worst, f"{name} {known} and is {ours}; clients of the resolver get {said}, which nothing proves"
-    if here and not there:
+    if here and (not there or (claim.rcode == "NXDOMAIN" and judgement.type not in MAY_LEAD_NOWHERE)):
         blocked = f"clients of the resolver get {_absence_of(claim.rcode)}"
         return worst, f"{name} {known} and is {ours}; {blocked}"
     return None
@@ -67,10 +60,3 @@ def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
     """Return the data of one type among records in presentation format, aliases left out."""
     records = (answer.split(" ", 2) for answer in answers)
     return {data for _owner, kind, data in records if kind == rdtype}
-
-
-def embeds(address: str, known: Iterable[str]) -> bool:
-    """Return whether an IPv6 address holds one of the IPv4 addresses where DNS64 puts it."""
-    octets = ipaddress.IPv6Address(address).packed
-    inside = {str(ipaddress.IPv4Address(bytes(octets[at] for at in places))) for places in EMBEDDED.values()}
-    return not inside.isdisjoint(known)

@@ -155,8 +155,12 @@ def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
 def _keyless_anchor(context: Context, zone: Name, reply: Response) -> Step:
     if context.policy.accept_stripped:
         return _stripped_anchor(context, zone, (reply.wire,))
-    if not reply.has_edns:
-        why = reason("vantage_strips_dnssec", zone, "the resolver knows no EDNS and has no key of the anchored zone")
+    if not reply.has_edns or not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
+        # Every true answer of an anchored zone is signed: who says "no data" without proof serves no validator.
+        said = (
+            "knows no EDNS and" if not reply.has_edns else "answers the question for the key set without records, and"
+        )
+        why = reason("vantage_strips_dnssec", zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
         return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
     why = reason("trust_anchor_mismatch", zone, "the anchored zone has no DNSKEY", ede=9)
     return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)

@@ -1,0 +1,58 @@
+"""What a resolver tells its clients: read, and held against what was validated. Pure.
+
+Source: RFC 4035 §3.2.3, §4.9; RFC 6052 §2.2 (addresses that DNS64 makes).
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+from collector import names, records
+from collector.chain import rcode_text
+from collector.message import AD
+from collector.questions import FetchFailure, Reply
+from schemas.judgement import Judgement, ResolverClaim, Verdict
+
+# Where an IPv4 address lies within 16 octets, by length of the prefix; octet 8 is zero. Source: RFC 6052 §2.2.
+EMBEDDED = {
+    32: (4, 5, 6, 7),
+    40: (5, 6, 7, 9),
+    48: (6, 7, 9, 10),
+    56: (7, 9, 10, 11),
+    64: (9, 10, 11, 12),
+    96: (12, 13, 14, 15),
+}
+DISPUTED_POLLS = 3
+"""So many polls in a row ask for the claim once it differed from proven data."""
+
+
+def read_claim(reply: Reply) -> ResolverClaim | None:
+    """Return what a reply to a client says; None for silence."""
+    if isinstance(reply, FetchFailure):
+        return ResolverClaim(False, rcode_text(reply.rcode), (), reply.ede) if reply.rcode is not None else None
+    answers = sorted(
+        f"{names.to_text(owner)} {records.type_to_text(kind)} {records.rdata_to_text(kind, rdata)}"
+        for (owner, kind), rrset in reply.answer.items()
+        for rdata in rrset.rdatas
+    )
+    return ResolverClaim(bool(reply.flags & AD), rcode_text(reply.rcode), tuple(answers), reply.ede)
+
+
+def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
+    """Return the data of one type among records in presentation format, aliases left out."""
+    found = (answer.split(" ", 2) for answer in answers)
+    return {data for _owner, kind, data in found if kind == rdtype}
+
+
+def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:
+    """Return whether clients get other data than were proven: more, or none where there are some."""
+    if claim is None or claim.proven or judgement.verdict is not Verdict.SECURE:
+        return False
+    here, there = data_of(judgement.answers, judgement.type), data_of(claim.answers, judgement.type)
+    return bool(there - here) or (bool(here) and not there)
+
+
+def embeds(address: str, known: Iterable[str]) -> bool:
+    """Return whether an IPv6 address holds one of the IPv4 addresses where DNS64 puts it."""
+    octets = ipaddress.IPv6Address(address).packed
+    inside = {str(ipaddress.IPv4Address(bytes(octets[at] for at in places))) for places in EMBEDDED.values()}
+    return not inside.isdisjoint(known)
