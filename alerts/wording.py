@@ -9,6 +9,7 @@ from typing import Any
 from alerts.delivery import Delivery
 from alerts.incidents import Incident
 from schemas.catalogue import CATALOGUE
+from schemas.cause import owner_of
 
 MAX_IDENTITIES = 50
 MAX_FINDINGS = 50
@@ -31,11 +32,13 @@ def summarise(incident: Incident, event: str) -> str:
     if owners:
         who += f" of {', '.join(owners[:3])}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
     sentence = CATALOGUE[lead.code].sentence
+    owner = owner_of(lead.cause_rrset)
+    where = f"{owner} ({incident.cause})" if owner and owner != incident.cause else incident.cause
     prefix = "RESOLVED " if event == "resolve" else ""
     affects = f"affects {who}"
     if left := incident.left_because:  # nobody saw it heal
         prefix, affects = "NO LONGER WATCHED ", f"{left}; close it by hand once it is put right; affected {who}"
-    return printable(f"{prefix}[{incident.severity}] {incident.cause}: {sentence} ({lead.code}); {affects}")
+    return printable(f"{prefix}[{incident.severity}] {where}: {sentence} ({lead.code}); {affects}")
 
 
 def describe(delivery: Delivery) -> dict[str, Any]:

@@ -278,7 +278,7 @@ class FindingBook:
             if finding.code in ZONE_WIDE:
                 members.update(self._behind(finding.cause_zone, None))
             elif finding.cause_rrset.endswith(INFRASTRUCTURE):
-                members.update(self._behind(finding.cause_zone, finding.opened_at))
+                members.update(self._behind(finding.cause_rrset.rpartition(" ")[0], finding.opened_at))
             subjects = sorted(subject for subject in members if subject[0])
             affected = self._consumers.affected_by(name for name, _, _ in subjects)
             names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))

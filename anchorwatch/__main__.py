@@ -153,7 +153,7 @@ def validate(
         return
     assert name is not None
     subject = _subject(name, rdtype)
-    judgement, claim = asyncio.run(judge_one(point, settings, *subject, claim=not as_json or at is None))
+    judgement = asyncio.run(judge_one(point, settings, *subject, claim=at is None))
     if as_json:
         import msgspec
 
@@ -161,7 +161,7 @@ def validate(
     else:
         from anchorwatch.chainview import show
 
-        click.echo(show(judgement, claim, judgement.validated_at))
+        click.echo(show(judgement, judgement.validated_at, claims_asked=at is None))
     sys.exit({"secure": 0, "insecure": 1, "bogus": 2, "indeterminate": 3}[judgement.verdict])
 
 
@@ -537,7 +537,7 @@ def evidence(digest: str, api: str, token_file: Path | None, as_json: bool) -> N
         click.echo(json.dumps(document, indent=1))
         return
     stored = msgspec.convert(document, Evidence, strict=False)
-    click.echo(show(replay(stored), None, stored.at))
+    click.echo(show(replay(stored), stored.at, claims_asked=False))
 
 
 cli.add_command(dead)

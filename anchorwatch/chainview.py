@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import click
 
 from alerts.wording import printable
+from analyzer.claims import data_of, disagreements
 from schemas.catalogue import CATALOGUE
 from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, ResolverClaim, Verdict
 
@@ -35,13 +36,16 @@ def paint(verdict: Verdict) -> str:
     return click.style(str(verdict).upper(), fg=COLOURS[verdict], bold=True)
 
 
-def show(judgement: Judgement, claim: ResolverClaim | None, now: datetime) -> str:
-    """Return the whole screen for one judgement; ``claim`` is what the resolver itself says, None for nothing."""
+def show(judgement: Judgement, now: datetime, *, claims_asked: bool = True) -> str:
+    """Return the whole screen for one judgement, with what the resolver tells its clients where that was asked."""
     lines = [
         f"{judgement.name} {judgement.type} is {paint(judgement.verdict)}"
         f" {click.style(judgement.rcode, dim=True)} as seen through {judgement.vantage}"
     ]
     lines += [f"  {printable(answer)}" for answer in judgement.answers[:20]]
+    if judgement.verdict is Verdict.SECURE and not judgement.answers:
+        absent = "the name DOES NOT EXIST" if judgement.rcode == "NXDOMAIN" else f"it has no {judgement.type} record"
+        lines.append(f"  {absent}, as its zone proves")
     if len(judgement.answers) > 20:
         lines.append(f"  and {len(judgement.answers) - 20} more records")
     lines.append("")
@@ -56,7 +60,12 @@ def show(judgement: Judgement, claim: ResolverClaim | None, now: datetime) -> st
         lines.append(f"The other algorithm profile says {paint(Verdict(str(judgement.other_verdict)))}.")
     if judgement.expires_at is not None:
         lines.append(f"The first signature it rests on ends {_when(judgement.expires_at, now)}.")
-    lines.append(_claim_line(claim))
+    if claims_asked:
+        lines += [
+            _claim_line(judgement, "DO=1", judgement.resolver),
+            _claim_line(judgement, "no EDNS", judgement.plain),
+        ]
+        lines += [click.style(printable(text), fg="red") for _, text in disagreements(judgement, frozenset())]
     return "\n".join(lines)
 
 
@@ -124,9 +133,11 @@ def _when(at: datetime, now: datetime) -> str:
     return click.style(shown, fg="red") if ago else shown
 
 
-def _claim_line(claim: ResolverClaim | None) -> str:
+def _claim_line(judgement: Judgement, way: str, claim: ResolverClaim | None) -> str:
     if claim is None:
-        return click.style("The resolver itself, asked as a plain client, did not answer.", dim=True)
+        return click.style(f"Clients that ask with {way} get no answer from the resolver.", dim=True)
     ede = "; ".join(f"EDE {code} {printable(text)}".strip() for code, text in claim.ede)
-    said = f"{claim.rcode}, AD={int(claim.ad)}" + (f", {ede}" if ede else "")
-    return f"The resolver itself, asked as a plain client, says {said}."
+    ad = "" if way == "no EDNS" else f", AD={int(claim.ad)}"
+    data = sorted(data_of(claim.answers, judgement.type))
+    shown = printable(": " + ", ".join(data[:8]) if data else "")
+    return f"Clients that ask with {way} get {claim.rcode}{ad}{f', {ede}' if ede else ''}{shown}."

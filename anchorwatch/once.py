@@ -16,7 +16,7 @@ from collector.resolver import Resolver
 from collector.vantage import Vantage
 from collector.watch import Subject
 from schemas.egress import DIRECT, Egress
-from schemas.judgement import Judgement, ResolverClaim
+from schemas.judgement import Judgement
 
 CONCURRENCY = 96
 
@@ -51,7 +51,7 @@ def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
 
 async def judge_one(
     point: VantagePoint, settings: Settings, name: str, rdtype: str, *, claim: bool = True
-) -> tuple[Judgement, ResolverClaim | None]:
+) -> Judgement:
     """Validate one name through one vantage.
 
     Raises:
@@ -60,8 +60,11 @@ async def judge_one(
     vantage = make_vantage(point, settings)
     qname, qtype = names.from_text(name), records.type_from_text(rdtype)
     judged = await vantage.judge(qname, qtype)
-    said = await vantage.claim(qname, qtype) if claim else None
-    return msgspec.structs.replace(judged.judgement, resolver=said), said
+    judgement = judged.judgement
+    if claim:
+        claims = await vantage.claims(judgement)
+        judgement = msgspec.structs.replace(judgement, resolver=claims.resolver, plain=claims.plain)
+    return judgement
 
 
 async def judge_all(
@@ -78,10 +81,13 @@ async def judge_all(
     async def judge(subject: Subject) -> Judgement:
         vantage = vantages[subject.vantage]
         judged = await vantage.judge(subject.name, subject.rdtype)
-        said = await vantage.claim(subject.name, subject.rdtype) if claims else None
+        judgement = judged.judgement
+        if claims:
+            said = await vantage.claims(judgement)
+            judgement = msgspec.structs.replace(judgement, resolver=said.resolver, plain=said.plain)
         if progress is not None:
             progress()
-        return msgspec.structs.replace(judged.judgement, resolver=said)
+        return judgement
 
     results: list[Judgement | None] = [None] * len(subjects)
     positions = iter(range(len(subjects)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from schemas.judgement import Judgement, Reason, Verdict
+from schemas.judgement import Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Occasion
 from schemas.wire import digest_of
 
@@ -65,8 +65,8 @@ class Churn:
         return occasion, self._remarked(judgement)
 
     def _is_trusted(self, judgement: Judgement) -> bool:
-        """Return whether the data are proven or were there before, and the resolver's claim has no others."""
-        claimed = judgement.resolver.answers if judgement.resolver is not None else ()
+        """Return whether the data are proven or were there before, and clients of the resolver get no others."""
+        claimed = [answer for claim in _claims_of(judgement) if not claim.proven for answer in claim.answers]
         proven = set(judgement.answers) if judgement.verdict is Verdict.SECURE else set()
         records = {*judgement.answers, *claimed} - proven
         return all(_short(record) in self.learnt for record in records)
@@ -95,8 +95,11 @@ class Churn:
 
 
 def _data_of(judgement: Judgement) -> tuple[str, ...]:
-    claim = judgement.resolver
-    return (*judgement.answers, *(claim.answers if claim is not None else ()))
+    return (*judgement.answers, *(answer for claim in _claims_of(judgement) for answer in claim.answers))
+
+
+def _claims_of(judgement: Judgement) -> list[ResolverClaim]:
+    return [claim for claim in (judgement.resolver, judgement.plain) if claim is not None]
 
 
 def _short(*parts: str) -> str:
@@ -104,7 +107,7 @@ def _short(*parts: str) -> str:
 
 
 def state_of(judgement: Judgement) -> str:
-    """Return a digest of all but the data: verdict, reasons, chain, keys, aliases, how the resolver's claim went."""
+    """Return a digest of all but the data: verdict, reasons, chain, keys, aliases, how the resolver's claims went."""
     parts: list[str] = [judgement.verdict, judgement.rcode]
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
@@ -112,7 +115,6 @@ def state_of(judgement: Judgement) -> str:
         parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
     for alias in judgement.links:
         parts += (alias.name, alias.verdict, alias.target, alias.zone)
-    claim = judgement.resolver
-    if claim is not None:
+    for claim in _claims_of(judgement):
         parts += (str(claim.ad), claim.rcode, *(str(code) for code, _ in claim.ede))
     return digest_of(*parts)[:32]

@@ -44,8 +44,8 @@ def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
 
 
 def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:
-    """Return whether clients get other data than were proven: more, or none where there are some."""
-    if claim is None or claim.proven or judgement.verdict is not Verdict.SECURE:
+    """Return whether clients get other data than were validated: more, or none where there are some."""
+    if claim is None or claim.proven or judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE):
         return False
     here, there = data_of(judgement.answers, judgement.type), data_of(claim.answers, judgement.type)
     return bool(there - here) or (bool(here) and not there)

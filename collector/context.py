@@ -79,6 +79,7 @@ class Context:
     lenient: bool = False
     signatures_seen: bool = False
     met_silence: bool = False
+    met_error: bool = False
     hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
     verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
 

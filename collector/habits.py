@@ -15,7 +15,10 @@ LONGEST_SERVER_COOKIE_BYTES = 32
 
 
 class Habits:
-    """Learnt from the replies that match; ``case_kept`` is None until it is known."""
+    """Learnt from the replies that match; ``case_kept`` is None until it is known.
+
+    ``is_guessed_at``: replies came that matched no question.
+    """
 
     def __init__(self, random_bits: Callable[[int], int], *, protects: bool) -> None:
         """``protects``: use letter case and cookies, which help where others could answer: over UDP.
@@ -24,6 +27,7 @@ class Habits:
         """
         self.case_kept: bool | None = None if protects else False
         self.sends_cookies = protects
+        self.is_guessed_at = False
         self._random_bits = random_bits
         self._client_cookie = random_bits(8 * CLIENT_COOKIE_BYTES).to_bytes(CLIENT_COOKIE_BYTES, "big")
         self._server_cookie = b""
@@ -34,16 +38,21 @@ class Habits:
         return bool(self._server_cookie)
 
     def query_for(self, name: Name, rdtype: int, *, checking_disabled: bool, edns: bool) -> Query:
-        """Return a new query that uses all that the resolver keeps."""
+        """Return a new query that uses what the resolver keeps: cookies always, letter case once replies are guessed.
+
+        What is asked as clients ask carries neither. Mixed case is not used before there is a reason, since some
+        software compares names octet by octet (Unbound's ``use-caps-for-id`` is off for that reason, too).
+        """
+        guarded = checking_disabled
         return write_query(
             name,
             rdtype,
             self._random_bits,
             checking_disabled=checking_disabled,
             edns=edns,
-            mixed_case=self.case_kept is not False,
-            client_cookie=self._client_cookie if self.sends_cookies else b"",
-            server_cookie=self._server_cookie,
+            mixed_case=guarded and self.is_guessed_at and self.case_kept is not False,
+            client_cookie=self._client_cookie if guarded and self.sends_cookies else b"",
+            server_cookie=self._server_cookie if guarded else b"",
         )
 
     def learn(self, query: Query, response: Response, *, stream: bool) -> None:

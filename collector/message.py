@@ -72,10 +72,10 @@ def make_query(
     """Return a query with RD, EDNS and DO=1.
 
     With ``checking_disabled`` it asks as a validator does (CD=1: RFC 4035 §4.9.2), else as a client that understands AD
-    (RFC 6840 §5.7). ``cookie`` is sent as an option (RFC 7873); ``question`` are the octets of ``qname`` in the letter
-    case to send, by default lower case.
+    (RFC 6840 §5.7), or, without ``edns``, as a plain stub. ``cookie`` is sent as an option (RFC 7873); ``question`` are
+    the octets of ``qname`` in the letter case to send, by default lower case.
     """
-    flags = RD | (CD if checking_disabled else AD)
+    flags = RD | (CD if checking_disabled else AD if edns else 0)
     options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
     opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
     asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"

@@ -213,6 +213,7 @@ class Resolver:
 
     def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:
         self.tally.pass_over(mismatch.kind, self._now())
+        self._habits.is_guessed_at = True
         question.passed_over += 1
         question.last_mismatch = str(mismatch)
 

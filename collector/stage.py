@@ -18,6 +18,7 @@ import msgspec
 from publicsuffixlist import PublicSuffixList
 
 from collector import crypto, names, records
+from collector.claims import DISPUTED_POLLS, differs
 from collector.config import CollectorConfig, VantagePoint
 from collector.confirmation import Confirmations, pause_s
 from collector.fairness import FairShares
@@ -45,7 +46,7 @@ from collector.watch import (
 )
 from collector.zones import zone_of
 from schemas.faults import ConfigError
-from schemas.judgement import Verdict
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
     Identity,
     Message,
@@ -334,7 +335,7 @@ class Collector:
             return
         self._note_answer(subject.vantage)
         now = self._ticks()
-        claim_due = memory.claim is None or memory.polls % self._config.claim_every == 0
+        claim_due = memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and self._clock() < memory.fresh_until
@@ -367,19 +368,31 @@ class Collector:
                     return
             else:
                 self._note_reply(subject, memory, reply)
+        judgement = judged.judgement
+        is_new = verdict is not memory.verdict or judgement.answers != memory.answers
         if not was_answered:
-            memory.claim = None
-        elif claim_due or verdict is not memory.verdict or contradicts(verdict, memory.claim):
-            memory.claim = await vantage.claim(subject.name, subject.rdtype)
+            memory.claim = memory.plain = None
+        elif claim_due or is_new or contradicts(verdict, memory.claim):
+            await self._ask_claims(memory, vantage, judgement, both=is_new)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
         self._hand_on(subject, memory, judged, mark)
         if began_at <= self._jumped_at:
             memory.fresh_until = 0.0  # by the clock as it was
 
+    async def _ask_claims(self, memory: Memory, vantage: Vantage, judgement: Judgement, *, both: bool) -> None:
+        """Ask what clients are told: in turn with DO=1 and without EDNS, in both ways where there is doubt."""
+        both = both or memory.claim is None or memory.disputed > 0
+        turn = memory.polls // self._config.claim_every % 2 == 0
+        claims = await vantage.claims(judgement, edns=both or turn, plain=both or not turn)
+        memory.claim = claims.resolver if both or claims.resolver is not None else memory.claim
+        memory.plain = claims.plain if both or claims.plain is not None else memory.plain
+        doubtful = differs(judgement, claims.resolver) or differs(judgement, claims.plain)
+        memory.disputed = DISPUTED_POLLS if doubtful else max(0, memory.disputed - 1)
+
     def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
-        judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim)
+        judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim, plain=memory.plain)
         now, at = self._ticks(), utc(self._clock())
         cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))

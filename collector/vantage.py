@@ -10,20 +10,32 @@ from collector import names, records
 from collector.anchors import TrustAnchors
 from collector.budget import Budget
 from collector.chain import rcode_text
+from collector.claims import data_of, differs, embeds, read_claim
 from collector.context import Context, Step
 from collector.homes import Homes
 from collector.judging import fresh_until, make_judgement
-from collector.message import AD, Response
+from collector.message import NOERROR, NXDOMAIN, Response
 from collector.names import Name
 from collector.policy import ALGORITHMS_SHA1, Policy
 from collector.questions import Ask, FetchFailure, Reply
 from collector.replay import responses_in, validate_from
 from collector.resolver import Resolver
+from collector.stripping import (
+    ASKED_AGAIN,
+    Control,
+    as_stripped,
+    control_questions,
+    describe_stripping,
+    is_signed,
+    question_at_fault,
+    weigh_controls,
+)
 from collector.validation import Conclusion, validate
 from schemas.judgement import Judgement, ResolverClaim, Verdict
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
+CONTROL_FOR_S = 5.0
 TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
 
 
@@ -38,6 +50,14 @@ class Judged:
     evidence: Evidence
     fresh_until: int
     met_silence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a resolver tells clients that ask with EDNS and DO=1, and plain ones; None where nothing was heard."""
+
+    resolver: ResolverClaim | None
+    plain: ResolverClaim | None
 
 
 class Vantage:
@@ -58,6 +78,7 @@ class Vantage:
         self._answered: Ask | None = None
         self._swept_at = 0.0
         self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
+        self._controls: dict[tuple[Ask, ...], tuple[float, asyncio.Future[list[Reply]]]] = {}
 
     async def ask(self, name: Name, rdtype: int) -> Reply:
         """Ask as a validator does: DO=1, CD=1."""
@@ -105,6 +126,7 @@ class Vantage:
             if again.verdict is not Verdict.INDETERMINATE and not _is_spent(again):
                 conclusion, context = again, context_again
                 self._steps.update(steps)
+        conclusion = await self._weigh_stripping(conclusion, context.met_error)
         judgement, evidence = make_judgement(context, conclusion, name, rdtype, self.name)
         judgement = msgspec.structs.replace(
             judgement,
@@ -123,17 +145,96 @@ class Vantage:
         for name in [name for name, step in self._steps.items() if step.fresh_until <= now]:
             del self._steps[name]
 
-    async def claim(self, name: Name, rdtype: int) -> ResolverClaim | None:
-        """Return what the resolver tells a plain client (CD=0); None if it says nothing."""
-        reply = await self.resolver.ask(name, rdtype, checking_disabled=False)
-        if isinstance(reply, FetchFailure):
-            return ResolverClaim(False, rcode_text(reply.rcode), (), reply.ede) if reply.rcode is not None else None
-        answers = sorted(
-            f"{names.to_text(owner)} {records.type_to_text(kind)} {records.rdata_to_text(kind, rdata)}"
-            for (owner, kind), rrset in reply.answer.items()
-            for rdata in rrset.rdatas
+    async def claims(self, judgement: Judgement, *, edns: bool = True, plain: bool = True) -> Claims:
+        """Return what the resolver tells its clients (CD=0) of a name that was judged, asked in one way or in both.
+
+        Where clients get other data, both ways are asked; their own signatures count, and so does a second look.
+        """
+        name, rdtype = names.from_text(judgement.name), records.type_from_text(judgement.type)
+        said = read_claim(await self._ask_client(name, rdtype, edns=False)) if plain else None
+        reply = await self._ask_client(name, rdtype, edns=True) if edns or differs(judgement, said) else None
+        claim = read_claim(reply) if reply is not None else None
+        if not differs(judgement, claim) and not differs(judgement, said):
+            return Claims(claim, said)
+        proven = set()
+        if isinstance(reply, Response) and await self._is_proven(name, rdtype, reply):
+            proven = set(claim.answers) if claim is not None else set()
+        again = (await self.judge(name, rdtype)).judgement
+        if again.verdict is judgement.verdict:
+            proven |= set(again.answers)
+        return Claims(
+            await self._explained(name, rdtype, claim, proven), await self._explained(name, rdtype, said, proven)
         )
-        return ResolverClaim(bool(reply.flags & AD), rcode_text(reply.rcode), tuple(answers), reply.ede)
+
+    async def _ask_client(self, name: Name, rdtype: int, *, edns: bool) -> Reply:
+        self.queries += 1
+        return await self.resolver.ask(name, rdtype, checking_disabled=False, edns=edns)
+
+    async def _is_proven(self, name: Name, rdtype: int, reply: Response) -> bool:
+        """Return whether the signatures or proofs that came with a claim hold."""
+        budget = Budget(self._policy)
+        conclusion, _ = await self._run(name, rdtype, self._policy, budget, self._steps, reply, stream=False)
+        return conclusion.verdict is Verdict.SECURE
+
+    async def _explained(
+        self, name: Name, rdtype: int, claim: ResolverClaim | None, proven: set[str]
+    ) -> ResolverClaim | None:
+        """Return a claim with what is known of it: that its records are proven, or made by DNS64."""
+        if claim is None or not claim.answers:
+            return claim
+        if set(claim.answers) <= proven:
+            return msgspec.structs.replace(claim, proven=True)
+        made = data_of(claim.answers, "AAAA")
+        if rdtype != records.AAAA or not made:
+            return claim
+        ipv4 = (await self.judge(name, records.A)).judgement
+        known = data_of(ipv4.answers, "A") if ipv4.verdict is Verdict.SECURE else set()
+        return msgspec.structs.replace(claim, translated=all(embeds(address, known) for address in made))
+
+    async def _weigh_stripping(self, conclusion: Conclusion, met_error: bool) -> Conclusion:
+        """Return the conclusion, the vantage blamed instead of a zone where it does not serve DNSSEC records."""
+        anchor = min(self._anchors.by_zone, key=len, default=names.ROOT)
+        at_fault = question_at_fault(conclusion)
+        errs = conclusion.verdict is Verdict.INDETERMINATE and met_error
+        if at_fault is None and not errs:
+            return conclusion
+        control = await self._control(anchor, conclusion, with_errors=errs)
+        if control.is_stripping:
+            return as_stripped(conclusion, anchor, describe_stripping(control, 0, 0))
+        if at_fault is None:
+            return conclusion
+        signed = 0
+        for number in range(ASKED_AGAIN):
+            signed += is_signed(at_fault, await self._ask_once(at_fault, stream=number % 2 == 1)) is True
+        if signed:
+            return as_stripped(conclusion, anchor, describe_stripping(control, ASKED_AGAIN, signed))
+        return conclusion
+
+    async def _control(self, anchor: Name, conclusion: Conclusion, *, with_errors: bool) -> Control:
+        questions = control_questions(anchor, conclusion)
+        replies = await self._ask_controls(tuple(questions))
+        control = weigh_controls(questions, replies)
+        if control.signed or control.unsigned or not with_errors:
+            return control
+        refused = next((reply.rcode for reply in replies if reply.rcode is not None), None)
+        plain = await self._ask_client(anchor, records.SOA, edns=False)
+        if refused is None or not isinstance(plain, Response) or plain.rcode != NOERROR:
+            return control
+        said = f"the resolver answers {rcode_text(refused)} to questions with DO=1, and answers them without EDNS"
+        return replace(control, refused=said)
+
+    async def _ask_controls(self, questions: tuple[Ask, ...]) -> list[Reply]:
+        """Ask control questions once for all names that fail within the same seconds."""
+        now = asyncio.get_running_loop().time()
+        self._controls = {key: one for key, one in self._controls.items() if one[0] > now}
+        if questions not in self._controls:
+            asking = asyncio.gather(*(self._ask_once(question, stream=False) for question in questions))
+            self._controls[questions] = (now + CONTROL_FOR_S, asking)
+        return await asyncio.shield(self._controls[questions][1])
+
+    async def _ask_once(self, asked: Ask, *, stream: bool) -> Reply:
+        self.queries += 1
+        return await self.resolver.ask(asked.name, asked.rdtype, stream=stream, attempts=1)
 
     async def _run(
         self,
@@ -161,6 +262,7 @@ class Vantage:
                     if is_first_asked_here and (asked.name, asked.rdtype) == (name, rdtype):
                         reply = await self._weighed(reply)
                     reply = self._homes.located(reply, asked.name)
+                context.met_error |= not isinstance(reply, Response) or reply.rcode not in (NOERROR, NXDOMAIN)
                 asked = questions.send(reply)
         except StopIteration as stop:
             conclusion: Conclusion = stop.value

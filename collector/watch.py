@@ -28,6 +28,8 @@ class Memory:
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
     clock that is set changes nothing. ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
+    ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
+    is asked again.
     """
 
     skim: bytes = b""
@@ -41,6 +43,9 @@ class Memory:
     polls: int = 0
     unanswered: int = 0
     claim: ResolverClaim | None = None
+    plain: ResolverClaim | None = None
+    answers: tuple[str, ...] = ()
+    disputed: int = 0
     cause: tuple[str, ...] | None = None
     churn: Churn = field(default_factory=Churn)
 
@@ -78,8 +83,7 @@ def content_of(judgement: Judgement) -> str:
         parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
     for alias in judgement.links:
         parts += (alias.name, alias.verdict, alias.target, alias.zone)
-    claim = judgement.resolver
-    if claim is not None:
+    for claim in filter(None, (judgement.resolver, judgement.plain)):
         parts += (str(claim.ad), claim.rcode, *claim.answers, *(str(code) for code, _ in claim.ede))
     return digest_of(*parts)
 
@@ -127,6 +131,7 @@ def remember(memory: Memory, judgement: Judgement, observation: str, now: float)
 def take_note(memory: Memory, judgement: Judgement) -> None:
     """Note what a validated poll said, observed or only counted."""
     memory.content = content_of(judgement)
+    memory.answers = judgement.answers
     memory.expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
     if judgement.expires_at and judgement.inception_at:
         memory.lifetime_s = (judgement.expires_at - judgement.inception_at).total_seconds()

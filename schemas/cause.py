@@ -1,11 +1,12 @@
 """What a cause is about: the chain of a zone, one owner name, a vantage, or ourselves.
 
-``cause_rrset`` says it. ``zone.test. DNSKEY`` and ``zone.test. DS`` are the zone's own chain, ``www.zone.test.`` (or
-``www.zone.test. A``) is one owner name, ``vantage corp`` a resolver, ``vantage corp www.zone.test.`` one name as that
-resolver answers it, and an empty text is a zone as a whole.
+``cause_rrset`` says it. ``zone.test. DNSKEY`` is the zone's own chain, ``zone.test. DS`` the cut at one name below it,
+``www.zone.test.`` (or ``www.zone.test. A``) is one owner name, ``vantage corp`` a resolver, and
+``vantage corp www.zone.test.`` one name as that resolver answers it. An empty text is a zone as a whole.
 """
 
-INFRASTRUCTURE = (" DNSKEY", " DS")
+KEYS = " DNSKEY"
+INFRASTRUCTURE = (KEYS, " DS")
 OF_CHAIN = frozenset(
     {
         "trust_anchor_mismatch",
@@ -20,8 +21,8 @@ VANTAGE = "vantage "
 
 
 def owner_of(cause_rrset: str) -> str:
-    """Return the one owner name that a cause is about; empty for a zone, its chain, a whole vantage, or ourselves."""
-    if cause_rrset.endswith(INFRASTRUCTURE):
+    """Return the one owner name that a cause is about; empty for a zone, its keys, a whole vantage, or ourselves."""
+    if cause_rrset.endswith(KEYS):
         return ""
     if cause_rrset.startswith(VANTAGE):
         return cause_rrset.removeprefix(VANTAGE).partition(" ")[2]

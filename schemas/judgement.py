@@ -92,7 +92,8 @@ class ResolverClaim(msgspec.Struct, frozen=True):
     """What the vantage's resolver itself tells its clients (CD=0).
 
     ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent. ``proven``: its own signatures
-    or proofs hold. ``translated``: its IPv6 addresses are made from the proven IPv4 ones, as DNS64 does.
+    or proofs hold, or a second look shows the same data. ``translated``: its IPv6 addresses are made from the proven
+    IPv4 ones, as DNS64 does.
     """
 
     ad: bool

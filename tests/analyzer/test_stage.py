@@ -75,6 +75,19 @@ class TestNamesApart:
         assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example." for n in range(3))]
         assert max(f.endpoint_count for f in run.last) == 37
 
+    def test_cuts_of_many_names_below_a_zone_are_one_finding(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(*(observation(bogus(f"h{n}.bank.example.", rrset=f"h{n}.bank.example. DS"), AT) for n in range(40)))
+
+        assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example. DS" for n in range(3))]
+
+    def test_a_fault_at_one_cut_affects_what_lies_below_it_alone(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(observation(judgement("www.bank.example."), AT))
+        run.handle(observation(bogus("odd.bank.example.", rrset="odd.bank.example. DS"), AT + MINUTE))
+
+        assert run.last[0].endpoints == ("odd.bank.example. A",)
+
     def test_a_restart_keeps_them_apart(self, history: ClickHouseHistory, clock: Any) -> None:
         first = Run(history, clock)
         made = [self.forged(f"h{number}", AT) for number in range(6)]
