@@ -118,6 +118,12 @@ class Meter:
         self.dead_letters = Counter(
             "anchorwatch_dead_letters_total", "Messages put aside for good.", ["stage"], registry=registry
         )
+        self.expired = Counter(
+            "anchorwatch_bus_expired_total",
+            "Messages that Kafka dropped before they were handled.",
+            ["stage"],
+            registry=registry,
+        )
         self.rebalances = Counter(
             "anchorwatch_bus_rebalances_total",
             "Times the work was shared out anew among the processes of a stage.",

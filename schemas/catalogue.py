@@ -207,6 +207,7 @@ ROWS: tuple[Row, ...] = (
         "inventory: max_shrink",
     ),
     Row("self_clock_jumped", _D, _H, "our clock was set forward or back", "poll: interval"),
+    Row("self_clocks_differ", _S, _H, "the clocks of our own processes differ", "bus: url"),
     Row("self_disk_full", _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
     _later("self_anchor_store_invalid", _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
     Row("self_alert_delivery_failed", _S, _H, "a notification could not be delivered", "receivers: url"),

@@ -6,8 +6,9 @@ waits here: no batch reaches its stage, not even an empty one, until partitions 
 
 import asyncio
 import logging
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -28,7 +29,8 @@ from anchorwatch.cluster.config import KafkaConfig
 from anchorwatch.cluster.letters import KafkaLetters
 from anchorwatch.cluster.membership import Membership
 from anchorwatch.cluster.rows import read_message
-from anchorwatch.cluster.topics import full_name
+from anchorwatch.cluster.skew import ClockSkews
+from anchorwatch.cluster.topics import COMPACTED, full_name
 from anchorwatch.letters import Letter
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
@@ -81,6 +83,9 @@ class KafkaSource:
         self._ends: dict[TopicPartition, int] = {}
         self._is_unsettled = self._was_interrupted = False
         self._heard_at = time.monotonic()
+        self._next: dict[TopicPartition, int] = {}
+        self._looked_at = 0.0
+        self.skews = ClockSkews(f"/{stage}/{socket.gethostname()}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{stage}")  # the library's consumer wants one
         client_id = f"{config.prefix}-{stage}"
         self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=self._assignor)
@@ -207,7 +212,9 @@ class KafkaSource:
             KafkaError: Kafka is away.
         """
         found = self._consumer.poll(timeout_ms=int(wait_s * 1000))
-        self._backlog.add(found)
+        self._add(found)
+        if not found and wait_s >= QUIET_S / 2:
+            self._looked_at = time.time()  # at every broker there was nothing more
         now = time.monotonic()
         if not found and now - self._heard_at >= PROBE_EVERY_S:
             self.is_away = True  # unless this succeeds
@@ -217,6 +224,46 @@ class KafkaSource:
             return
         self._heard_at, self.is_away = now, False
 
+    def _add(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        self._backlog.add(found)
+        for partition, records in found.items():
+            self._note_records(partition, records)
+
+    def _note_records(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        """Notice that Kafka dropped records before these, and that the clocks of their senders differ from ours."""
+        expected = self._next.get(partition, records[0].offset)
+        self._note_expired(partition, records[0].offset - expected)
+        self._next[partition] = records[-1].offset + 1
+        now = time.time()
+        for record in records:
+            source = next((value for name, value in record.headers if name == "ce_source"), None)
+            if source is None:
+                continue
+            said = source[:200].decode(errors="replace")
+            if self.skews.note(said, record.timestamp / 1000, now, self._looked_at):
+                log.warning("clocks differ, or agree again", extra={"other": said, "worst_s": self.skews.worst_s})
+
+    def _note_expired(self, partition: TopicPartition, count: int) -> None:
+        """Say that messages are gone that nobody handled; of a compacted topic only superseded ones are."""
+        if count <= 0 or partition.topic.removeprefix(f"{self._config.prefix}.") in COMPACTED:
+            return
+        self._meter.expired.labels(self._stage).inc(count)
+        log.error(
+            "messages expired before they were handled",
+            extra={"stage": self._stage, "from": f"{partition.topic}/{partition.partition}", "messages": count},
+        )
+
+    def _go_on_from(self, partition: TopicPartition, offset: int, begin: int, end: int) -> None:
+        """Take a partition up where another left it, or where it begins now."""
+        if offset > end:
+            log.error(
+                "a topic was made anew or cut off: it is read from its beginning", extra={"topic": partition.topic}
+            )
+            offset = begin
+        self._note_expired(partition, begin - offset)
+        self._next[partition] = max(offset, begin)
+        self._consumer.seek(partition, max(offset, begin))
+
     def _settle(self) -> bool:
         """Take up a new share, if there is one, from where it was committed; return whether there was."""
         membership = self._membership
@@ -225,12 +272,14 @@ class KafkaSource:
             return False
         self._rewind()
         owned = list(membership.owned)
+        self._next = {partition: self._next[partition] for partition in owned if partition in self._next}
+        self._ends = self._consumer.end_offsets(owned) if owned else {}
         if membership.gained:
+            begins = self._consumer.beginning_offsets(owned) if owned else {}
             for partition in owned:  # where the library kept a position, another has gone on from it
                 offset = self._consumer.committed(partition)
                 if offset is not None:
-                    self._consumer.seek(partition, offset)
-        self._ends = self._consumer.end_offsets(owned) if owned else {}
+                    self._go_on_from(partition, offset, begins[partition], self._ends[partition])
         if membership.gained or self._was_interrupted:
             self._gained()
         membership.gained = self._was_interrupted = self._is_unsettled = False
@@ -244,6 +293,7 @@ class KafkaSource:
         for partition, offset in starts.items():
             if partition in self._consumer.assignment():
                 self._consumer.seek(partition, offset)
+                self._next[partition] = offset
         self._backlog.clear()
         self._forget_batch()
 
@@ -263,7 +313,7 @@ class KafkaSource:
     def _keep_place(self) -> bool:
         """Follow the group; once it shares out anew the batch comes again, here or elsewhere."""
         try:
-            self._backlog.add(self._consumer.poll(timeout_ms=0))
+            self._add(self._consumer.poll(timeout_ms=0))
         except KafkaError as error:
             log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
             return True  # what we do is repeatable; where another has begun, the commit will say so

@@ -199,6 +199,9 @@ class PumpedProcess:
         parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
+        self.skews = self._source.skews
+        text = "Seconds by which the clock of another process differs from ours, as far as that is too much; else 0."
+        meter.gauge("anchorwatch_bus_clock_difference_seconds", text, lambda: self.skews.worst_s, stage=stage)
         text = "Messages not yet handled, on the partitions that this process has."
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
 
@@ -241,15 +244,20 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     analyzer = Analyzer(history, time.time, {"history": history.why_full})
     add_analyzer_gauges(meter, analyzer)
     recalls = Recalls()
+    reports: list[Message] = []
 
     async def handle(batch: Sequence[Message]) -> Sequence[Message]:
-        out = await analyzer.handle(batch)
+        if not reports:  # those that were not taken come again, as they are
+            reports.extend(process.skews.reports(time.time()))
+        out = await analyzer.handle([*batch, *reports])
+        reports.clear()
         subjects = recalls.due(analyzer.take_unknown(), time.monotonic())
         return [*out, Recall(at=utc(time.time()), subjects=subjects, reason=REASON)] if subjects else out
 
     shown = {"analyzer": analyzer, "history": history}
     handling = Handling(handle=handle, forget=analyzer.forget, close=history.close, shown=shown, history=history)
-    return PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
+    process = PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
+    return process
 
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:

@@ -62,6 +62,10 @@ TOPICS = (
 )
 
 
+COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+"""On these a gap between offsets is no loss."""
+
+
 def topic_of(message: Message) -> str:
     """Return the topic that a message goes to, without the prefix.
 
