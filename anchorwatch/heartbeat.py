@@ -6,8 +6,9 @@ wrong: whatever keeps the process from calling, down to a lost machine, looks th
 
 import asyncio
 import logging
+import socket
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import urllib3
 
@@ -23,11 +24,22 @@ LOOK_S = 1.0
 """So often it is looked whether the stages have begun: the first call need not wait a whole interval."""
 
 
-class Heartbeat:
-    """Calls every interval while ``progress`` has no objection; logs when that changes."""
+def url_of(template: str, stage: str, host: str) -> str:
+    """Return whom a process calls: ``{stage}`` and ``{host}`` in the URL tell processes apart that share a file."""
+    return template.replace("{stage}", quote(stage, safe="")).replace("{host}", quote(host, safe=""))
 
-    def __init__(self, config: HeartbeatConfig, progress: Progress, line: Line, meter: Meter) -> None:
+
+class Heartbeat:
+    """Calls every interval while ``progress`` has no objection; logs when that changes.
+
+    ``stage`` is what this process does, ``run`` for all stages in one.
+    """
+
+    def __init__(
+        self, config: HeartbeatConfig, progress: Progress, line: Line, meter: Meter, stage: str = "run"
+    ) -> None:
         self._config, self._progress, self._line, self._meter = config, progress, line, meter
+        self._url = url_of(config.url, stage, socket.gethostname())
         self._last_said = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -81,7 +93,7 @@ class Heartbeat:
 
     def _ask(self) -> str:
         try:
-            answer = self._line.exchange("GET", self._config.url, deadline_s=DEADLINE_S)
+            answer = self._line.exchange("GET", self._url, deadline_s=DEADLINE_S)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return f"no answer: {type(error).__name__}"
         return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
@@ -93,5 +105,5 @@ class Heartbeat:
             return
         self._last_said = outcome
         level = logging.INFO if outcome == "sent" else logging.WARNING
-        said = {"host": urlsplit(self._config.url).hostname} | ({"detail": why} if why else {})
+        said = {"host": urlsplit(self._url).hostname} | ({"detail": why} if why else {})
         log.log(level, f"heartbeat {outcome}", extra=said)

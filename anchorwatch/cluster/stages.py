@@ -102,7 +102,7 @@ class CollectorProcess:
         progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_gauges(meter, progress)
-        self._heartbeat = _make_heartbeat(config, progress, meter)
+        self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_gauges(meter, self._collector)
@@ -195,7 +195,7 @@ class PumpedProcess:
         if handler.history is not None:
             progress.add_reason("disk of the history", handler.history.why_full, grave=False)
         add_progress_gauges(meter, progress)
-        self._heartbeat = _make_heartbeat(config, progress, meter)
+        self._heartbeat = _make_heartbeat(config, progress, meter, stage)
         parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_share_gauge(meter, stage, lambda: self._source.partitions)
@@ -286,8 +286,12 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     return process
 
 
-def _make_heartbeat(config: Config, progress: Progress, meter: Meter) -> Heartbeat | None:
-    return Heartbeat(config.heartbeat, progress, Line(config.egress), meter) if config.heartbeat else None
+def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str) -> Heartbeat | None:
+    if config.heartbeat is None:
+        return None
+    if "{stage}" not in config.heartbeat.url:
+        log.warning("heartbeat: without {stage} in the URL, one stage that lives hides that another does not")
+    return Heartbeat(config.heartbeat, progress, Line(config.egress), meter, stage)
 
 
 def _source(stage: str) -> str:

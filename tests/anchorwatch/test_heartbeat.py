@@ -12,7 +12,7 @@ import pytest
 
 from alerts.exchange import Line
 from anchorwatch.config import HeartbeatConfig, load_config
-from anchorwatch.heartbeat import Heartbeat
+from anchorwatch.heartbeat import Heartbeat, url_of
 from anchorwatch.progress import SLOW_S, Progress
 from anchorwatch.telemetry import Meter
 from schemas.egress import Egress
@@ -136,6 +136,10 @@ def test_it_goes_through_the_proxy_like_all_else() -> None:
         asyncio.run(story(proxy))
 
     assert proxy.paths[0] == "http://outside.example/ping"
+
+
+def test_stages_that_share_a_file_call_apart() -> None:
+    assert url_of("https://a.example/k/aw-{stage}-{host}", "alerts", "box/1") == "https://a.example/k/aw-alerts-box%2F1"
 
 
 class TestConfiguration:
