@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from desk import Desk, Recorder
 from findings import AT, closed, finding
-from test_stage import Desk, Recorder
 
 from alerts.delivery import Delivery
 from alerts.ledger import SqliteLedger
