@@ -9,6 +9,7 @@ from alerts.delivery import Delivery
 from alerts.ledger import SqliteLedger
 from alerts.notifier import Outcome
 from alerts.stage import Alerts
+from alerts.wording import describe
 from anchorwatch.config import shipped_mappings
 from schemas.catalogue import Severity
 from schemas.messages import Finding, Notification
