@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -214,7 +215,8 @@ def flush_aloud(producer: Any, timeout_s: float, tell: Callable[[str], None]) ->
 
 def _why_not_taken() -> str:
     heard = next((one for one in logging.getLogger("kafka").handlers if isinstance(one, _Overheard)), None)
-    error = heard.produce_error if heard is not None else ""
+    is_fresh = heard is not None and time.monotonic() - heard.produce_error_at < DELIVERY_S
+    error = heard.produce_error if heard is not None and is_fresh else ""
     if error.startswith("NotEnoughReplicas"):
         return "Kafka takes no messages: fewer replicas are in sync than min.insync.replicas wants; look at the brokers"
     return f"Kafka has taken no messages for {TOLD_AFTER_S:g} s{': ' + error if error else ''}; look at the brokers"
@@ -238,13 +240,14 @@ class _Overheard(logging.Handler):
         super().__init__(logging.WARNING)
         self.refused_login = False
         self.produce_error = ""
+        self.produce_error_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a refused login; each attempt of each connection is logged, and said by us, once."""
         text = record.getMessage()
         self.refused_login = self.refused_login or "SaslAuthenticationFailed" in text
         if "Got error produce response" in text and (error := re.search(r": (\w+Error)\b", text)):
-            self.produce_error = error[1]
+            self.produce_error, self.produce_error_at = error[1], time.monotonic()
 
 
 def _overhear() -> _Overheard:

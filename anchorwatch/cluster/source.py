@@ -153,7 +153,10 @@ class KafkaSource:
 
     async def close(self) -> None:
         """Leave the group, so that another member takes over at once."""
-        await self._in_thread(lambda: self._consumer.close(autocommit=False, timeout_ms=5000))
+        try:
+            await self._in_thread(lambda: self._consumer.close(autocommit=False, timeout_ms=5000))
+        except Transient as fault:
+            log.warning("left Kafka untidily", extra={"stage": self._stage, "detail": str(fault)})
         self._thread.shutdown(wait=False)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
