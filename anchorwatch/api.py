@@ -4,7 +4,6 @@ Everything shown comes from the history, the ledger and the analyzer's state; no
 ``/-/reload``.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from anchorwatch.views import EndpointView, endpoint_views, identity_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
 from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
+from anchorwatch.web.threads import Threads
 from collector import names
 from schemas.judgement import Verdict
 from schemas.messages import Finding
@@ -131,6 +131,8 @@ class Api:
     def __init__(self, parts: Parts, *, has_login: bool = False) -> None:
         self._parts, self._has_login = parts, has_login
         self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
+        # Threads of their own: whatever hangs there takes none from the stages.
+        self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -177,7 +179,7 @@ class Api:
         if status not in ("", "open", "closed"):
             raise BadQuery(f"status={status!r} is neither open nor closed")
         since, limit = _instant(request, "since"), _limit(request)
-        return await asyncio.to_thread(
+        return await self._of_history.ask(
             self._history.findings,
             status=status,
             code=query.get("code", ""),
@@ -189,13 +191,13 @@ class Api:
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
         limit = _limit(request)
-        found = await asyncio.to_thread(self._ledger.incidents, limit)
+        found = await self._of_ledger.ask(self._ledger.incidents, limit)
         return JSON([incident_view(incident) for incident in found])
 
     async def notifications(self, request: Request) -> Response:
         """List what was sent, failed or withheld, newest first."""
         limit = _limit(request)
-        return JSON(await asyncio.to_thread(self._ledger.notifications, limit))
+        return JSON(await self._of_ledger.ask(self._ledger.notifications, limit))
 
     async def history(self, request: Request) -> Response:
         """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
@@ -203,7 +205,7 @@ class Api:
         if not query.get("name"):
             raise BadQuery("name= is needed")
         name, limit = _name(query["name"]), _limit(request)
-        found = await asyncio.to_thread(
+        found = await self._of_history.ask(
             self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit
         )
         return JSON(found)
@@ -211,7 +213,7 @@ class Api:
     async def evidence(self, request: Request) -> Response:
         """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
         digest = request.path_params["digest"]
-        found = await asyncio.to_thread(self._history.evidence, digest) if is_word(digest) else None
+        found = await self._of_history.ask(self._history.evidence, digest) if is_word(digest) else None
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
     async def metrics(self, request: Request) -> Response:
@@ -238,9 +240,9 @@ class Api:
     async def overview(self, request: Request) -> Response:
         """Show the whole watch on one page."""
         ledger = self._parts.ledger
-        incidents = await asyncio.to_thread(ledger.incidents, 20) if ledger is not None else []
-        notifications = await asyncio.to_thread(ledger.notifications, 20) if ledger is not None else []
-        findings = await asyncio.to_thread(self._history.findings, status="open", limit=200)
+        incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
+        notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
+        findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
         views = self._endpoint_views()
         return pages.overview(
             views=views,
@@ -256,7 +258,7 @@ class Api:
     async def finding_page(self, request: Request) -> Response:
         """Show one finding with its life and its blast radius."""
         key = request.path_params["id"]
-        versions = await asyncio.to_thread(self._history.finding_versions, key) if is_word(key) else []
+        versions = await self._of_history.ask(self._history.finding_versions, key) if is_word(key) else []
         if not versions:
             return pages.missing("There is no such finding.")
         return pages.finding(versions)
@@ -267,7 +269,7 @@ class Api:
             name = _name(request.path_params["name"])
         except BadQuery:
             return pages.missing("This is no name.")
-        intervals = await asyncio.to_thread(self._history.intervals, name)
+        intervals = await self._of_history.ask(self._history.intervals, name)
         views = self._endpoint_views(name)
         if not views and not intervals:
             return pages.missing("This name is not watched.")
