@@ -178,6 +178,7 @@ class FileSections(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     inventory: tuple[SourceSection, ...]
+    inventory_state: str = ""
     vantages: tuple[VantageSection, ...] = ()
     trust_anchors: AnchorsSection | None = None
     poll: PollSection = PollSection()
@@ -280,6 +281,8 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         except ValueError as error:
             document.problem(f"unsigned_zones[{number}]", f"{safe(zone)}: {without_quoted(str(error))}")
     state = _data_folder(sections.history.url, base) / "inventory-state"
+    if sections.inventory_state:
+        state = base / sections.inventory_state
     collector = CollectorConfig(
         sources=tuple(_sources(sections, base, state, document)),
         state=state,

@@ -157,9 +157,12 @@ def describe_unread(kept: Kept) -> str:
 
 
 def adopt_rows(kept: Kept, identities: Sequence[Identity], now: datetime) -> Kept:
-    """Return what is remembered where another process already told these rows of this source."""
+    """Return what is remembered where other processes have these rows of this source; ours stay if the ids are ours.
+
+    An id that stands in two sources is told with the endpoints of both, so what is told is not what one source says.
+    """
     rows = tuple(sorted(identities, key=lambda one: one.id))
-    if not rows or (kept.is_known and kept.identities == rows):
+    if not rows or (kept.is_known and [one.id for one in kept.identities] == [one.id for one in rows]):
         return kept
     maxima = {**kept.maxima, now.date().isoformat(): max(_maximum(kept, now), len(rows))}
     return msgspec.structs.replace(kept, is_known=True, identities=rows, maxima=maxima)

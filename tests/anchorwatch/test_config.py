@@ -148,3 +148,26 @@ def test_every_bad_rule_is_reported() -> None:
 
     assert rules == ()
     assert [problem.split(":")[1] for problem in problems] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize(("text", "share"), [("20%", 0.2), ("0.2", 0.2), ("35", 0.35), ("'12.5 %'", 0.125), ("0", 0.0)])
+def test_how_much_of_a_source_may_be_gone_is_a_share(folder: Path, text: str, share: float) -> None:
+    path = folder / "a.yaml"
+    path.write_text(
+        f"inventory: [{{path: inventory.yaml, max_shrink: {text}, accept_after: 2h}}]\ninventory_state: kept\n"
+    )
+
+    collector = load_config(path).collector
+
+    assert collector.sources[0].max_shrink == pytest.approx(share)
+    assert collector.sources[0].accept_after_s == 7200
+    assert collector.state == folder / "kept"
+
+
+@pytest.mark.parametrize("text", ["1", "101%", "-1", "much"])
+def test_other_shares_are_refused(folder: Path, text: str) -> None:
+    path = folder / "a.yaml"
+    path.write_text(f"inventory: [{{path: inventory.yaml, max_shrink: {text}}}]\n")
+
+    with pytest.raises(ConfigError, match="a share such as 20% or 0.2"):
+        load_config(path)
