@@ -457,7 +457,7 @@ def _share(value: str | float, path: str, document: Document) -> float:
     text = str(value).strip()
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text)
     share = float(match[1]) / (100 if match[2] or float(match[1]) > 1 else 1) if match else -1.0
-    if not 0 <= share <= 1 or text == "1":
+    if not 0 <= share <= 1 or (match and not match[2] and float(match[1]) == 1):  # 1 may mean 1% or all
         document.problem(path, "a share such as 20% or 0.2 is expected")
         return 0.2
     return share

@@ -169,5 +169,5 @@ def test_other_shares_are_refused(folder: Path, text: str) -> None:
     path = folder / "a.yaml"
     path.write_text(f"inventory: [{{path: inventory.yaml, max_shrink: {text}}}]\n")
 
-    with pytest.raises(ConfigError, match="a share such as 20% or 0.2"):
+    with pytest.raises(ConfigError, match=r"a share such as 20% or 0\.2"):
         load_config(path)
