@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster check fix bench differential fuzz conformance schemas lock clean
+.PHONY: help setup demo test cluster chaos check fix bench differential fuzz conformance schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ test: $(STAMP) ## the test suite; ARGS="-k denial" picks
 
 cluster: $(STAMP) ## every stage as processes over Apache Kafka and a history over HTTP, with parts killed; two minutes; BROKERS=3
 	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
+
+chaos: $(STAMP) ## kills, full disks, jumping clocks and more beside staged incidents, counted; fifteen minutes, ARGS=--write
+	@PYTHONPATH=. $(BIN)/python tests/chaos/chaos.py $(ARGS)
 
 check: $(STAMP) ## format, lint, types, tests
 	@$(BIN)/ruff format --check .

@@ -26,9 +26,9 @@ PATIENCE_S = 30.0
 class Lab:
     """A partner world behind a resolver on loopback; change it with ``stage``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[LabResolver] = LabResolver) -> None:
         self.world = PartnerWorld(time.time)
-        self.resolver = LabResolver(self.world.world, self.world.anchors, time.time)
+        self.resolver = kind(self.world.world, self.world.anchors, time.time)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
