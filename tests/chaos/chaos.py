@@ -38,6 +38,7 @@ from anchorwatch.lab.server import LabResolver  # noqa: E402
 
 PATIENCE_S = 150.0
 SETTLE_S = 3.0
+AT_ONCE = 10
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 ZONES = ("bank.example.", "idp.example.", "models.example.", "clearing.example.", "parcel.example.")
 SILENT = "meter.example."
@@ -220,7 +221,7 @@ def kills(folder: Path, count: int, chance: random.Random) -> Tally:
         watch.until(watch.secure)
 
         def some() -> None:
-            for _ in range(min(4, count - watch.kills)):
+            for _ in range(min(AT_ONCE, count - watch.kills)):
                 time.sleep(chance.uniform(0.0, 6.0))
                 watch.kill()
                 watch.start()
