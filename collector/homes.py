@@ -41,5 +41,7 @@ class Homes:
             if link.verdict is not Verdict.INDETERMINATE:
                 self._zone_by_name[link.owner] = link.step.zone
                 self._silent.difference_update(step.zone for step in link.step.path())
-            elif link.step.verdict is Verdict.INDETERMINATE and link.step.zone:
+                continue
+            self._zone_by_name.setdefault(link.owner, link.step.zone)
+            if link.step.verdict is Verdict.INDETERMINATE and link.step.zone:
                 self._silent.add(link.step.zone)

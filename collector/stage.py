@@ -323,10 +323,16 @@ class Collector:
         vantage = self._vantages[subject.vantage]
         memory = self._memory.setdefault(subject, Memory())
         began_at = self._ticks()
-        reply = await vantage.ask(subject.name, subject.rdtype)
+        # A name that never answered must not hold a slot for long: one try first, and all of them in its next turn.
+        is_first_touch = memory.polls == 0 and self._config.attempts > 1
+        reply = await vantage.ask(subject.name, subject.rdtype, attempts=1 if is_first_touch else None)
         self.polls += 1
         memory.polls += 1
         if isinstance(reply, FetchFailure) and reply.is_silence:
+            if is_first_touch:
+                self._shares.unknown(subject, self._ticks())
+                self._schedule.hasten(subject, self._ticks())
+                return
             if not await self._weigh_silence(subject, memory, began_at):
                 return
             if not self._reach[subject.vantage].is_lost:
@@ -421,7 +427,8 @@ class Collector:
         is_answer = isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN)
         back = self._shares.answered(subject) if is_answer else self._shares.refused(subject)
         for one in back:
-            self._schedule.hasten(one, self._ticks())
+            if one != subject:
+                self._schedule.hasten(one, self._ticks())
 
     async def _weigh_silence(self, subject: Subject, memory: Memory, began_at: float) -> bool:
         """Return whether a silence is to be told of a name; first find out whether its vantage answers at all."""

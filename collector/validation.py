@@ -515,7 +515,9 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         return Link(name, qtype, Verdict.BOGUS, None, reason("validation_budget_exceeded", zone, failure.detail))
     if anchor is not None and (failure.kind == "rcode" or failure.walk):
         step = yield from find_step(context, name, anchor)
-        if step.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE):
+        if failure.walk and step.verdict is Verdict.INDETERMINATE and not step.messages and step.parent is not None:
+            step = step.parent  # its DS set is not answered either, so no zone is known to begin there
+        elif step.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE):
             return _inherited(context, name, qtype, step)
     elif anchor is not None:
         known = (context.steps.get(name[:depth]) for depth in range(len(name), len(anchor.zone) - 1, -1))

@@ -80,10 +80,10 @@ class Vantage:
         self._in_flight: dict[Ask, asyncio.Future[Reply]] = {}
         self._controls: dict[tuple[Ask, ...], tuple[float, asyncio.Future[list[Reply]]]] = {}
 
-    async def ask(self, name: Name, rdtype: int) -> Reply:
-        """Ask as a validator does: DO=1, CD=1."""
+    async def ask(self, name: Name, rdtype: int, *, attempts: int | None = None) -> Reply:
+        """Ask as a validator does: DO=1, CD=1; ``attempts`` limits the tries."""
         self.queries += 1
-        reply = await self.resolver.ask(name, rdtype)
+        reply = await self.resolver.ask(name, rdtype, attempts=attempts)
         if isinstance(reply, Response):
             self._answered = Ask(name, rdtype)
         return reply

@@ -33,12 +33,15 @@ class DeafResolver(LabResolver):
 
     deaf_to = 0
     dead_zone: dns.name.Name | None = None
+    dead_names: tuple[str, ...] = ()
 
     def reply_to(self, wire: bytes, *, stream: bool) -> bytes | None:
         query = dns.message.from_wire(wire)
         asked = query.question[0]
         # The servers of the zone are gone; those of its parent still give its DS.
         if self.dead_zone is not None and asked.name.is_subdomain(self.dead_zone) and asked.rdtype != dns.rdatatype.DS:
+            return None
+        if asked.name.to_text().lower().startswith(self.dead_names):
             return None
         is_poll = query.question[0].name == POLLED and bool(query.flags & dns.flags.CD)
         if self.deaf_to and is_poll:
@@ -464,3 +467,39 @@ def test_names_that_do_not_answer_slow_nobody_else_down(watch: Watch) -> None:
     watch.run(story)
 
     assert turns[1] > turns[0] * 0.6
+
+
+def test_names_that_are_silent_to_every_question_within_a_living_zone_are_one_cause(watch: Watch) -> None:
+    watch.path.write_text(many(["s1.bank.example", "s2.bank.example", "s3.bank.example", "api.bank.example"]))
+    watch.settings = {"timeout_s": 1.2}
+    watch.resolver.dead_names = ("s1.", "s2.", "s3.")
+
+    def silent(w: Watch) -> dict[str, str]:
+        judged = [one.judgement for one in w.of(Observation)]
+        return {one.name: one.cause_zone for one in judged if one.verdict == "indeterminate"}
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(silent(w)) == 3)
+
+    watch.run(story)
+
+    assert set(silent(watch).values()) == {"bank.example."}
+    assert lost(watch) == []
+
+
+def test_a_name_that_never_answered_holds_a_slot_for_one_try_at_first(watch: Watch) -> None:
+    """Forty silent names at the start, with three tries each: the good ones have their turn soon."""
+    good = ["login.idp.example", "jwks.idp.example", "api.bank.example"]
+    watch.path.write_text(many([*(f"s{number}.bank.example" for number in range(40)), *good]))
+    watch.settings = {"interval_s": 8.0, "timeout_s": 1.0, "attempts": 3, "concurrency": 16}
+    watch.resolver.dead_names = tuple(f"s{number}." for number in range(40))
+    took: list[float] = []
+
+    async def story(w: Watch) -> None:
+        began_at = w.ticks()
+        await w.until(lambda said: sum(one.judgement.verdict == "secure" for one in w.of(Observation)) == 3)
+        took.append(w.ticks() - began_at)
+
+    watch.run(story)
+
+    assert took[0] < 20, "forty names of three tries each, eight at a time, would take 35 s"
