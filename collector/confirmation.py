@@ -45,6 +45,10 @@ class Confirmations(Generic[Item]):
         self._count[cause] = self._count.get(cause, 0) + 1
         return True
 
+    def __contains__(self, item: object) -> bool:
+        """Return whether an item is being asked again."""
+        return item in self._left
+
     def forget(self, item: Item) -> None:
         """Drop an item: it is watched no more, or nothing is left to confirm."""
         known = self._left.pop(item, None)

@@ -7,7 +7,7 @@ probe at a time, at growing distance, until one is answered.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -111,8 +111,8 @@ class FairShares(Generic[Item]):
 
     # who may go
 
-    def offer(self, items: Iterable[Item], now: float) -> None:
-        """Take in those whose turn it is."""
+    def offer(self, items: Iterable[Item], now: float, *, urgent: Container[Item] = ()) -> None:
+        """Take in those whose turn it is; the urgent come before the others of their zone."""
         for item in items:
             zone = self._zone_by_item.get(item)
             if zone is None:
@@ -123,7 +123,11 @@ class FairShares(Generic[Item]):
                 self.late += 1
             else:
                 self._queued[item] = now
-                self._waiting[self._standing(item, zone)].setdefault(zone, deque()).append(item)
+                queue = self._waiting[self._standing(item, zone)].setdefault(zone, deque())
+                if item in urgent:
+                    queue.appendleft(item)
+                else:
+                    queue.append(item)
 
     def _standing(self, item: Item, zone: Zone) -> Standing:
         if item in self._zones[zone].proven:

@@ -211,7 +211,7 @@ class Collector:
                         yield self._reload(await asyncio.to_thread(self._feed.load), self._clock())
                 if not self._stopping:
                     self._check_vantages(now)
-                    self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now)
+                    self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now, urgent=self._confirmations)
                     for subject in self._shares.admit(now):
                         task = asyncio.create_task(self._poll(subject))
                         tasks.add(task)

@@ -201,3 +201,18 @@ def test_names_behind_a_vantage_that_is_lost_leave_most_slots_to_others() -> Non
 
     assert len(admitted) == 1 + 16 // 4
     assert "good" in admitted
+
+
+def test_who_is_to_be_confirmed_comes_before_the_others_of_its_zone() -> None:
+    shares: FairShares[str] = FairShares(8, 60)
+    items = [f"a{number}" for number in range(100)]
+    shares.set_items({**dict.fromkeys(items, "zone"), "bad": "zone"})
+    for item in (*items, "bad"):
+        shares.unknown(item, 0)
+    shares.offer(items, 0)
+    shares.admit(0)
+
+    shares.offer(["bad"], 1, urgent={"bad"})
+    shares.finish("a0", 1)
+
+    assert shares.admit(1) == ["bad"]
