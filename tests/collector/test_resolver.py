@@ -359,7 +359,8 @@ def test_letter_case_that_comes_back_must_come_back() -> None:
         nonlocal count
         count += 1
         wrong = good(query).to_wire()
-        forged = wrong[:12] + wrong[12:25].swapcase() + wrong[25:]
+        sent = wrong[12:25]
+        forged = wrong[:12] + (sent.upper() if sent != sent.upper() else sent.title()) + wrong[25:]
         before = {1: [guessed(query)], 3: [forged]}
         return [*before.get(count, []), good(query).to_wire()]
 
