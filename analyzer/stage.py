@@ -121,7 +121,7 @@ class Analyzer:
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
-        self._unknown: set[Subject] = set()
+        self._unknown: dict[Subject, str] = {}
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._reset()
 
@@ -292,7 +292,8 @@ class Analyzer:
             observation: subject[0]
             for message in batches
             for subject, observation, _ in _rows_of(message)
-            if (current := self.current.get(subject)) is not None and current.observation != observation
+            if self.last_of(subject) != observation
+            and (subject in self.current or self.consumers.endpoints_at(subject[0], subject[1]))
         }
         if others:
             knowledge.spoken_of.update(await asyncio.to_thread(self._history.judgements_of, sorted(others)))
@@ -409,14 +410,16 @@ class Analyzer:
             current = self.current.get(subject)
             is_last = current is not None and current.observation == observation
             judgement = knowledge.spoken_of.get(observation)
-            if current is None or (not is_last and judgement is None):
-                self._note_unknown(subject)
+            if not is_last and judgement is None:
+                self._note_unknown(subject, observation)
                 continue
-            if at <= (current.applied_at if is_last else knowledge.polled_until.get(observation, current.applied_at)):
+            until = current.applied_at if current is not None and is_last else knowledge.polled_until.get(observation)
+            if until is not None and at <= until:
                 self.dropped += 1  # it came before
                 continue
-            if not is_last and judgement is not None:
+            if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
+            assert current is not None
             current.applied_at, current.newest_at, current.live = at, max(at, current.newest_at), True
             knowledge.polled_until[observation] = at
             self.confirmed += 1
@@ -426,18 +429,23 @@ class Analyzer:
         if not verdicts:
             out.replayed.append(message.id)
 
-    def _note_unknown(self, subject: Subject) -> None:
-        """Note that polls of a subject that somebody consumes speak of an observation that never arrived."""
+    def _note_unknown(self, subject: Subject, observation: str) -> None:
+        """Note that polls of a subject that somebody consumes speak of an observation that did not arrive."""
         if subject not in self.current and not self.consumers.endpoints_at(subject[0], subject[1]):
             return
         self.unmatched += 1
         if len(self._unknown) < MOST_UNKNOWN:
-            self._unknown.add(subject)
+            self._unknown[subject] = observation
 
-    def take_unknown(self) -> set[Subject]:
-        """Return whose polls spoke of an observation that never arrived, since the last call: observe these anew."""
-        unknown, self._unknown = self._unknown, set()
+    def take_unknown(self) -> dict[Subject, str]:
+        """Return whose polls spoke of an observation that had not arrived, and its id, since the last call."""
+        unknown, self._unknown = self._unknown, {}
         return unknown
+
+    def last_of(self, subject: Subject) -> str | None:
+        """Return the observation that says what is the case at a subject, None if there is none."""
+        current = self.current.get(subject)
+        return None if current is None else current.observation
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
         orphans = self.consumers.put(message.id, message.identity)

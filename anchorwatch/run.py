@@ -134,7 +134,9 @@ class Instance:
 
         async def analyze(batch: Sequence[Message]) -> Sequence[Message]:
             out = await self.analyzer.handle(batch)
-            self.collector.observe_again(recalls.due(self.analyzer.take_unknown(), time.monotonic()))
+            self.collector.observe_again(
+                recalls.due(self.analyzer.take_unknown(), time.monotonic(), self.analyzer.last_of)
+            )
             return out
 
         analyzer = Pump("analyzer", self._observations, analyze, self._findings, self.meter, steps["analyzer"])

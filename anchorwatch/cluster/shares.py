@@ -186,7 +186,9 @@ class SharedInventory:
                 case InventoryIndex():
                     self._index = message
                 case Recall():
-                    log.warning("observations were lost on the way", extra={"subjects": len(message.subjects)})
+                    log.warning(
+                        "observed anew: what was observed did not arrive", extra={"subjects": len(message.subjects)}
+                    )
                     self._recall(message.subjects)
 
     # what the collector asks

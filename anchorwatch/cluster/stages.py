@@ -251,7 +251,7 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
             reports.extend(process.skews.reports(time.time()))
         out = await analyzer.handle([*batch, *reports])
         reports.clear()
-        subjects = recalls.due(analyzer.take_unknown(), time.monotonic())
+        subjects = recalls.due(analyzer.take_unknown(), time.monotonic(), analyzer.last_of)
         return [*out, Recall(at=utc(time.time()), subjects=subjects, reason=REASON)] if subjects else out
 
     shown = {"analyzer": analyzer, "history": history}

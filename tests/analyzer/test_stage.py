@@ -319,9 +319,13 @@ def test_polls_of_an_observation_that_never_arrived_are_counted_and_their_subjec
 
     run.handle(polls(later, at=AT + 2 * MINUTE), polls(lost, at=AT + MINUTE), polls(never, at=AT + MINUTE))
 
-    assert run.analyzer.take_unknown() == {("a.bank.example.", "A", "corp"), ("b.bank.example.", "A", "corp")}
+    assert run.analyzer.take_unknown() == {
+        ("a.bank.example.", "A", "corp"): later.id,
+        ("b.bank.example.", "A", "corp"): lost.id,
+    }
+    assert run.analyzer.last_of(("a.bank.example.", "A", "corp")) == first.id
     assert run.analyzer.unmatched == 2, "nobody consumes the third"
-    assert run.analyzer.take_unknown() == set()
+    assert run.analyzer.take_unknown() == {}
 
 
 def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any) -> None:
