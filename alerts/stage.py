@@ -22,6 +22,7 @@ from alerts.bounds import bound_incident
 from alerts.config import AlertsConfig
 from alerts.decide import Decision, decide, explaining_by_cause
 from alerts.delivery import Delivery, Outcome, Settled
+from alerts.failures import FAILED_CODE, UNFIT, UNTOLD, end_failure, make_failure, shown_of, summary_of
 from alerts.frameworks import match_controls
 from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.ledger import SqliteLedger
@@ -30,7 +31,6 @@ from alerts.outbox import choose_lanes, pause_after, settle
 from alerts.rules import Assessment, assess
 from alerts.sending import GONE, Sender
 from alerts.wording import describe, screen, summarise
-from schemas.catalogue import CATALOGUE, Kind
 from schemas.faults import Rejected, Transient
 from schemas.messages import (
     Finding,
@@ -45,13 +45,11 @@ from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
-FAILED_CODE = "self_alert_delivery_failed"
 DECIDE_ALL_S = 1.0
 # So many deliveries to a receiver may be under way or not yet settled; a crash may send them again, each under its id.
 AT_ONCE = 32
 PATIENCE_S = 0.5
 FAREWELL_S = 3.0
-UNTOLD = "; not delivered: "
 Result = TypeVar("Result")
 
 
@@ -159,17 +157,11 @@ class Alerts:
                     self._failing[entry.finding.cause_rrset] = entry.finding
         self._loaded = True
         stale = [self._failing.pop(name) for name in list(self._failing) if name not in self._notifiers]
-        self._take([self._ended(finding) for finding in stale])
+        self._take([end_failure(finding, utc(self._clock())) for finding in stale])
 
     def _without_gone(self, entry: Entry) -> Entry:
         receivers = tuple(name for name in entry.receivers if name in self._notifiers)
         return msgspec.structs.replace(entry, receivers=receivers)
-
-    def _ended(self, finding: Finding) -> Finding:
-        at = utc(self._clock())
-        return msgspec.structs.replace(
-            finding, version=finding.version + 1, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
-        )
 
     def _take(self, batch: Sequence[Message]) -> list[Notification]:
         """Take findings in and decide; all of it is written in one transaction, or none."""
@@ -201,7 +193,7 @@ class Alerts:
             if delivery.receiver in self._failing:
                 self._tell_others(delivery)
         for finding in taken:
-            log.info(f"finding {finding.status}", extra=_shown_of(finding))
+            log.info(f"finding {finding.status}", extra=shown_of(finding))
         for one in withheld:
             log.info("notification withheld", extra={"incident": one.incident, "reason": one.reason})
         return withheld
@@ -445,11 +437,12 @@ class Alerts:
             failing = self._failing.get(name)
             if outcome.delivered:
                 if failing is not None:
-                    said += self._take([self._ended(self._failing.pop(name))])
+                    said += self._take([end_failure(self._failing.pop(name), utc(self._clock()))])
                 continue
             failures = max(delivery.attempts + 1, self._silences.get(name, (0, 0.0))[0])
             if failing is None and (not outcome.retry or failures >= self._config.max_attempts):
-                said += self._take([self._delivery_failed(delivery, outcome.detail)])
+                self._failing[name] = make_failure(delivery, outcome.detail, utc(self._clock()))
+                said += self._take([self._failing[name]])
                 for waiting in [delivery, *self._ledger.deliveries()]:
                     if waiting.receiver == name and (waiting is delivery or waiting.id != delivery.id):
                         self._tell_others(waiting)
@@ -459,7 +452,7 @@ class Alerts:
         """Say what a failing receiver does not take to others, unless one that works was told; else on the terminal."""
         reachable = [name for name in self._notifiers if name not in self._failing]
         if not reachable:
-            log.error("nobody can be told", extra={"receiver": delivery.receiver, "summary": _summary_of(delivery)})
+            log.error("nobody can be told", extra={"receiver": delivery.receiver, "summary": summary_of(delivery)})
             self._last_resort(
                 f"NOT DELIVERED to {delivery.receiver}, and no receiver can be reached:\n{screen(delivery)}\n"
             )
@@ -481,49 +474,6 @@ class Alerts:
 
     def _assess_failure(self, receiver: str) -> Assessment:
         return assess(self._failing[receiver], self._config.rules, self._config.routes)
-
-    def _delivery_failed(self, delivery: Delivery, detail: str) -> Finding:
-        receiver = delivery.receiver
-        row = CATALOGUE[FAILED_CODE]
-        at = utc(self._clock())
-        key = digest_of(row.code, "", receiver)[:32]
-        finding = Finding(
-            id=digest_of(key, at.isoformat())[:32],
-            key=key,
-            version=1,
-            status=FindingStatus.OPENED,
-            code=row.code,
-            kind=Kind.STATE,
-            severity=row.severity,
-            confirmed=True,
-            cause_zone="",
-            cause_rrset=receiver,
-            detail=f"receiver {receiver}: {detail}{UNTOLD}{_summary_of(delivery)}",
-            opened_at=at,
-            updated_at=at,
-        )
-        self._failing[receiver] = finding
-        return finding
-
-
-UNFIT = Outcome(False, "", retry=False, unfit=True)
-
-
-def _summary_of(delivery: Delivery) -> str:
-    return summarise(delivery.incident, delivery.event)
-
-
-def _shown_of(finding: Finding) -> dict[str, object]:
-    """Return what the log says of a finding that was taken in."""
-    return {
-        "finding": finding.id,
-        "version": finding.version,
-        "code": finding.code,
-        "severity": str(finding.severity),
-        "cause": cause_of(finding),
-        "confirmed": finding.confirmed,
-        "identities": max(finding.identity_count, len(finding.identities)),
-    }
 
 
 def _log_attempt(delivery: Delivery, outcome: Outcome) -> None:
