@@ -16,6 +16,7 @@ import idna
 from collector import names
 
 Host = tuple[str, int | None]
+LONGEST_SHOWN = 253
 
 # fmt: off
 KNOWN_SCHEMES = frozenset({
@@ -73,7 +74,8 @@ def parse_endpoints(text: str) -> list[Host]:
     if not text:
         raise Unclear("there is no host in it")
     if not _SEPARATORS.search(text):
-        return [(checked_host(text, repr(text)), None)]
+        shown = repr(text) if len(text) <= LONGEST_SHOWN else f"a name of {len(text)} characters"
+        return [(checked_host(text, shown), None)]
     shown = shape_of(text)
     try:
         return _hosts_of(text, shown)
