@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.bounds import MOST_LISTED, MOST_PAST, WHOLE, bound_entries, bound_incident
@@ -75,6 +75,7 @@ def test_the_newest_is_whole_and_of_the_others_nobody_is_forgotten() -> None:
     assert bound_incident(whole).story == whole.story
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([FindingStatus.OPENED, FindingStatus.CLOSED, None]), max_size=400))
 def test_what_holds_is_never_dropped_nor_cut(kinds: list[FindingStatus | None]) -> None:
     found = [drift(n) if kind is None else state(n, kind) for n, kind in enumerate(kinds)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchorwatch.api import Parts, make_app
@@ -242,6 +242,7 @@ class TestParameters:
 
         assert answer.status == 404
 
+    @settings(deadline=None)
     @given(value=st.text(max_size=300))
     def test_no_number_breaks_a_list(self, value: str) -> None:
         from urllib.parse import quote
@@ -392,6 +393,7 @@ class TestToken:
         assert not is_session(session, TOKEN, 1000.0 + SESSION_S)
         assert not is_session(session, TOKEN, 1000.0 - SESSION_S), "made by a clock that ran ahead"
 
+    @settings(deadline=None)
     @given(position=st.integers(0, 107), sign=st.sampled_from("0123456789abcdef."))
     def test_a_session_that_was_changed_is_none(self, position: int, sign: str) -> None:
         session = make_session(TOKEN, 1.7e9, "ab" * 16)
@@ -425,6 +427,7 @@ class TestProxy:
         assert ask(app_of(self.CONFIG), "/metrics", peer="192.0.2.1", host="10.0.0.1").status == 200
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=80))
 def test_an_authority_is_read_or_refused(text: str) -> None:
     try:

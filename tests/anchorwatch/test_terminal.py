@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import COMMAND, Lab, environment
 
@@ -150,6 +150,7 @@ def test_a_terminal_gets_colours_unless_it_says_no(lab: Lab, environ: dict[str, 
     assert (b"\x1b[" in said) is coloured
 
 
+@settings(deadline=None)
 @given(text=st.text(), encoding=st.sampled_from(ENCODINGS))
 def test_every_text_fits_every_encoding(text: str, encoding: str) -> None:
     fitted = fit_text(text, encoding)
@@ -157,6 +158,7 @@ def test_every_text_fits_every_encoding(text: str, encoding: str) -> None:
     assert fitted.encode(encoding).decode(encoding) == fitted
 
 
+@settings(deadline=None)
 @given(value=st.dictionaries(st.text(), st.text()))
 def test_a_document_in_ascii_is_the_same_document(value: dict[str, str]) -> None:
     try:
