@@ -43,7 +43,7 @@ class BegunLedger:
         known = await asyncio.to_thread(self._known)
         findings = await asyncio.to_thread(self._read, known)
         if findings:
-            log.error(
+            log.warning(
                 "the ledger's topic is new, or was lost: open findings are taken up anew, and page again",
                 extra={"findings": len(findings), "incidents_kept": len(known)},
             )
