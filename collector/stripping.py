@@ -44,8 +44,8 @@ def question_at_fault(conclusion: Conclusion) -> Ask | None:
     if conclusion.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
         return None
     owner, _, rdtype = why.rrset.partition(" ")
-    if why.code == "dnskey_missing" and not rdtype:
-        return Ask(names.from_text(why.zone), records.DNSKEY)
+    if why.code == "dnskey_missing":  # with an RRset, keys came and it is the right one that is missing: no omission
+        return None if rdtype else Ask(names.from_text(why.zone), records.DNSKEY)
     if not rdtype:
         return None
     return Ask(names.from_text(owner), records.type_from_text(rdtype))

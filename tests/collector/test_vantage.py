@@ -17,6 +17,7 @@ import pytest
 from dns.rdatatype import RdataType
 
 from anchorwatch.lab.server import LabResolver
+from anchorwatch.lab.zones import generate_key
 from collector import names
 from collector.address import parse_address
 from collector.policy import Policy
@@ -221,6 +222,17 @@ class TestStripping:
         judgement = judged(unsigned).judgement
 
         assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "rrsig_missing")
+        assert judgement.cause_zone == "zone.test."
+
+    def test_keys_swapped_behind_the_parents_back_are_the_zones_fault(self) -> None:
+        """Their key set is signed, by themselves: that it comes with signatures clears nobody."""
+        lab = Lab()
+        lab.zone.keys = [generate_key(13, entry=True), generate_key(13)]
+        lab.zone.sign(AT)
+
+        judgement = judged(None, lab=lab).judgement
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "dnskey_missing")
         assert judgement.cause_zone == "zone.test."
 
     def test_a_server_that_fails_for_everybody_blames_no_resolver(self) -> None:
