@@ -712,7 +712,7 @@ def test_the_cost_of_a_poll_does_not_grow_with_the_members_of_a_finding(history:
         again = polls(*made, at=AT + MINUTE)
         return calls_of(lambda: run.handle(again))
 
-    assert cost(3000) < 12 * cost(300)
+    assert cost(600) < 12 * cost(60)
 
 
 def test_an_inventory_that_can_not_be_read_is_a_finding_until_it_can(history: ClickHouseHistory, clock: Any) -> None:

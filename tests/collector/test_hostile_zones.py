@@ -29,9 +29,7 @@ MOST_QUESTIONS = 100
 def cost(lab: Lab, name: str) -> tuple[str, int, int]:
     """Return the deciding code, how many functions were called without the lab's own work, and the questions."""
     judged: list[Judgement] = []
-    lab.judge(name)  # the lab makes each reply once
-    lab.asked.clear()
-    replies = {}
+    replies: dict[Ask, Reply] = {}  # the lab makes each once
 
     def remembered(asked: Ask) -> Reply:
         if asked not in replies:
