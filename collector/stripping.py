@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from collector import names, records
 from collector.context import reason
-from collector.message import NOERROR, NXDOMAIN, Response
+from collector.message import NOERROR, NXDOMAIN, Response, read_response
 from collector.names import Name
 from collector.questions import Ask, Reply
 from collector.validation import Conclusion, Link
@@ -39,16 +39,36 @@ class Control:
 
 
 def question_at_fault(conclusion: Conclusion) -> Ask | None:
-    """Return the question whose answer lacks its signatures, None where that is not what is wrong."""
+    """Return the question whose answer came without any signature, None where that is not what is wrong.
+
+    An answer that is signed, by whatever key, was stripped by nobody.
+    """
     why = conclusion.weakest.reason
     if conclusion.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
         return None
     owner, _, rdtype = why.rrset.partition(" ")
-    if why.code == "dnskey_missing":  # with an RRset, keys came and it is the right one that is missing: no omission
-        return None if rdtype else Ask(names.from_text(why.zone), records.DNSKEY)
+    if why.code == "dnskey_missing" and not rdtype:
+        owner, rdtype = why.zone, "DNSKEY"
     if not rdtype:
         return None
-    return Ask(names.from_text(owner), records.type_from_text(rdtype))
+    asked = Ask(names.from_text(owner), records.type_from_text(rdtype))
+    step = conclusion.weakest.step
+    wires = [
+        *conclusion.messages,
+        *(wire for one in (step.path() if step is not None else ()) for wire in one.messages),
+    ]
+    replies = [read_response(wire) for wire in dict.fromkeys(wires)]
+    return asked if any(_is_bare(asked, reply) for reply in replies) else None
+
+
+def _is_bare(asked: Ask, reply: Response) -> bool:
+    """Return whether a reply answers a question, or carries its answer behind an alias, without a signature."""
+    rrset = reply.answer.get((asked.name, asked.rdtype))
+    if rrset is not None and rrset.rdatas:
+        return not rrset.signatures
+    if (reply.qname, reply.qtype) != (asked.name, asked.rdtype):
+        return False
+    return not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values()))
 
 
 def control_questions(anchor: Name, conclusion: Conclusion) -> list[Ask]:

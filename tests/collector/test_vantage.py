@@ -224,8 +224,7 @@ class TestStripping:
         assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "rrsig_missing")
         assert judgement.cause_zone == "zone.test."
 
-    def test_keys_swapped_behind_the_parents_back_are_the_zones_fault(self) -> None:
-        """Their key set is signed, by themselves: that it comes with signatures clears nobody."""
+    def test_keys_that_were_swapped_are_signed_and_the_zones_fault(self) -> None:
         lab = Lab()
         lab.zone.keys = [generate_key(13, entry=True), generate_key(13)]
         lab.zone.sign(AT)
@@ -233,7 +232,19 @@ class TestStripping:
         judgement = judged(None, lab=lab).judgement
 
         assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "dnskey_missing")
-        assert judgement.cause_zone == "zone.test."
+
+    def test_a_denial_that_lacks_its_proof_and_is_signed_is_the_zones_fault(self) -> None:
+        def unproven(query: dns.message.Message, response: dns.message.Message) -> dns.message.Message:
+            if query.question[0].name.to_text() == "nope.zone.test.":
+                denials = (RdataType.NSEC, RdataType.NSEC3)
+                response.authority[:] = [
+                    one for one in response.authority if one.rdtype not in denials and one.covers not in denials
+                ]
+            return response
+
+        judgement = judged(unproven, "nope.zone.test").judgement
+
+        assert (judgement.verdict, judgement.reasons[0].code) == ("bogus", "denial_missing")
 
     def test_a_server_that_fails_for_everybody_blames_no_resolver(self) -> None:
         def fails(query: dns.message.Message, response: dns.message.Message) -> dns.message.Message:
