@@ -10,7 +10,7 @@ LOGIN: Subject = ("login.idp.example.", "A", "corp")
 
 
 def current(*zones: str) -> Current:
-    return Current(AT, "o1", Verdict.SECURE, "", (), None, "", zones)
+    return Current(AT, AT, "o1", Verdict.SECURE, "", (), None, "", zones)
 
 
 def test_subjects_lie_behind_every_zone_of_their_chain() -> None:

@@ -192,8 +192,8 @@ def test_what_answers_is_something_else() -> None:
     [
         ("postgres://host/db", "is neither chdb:PATH nor clickhouse://user@host:port/database"),
         ("clickhouse://", "is not clickhouse://user@host:port/database"),
-        ("clickhouse://host:port/db", "history.url: Port could not be cast"),
-        ("clickhouse://host/a/b", "'a/b' can't be a database"),
+        ("clickhouse://host:port/db", "history.url: it is no URL"),
+        ("clickhouse://host/a/b", "can't be a database: letters, digits"),
         ("clickhouse://host/db?secure=1", "nothing may follow the database"),
     ],
 )

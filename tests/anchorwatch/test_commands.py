@@ -87,7 +87,8 @@ class TestValidate:
         assert lines[0].startswith("soap.legacy.example. A is INSECURE")
         assert any(line.startswith("✓ .") for line in lines)
         assert any("legacy.example." in line and "weakest link" in line for line in lines)
-        assert any("asked as a plain client" in line for line in lines)
+        assert any(line.startswith("Clients that ask with DO=1 get NOERROR") for line in lines)
+        assert any(line.startswith("Clients that ask with no EDNS get NOERROR") for line in lines)
 
     def test_a_batch_is_one_json_object_a_line(self, lab: Lab, tmp_path: Path) -> None:
         names = tmp_path / "names"
