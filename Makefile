@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-JOBS ?= 3
+JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster chaos check fix bench differential fuzz conformance schemas lock clean
+.PHONY: help setup demo test slow cluster chaos check fix bench differential fuzz conformance schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,10 +29,13 @@ demo: $(STAMP) ## incidents on a signed DNS world on loopback, then the page; AR
 	@$(BIN)/anchorwatch demo $(ARGS)
 
 test: $(STAMP) ## the test suite; ARGS="-k denial" picks
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-cluster: $(STAMP) ## every stage as processes over Apache Kafka and a history over HTTP, with parts killed; two minutes; BROKERS=3
-	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
+slow: $(STAMP) ## the tests that take long: full disks, hostile receivers, secrets, random worlds; three minutes
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow $(ARGS)
+
+cluster: $(STAMP) ## over Apache Kafka: every stage as processes, with parts killed, and the bus in adversity; five minutes; BROKERS=3
+	@$(BIN)/python -m pytest -m cluster -p no:randomly tests/cluster tests/contracts $(ARGS)
 
 chaos: $(STAMP) ## kills, full disks, jumping clocks and more beside staged incidents, counted; fifteen minutes, ARGS=--write
 	@PYTHONPATH=. $(BIN)/python tests/chaos/chaos.py $(ARGS)
@@ -41,7 +44,7 @@ check: $(STAMP) ## format, lint, types, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 fix: $(STAMP) ## format and mend what lint can mend
 	@$(BIN)/ruff format .

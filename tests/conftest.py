@@ -20,6 +20,13 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker, and those of the contracts together: they share one broker."""
+    for item in items:
+        together = "contracts" if item.path.parent.name == "contracts" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture
 def now() -> datetime:
     return NOW

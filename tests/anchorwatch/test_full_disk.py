@@ -10,6 +10,8 @@ import pytest
 from running import Lab, free_port, running
 from test_commands import write_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:

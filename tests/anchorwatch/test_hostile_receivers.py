@@ -7,10 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from running import Lab, call, free_port, running
 
 from anchorwatch.lab.receiver import Receiver
 from tests.alerts.hostile import Hostile, drips, refuses_with_an_endless_body
+
+pytestmark = pytest.mark.slow
 
 END_S = 10.0
 INVENTORY = "identities:\n  - {id: sa-1, owner: payments, criticality: critical, endpoints: [api.bank.example]}\n"

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from running import Lab, Running, call, free_port, running
 
+pytestmark = pytest.mark.slow
+
 HEADER = "id,kind,owner,environment,criticality,endpoints\n"
 ROW = "sa-pay,service_account,payments,prod,critical,login.idp.example\n"
 OTHER = "sa-other,workload,ops,prod,low,api.bank.example\n"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from running import Lab, call, free_port, running
 
+pytestmark = pytest.mark.slow
+
 HOST = "api.bank.example"
 SHAPES = [
     "jdbc:sqlserver://{h}:1433;databaseName=x;user=sa;password={s}",

@@ -174,6 +174,7 @@ def many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.slow
 def test_a_watch_goes_on_and_answers_beside_1300_idle_connections(
     lab: Lab, tmp_path: Path, many_descriptors: None
 ) -> None:

@@ -153,9 +153,10 @@ class ApacheKafka:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def wait(self) -> None:
-        """Wait until it listens."""
+        """Wait until it listens on every port that it has."""
         assert self._process is not None
-        wait_for_port(self.address, self._process)
+        for port in self.ports.values():
+            wait_for_port(f"127.0.0.1:{port}", self._process)
 
     @property
     def nodes(self) -> list["ApacheKafka"]:

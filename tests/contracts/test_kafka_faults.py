@@ -17,6 +17,8 @@ from schemas.tls import TlsConfig
 from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port
 from tests.certificates import Authority
 
+pytestmark = pytest.mark.cluster
+
 SOON_S = 5.5
 SASL = """\
 sasl.enabled.mechanisms=SCRAM-SHA-512

@@ -27,6 +27,8 @@ from tests.alerts.findings import AT
 from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.servers.daemons import until
 
+pytestmark = pytest.mark.cluster
+
 _numbers = itertools.count()
 
 

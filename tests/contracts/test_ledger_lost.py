@@ -31,6 +31,8 @@ from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, f
 from tests.contracts.test_ledger import delivery, incident
 from tests.servers.daemons import until
 
+pytestmark = pytest.mark.cluster
+
 _numbers = itertools.count()
 NOW = AT + timedelta(hours=1)
 

@@ -34,6 +34,8 @@ from tests.alerts.findings import AT, closed, finding
 from tests.brokers.broker import free_port
 from tests.servers.daemons import until
 
+pytestmark = pytest.mark.cluster
+
 _numbers = itertools.count()
 GOOD, LAST = finding(zone="bank.example."), finding(zone="last.example.")
 

@@ -20,6 +20,8 @@ from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, Se
 from tests.brokers.broker import free_port
 from tests.contracts.test_bus import AT
 
+pytestmark = pytest.mark.slow
+
 _numbers = itertools.count()
 
 

@@ -35,6 +35,8 @@ from tests.contracts.test_kafka_faults import SASL, prepared
 from tests.contracts.test_ledger import incident, notification
 from tests.servers.daemons import until
 
+pytestmark = pytest.mark.cluster
+
 ROOT = Path(__file__).parents[2]
 AUTHORIZER = (
     SASL

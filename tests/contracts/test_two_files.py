@@ -21,6 +21,8 @@ from schemas.messages import InventoryIndex, InventorySnapshot, Message
 from tests.brokers.broker import free_port
 from tests.servers.daemons import until
 
+pytestmark = pytest.mark.cluster
+
 _numbers = itertools.count()
 HOSTS = [f"{name}.bank.example" for name in ("api", "www", "idp", "pay", "ops")]
 HOUR_S = 3600.0

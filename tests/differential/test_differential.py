@@ -7,6 +7,8 @@ import pytest
 from classes import is_failure
 from differential import CASES_PER_WORLD, Outcome, ask_us, make_case, opinion_of, run_cases, world_of
 
+pytestmark = pytest.mark.slow
+
 SEED = "suite"
 CASES = 60
 

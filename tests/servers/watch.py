@@ -89,6 +89,11 @@ class Watch:
         """Return every verdict that an endpoint ever had."""
         return {interval["verdict"] for interval in self.get("history", name=name, type=rdtype)}
 
+    def since(self, began_at: datetime, name: str, rdtype: str = "A") -> set[str]:
+        """Return every verdict that an endpoint had since an instant."""
+        intervals = self.get("history", name=name, type=rdtype)
+        return {one["verdict"] for one in intervals if _instant(one["last_seen_at"]) >= began_at}
+
     def incident(self, incident_id: str) -> Row:
         """Return one incident."""
         return next(row for row in self.get("incidents") if row["id"] == incident_id)
