@@ -25,6 +25,7 @@ from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
 FAILED_STEP_TTL_S = 5
+PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
 NORMAL_AT_ANCHOR = frozenset({"ds_orphan", "algorithm_signing_incomplete"})
 MAX_STEP_TTL_S = 86_400
@@ -244,7 +245,8 @@ def _ask_beside(context: Context, parent: Step, name: Name, step: Step) -> Quest
     if isinstance(reply, FetchFailure):
         return step
     beside = _no_ds(context, parent, name, reply)
-    proven = beside.verdict is Verdict.INSECURE or (beside.verdict is Verdict.SECURE and beside.sealed)
+    why = beside.reason.code if beside.reason is not None else ""
+    proven = why in PROVEN_UNSIGNED or (beside.verdict is Verdict.SECURE and beside.sealed)
     return replace(beside, messages=(*step.messages, *beside.messages)) if proven else step
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from collector import names, records
-from collector.chain import failure_of, find_cut_below, find_step, rcode_text
+from collector.chain import PROVEN_UNSIGNED, failure_of, find_cut_below, find_step, rcode_text
 from collector.context import Context, Step, Window, ask, reason
 from collector.denial import Denial, NsecDenial, Outcome, Proof
 from collector.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
@@ -25,7 +25,6 @@ from schemas.judgement import AliasLink, Reason, Verdict
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
 # What is signed at the apex of a zone only (RFC 4035 §2.1, §2.2): its owner is the zone.
 APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
-PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
 # What the zone above a cut signs at the name of the cut.
 ABOVE_CUT = frozenset({records.DS, records.NSEC})
 

@@ -543,6 +543,14 @@ class TestNamesThatAreNotPublic:
 
         assert lab.judge("vault.corp.internal").reasons[0].code == "locally_served"
 
+    def test_too_many_iterations_beside_a_private_zone_prove_nothing_of_it(self) -> None:
+        lab = Lab()
+        lab.root.nsec3 = Nsec3Params(200)
+        lab.sign()
+        lab.bend = locally("vault.corp.internal", "10.1.2.3", zone="internal")
+
+        assert lab.judge("vault.corp.internal").verdict == "bogus"
+
     def test_a_private_name_that_is_proven_absent_is_securely_so(self) -> None:
         judgement = Lab().judge("vault.corp.internal")
 

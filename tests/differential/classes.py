@@ -5,7 +5,7 @@ gone, or asks the question that the other validator went on to ask, and sees the
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from damage import Case
@@ -46,9 +46,7 @@ STRICTER_SPAN = "an NSEC whose next name lies outside the zone: we refuse, Unbou
 TWO_CNAMES = "two CNAMEs at one name: we refuse, Unbound drops one"
 ALIAS_UNSIGNED = "an alias that contradicts itself where nothing is signed: insecure to us, Unbound gives up on it"
 MALFORMED_UNSIGNED = "malformed data where nothing is signed: insecure to us, Unbound gives up on them"
-STRICTER_CHAIN_RCODE = (
-    "a signed DNSKEY set with the rcode of a name that does not exist: we refuse, Unbound takes the set"
-)
+OTHER_RCODE = "signed data under the rcode of a name that does not exist: they count to us, Unbound goes by the rcode"
 STRICTER_ANCESTOR = (
     "a zone above a cut claims what lies below it: we go by the zone that is there, Unbound by the claim"
 )
@@ -127,8 +125,23 @@ class Explainer:
                 or self._unneeded(case, ours, unbound)
                 or (UNSIGNED_ANYHOW if ours.verdict == "insecure" and self._is_unsigned(case) else "")
                 or (ANCESTOR_INSECURE if self._is_insecure_by_an_honest_chain(case, ours) else "")
+                or (OTHER_RCODE if self._is_of_the_rcode(case, ours) else "")
+                or (STRICTER_ODD if _is_local_by_a_lie(case, ours) else "")
             )
         return found or f"{UNEXPLAINED}: {ours.verdict} / {unbound.verdict}"
+
+    def _is_of_the_rcode(self, case: Case, ours: Opinion) -> bool:
+        """Return whether Unbound agrees once every response with data in it says NOERROR, and nothing else changed."""
+        trace: list[Question] = []
+        self.ask_us(case, trace)
+        mended = Case(case.made, case.question, case.damages)
+        changed = False
+        for question in dict.fromkeys([case.question, *trace]):
+            whole = case.message(*question)
+            if whole.rcode != NOERROR and any(record.rdtype == question[1] for record in whole.answer):
+                mended.prepare(question, Message(NOERROR, *whole.sections))
+                changed = True
+        return changed and self.ask_unbound(mended).verdict == ours.verdict
 
     def _with_rcodes(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
         if self._asks_again(case, unbound):
@@ -190,7 +203,9 @@ class Explainer:
         conclusion = self.ask_us(case, trace)
         wanted = _essence(conclusion)
         targets = [(link.target, case.question[1]) for link in conclusion.links if link.target is not None]
-        questions = list(dict.fromkeys([case.question, *trace, *targets]))
+        questions = list(
+            dict.fromkeys([case.question, *trace, *targets, *_cuts_above(target for target, _ in targets)])
+        )
         candidates = [
             (question, group)
             for question in questions
@@ -206,6 +221,8 @@ class Explainer:
                 return ORPHAN_SOA
             if not any(_has_false_soa(case, case.message(*question)) for question in questions):
                 return ORPHAN_SOA
+            if not _has_false_soa(case, case.message(*case.question)):
+                return WHOLE_DENIAL  # the SOA stands beside a denial of the chain, where it decides nothing
             # Beside an answer that is there an SOA decides nothing; beside a denial, how long that is kept.
             is_answer = any(rdtype == case.question[1] for _, rdtype, _ in conclusion.records)
             if ours.verdict != "secure" or (is_answer and ours.rcode == NOERROR):
@@ -224,6 +241,18 @@ class Explainer:
                     return _name(gone)
         two_minds = gone and self._is_of_two_minds(_without(case, gone), ours, questions, wanted)
         return FIRST_SIGNATURE if two_minds else ""
+
+
+def _cuts_above(targets: Iterable[Name]) -> Iterator[Question]:
+    """Yield the DS questions on the way to the targets of aliases, which Unbound asks where we need not."""
+    for target in targets:
+        for depth in range(1, len(target) + 1):
+            yield target[:depth], records.DS
+
+
+def _is_local_by_a_lie(case: Case, ours: Opinion) -> bool:
+    """Return whether the root itself signed the denial of a single label that then is answered unsigned."""
+    return ours.why.startswith("locally_served") and any(damage.kind in LIES for damage in case.damages)
 
 
 def _essence(conclusion: Conclusion) -> Essence:
@@ -379,7 +408,6 @@ def _stricter(case: Case, ours: Opinion, unbound: Opinion, messages: Sequence[Me
         (code == "validation_budget_exceeded", STRICTER_BUDGET),
         (code == "dnskey_revoked_in_use", STRICTER_REVOKED),
         (any(map(_has_two_cnames, messages)), TWO_CNAMES),
-        (code == "denial_missing" and "set says that it does" in ours.why, STRICTER_CHAIN_RCODE),
         (code == "denial_invalid" and "or an alias" in ours.why, STRICTER_WILD_ALIAS),
         (code == "denial_invalid" and "wildcard" in ours.why and unbound.verdict == "insecure", STRICTER_WILD_OPT_OUT),
         (any(_has_ancestors_claim(case, seen) for seen in messages), STRICTER_ANCESTOR),
