@@ -74,6 +74,12 @@ class Sender:
         with self._lock:
             return not self._results and not any(desk.incidents for desk in self._desks.values())
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether any delivery is under way."""
+        with self._lock:
+            return any(desk.incidents for desk in self._desks.values())
+
     def begin(self, receiver: str, lanes: Iterable[Sequence[Delivery]]) -> None:
         """Send the deliveries of each lane one after the other, the lanes side by side.
 

@@ -50,6 +50,7 @@ DECIDE_ALL_S = 1.0
 AT_ONCE = 32
 PATIENCE_S = 0.5
 FAREWELL_S = 3.0
+GATHER_S = 0.05
 Result = TypeVar("Result")
 
 
@@ -339,6 +340,9 @@ class Alerts:
             if self._sender.is_idle or left_s <= 0:
                 return notifications
             await self._sender.wait(left_s)
+            if self._sender.is_busy:
+                # Each step of the ledger costs as much for one result as for many: more of them come at once.
+                await asyncio.sleep(min(GATHER_S, left_s))
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""

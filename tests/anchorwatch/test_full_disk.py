@@ -77,8 +77,13 @@ def test_a_full_disk_silences_nobody_and_loses_nothing(
         text = told.read_text() if told.exists() else ""
         return [(one["event"], finding["code"]) for one in objects_of(text) for finding in one["findings"]]
 
+    def stored(one: Any) -> list[Any]:
+        found: list[Any] = one.get("/api/v1/history?name=login.idp.example&type=A")
+        return found
+
     with running(config, f"http://127.0.0.1:{port}") as one:
         one.until(lambda: len(one.get("/api/v1/endpoints")) == 6, "six endpoints")
+        one.until(lambda: [i["verdict"] for i in stored(one)] == ["secure"], "what was right before is in the history")
         filler = fill(disk)
         lab.stage(lambda world: world.stage_expired("idp.example."))
         try:
@@ -97,10 +102,6 @@ def test_a_full_disk_silences_nobody_and_loses_nothing(
             assert one.end() == 0
         finally:
             lab.stage(lambda world: world.restore("idp.example."))
-
-    def stored(one: Any) -> list[Any]:
-        found: list[Any] = one.get("/api/v1/history?name=login.idp.example&type=A")
-        return found
 
     with running(config, f"http://127.0.0.1:{port}") as again:
         verdicts = {interval["verdict"] for interval in stored(again)}

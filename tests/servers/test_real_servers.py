@@ -4,19 +4,28 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.servers.daemons import PATIENCE_S, find_tool, until
-from tests.servers.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, codes
+from tests.servers.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, check_only_staged, check_sound, codes
 from tests.servers.watch import VANTAGE, Instance, Watch
 from tests.servers.world import World
 
 pytestmark = pytest.mark.servers
 
 QUICKLY_S = 10.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_but_what_is_staged(watch: Instance) -> Iterator[None]:
+    """Every endpoint has its verdict before anything is staged, and nobody is ever paged for anything else."""
+    check_sound(watch)
+    yield
+    check_only_staged(watch)
 
 
 def anchorwatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
