@@ -1,7 +1,9 @@
 """What tests share: a fixed now, and one embedded engine with a database a test."""
 
 import itertools
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,8 @@ from tests.clickhouse_front import FrontProcess
 
 SHARED = Path(__file__).parents[2] / "shared"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+MEMORY, ENGINE_BYTES = Path("/dev/shm"), 2 * 1024**3
 
 _numbers = itertools.count(1)
 
@@ -43,9 +47,14 @@ def conformance() -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The path of the one embedded engine that a process can have."""
-    return str(tmp_path_factory.mktemp("engine"))
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The path of the one embedded engine that a process can have; in memory where there is room, for its syncs."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENGINE_BYTES:
+        folder = tempfile.mkdtemp(prefix="anchorwatch-engine-", dir=MEMORY)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        yield str(tmp_path_factory.mktemp("engine"))
 
 
 @pytest.fixture

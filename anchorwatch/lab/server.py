@@ -117,14 +117,16 @@ class LabResolver:
         return wire
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                (length,) = struct.unpack("!H", await reader.readexactly(2))
-                reply = self.reply_to(await reader.readexactly(length), stream=True)
-                if reply is not None:
-                    writer.write(struct.pack("!H", len(reply)) + reply)
-                    await writer.drain()
-        writer.close()
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    (length,) = struct.unpack("!H", await reader.readexactly(2))
+                    reply = self.reply_to(await reader.readexactly(length), stream=True)
+                    if reply is not None:
+                        writer.write(struct.pack("!H", len(reply)) + reply)
+                        await writer.drain()
+        finally:
+            writer.close()
 
 
 class _Datagrams(asyncio.DatagramProtocol):

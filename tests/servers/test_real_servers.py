@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -112,8 +112,8 @@ def test_check_exits_as_monitoring_expects(world: World, tmp_path: Path, hosts: 
 
 
 def test_a_zone_signed_again_in_time_is_no_news(world: World, watch: Watch) -> None:
-    began_at = datetime.now(UTC)
     before = watch.until_verdict("api.clearing.quay.", "secure")
+    began_at = datetime.fromisoformat(before["last_polled_at"])
     ended_at = datetime.fromisoformat(before["expires_at"])
 
     world.sign_again("clearing.quay.", left=timedelta(days=25))
@@ -157,8 +157,8 @@ def test_expired_signatures_page_with_their_zone_as_the_cause_until_it_is_signed
 
 
 def test_a_signing_key_rolled_by_knot_is_noted_and_pages_nobody(world: World, watch: Watch) -> None:
-    began_at = datetime.now(UTC)
-    watch.until_verdict("api.crane.quay.", "secure")
+    before = watch.until_verdict("api.crane.quay.", "secure")
+    began_at = datetime.fromisoformat(before["last_polled_at"])
     (old,) = world.zsk_tags("crane.quay.")
 
     world.roll_zsk("crane.quay.")
@@ -184,8 +184,8 @@ def without(old: int, tags: set[int]) -> set[int]:
 
 
 def test_a_ds_removed_at_the_registry_pages_as_protection_lost(world: World, watch: Watch) -> None:
-    began_at = datetime.now(UTC)
-    watch.until_verdict("api.fuel.quay.", "secure")
+    before = watch.until_verdict("api.fuel.quay.", "secure")
+    began_at = datetime.fromisoformat(before["last_polled_at"])
 
     world.remove_ds("fuel.quay.")
 
