@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from schemas.catalogue import Severity
-from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 
 WELL_KNOWN = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 ANSWERED = ("NOERROR", "NXDOMAIN")
@@ -54,9 +54,3 @@ def _compare(judgement: Judgement, claim: ResolverClaim, proven: frozenset[str])
 
 def _absence_of(rcode: str) -> str:
     return "absent (NXDOMAIN)" if rcode == "NXDOMAIN" else "without data (NODATA)"
-
-
-def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
-    """Return the data of one type among records in presentation format, aliases left out."""
-    records = (answer.split(" ", 2) for answer in answers)
-    return {data for _owner, kind, data in records if kind == rdtype}

@@ -13,7 +13,6 @@ from typing import Protocol
 from analyzer import rows
 from analyzer.batch import Batch, Knowledge
 from analyzer.blast import Consumers
-from analyzer.claims import data_of
 from analyzer.conditions import NOTHING_KNOWN, REPORTED, Condition, Known, conditions_of, is_absent, of_vantage
 from analyzer.current import Current, CurrentState
 from analyzer.drift import Drift, detect_drift
@@ -22,7 +21,7 @@ from analyzer.rows import Row
 from analyzer.tracking import FindingBook
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.faults import Rejected
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import Judgement, Verdict, data_of
 from schemas.messages import (
     Finding,
     Identity,

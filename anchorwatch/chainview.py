@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import click
 
 from alerts.wording import printable
-from analyzer.claims import data_of, disagreements
+from analyzer.claims import disagreements
 from schemas.catalogue import CATALOGUE
-from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, ResolverClaim, Verdict
+from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, ResolverClaim, Verdict, data_of
 
 COLOURS = {
     Verdict.SECURE: "green",

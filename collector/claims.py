@@ -10,7 +10,7 @@ from collector import names, records
 from collector.chain import rcode_text
 from collector.message import AD
 from collector.questions import FetchFailure, Reply
-from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 
 # Where an IPv4 address lies within 16 octets, by length of the prefix; octet 8 is zero. Source: RFC 6052 §2.2.
 EMBEDDED = {
@@ -35,12 +35,6 @@ def read_claim(reply: Reply) -> ResolverClaim | None:
         for rdata in rrset.rdatas
     )
     return ResolverClaim(bool(reply.flags & AD), rcode_text(reply.rcode), tuple(answers), reply.ede)
-
-
-def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
-    """Return the data of one type among records in presentation format, aliases left out."""
-    found = (answer.split(" ", 2) for answer in answers)
-    return {data for _owner, kind, data in found if kind == rdtype}
 
 
 def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:

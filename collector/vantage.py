@@ -10,7 +10,7 @@ from collector import names, records
 from collector.anchors import TrustAnchors
 from collector.budget import Budget
 from collector.chain import rcode_text
-from collector.claims import data_of, differs, embeds, read_claim
+from collector.claims import differs, embeds, read_claim
 from collector.context import Context, Step
 from collector.homes import Homes
 from collector.judging import fresh_until, make_judgement
@@ -31,7 +31,7 @@ from collector.stripping import (
     weigh_controls,
 )
 from collector.validation import Conclusion, validate
-from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0

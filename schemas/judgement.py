@@ -3,6 +3,7 @@
 Source: RFC 4033 §5, RFC 4035 §4.3.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -137,3 +138,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     other_verdict: Verdict | None = None
     resolver: ResolverClaim | None = None
     plain: ResolverClaim | None = None
+
+
+def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
+    """Return the data of one type among records in presentation format, aliases left out."""
+    found = (answer.split(" ", 2) for answer in answers)
+    return {data for _owner, kind, data in found if kind == rdtype}
