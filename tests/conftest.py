@@ -6,11 +6,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import clickhouse_connect
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from analyzer.history import ClickHouseHistory
 from analyzer.migrations import migrate
@@ -21,14 +22,27 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 MEMORY, ENGINE_BYTES = Path("/dev/shm"), 2 * 1024**3
 
+# By folder, or by file: what its tests share.
+DEAR = {
+    "contracts": "a broker, and a ClickHouse front",
+    "servers": "a world of real servers",
+    "test_history_refusals.py": "a ClickHouse front with TLS",
+}
+
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, and those of the contracts together: they share one broker."""
-    for item in items:
-        together = "contracts" if item.path.parent.name == "contracts" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(together))
+class Distribution(LoadScopeScheduling):  # type: ignore[misc]
+    """Who runs what: tests that share dear servers stay on one worker, each other one goes to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        return DEAR.get(path.parent.name) or DEAR.get(path.name) or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
+    return Distribution(config, log)
 
 
 @pytest.fixture
@@ -57,22 +71,41 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(tmp_path_factory.mktemp("engine"))
 
 
+@pytest.fixture(scope="session")
+def admin(engine: str) -> Iterator[Any]:
+    """A client that keeps the engine up: with the last one it ends, and starts anew with all that it ever held."""
+    admin = clickhouse_connect.get_client(interface="chdb", path=engine)
+    yield admin
+    admin.close()
+
+
 @pytest.fixture
-def client(engine: str) -> Iterator[Any]:
+def client(engine: str, admin: Any) -> Iterator[Any]:
     """A client of an empty database of its own."""
     database = new_database()
-    admin = clickhouse_connect.get_client(interface="chdb", path=engine)
     admin.command(f"CREATE DATABASE {database}")
     client = clickhouse_connect.get_client(interface="chdb", path=engine, database=database)
     yield client
     client.close()
     admin.command(f"DROP DATABASE {database}")
-    admin.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(engine: str, admin: Any) -> list[tuple[str, str]]:
+    """What makes the tables that the migrations make: (name, statement), for they take a tenth of a second."""
+    admin.command("CREATE DATABASE migrated")
+    client = clickhouse_connect.get_client(interface="chdb", path=engine, database="migrated")
+    migrate(client)
+    client.close()
+    tables = admin.query("SELECT name FROM system.tables WHERE database = 'migrated'").result_rows
+    return [(name, f"CREATE TABLE {name} AS migrated.{name}") for (name,) in tables]
 
 
 @pytest.fixture
-def history(client: Any) -> ClickHouseHistory:
-    migrate(client)
+def history(client: Any, migrated: list[tuple[str, str]]) -> ClickHouseHistory:
+    for name, statement in migrated:
+        client.command(statement)
+    client.command("INSERT INTO schema_migrations SELECT * FROM migrated.schema_migrations")
     return ClickHouseHistory(client)
 
 

@@ -84,9 +84,8 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
 
 
 @contextlib.contextmanager
-def embedded(engine: str) -> Iterator[tuple[Opening, Any]]:
+def embedded(engine: str, admin: Any) -> Iterator[tuple[Opening, Any]]:
     database = new_database()
-    admin = clickhouse_connect.get_client(interface="chdb", path=engine)
     admin.command(f"CREATE DATABASE {database}")
 
     def client() -> Any:
@@ -101,7 +100,6 @@ def embedded(engine: str) -> Iterator[tuple[Opening, Any]]:
     yield opening, direct
     direct.close()
     admin.command(f"DROP DATABASE {database}")
-    admin.close()
 
 
 @contextlib.contextmanager
@@ -132,7 +130,7 @@ def config_of_server() -> HistoryConfig:
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[Opening, Any]]:
     """How to open the one history again and again, and a client to look behind it."""
     if request.param == "chdb":
-        made = embedded(request.getfixturevalue("engine"))
+        made = embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
     elif request.param == "http":
         made = on_server(config_of_front(request.getfixturevalue("front")))
     else:
