@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-JOBS ?= 6
+JOBS ?= 4
 # Compiled modules beside the virtual environment, also where the environment forbids to write them beside the source:
 # the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=

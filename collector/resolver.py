@@ -5,21 +5,14 @@ from elsewhere never arrive; the question must be echoed, in its letter case and
 keeps them. What does not match is passed over and counted. The last try is over TCP, which an attacker who does not see
 the packets can't forge.
 
-Source: RFC 5452 §9 (matching), RFC 7766 (TCP), RFC 7858 (DoT), RFC 8484 (DoH), RFC 7873 (cookies), RFC 6891 §7
-(resolvers without EDNS).
+Source: RFC 5452 §9 (matching), RFC 7873 (cookies), RFC 6891 §7 (resolvers without EDNS).
 """
 
 import asyncio
-import functools
+import contextlib
 import secrets
-import socket
-import ssl
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
-
-import urllib3
 
 from collector.address import Address
 from collector.chain import rcode_text
@@ -29,17 +22,14 @@ from collector.message import BADCOOKIE, FORMERR, NOERROR, NOTIMP, NXDOMAIN, For
 from collector.names import Name
 from collector.questions import FetchFailure, Reply
 from collector.suspicion import Tally
+from collector.transport import Sockets, Transport
 from schemas.egress import Egress
 
 ATTEMPTS = 3
 TIMEOUT_S = 1.5
-MAX_MESSAGE_BYTES = 65_535
-LOOK_UP_EVERY_S = 300.0
-DOH_THREADS = 16
 # After so many replies that match nothing, one socket is waited on no longer: TCP is asked.
 MOST_PASSED_OVER = 100
 
-Endpoint = tuple[int, tuple[Any, ...]]
 Outcome = Response | ErrorHeader | FetchFailure
 
 
@@ -63,7 +53,7 @@ class Resolver:
     """One resolver; safe to ask many things at once.
 
     ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long. The last of several is over
-    TCP.
+    TCP. ``transport`` carries the queries, by default sockets of this machine.
     """
 
     def __init__(
@@ -74,6 +64,7 @@ class Resolver:
         attempts: int = ATTEMPTS,
         max_in_flight: int = 256,
         egress: Egress | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.address = address
         self.tally = Tally()
@@ -81,13 +72,7 @@ class Resolver:
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._slots = asyncio.Semaphore(max_in_flight)
-        self._found: Endpoint | None = None
-        self._found_at = 0.0
-        egress = egress or Egress()
-        trust = functools.partial(ssl.create_default_context, cafile=egress.ca_path or None)
-        self._tls = trust() if address.scheme == "tls" else None
-        self._pool = _open_pool(address.to_url(), egress, trust()) if address.scheme == "https" else None
-        self._threads = ThreadPoolExecutor(DOH_THREADS, "doh") if address.scheme == "https" else None
+        self._transport = transport or Sockets(address, egress or Egress(), patience_s=timeout_s * 4)
 
     async def ask(
         self,
@@ -113,10 +98,10 @@ class Resolver:
         for attempt in range(attempts):
             timeout_s = self._timeout_s * 2**attempt
             if attempt and exchange == self._over_udp and (attempt == attempts - 1 or question.passed_over):
-                exchange = self._over_tcp
+                exchange = self._over_stream
             outcome = await self._try(exchange, question, timeout_s)
             if isinstance(outcome, Response) and outcome.truncated and exchange == self._over_udp:
-                exchange = self._over_tcp
+                exchange = self._over_stream
                 outcome = await self._try(exchange, question, timeout_s)
             if _is_refusal(outcome, question):
                 return await self._settle(question, outcome, exchange)
@@ -151,7 +136,7 @@ class Resolver:
             # "OPTION-CODE values not understood MUST be ignored" (RFC 6891 §6.1.2), and some do not.
             outcome = await self._try(exchange, question, self._timeout_s)
         if exchange == self._over_udp and not _is_answer(outcome, question):
-            over_tcp = await self._try(self._over_tcp, question, self._timeout_s)
+            over_tcp = await self._try(self._over_stream, question, self._timeout_s)
             if not isinstance(over_tcp, FetchFailure):
                 outcome = over_tcp
         if isinstance(outcome, FetchFailure):
@@ -218,76 +203,25 @@ class Resolver:
         question.last_mismatch = str(mismatch)
 
     def _exchange_for(self, *, stream: bool) -> Exchange:
-        if self.address.scheme == "https":
-            return self._over_https
-        return self._over_tcp if stream or self.address.scheme != "udp" else self._over_udp
-
-    async def _endpoint(self) -> Endpoint:
-        """Return family and socket address; a host that is a name is looked up again now and then."""
-        loop = asyncio.get_running_loop()
-        if self._found is None or loop.time() - self._found_at > LOOK_UP_EVERY_S:
-            infos = await loop.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_STREAM)
-            self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
-        return self._found
+        return self._over_stream if stream or self.address.scheme != "udp" else self._over_udp
 
     async def _over_udp(self, query: Query, question: _Question) -> Response | ErrorHeader:
-        family, sockaddr = await self._endpoint()
-        loop = asyncio.get_running_loop()
         case_kept, cookie_kept = self._habits.case_kept is True, self._habits.cookie_kept
-        with socket.socket(family, socket.SOCK_DGRAM) as connection:
-            connection.setblocking(False)
-            connection.connect(sockaddr)
-            await loop.sock_sendall(connection, query.wire)
-            for _ in range(MOST_PASSED_OVER):
-                wire = await loop.sock_recv(connection, MAX_MESSAGE_BYTES)
+        passed_over = 0
+        async with contextlib.aclosing(self._transport.datagrams(query.wire)) as replies:
+            async for wire in replies:
                 try:
                     return match_reply(query, wire, case_kept=case_kept, cookie_kept=cookie_kept)
                 except Mismatch as mismatch:
                     # A forger may be faster than the resolver: the true answer may still come.
                     self._pass_over(question, mismatch)
+                    passed_over += 1
+                    if passed_over == MOST_PASSED_OVER:
+                        break
         raise TimeoutError
 
-    async def _over_tcp(self, query: Query, question: _Question) -> Response | ErrorHeader:
-        host = self.address.host
-        reader, writer = await asyncio.open_connection(
-            host, self.address.port, ssl=self._tls, server_hostname=host if self._tls else None
-        )
-        try:
-            writer.write(len(query.wire).to_bytes(2, "big") + query.wire)
-            await writer.drain()
-            length = int.from_bytes(await reader.readexactly(2), "big")
-            return match_reply(query, await reader.readexactly(length))
-        except asyncio.IncompleteReadError as error:
-            raise FormError("the connection closed within a message") from error
-        finally:
-            writer.close()
-
-    async def _over_https(self, query: Query, question: _Question) -> Response | ErrorHeader:
-        assert self._pool is not None
-        headers = {"content-type": "application/dns-message", "accept": "application/dns-message"}
-        url = self.address.to_url()
-        try:
-            post = functools.partial(self._pool.request, "POST", url, body=query.wire, headers=headers)
-            call = functools.partial(post, timeout=self._timeout_s * 4, redirect=False)
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except urllib3.exceptions.HTTPError as error:
-            raise OSError(str(error)) from error
-        if answer.status != 200:
-            raise OSError(f"HTTP status {answer.status}")
-        return match_reply(query, answer.data)
-
-
-def _open_pool(url: str, egress: Egress, trusted: ssl.SSLContext) -> urllib3.PoolManager:
-    """Return connections to a DoH resolver, through the proxy that the rule says."""
-    options: dict[str, Any] = {"maxsize": DOH_THREADS, "retries": False, "ssl_context": trusted}
-    proxy = egress.proxy_for(url)
-    if not proxy:
-        return urllib3.PoolManager(**options)
-    user = egress.user_of(proxy)
-    headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
-    if proxy.startswith("https:"):
-        options["proxy_ssl_context"] = trusted
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    async def _over_stream(self, query: Query, question: _Question) -> Response | ErrorHeader:
+        return match_reply(query, await self._transport.stream(query.wire))
 
 
 def _rcode_of(outcome: Outcome) -> int:

@@ -18,6 +18,7 @@ import msgspec
 from publicsuffixlist import PublicSuffixList
 
 from collector import crypto, names, records
+from collector.address import Address
 from collector.claims import DISPUTED_POLLS, differs
 from collector.config import CollectorConfig, VantagePoint
 from collector.confirmation import Confirmations, pause_s
@@ -32,6 +33,7 @@ from collector.schedule import Schedule, first_round_s, phase_of
 from collector.skim import skim
 from collector.sources import Sources
 from collector.timekeeping import ClockWatch, describe_jump
+from collector.transport import Transport
 from collector.vantage import Judged, Vantage
 from collector.watch import (
     NEVER,
@@ -97,8 +99,8 @@ class Collector:
     """Polls the endpoints of the inventory through all vantages.
 
     ``clock`` returns POSIX seconds, for what is validated and told; ``ticks`` seconds that only run on, for all that is
-    waited for. ``feed`` is the inventory, by default the configuration's files. Call ``stop`` to end the stream after
-    the polls under way.
+    waited for. ``feed`` is the inventory, by default the configuration's files; ``open_transport`` makes what carries
+    queries to a resolver, by default sockets. Call ``stop`` to end the stream after the polls under way.
 
     Raises:
         ConfigError: this host's cryptography can't do what validation needs.
@@ -110,6 +112,7 @@ class Collector:
         clock: Callable[[], float],
         feed: InventoryFeed | None = None,
         ticks: Callable[[], float] = time.monotonic,
+        open_transport: Callable[[Address], Transport] | None = None,
     ) -> None:
         troubles = crypto.probe_host()
         if troubles:
@@ -126,6 +129,7 @@ class Collector:
         self._memory: dict[Subject, Memory] = {}
         self._identities: dict[str, Identity] = {}
         self._suffixes = PublicSuffixList()
+        self._open_transport = open_transport
         # Made once: what a vantage has learnt outlives a crash of the loop below.
         self._vantages = {point.name: self._open(point) for point in config.vantages}
         self._reach = {point.name: Reachability(config.interval_s) for point in config.vantages}
@@ -253,6 +257,7 @@ class Collector:
             attempts=self._config.attempts,
             max_in_flight=self._config.concurrency * 2,
             egress=self._config.egress,
+            transport=self._open_transport(point.address) if self._open_transport is not None else None,
         )
         return Vantage(point.name, resolver, self._config.anchors, self._config.policy, self._clock)
 

@@ -12,7 +12,8 @@ OURS = STAGES | {SHELL, "schemas"}
 
 IO = {
     "schemas.export",  # writes schemas/json
-    "collector.resolver",  # sockets
+    "collector.resolver",  # retries, deadlines
+    "collector.transport",  # sockets
     "collector.vantage",  # asks through the resolver
     "collector.sources",  # reads inventory files, keeps time
     "collector.store",  # the last good rows on disk
