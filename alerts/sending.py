@@ -123,17 +123,21 @@ class Sender:
             results, self._results = self._results, []
         return results
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until there is something to take, at most so long."""
+    async def wait(self, seconds: float, gather_s: float = 0.0) -> None:
+        """Wait until there is something to take, at most so long; then ``gather_s`` for all that is under way."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         with self._lock:
-            if self._results:
-                return
             self._wake = lambda: loop.call_soon_threadsafe(woken.set)
         try:
-            async with asyncio.timeout(seconds):
-                await woken.wait()
+            ends_at, is_gathering = loop.time() + seconds, False
+            async with asyncio.timeout_at(ends_at) as limit:
+                while self.is_busy or not self._results:
+                    if self._results and not is_gathering:
+                        is_gathering = True
+                        limit.reschedule(min(loop.time() + gather_s, ends_at))
+                    await woken.wait()
+                    woken.clear()
         except TimeoutError:
             pass
         finally:

@@ -47,10 +47,10 @@ log = logging.getLogger(__name__)
 
 DECIDE_ALL_S = 1.0
 # So many deliveries to a receiver may be under way or not yet settled; a crash may send them again, each under its id.
-AT_ONCE = 32
+AT_ONCE = 64
 PATIENCE_S = 0.5
 FAREWELL_S = 3.0
-GATHER_S = 0.05
+GATHER_S = 0.2
 Result = TypeVar("Result")
 
 
@@ -339,10 +339,8 @@ class Alerts:
             left_s = ends_at - time.monotonic()
             if self._sender.is_idle or left_s <= 0:
                 return notifications
-            await self._sender.wait(left_s)
-            if self._sender.is_busy:
-                # Each step of the ledger costs as much for one result as for many: more of them come at once.
-                await asyncio.sleep(min(GATHER_S, left_s))
+            # Each step of the ledger costs as much for one result as for many: more of them come at once.
+            await self._sender.wait(left_s, GATHER_S)
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
