@@ -8,6 +8,9 @@ import msgspec
 from alerts.incidents import Incident
 from schemas.messages import NotificationEvent
 
+LONGEST_WAIT_S = 900.0
+"""A receiver that asks for more time than this is not given more."""
+
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.

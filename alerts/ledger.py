@@ -11,6 +11,7 @@ import msgspec
 
 from alerts.delivery import Delivery, Settled
 from alerts.incidents import Incident
+from alerts.outbox import LONGEST_PAUSE_S
 from schemas.faults import ConfigError, Transient
 from schemas.messages import Notification
 
@@ -102,14 +103,17 @@ class SqliteLedger:
         """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
 
         While one that failed is not due again, what else is to be said of its incident is left out too; only what must
-        not be said in the same words again holds up nothing.
+        not be said in the same words again holds up nothing. One that is due later than any pause is long was put off
+        by a clock that has been set back since: it is due.
         """
         found = []
+        rests = "next_at > ? AND next_at <= ?"
+        until = (now, now + LONGEST_PAUSE_S)
         for (receiver,) in self._read("SELECT DISTINCT receiver FROM deliveries", ()):
-            resting = self._deliveries("WHERE receiver = ? AND next_at > ?", (receiver, now))
+            resting = self._deliveries(f"WHERE receiver = ? AND {rests}", (receiver, *until))
             incidents = {one.incident.id for one in resting if not one.unfit}
             waiting = self._deliveries(
-                "WHERE receiver = ? AND next_at <= ?", (receiver, now), -1 if incidents else most
+                f"WHERE receiver = ? AND NOT ({rests})", (receiver, *until), -1 if incidents else most
             )
             if due := [one for one in waiting if one.incident.id not in incidents][:most]:
                 found.append(due)

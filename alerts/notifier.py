@@ -7,13 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import urllib3
 
-from alerts.delivery import Delivery, Outcome
+from alerts.delivery import LONGEST_WAIT_S, Delivery, Outcome
 from alerts.exchange import DEADLINE_S, Line
 from schemas.redaction import redact, secrets_of_url
 
 SIDE_BY_SIDE = 4
 """So many deliveries to one receiver may be under way at once."""
-LONGEST_WAIT_S = 900.0
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 

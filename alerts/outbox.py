@@ -7,10 +7,11 @@ same, until it works again; then all go out side by side, and one that fails for
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from alerts.delivery import Delivery, Outcome, Settled
+from alerts.delivery import LONGEST_WAIT_S, Delivery, Outcome, Settled
 
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 REFUSED_BACKOFF_S = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+LONGEST_PAUSE_S = max(*BACKOFF_S, *REFUSED_BACKOFF_S, LONGEST_WAIT_S)
 GIVEN_UP_AFTER = timedelta(hours=24)
 """What is refused is tried on for so long once its incident is over; while that is open, for ever."""
 

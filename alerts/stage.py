@@ -30,6 +30,7 @@ from alerts.notifier import Notifier
 from alerts.outbox import choose_lanes, pause_after, settle
 from alerts.rules import Assessment, assess
 from alerts.sending import GONE, Sender
+from alerts.timekeeping import OnwardClock
 from alerts.wording import describe, screen, summarise
 from schemas.faults import Rejected, Transient
 from schemas.messages import (
@@ -72,6 +73,7 @@ class Alerts:
         last_resort: Callable[[str], object] | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
+        self._onward = OnwardClock(clock)
         self._patience_s, self._last_resort = patience_s, last_resort or sys.stderr.write
         self._sender = Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
@@ -204,7 +206,7 @@ class Alerts:
 
         Reminders and ends fall due by time, and what an incident explained must be told once that one is over.
         """
-        now = self._clock()
+        now = self._onward()
         explaining = frozenset(explaining_by_cause(incidents.values()))
         over = self._explaining - explaining
         self._explaining = explaining
@@ -344,7 +346,7 @@ class Alerts:
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
-        now = self._clock()
+        now = self._onward()
         for due in self._ledger.due(now, AT_ONCE):
             receiver = due[0].receiver
             if self._silences.get(receiver, (0, 0.0))[1] > now:
@@ -403,7 +405,7 @@ class Alerts:
             self._silences.pop(receiver, None)
         elif outcome.retry:
             count = self._silences.get(receiver, (0, 0.0))[0] + 1
-            self._silences[receiver] = (count, self._clock() + pause_after(count, outcome))
+            self._silences[receiver] = (count, self._onward() + pause_after(count, outcome))
             self._working.discard(receiver)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[Settled, Notification | None]:
@@ -411,7 +413,7 @@ class Alerts:
         attempts = delivery.attempts + 1
         is_open = delivery.incident.id in self._open
         over_for = None if is_open else utc(self._clock()) - delivery.decided_at
-        settled = settle(delivery, outcome, self._clock(), over_for=over_for)
+        settled = settle(delivery, outcome, self._onward(), over_for=over_for)
         if delivery.receiver not in self._notifiers:
             settled = Settled(delivery, True)
         if not (outcome.delivered or settled.done or self._is_news(delivery, outcome)):

@@ -215,11 +215,11 @@ class Analyzer:
         recent = [f for f in open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         self._announce = sorted([*recent, *closed], key=lambda finding: finding.updated_at)
 
-    def _members_of(self, finding: Finding) -> list[tuple[Subject, Condition]]:
-        """Return which subjects hold a finding open: those that show it, or else those that it named."""
+    def _members_of(self, finding: Finding) -> list[tuple[Subject, Condition, datetime]]:
+        """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
-            (subject, condition)
+            (subject, condition, current.applied_at)
             for subject, current in self.current.items()
             for condition in current.conditions
             if condition.key == key
@@ -231,7 +231,7 @@ class Analyzer:
         subjects = [s for s in self.current if f"{s[0]} {s[1]}" in named and s[2] in finding.vantages]
         if not subjects and finding.code in REPORTED:
             subjects = [("", "", vantage) for vantage in finding.vantages]
-        return [(subject, condition) for subject in subjects]
+        return [(subject, condition, finding.updated_at) for subject in subjects]
 
     def _apply(self, batch: Sequence[Message], knowledge: Knowledge) -> Batch:
         """Take a batch in: no waiting and no asking in here, so that all of it happens or, at a bug, is thrown away."""
@@ -393,8 +393,16 @@ class Analyzer:
             conditions = [c for c in conditions if c.code != "verdict_indeterminate"]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != "endpoint_absent"]
-        evidence = current.evidence
-        self._book.poll(subject, conditions, at, evidence=evidence, before=before, after=after, says_of=current.says_of)
+        self._book.poll(
+            subject,
+            conditions,
+            at,
+            evidence=current.evidence,
+            before=before,
+            after=after,
+            says_of=current.says_of,
+            ends_at=current.expiry.expires_at if current.expiry is not None else None,
+        )
 
     def _is_absent_altogether(self, subject: Subject) -> bool:
         """Return whether a host has none of the types that are asked for, as far as they are known by now."""
@@ -502,7 +510,7 @@ class Analyzer:
 
     def _check_expiry(self, now: float) -> None:
         """Look at the clock beside every signature, at most every half minute."""
-        if now - self._expiry_checked_at < EXPIRY_CHECK_S:
+        if abs(now - self._expiry_checked_at) < EXPIRY_CHECK_S:
             return
         self._expiry_checked_at = now
         at = utc(now)

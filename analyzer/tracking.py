@@ -37,13 +37,19 @@ ZONE_WIDE = frozenset(
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
 IMMEDIATE = frozenset({"rrsig_expiring", *REPORTED}) - {"self_clock_skew"}
+# What a clock that is set back makes look healed.
+ENDED = frozenset({"rrsig_expired", "rrsig_expiring"})
 
 
 @dataclass(slots=True)
 class Member:
-    """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last."""
+    """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
+
+    ``bad_at`` is the instant of the bad poll that arrived last, by the clock that it was made by.
+    """
 
     severity: Severity
+    bad_at: datetime
     recent: list[bool] = field(default_factory=list)
     good_in_row: int = 0
     bad_polls: int = 0
@@ -88,10 +94,10 @@ class FindingBook:
         self.vantages: set[str] = set()
         self.trigger = "time"
 
-    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition]], now: datetime) -> None:
+    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition, datetime]], now: datetime) -> None:
         """Take an open finding back in after a restart; its members still owe the good polls that would close it.
 
-        One whose subjects are all watched no more ends.
+        ``members`` come with the instant of their last poll. One whose subjects are all watched no more ends.
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
@@ -100,8 +106,8 @@ class FindingBook:
         tracked = self._open[key] = Tracked(finding)
         self._apart.opened(key)
         bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
-        for subject, condition in members:
-            tracked.members[subject] = Member(condition.severity, list(bad), bad_polls=len(bad))
+        for subject, condition, bad_at in members:
+            tracked.members[subject] = Member(condition.severity, bad_at, list(bad), bad_polls=len(bad))
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and finding.code not in REPORTED:
             self._close(key, now, NOBODY)
@@ -122,11 +128,12 @@ class FindingBook:
         after: str = "",
         only: frozenset[str] | None = None,
         says_of: Callable[[Key], bool] = lambda key: True,
+        ends_at: datetime | None = None,
     ) -> None:
         """Take in one poll of a subject: the conditions it shows now, all others counting as absent.
 
         ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
-        finding that is open at the subject.
+        finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
         shown: Set[Key] = self._by_subject.get(subject, set())
         conditions = [self._apart.place(condition, shown) for condition in conditions]
@@ -136,7 +143,7 @@ class FindingBook:
         for key in list(self._by_subject.get(subject, ())):
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
-                self._good(subject, key, at)
+                self._good(subject, key, at, ends_at)
 
     def forget(self, subject: Subject, at: datetime, because: str) -> None:
         """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
@@ -168,18 +175,20 @@ class FindingBook:
             self._apart.opened(condition.key)
         member = tracked.members.get(subject)
         if member is None:
-            member = tracked.members[subject] = Member(condition.severity)
+            member = tracked.members[subject] = Member(condition.severity, at)
             self._by_subject.setdefault(subject, set()).add(condition.key)
             tracked.changed_by = self.trigger
-        member.severity = condition.severity
+        member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
         member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], True]
         tracked.touched_at = at
 
-    def _good(self, subject: Subject, key: Key, at: datetime) -> None:
+    def _good(self, subject: Subject, key: Key, at: datetime, ends_at: datetime | None) -> None:
         tracked = self._open[key]
         member = tracked.members[subject]
+        if key[0] in ENDED and at < member.bad_at and (ends_at is None or ends_at <= member.bad_at):
+            return  # a clock was set back: by the time that it was, the same signatures have ended
         member.good_in_row += 1
         member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], False]
         enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
@@ -227,7 +236,7 @@ class FindingBook:
         if tracked.finding.code in IMMEDIATE:
             return True
         grave = tracked.finding.severity is Severity.CRITICAL
-        if tracked.finding.code in LAGGING and not grave and at - tracked.finding.opened_at < LAG:
+        if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
         agreeing = {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
         if not agreeing:
@@ -249,14 +258,14 @@ class FindingBook:
                 msgspec.structs.replace(finding, confirmed=True), changed_by=self.trigger
             )
         if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity)
+            tracked.members[subject] = Member(event.severity, at)
             tracked.changed_by = self.trigger
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
         for tracked in self._open.values():
             self._reconsider(tracked)
-            if tracked.shrunk and (tracked.announced_at is None or now - tracked.announced_at >= SHRINK_EVERY):
+            if tracked.shrunk and (tracked.announced_at is None or abs(now - tracked.announced_at) >= SHRINK_EVERY):
                 tracked.changed_by = tracked.changed_by or self.trigger
         changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
         self._closed = []

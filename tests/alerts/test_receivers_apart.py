@@ -335,6 +335,32 @@ class TestSender:
         assert [delivery.id for delivery, _ in found] == ["a.example.1", "a.example.2"]
 
 
+class TestAClockThatIsSetBack:
+    """Nobody waits until it has come round again: what is waited for goes on by the time that passes."""
+
+    def test_a_delivery_that_failed_is_tried_again_after_its_pause(self, desk: Desk) -> None:
+        desk.pager.outcomes = [Outcome(False, "HTTP 503")]
+        desk.handle(finding())
+        desk.clock.advance(-1800)
+        desk.handle()
+        assert desk.pager.told == []
+
+        desk.clock.advance(BACKOFF_S[0])
+        desk.handle()
+
+        assert desk.pager.told == [("trigger", "bank.example.")]
+
+    def test_after_a_restart_no_pause_is_longer_than_any_that_there_is(self, desk: Desk) -> None:
+        desk.pager.outcomes = [Outcome(False, "HTTP 503")]
+        desk.handle(finding())
+        desk.clock.advance(-7200)
+        desk.restart()
+
+        desk.handle()
+
+        assert desk.pager.told == [("trigger", "bank.example.")]
+
+
 class TestOutbox:
     def test_a_receiver_that_may_not_work_gets_one_delivery_and_not_always_the_same(self) -> None:
         make = TestSender().one

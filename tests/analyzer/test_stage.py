@@ -102,6 +102,38 @@ class TestNamesApart:
 
 
 class TestHealedMeansProvenHealed:
+    @pytest.mark.parametrize("restarts", [False, True])
+    def test_a_clock_set_back_heals_no_signature_that_has_ended(
+        self, history: ClickHouseHistory, clock: Any, restarts: bool
+    ) -> None:
+        run = Run(history, clock)
+        ended = AT - timedelta(minutes=5)
+        bad = observation(bogus(), AT)
+        run.handle(snapshot("sa", "api.bank.example"), bad, polls(bad, at=AT + MINUTE))
+        if restarts:
+            run = Run(history, clock)
+            run.handle()
+        back = AT - timedelta(minutes=30)
+        seems_good = observation(judgement(expires_at=ended), back)
+        run.handle(seems_good)
+        for minute in range(1, 6):
+            assert run.handle(polls(seems_good, at=back + minute * MINUTE)) == []
+
+        renewed = observation(judgement(), back + 6 * MINUTE)
+        run.handle(renewed)
+        run.handle(polls(renewed, at=back + 7 * MINUTE))
+        assert run.handle(polls(renewed, at=back + 8 * MINUTE)) == [("rrsig_expired", "closed", True)]
+
+    def test_signatures_are_looked_at_when_the_clock_was_set_back(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        run.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+        clock.advance(-3600)
+        back = AT - timedelta(hours=1)
+        soon = judgement(inception_at=back - timedelta(days=14), expires_at=back + timedelta(hours=1))
+        expiring = observation(soon, back)
+
+        assert run.handle(expiring) == [("rrsig_expiring", "opened", True)]
+
     def test_a_chain_that_breaks_above_says_nothing_of_a_fault_below(
         self, history: ClickHouseHistory, clock: Any
     ) -> None:

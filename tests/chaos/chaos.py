@@ -46,7 +46,7 @@ CONFIG = """\
 inventory: [{{path: {folder}/inventory.csv}}]
 vantages: [{{name: corp, resolver: "{resolver}"}}]
 trust_anchors: {{path: "{anchors}"}}
-poll: {{interval: 1s, timeout: 300ms, attempts: 2}}
+poll: {{interval: 1s, timeout: 1500ms, attempts: 2}}
 history: {{url: "chdb:{data}"}}
 receivers:
   - {{name: soc, type: webhook, url: "{hook}", secret_file: {folder}/webhook.key}}
@@ -178,11 +178,16 @@ class Watch:
     def has_told(self, event: str, zone: str, since: float) -> bool:
         return any(t.event == event and t.cause == zone and t.at >= since for t in self.receiver.told)
 
-    def incident(self, zone: str, during: Callable[[], None], after: Callable[[], None] | None = None) -> None:
-        """Stage a fault; do something while it lasts, and something once it is mended."""
+    def incident(
+        self, zone: str, during: Callable[[], None], after: Callable[[], None] | None = None, *, forged: str = ""
+    ) -> None:
+        """Stage a fault, signatures that ended or a ``forged`` host; do something meanwhile, and once it is mended."""
         fault = Staged(zone, time.monotonic())
         self.staged.append(fault)
-        self.lab.stage(lambda world: world.stage_expired(zone))
+        if forged:
+            self.lab.stage(lambda world: world.stage_forged(zone, forged, "203.0.113.9"))
+        else:
+            self.lab.stage(lambda world: world.stage_expired(zone))
         during()
         self.until(lambda: self.has_told("trigger", zone, fault.begun_at))
         time.sleep(SETTLE_S)
@@ -309,9 +314,15 @@ def clock_jumps(folder: Path, count: int, chance: random.Random) -> Tally | str:
 
             return change
 
-        watch.incident(ZONES[0], set_clock("-1800s"), set_clock("+0s"))
+        def once_told() -> None:
+            # Before that nobody can tell: by a clock that is half an hour slow, the signatures have not ended.
+            watch.until(lambda: watch.has_told("trigger", ZONES[0], watch.staged[-1].begun_at))
+            set_clock("-1800s")()
+            time.sleep(10.0)
+
+        watch.incident(ZONES[0], once_told, set_clock("+0s"))
         watch.incident(ZONES[1], set_clock("+1800s"), set_clock("+0s"))
-        watch.incident(ZONES[2], set_clock("-600s"), set_clock("+600s"))
+        watch.incident(ZONES[2], set_clock("-600s"), set_clock("+600s"), forged="inference")
     return came_to[0]
 
 

@@ -187,7 +187,7 @@ def test_a_batch_that_takes_long_is_ours_until_the_group_shares_out_anew(kafka_b
             await asyncio.sleep(0.1)
         again = await next_batch(bus)
         assert again[:1] == first, "what was not committed comes again"
-        assert bus.gained == 2, "what the stage made of it is forgotten"
+        assert bus.gained >= 2, "what the stage made of it is forgotten"
         await bus.commit()
         assert not waiting.done(), "the other stands by"
         await bus.leave()
