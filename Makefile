@@ -23,7 +23,6 @@ $(STAMP): pyproject.toml requirements.lock
 	  || { echo "cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@echo "installing the locked dependencies into $(VENV) (about 600 MB, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=80"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -7,6 +7,7 @@ comes back catches up by itself. Who wants it anyway sets it in the user's profi
 """
 
 import fcntl
+import importlib.util
 import logging
 import os
 import socket
@@ -27,16 +28,27 @@ from schemas.faults import ConfigError
 
 CONNECT_S, READ_S = 5, 60
 OLDEST_SERVER = "25.8"  # what clickhouse-connect supports
+NO_ENGINE = (
+    "history.url: the embedded engine is not installed: install anchorwatch[embedded] (500 MB), or name a server:"
+    " clickhouse://user@host:8123/anchorwatch"
+)
 # Our batches are whole: a server that collects inserts before it stores them would only make us wait.
 SETTINGS = {"async_insert": 0}
+
+
+def is_engine_installed() -> bool:
+    """Return whether the extra ``embedded`` was installed; the engine itself is not loaded for that."""
+    return importlib.util.find_spec("chdb") is not None
 
 
 def connect_embedded(path: Path) -> tuple[Any, IO[str]]:
     """Return a client of the engine at that path, and the lock file to keep open with it.
 
     Raises:
-        ConfigError: the path can't be used, or another process uses it.
+        ConfigError: the engine is not installed, the path can't be used, or another process uses it.
     """
+    if not is_engine_installed():
+        raise ConfigError([NO_ENGINE])
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock_file = open(path / "anchorwatch.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held while we run

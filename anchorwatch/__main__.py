@@ -363,9 +363,12 @@ def alerts(config_path: Path) -> None:
 
 
 def _check_inventory(config: Any) -> None:
+    from analyzer.connection import NO_ENGINE, is_engine_installed
     from collector.sources import load_source
 
     problems: list[str] = []
+    if config.history.url.startswith("chdb:") and not is_engine_installed():
+        problems.append(NO_ENGINE)
     identities: list[Any] = []
     for source in config.collector.sources:
         try:

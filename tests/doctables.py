@@ -1,25 +1,48 @@
-"""The README's tables that come from the code: ``python tests/doctables.py`` writes them, ``test_docs.py`` compares."""
+"""Tables and pages that come from the code: ``python tests/doctables.py`` writes them, ``test_docs.py`` compares."""
 
 from pathlib import Path
 
 import msgspec
 
 from collector.policy import Policy
-from schemas.catalogue import ROWS, Kind
+from schemas.catalogue import ROWS, Kind, Row, Severity
 
 README = Path(__file__).parents[1] / "README.md"
+FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
+KINDS = {
+    Kind.STATE: "A state: it opens, and closes once it is gone.",
+    Kind.DRIFT: "A drift: a change between two observations; it does not close by itself.",
+    Kind.REASON: "A reason: it explains a verdict and is no finding.",
+}
 
 
 def catalogue() -> str:
-    """Return the findings: code, kind, severity, sentence and source."""
-    lines = ["| code | kind | severity | what | source |", "|---|---|---|---|---|"]
+    """Return the findings that page by default: code, what is the case, and the clause."""
+    lines = ["| code | what | source |", "|---|---|---|"]
     for row in ROWS:
-        if row.kind is Kind.REASON:
-            continue
-        later = "" if row.detected else " *(later)*"
-        lines.append(f"| `{row.code}`{later} | {row.kind} | {row.severity} | {row.sentence} | {row.source} |")
-    reasons = ", ".join(f"`{row.code}` ({row.sentence})" for row in ROWS if row.kind is Kind.REASON)
-    return "\n".join([*lines, "", f"Reasons that explain an insecure verdict and are no fault: {reasons}."])
+        if row.detected and row.severity is Severity.CRITICAL and row.kind is not Kind.REASON:
+            lines.append(f"| [`{row.code}`](docs/findings.md#{row.code}) | {row.sentence} | {row.source} |")
+    return "\n".join(lines)
+
+
+def findings() -> str:
+    """Return the page of all codes, each below an anchor of its own name."""
+    ours = "A heading is a code; codes are permanent. Written from `schemas/catalogue.py` by `tests/doctables.py`."
+    index = ", ".join(f"[{row.code}](#{row.code})" for row in ROWS)
+    return "\n\n".join(["# Findings", ours, index, *(_entry(row) for row in ROWS)]) + "\n"
+
+
+def _entry(row: Row) -> str:
+    facts = [KINDS[row.kind]]
+    if row.kind is not Kind.REASON:
+        facts.append(f"Severity by default: **{row.severity}**.")
+    facts.append(f"Source: {row.source}.")
+    if row.ede:
+        numbers = ", ".join(str(code) for code in row.ede)
+        facts.append(f"Extended DNS errors that say the same: {numbers} (RFC 8914).")
+    if not row.detected:
+        facts.append("Not detected yet.")
+    return f"## {row.code}\n\n{row.sentence[0].upper()}{row.sentence[1:]}.\n\n{' '.join(facts)}"
 
 
 def policy() -> str:
@@ -43,3 +66,4 @@ def fill(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
+    FINDINGS.write_text(findings(), encoding="utf-8")

@@ -26,6 +26,19 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert doctables.fill(README) == README, "run: .venv/bin/python tests/doctables.py"
 
 
+def test_the_page_of_findings_is_the_catalogue() -> None:
+    assert doctables.FINDINGS.read_text(encoding="utf-8") == doctables.findings(), (
+        "run: .venv/bin/python tests/doctables.py"
+    )
+
+
+def test_modules_of_the_validator_that_are_named_exist() -> None:
+    text = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
+
+    for module in re.findall(r"`(\w+\.py)`", text):
+        assert (ROOT / "collector" / module).exists(), module
+
+
 def test_every_command_of_the_readme_is_there() -> None:
     for command in set(re.findall(r"\.venv/bin/anchorwatch (\w+)", README)):
         assert command in cli.commands
