@@ -60,12 +60,16 @@ class Current:
 
 
 class CurrentState(Mapping[Subject, Current]):
-    """All subjects, and for each chain of zones those that share it: a million names have few chains."""
+    """All subjects, and for each chain of zones those that share it: a million names have few chains.
+
+    ``verdicts`` counts the subjects by verdict and vantage.
+    """
 
     def __init__(self) -> None:
         self._by_subject: dict[Subject, Current] = {}
         self._by_chain: dict[Chain, set[Subject]] = {}
         self._through: dict[str, set[Chain]] = {}
+        self.verdicts: dict[tuple[str, ...], int] = {}
 
     def __getitem__(self, subject: Subject) -> Current:
         return self._by_subject[subject]
@@ -80,6 +84,7 @@ class CurrentState(Mapping[Subject, Current]):
         """Take in what is the case at a subject from now on."""
         self.drop(subject)
         self._by_subject[subject] = current
+        self._count(subject, current, 1)
         if current.zones not in self._by_chain:
             self._by_chain[current.zones] = set()
             for zone in current.zones:
@@ -91,6 +96,7 @@ class CurrentState(Mapping[Subject, Current]):
         earlier = self._by_subject.pop(subject, None)
         if earlier is None:
             return
+        self._count(subject, earlier, -1)
         chain = earlier.zones
         self._by_chain[chain].discard(subject)
         if not self._by_chain[chain]:
@@ -99,6 +105,10 @@ class CurrentState(Mapping[Subject, Current]):
                 self._through[zone].discard(chain)
                 if not self._through[zone]:
                     del self._through[zone]
+
+    def _count(self, subject: Subject, current: Current, step: int) -> None:
+        key = str(current.verdict), subject[2]
+        self.verdicts[key] = self.verdicts.get(key, 0) + step
 
     def behind(self, zone: str) -> set[Subject]:
         """Return the subjects whose chain leads through a zone."""

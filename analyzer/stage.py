@@ -5,6 +5,7 @@ compared with is what was known strictly before it. A batch is written before it
 """
 
 import asyncio
+import heapq
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ from schemas.wire import id_of
 TAKEN = (Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport)
 MOST_EVIDENCE_KNOWN = 100_000
 MOST_UNKNOWN = 10_000
+MOST_ENDS_KNOWN = 1_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
 DISK_FULL = "self_disk_full"
@@ -104,6 +106,8 @@ class History(Protocol):
 class Analyzer:
     """State: what is the case at each subject, the open findings, who consumes what, and each zone's renewals.
 
+    ``next_ends`` has, of the zones whose signatures end next, when they do; it is looked up every half minute.
+
     ``taken`` counts the observations that were stored and analysed, ``confirmed`` the polls that went on with one, and
     ``unmatched`` the polls that spoke of one that is neither the subject's last nor stored, and ``dropped`` those that
     are not later than one that was taken in: they came again, or a clock was set back.
@@ -121,6 +125,7 @@ class Analyzer:
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
         self._unknown: dict[Subject, str] = {}
+        self.next_ends: dict[str, datetime] = {}
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._reset()
 
@@ -515,14 +520,18 @@ class Analyzer:
         self._expiry_checked_at = now
         at = utc(now)
         habits = {zone: usual_share(shares) for zone, shares in self._renewals.items()}
+        ends: dict[str, datetime] = {}
         for subject, current in self.current.items():
             if not current.live or not current.validated:
                 continue  # what is stored may be days old; what is bogus has worse to tell
             conditions = []
             if current.expiry is not None:
+                zone, ends_at = current.expiry.zone, current.expiry.expires_at
+                ends[zone] = min(ends_at, ends.get(zone, ends_at))
                 tier = decide_tier(current.expiry, at, habits.get(current.expiry.zone))
                 conditions = [] if tier is None else [_expiring(current.expiry, tier, at)]
             self._book.poll(subject, conditions, at, evidence=current.evidence, only=EXPIRING)
+        self.next_ends = dict(heapq.nsmallest(MOST_ENDS_KNOWN, ends.items(), key=lambda end: end[1]))
 
     def findings(self) -> list[Finding]:
         """Return the open states, most severe first."""

@@ -28,9 +28,9 @@ from analyzer.stage import Analyzer
 from anchorwatch.api import Parts, make_app
 from anchorwatch.bus import LocalBus
 from anchorwatch.config import Config
-from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
 from anchorwatch.heartbeat import Heartbeat
 from anchorwatch.letters import FileLetters, dead_letter_file
+from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import SLOW_S, Progress
 from anchorwatch.pump import Pump, feed
@@ -114,14 +114,13 @@ class Instance:
             "analyzer": progress.track("analyzer"),
             "alerts": progress.track("alerts"),
         }
-        add_progress_gauges(meter, progress)
-        add_collector_gauges(meter, self.collector)
-        add_analyzer_gauges(meter, self.analyzer)
-        add_alerts_gauges(meter, self.ledger)
-        for bus in (self._observations, self._findings):
-            meter.gauge(
-                f"anchorwatch_bus_{bus.name}_depth", f"Messages on the bus of {bus.name}.", partial(_depth, bus)
-            )
+        add_progress_metrics(meter, progress)
+        add_collector_metrics(meter, self.collector)
+        add_analyzer_metrics(meter, self.analyzer)
+        add_alerts_metrics(meter, self.ledger)
+        buses = (self._observations, self._findings)
+        text = "Messages on a bus within the process."
+        meter.gauges("anchorwatch_bus_depth", text, ("bus",), lambda: {(bus.name,): bus.depth for bus in buses})
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.
@@ -194,10 +193,6 @@ def log_warnings(config: Config) -> None:
 def slow_polling_s(interval_s: float) -> float:
     """Return after how many seconds without the end of a poll the collector is not ready."""
     return SLOW_S + 2 * interval_s
-
-
-def _depth(bus: LocalBus) -> int:
-    return bus.depth
 
 
 class Runnable(Protocol):

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from alerts.wording import printable
+from anchorwatch import __version__
 from schemas.messages import Finding, Message, Notification, Observation
 
 _PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
@@ -95,11 +98,37 @@ def set_up_logging(level: str, format_name: str) -> None:
         logging.getLogger(noisy).setLevel("WARNING")
 
 
+Readings = Mapping[tuple[str, ...], float]
+Family = type[CounterMetricFamily] | type[GaugeMetricFamily]
+
+
+class _Reading(Collector):
+    """A metric whose values are read when it is asked for."""
+
+    def __init__(
+        self, family: Family, name: str, text: str, labels: Sequence[str], read: Callable[[], Readings]
+    ) -> None:
+        self._family, self._name, self._text, self._labels, self._read = family, name, text, labels, read
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the metric without values: they can't be read while the process is put together."""
+        yield self._family(self._name, self._text, labels=self._labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric as it is now."""
+        metric = self._family(self._name, self._text, labels=self._labels)
+        for values, number in self._read().items():
+            metric.add_metric(values, number)
+        yield metric
+
+
 class Meter:
-    """All metrics of one process, in a registry of their own."""
+    """All metrics of one process, in a registry of their own; memory, processor time and descriptors among them."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("anchorwatch_build", "What runs here.", registry=registry).info({"version": __version__})
         self.observations = Counter(
             "anchorwatch_observations_total", "Observations handed on, by verdict.", ["verdict"], registry=registry
         )
@@ -148,15 +177,21 @@ class Meter:
         )
 
     def gauge(self, name: str, text: str, read: Callable[[], float], *, stage: str = "") -> None:
-        """Add a gauge that is read when it is asked for; ``read`` returns a number. ``stage`` becomes its label."""
-        gauge = Gauge(name, text, ["stage"] if stage else [], registry=self.registry)
-        (gauge.labels(stage) if stage else gauge).set_function(read)
+        """Add a gauge that is read when it is asked for. ``stage`` becomes its label."""
+        values = (stage,) if stage else ()
+        self.gauges(name, text, ("stage",) if stage else (), lambda: {values: read()})
 
-    def gauge_by_stage(self, name: str, text: str, reads: Mapping[str, Callable[[], float]]) -> None:
-        """Add a gauge with a value for each stage, read when it is asked for."""
-        gauge = Gauge(name, text, ["stage"], registry=self.registry)
-        for stage, read in reads.items():
-            gauge.labels(stage).set_function(read)
+    def gauges(self, name: str, text: str, labels: Sequence[str], read: Callable[[], Readings]) -> None:
+        """Add a gauge with labels; ``read`` returns a number for each combination of their values that there is."""
+        self.registry.register(_Reading(GaugeMetricFamily, name, text, labels, read))
+
+    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a counter that is kept elsewhere and only grows; its name gets the ending ``_total``."""
+        self.counters(name, text, (), lambda: {(): read()})
+
+    def counters(self, name: str, text: str, labels: Sequence[str], read: Callable[[], Readings]) -> None:
+        """Add a counter with labels that is kept elsewhere."""
+        self.registry.register(_Reading(CounterMetricFamily, name, text, labels, read))
 
     @contextmanager
     def handling(self, stage: str) -> Iterator[None]:

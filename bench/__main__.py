@@ -233,8 +233,8 @@ def bench_memory(table: Table, world: Served, count: int) -> None:
             time.sleep(1)
             observed = metric(port, "anchorwatch_observations_total")
         took = time.perf_counter() - started
-        polls = metric(port, "anchorwatch_polls")
-        while metric(port, "anchorwatch_polls") < polls + count and time.perf_counter() - started < 240:
+        polls = metric(port, "anchorwatch_polls_total")
+        while metric(port, "anchorwatch_polls_total") < polls + count and time.perf_counter() - started < 240:
             time.sleep(1)
         resident = max(rss_mb(process.pid), 0)
     finally:

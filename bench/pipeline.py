@@ -198,7 +198,7 @@ async def _poll_again(sink: KafkaSink, made: Sequence[Observation], port: int) -
             await sink.send([_unchanged(made[start : start + POLLS_A_MESSAGE])])
         total += len(made)
     await asyncio.to_thread(
-        _until, lambda: _metric(port, "anchorwatch_polls_confirmed") >= total, f"{total} polls are analysed"
+        _until, lambda: _metric(port, "anchorwatch_polls_confirmed_total") >= total, f"{total} polls are analysed"
     )
     return total / (time.perf_counter() - began)
 
@@ -264,8 +264,11 @@ def _inventory(hosts: Sequence[str]) -> Iterator[Message]:
 
 def _until_handled(port: int, before: float, count: int) -> float:
     """Wait until the analyzer has taken in so many more observations, and return the total."""
-    _until(lambda: _metric(port, "anchorwatch_taken") >= before + count, f"{count} observations are analysed")
-    return _metric(port, "anchorwatch_taken")
+    _until(
+        lambda: _metric(port, "anchorwatch_observations_taken_total") >= before + count,
+        f"{count} observations are analysed",
+    )
+    return _metric(port, "anchorwatch_observations_taken_total")
 
 
 def _until(look: Any, what: str) -> None:

@@ -101,6 +101,7 @@ class Collector:
     ``clock`` returns POSIX seconds, for what is validated and told; ``ticks`` seconds that only run on, for all that is
     waited for. ``feed`` is the inventory, by default the configuration's files; ``open_transport`` makes what carries
     queries to a resolver, by default sockets. Call ``stop`` to end the stream after the polls under way.
+    ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds.
 
     Raises:
         ConfigError: this host's cryptography can't do what validation needs.
@@ -141,6 +142,7 @@ class Collector:
         self._reload_wanted = False
         self._fault: BaseException | None = None
         self.hosts = 0
+        self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
 
@@ -345,6 +347,7 @@ class Collector:
             await self._validate(subject, memory, vantage, reply, b"", began_at, claim_due=False)
             return
         self._note_answer(subject.vantage)
+        self.answered_at[subject.vantage] = self._clock()
         now = self._ticks()
         claim_due = memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
         mark = skim(reply.wire) if isinstance(reply, Response) else b""

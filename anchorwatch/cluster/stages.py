@@ -30,8 +30,8 @@ from anchorwatch.cluster.sink import KafkaSink
 from anchorwatch.cluster.source import KafkaSource
 from anchorwatch.cluster.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.config import Config
-from anchorwatch.gauges import add_alerts_gauges, add_analyzer_gauges, add_collector_gauges, add_progress_gauges
 from anchorwatch.heartbeat import Heartbeat
+from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.probe import HistoryProbe
 from anchorwatch.progress import Progress
 from anchorwatch.pump import Handler, Pump, feed
@@ -101,15 +101,15 @@ class CollectorProcess:
         progress.add_reason("inventory", lambda: self._inventory.why_not())
         progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
-        add_progress_gauges(meter, progress)
+        add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts, config.http), *config.listen)
-        add_collector_gauges(meter, self._collector)
+        add_collector_metrics(meter, self._collector)
         _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
         meter.gauge("anchorwatch_outbox_depth", "Messages that wait for Kafka.", lambda: self._outbox.depth)
-        text = "Polls that changed nothing and were given up while Kafka took nothing, since the start."
-        meter.gauge("anchorwatch_outbox_dropped", text, lambda: self._outbox.dropped)
+        text = "Polls that changed nothing and were given up while Kafka took nothing."
+        meter.counter("anchorwatch_outbox_dropped", text, lambda: self._outbox.dropped)
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Poll until ``stop``; what was observed is handed on, then the share is given up."""
@@ -194,7 +194,7 @@ class PumpedProcess:
             progress.add_reason("history", self._probe.why_not)
         if handler.history is not None:
             progress.add_reason("disk of the history", handler.history.why_full, grave=False)
-        add_progress_gauges(meter, progress)
+        add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, stage)
         parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
@@ -242,7 +242,7 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
     history.on_full = meter.transients.labels("analyzer").inc
     analyzer = Analyzer(history, time.time, {"history": history.why_full})
-    add_analyzer_gauges(meter, analyzer)
+    add_analyzer_metrics(meter, analyzer)
     recalls = Recalls()
     reports: list[Message] = []
 
@@ -264,7 +264,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
     alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers, Line(config.egress)), time.time)
     log_warnings(config)
-    add_alerts_gauges(meter, ledger)
+    add_alerts_metrics(meter, ledger)
 
     def forget() -> None:
         ledger.forget()

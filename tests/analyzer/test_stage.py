@@ -124,6 +124,20 @@ class TestHealedMeansProvenHealed:
         run.handle(polls(renewed, at=back + 7 * MINUTE))
         assert run.handle(polls(renewed, at=back + 8 * MINUTE)) == [("rrsig_expired", "closed", True)]
 
+    def test_verdicts_are_counted_and_the_ends_of_signatures_known(
+        self, history: ClickHouseHistory, clock: Any
+    ) -> None:
+        run = Run(history, clock)
+        soon = judgement(inception_at=AT - timedelta(days=1), expires_at=AT + timedelta(days=9))
+        run.handle(snapshot("sa", "api.bank.example", "www.bank.example"))
+        run.handle(observation(soon, AT), observation(judgement("www.bank.example."), AT))
+        assert run.analyzer.current.verdicts == {("secure", "corp"): 2}
+        clock.advance(60)
+        run.handle(observation(bogus("www.bank.example."), AT + MINUTE))
+
+        assert run.analyzer.current.verdicts == {("secure", "corp"): 1, ("bogus", "corp"): 1}
+        assert list(run.analyzer.next_ends.values()) == [AT + timedelta(days=9)]
+
     def test_signatures_are_looked_at_when_the_clock_was_set_back(self, history: ClickHouseHistory, clock: Any) -> None:
         run = Run(history, clock)
         run.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))

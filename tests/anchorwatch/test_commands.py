@@ -279,7 +279,7 @@ class TestRun:
                 ("/endpoints/nope", 404),
             ):
                 assert one.ask(path)[0] == status, path
-            assert "anchorwatch_polls" in one.get("/metrics")
+            assert "anchorwatch_polls_total" in one.get("/metrics")
             assert "healthy" in one.get("/-/healthy")
 
     def test_a_typo_is_named_and_nothing_starts(self, lab: Lab, tmp_path: Path) -> None:

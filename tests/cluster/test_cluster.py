@@ -123,12 +123,12 @@ def test_a_history_that_is_away_delays_and_everything_is_there_once_it_is_back(
     world: World, watch: Instance, cluster: Cluster
 ) -> None:
     cluster.until_verdict("api.vault.quay.", "secure")
-    polls = cluster.metric("collector-2", "anchorwatch_polls")
+    polls = cluster.metric("collector-2", "anchorwatch_polls_total")
 
     cluster.history.kill()
     world.let_expire("vault.quay.")
     time.sleep(AWAY_S)
-    polled = cluster.metric("collector-2", "anchorwatch_polls") - polls
+    polled = cluster.metric("collector-2", "anchorwatch_polls_total") - polls
     cluster.start_history()
 
     assert polled > AWAY_S / 2, "polling goes on while the history is away"

@@ -34,12 +34,11 @@ def panel_queries() -> list[str]:
 
 
 def known_metrics() -> set[str]:
-    """Return the metrics that the shell names in its source, those of a histogram and of a severity spelled out."""
+    """Return the metrics that the shell names in its source, as they are scraped."""
     text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "anchorwatch").rglob("*.py")))
-    named = set(re.findall(r'"(anchorwatch_[a-z_]+)"', text))
-    if "anchorwatch_open_findings_{severity}" in text:
-        named |= {f"anchorwatch_open_findings_{one}" for one in ("critical", "high", "medium", "low", "info")}
-    return named | {"anchorwatch_handle_seconds_bucket"}
+    counted = set(re.findall(r'\bcount(?:ers?)?\(\s*"(anchorwatch_[a-z_]+)"', text))
+    others = set(re.findall(r'"(anchorwatch_[a-z_]+)"', text)) - counted
+    return others | {f"{name}_total" for name in counted} | {"anchorwatch_handle_seconds_bucket"}
 
 
 @pytest.fixture
