@@ -24,10 +24,13 @@ def bound_incident(incident: Incident) -> Incident:
 
 
 def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """Return the entries of an incident without the oldest of those that hold nothing open; order is kept."""
+    """Return the entries of an incident without the oldest of those that hold nothing open; order is kept.
+
+    What somebody must hear of goes last, and the most severe of that: it may be a drift that holds the incident.
+    """
     past = sorted(
         (entry for entry in entries.values() if not entry.is_open),
-        key=lambda entry: (entry.finding.updated_at, entry.finding.id),
+        key=lambda e: (bool(e.receivers), e.severity.rank, e.finding.updated_at, e.finding.id),
         reverse=True,
     )
     kept = {}

@@ -15,6 +15,7 @@ from schemas.cause import owner_of, vantage_of
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
+MOST_NAMES = 50
 # Codes that say that something is wrong, but not what.
 UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
 
@@ -138,6 +139,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             owners=tuple(sorted({i.owner for i in people if i.owner})),
             criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
+            names=tuple(sorted(_names_at_fault(live))[:MOST_NAMES]),
             explains=self.explains,
         )
 
@@ -146,6 +148,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         """Return the controls touched, each once."""
         by_key = {(c.framework, c.control): c for entry in self.entries.values() for c in entry.controls}
         return tuple(by_key.values())
+
+
+def _names_at_fault(entries: Iterable[Entry]) -> set[str]:
+    """Return the owner names that somebody must hear of by themselves."""
+    grave = (e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank)
+    return {owner for entry in grave if (owner := owner_of(entry.finding.cause_rrset))}
 
 
 def cause_of(finding: Finding) -> str:
@@ -186,12 +194,13 @@ def _began_together(incident: Incident, finding: Finding, join: timedelta) -> bo
 
     A name that was wrong from the first poll on has not begun together with one that was right until now.
     """
-    if finding.opened_at - incident.updated_at > join:
-        return False
     entries = [entry.finding for entry in incident.entries.values()]
     owners = {owner_of(one.cause_rrset) for one in (finding, *entries)}
-    if owners == {""} or len(owners) == 1:
-        return True
+    if len(owners) == 1:
+        return finding.opened_at - incident.updated_at <= join
+    # Other names that are in the news again and again must not keep the outbreak open for this one.
+    if finding.opened_at - incident.opened_at > join:
+        return False
     return any(_is_change(one) == _is_change(finding) for one in entries)
 
 

@@ -11,8 +11,8 @@ MAX_NAMED = 5
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What an incident says to people: the code that leads, how severe, who is affected, drift, and what it explains.
 
-    ``owners``, ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is that of the most critical
-    identity affected, empty where none is.
+    ``names`` are owner names at fault by themselves. They, ``owners``, ``drifts`` and ``explains`` are sorted and hold
+    each once; ``criticality`` is that of the most critical identity affected, empty where none is.
     """
 
     lead: str
@@ -21,6 +21,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     criticality: str = ""
     drifts: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def describe_news(told: Story, now: Story) -> str:
@@ -36,6 +37,7 @@ def describe_news(told: Story, now: Story) -> str:
     for word, before, after in (
         ("also affects", told.owners, now.owners),
         ("also found:", told.drifts, now.drifts),
+        ("also at fault:", told.names, now.names),
         ("withheld as explained by it:", told.explains, now.explains),
     ):
         if added := sorted(set(after) - set(before)):

@@ -30,7 +30,7 @@ from alerts.notifier import Notifier
 from alerts.outbox import choose_lanes, pause_after, settle
 from alerts.rules import Assessment, assess
 from alerts.sending import GONE, Sender
-from alerts.timekeeping import OnwardClock
+from alerts.timekeeping import SteadyClock
 from alerts.wording import describe, screen, summarise
 from schemas.faults import Rejected, Transient
 from schemas.messages import (
@@ -58,8 +58,8 @@ Result = TypeVar("Result")
 class Alerts:
     """State: the open incidents, as the ledger has them, and what is on its way.
 
-    ``patience_s`` is how long ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default
-    to standard error.
+    ``ticks`` are seconds that only run on, by which it waits and holds, by default the clock. ``patience_s`` is how long
+    ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default to standard error.
     """
 
     def __init__(
@@ -69,11 +69,12 @@ class Alerts:
         notifiers: Mapping[str, Notifier],
         clock: Callable[[], float],
         *,
+        ticks: Callable[[], float] | None = None,
         patience_s: float = PATIENCE_S,
         last_resort: Callable[[str], object] | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
-        self._onward = OnwardClock(clock)
+        self._steady = SteadyClock(clock, ticks or clock)
         self._patience_s, self._last_resort = patience_s, last_resort or sys.stderr.write
         self._sender = Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
@@ -206,7 +207,7 @@ class Alerts:
 
         Reminders and ends fall due by time, and what an incident explained must be told once that one is over.
         """
-        now = self._onward()
+        now = self._steady()
         explaining = frozenset(explaining_by_cause(incidents.values()))
         over = self._explaining - explaining
         self._explaining = explaining
@@ -264,7 +265,7 @@ class Alerts:
         return tuple(routed or everybody)
 
     def _decision_on(self, incident: Incident, explaining: Mapping[str, Incident]) -> Decision:
-        now, config = utc(self._clock()), self._config
+        now, config = utc(self._steady()), self._config
         hold = timedelta(seconds=config.drift_hold_s)
         return decide(incident, explaining, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
 
@@ -346,7 +347,7 @@ class Alerts:
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
-        now = self._onward()
+        now = self._steady()
         for due in self._ledger.due(now, AT_ONCE):
             receiver = due[0].receiver
             if self._silences.get(receiver, (0, 0.0))[1] > now:
@@ -405,7 +406,7 @@ class Alerts:
             self._silences.pop(receiver, None)
         elif outcome.retry:
             count = self._silences.get(receiver, (0, 0.0))[0] + 1
-            self._silences[receiver] = (count, self._onward() + pause_after(count, outcome))
+            self._silences[receiver] = (count, self._steady() + pause_after(count, outcome))
             self._working.discard(receiver)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[Settled, Notification | None]:
@@ -413,7 +414,7 @@ class Alerts:
         attempts = delivery.attempts + 1
         is_open = delivery.incident.id in self._open
         over_for = None if is_open else utc(self._clock()) - delivery.decided_at
-        settled = settle(delivery, outcome, self._onward(), over_for=over_for)
+        settled = settle(delivery, outcome, self._steady(), over_for=over_for)
         if delivery.receiver not in self._notifiers:
             settled = Settled(delivery, True)
         if not (outcome.delivered or settled.done or self._is_news(delivery, outcome)):

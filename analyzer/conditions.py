@@ -175,6 +175,9 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
             said = "; ".join(text or f"EDE {code}" for code, text in claim.ede)
             detail = f"{name} is secure, and the resolver refuses it with SERVFAIL" + (f" ({said})" if said else "")
             yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.SECURE if judgement.plain is not None and judgement.plain.rcode == "SERVFAIL":
+            detail = f"{name} is secure, and the resolver refuses it with SERVFAIL to clients without EDNS"
+            yield of_vantage("resolver_disagrees", vantage, detail)
         case Verdict.SECURE if answered and not claim.ad:
             detail = f"{name} is secure, and the resolver does not say so (AD=0)"
             yield of_vantage("resolver_not_validating", vantage, detail)

@@ -19,7 +19,8 @@ UNKNOWN_WHEN_BOGUS = frozenset({"expectation_missed", "endpoint_absent"})
 class Current:
     """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first.
 
-    ``live``: it was polled since this process started. ``claimed``: the resolver said what it tells its clients.
+    ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
+    clients that ask with DO=1, and without EDNS.
     ``absent``: the name or the type is proven absent.
     ``newest_at`` is the latest instant that any collector gave: clocks differ, so the order of arrival says what is
     the case, and instants only what came before.
@@ -36,6 +37,7 @@ class Current:
     zones: Chain
     live: bool = False
     claimed: bool = True
+    claimed_plain: bool = True
     absent: bool = False
 
     @property
@@ -51,6 +53,8 @@ class Current:
         """
         code, zone, _ = key
         if code in CLAIMED and not self.claimed:
+            return False
+        if code == "resolver_disagrees" and not self.claimed_plain:
             return False
         if self.verdict is Verdict.INDETERMINATE:
             return code in KNOWN_WHEN_INDETERMINATE

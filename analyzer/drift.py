@@ -4,7 +4,7 @@
 between is a finding of its own and never a baseline.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from analyzer.rollover import classify_key_change
@@ -32,12 +32,12 @@ class Drift:
 
 
 def detect_drift(
-    before: Judgement, after: Judgement, *, allowed: Collection[str] = (), learnt: Collection[str] = ()
+    before: Judgement, after: Judgement, *, allowed: Sequence[Collection[str]] = (), learnt: Collection[str] = ()
 ) -> list[Drift]:
     """Return what changed, most severe first.
 
-    ``allowed`` are the answers that the inventory permits (data only, such as ``192.0.2.1``), ``learnt`` the answers
-    that the endpoint gave earlier, as in ``Judgement.answers``.
+    ``allowed`` are the answers that the inventory permits (data only, such as ``192.0.2.1``), a set for each row that
+    permits some; ``learnt`` the answers that the endpoint gave earlier, as in ``Judgement.answers``.
     """
     if before.verdict not in VALIDATED or after.verdict not in VALIDATED:
         return []
@@ -118,13 +118,13 @@ def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
 
 
 def _answer_changes(
-    before: Judgement, after: Judgement, allowed: Collection[str], learnt: Collection[str]
+    before: Judgement, after: Judgement, allowed: Sequence[Collection[str]], learnt: Collection[str]
 ) -> Iterable[Drift]:
     """Report answers that left their set: never their order, never one address of many."""
     old, new = set(_final(before)), set(_final(after))
     if not old or not new or old == new:
         return
-    outside = {data for data in new if allowed and data not in allowed}
+    outside = {data for data in new if any(data not in one for one in allowed)}
     unseen = new - old - {record.split(" ", 2)[2] for record in learnt}
     if not outside and (old & new or not unseen):
         return

@@ -348,7 +348,8 @@ class Analyzer:
     def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
         judgement = message.judgement
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        allowed = {answer for endpoint in endpoints for answer in endpoint.answers}
+        # Each row's own set: what one row allows must not permit a change at another one.
+        allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
         for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
             self._book.drift(event, subject, message.observed_at, judgement.evidence)
 
@@ -385,7 +386,8 @@ class Analyzer:
             expiry=expiry_of(judgement),
             evidence=judgement.evidence,
             zones=tuple(sys.intern(link.zone) for link in judgement.chain),
-            claimed=judgement.resolver is not None or judgement.plain is not None,
+            claimed=judgement.resolver is not None,
+            claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),
         )
         self.current.put(subject, current)

@@ -23,6 +23,8 @@ LONE_POLLS_TO_CONFIRM = 3
 POLLS_REMEMBERED = 3
 GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
+# Silent names are polled seldom, so their number of polls says little.
+INDETERMINATE_HIGH_AFTER_TIME = timedelta(minutes=10)
 MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
 SHRINK_EVERY = timedelta(seconds=60)
@@ -101,7 +103,10 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            for vantage in finding.vantages:
+                for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
+                    tracked.members[name, rdtype, vantage] = Member(finding.severity, finding.updated_at)
             return
         tracked = self._open[key] = Tracked(finding)
         self._apart.opened(key)
@@ -222,8 +227,9 @@ class FindingBook:
             return
         finding = tracked.finding
         severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
-        if finding.code == "verdict_indeterminate" and any(
-            m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values()
+        if finding.code == "verdict_indeterminate" and (
+            at - finding.opened_at >= INDETERMINATE_HIGH_AFTER_TIME
+            or any(m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values())
         ):
             severity = Severity.HIGH
         confirmed = finding.confirmed or self._is_confirmed(tracked, at)
@@ -232,26 +238,32 @@ class FindingBook:
             tracked.changed_by = tracked.changed_by or self.trigger
 
     def _is_confirmed(self, tracked: Tracked, at: datetime) -> bool:
-        """Return whether enough polls agree: 2 of 3; a critical one seen by one of several vantages alone needs 3."""
+        """Return whether enough polls agree: 2 of 3, or 3 before 3 good ones in a row ended it.
+
+        A critical one that one of several vantages sees alone needs 3.
+        """
         if tracked.finding.code in IMMEDIATE:
             return True
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
-        agreeing = {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
+        often = {s[2] for s, m in tracked.members.items() if m.bad_polls >= LONE_POLLS_TO_CONFIRM}
+        agreeing = often | {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
         if not agreeing:
             return False
         lone = tracked.finding.severity is Severity.CRITICAL and len(self.vantages) > 1 and len(agreeing) < 2
         about_vantage = not tracked.finding.cause_zone
-        if not lone or about_vantage:
-            return True
-        return any(sum(m.recent) >= LONE_POLLS_TO_CONFIRM for m in tracked.members.values())
+        return not lone or about_vantage or bool(often)
 
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
-        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
+        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
+
+        At the same endpoint it has happened again, and is another finding.
+        """
         key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
         tracked = self._drifts.get(key)
-        if tracked is None or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
+        is_again = tracked is not None and subject in tracked.members
+        if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
             tracked = self._drifts[key] = Tracked(

@@ -86,7 +86,7 @@ class Instance:
         self.analyzer = Analyzer(self.history, time.time, disks)
         line = Line(config.egress)
         notifiers = make_notifiers(config.alerts.receivers, line)
-        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time)
+        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time, ticks=time.monotonic)
         letters = FileLetters(dead_letter_file(config.alerts.ledger))
         self._observations, self._findings = LocalBus("observations", letters), LocalBus("findings", letters)
         self.ready = False

@@ -21,6 +21,7 @@ EMBEDDED = {
     64: (9, 10, 11, 12),
     96: (12, 13, 14, 15),
 }
+ANSWERED = ("NOERROR", "NXDOMAIN")
 DISPUTED_POLLS = 3
 """So many polls in a row ask for the claim once it differed from proven data."""
 
@@ -43,6 +44,20 @@ def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:
         return False
     here, there = data_of(judgement.answers, judgement.type), data_of(claim.answers, judgement.type)
     return bool(there - here) or (bool(here) and not there)
+
+
+def newer_claim(
+    judgement: Judgement, known: ResolverClaim | None, heard: ResolverClaim | None, *, asked: bool
+) -> ResolverClaim | None:
+    """Return the claim that counts from now on.
+
+    Other data than were validated count until another answer is heard: whoever lied once and then says nothing, or
+    SERVFAIL, has not taken it back.
+    """
+    if not asked:
+        return known
+    is_answer = heard is not None and heard.rcode in ANSWERED
+    return heard if is_answer or not differs(judgement, known) else known
 
 
 def embeds(address: str, known: Iterable[str]) -> bool:

@@ -19,7 +19,7 @@ from publicsuffixlist import PublicSuffixList
 
 from collector import crypto, names, records
 from collector.address import Address
-from collector.claims import DISPUTED_POLLS, differs
+from collector.claims import DISPUTED_POLLS, differs, newer_claim
 from collector.config import CollectorConfig, VantagePoint
 from collector.confirmation import Confirmations, pause_s
 from collector.fairness import FairShares
@@ -384,13 +384,11 @@ class Collector:
                 self._note_reply(subject, memory, reply)
         judgement = judged.judgement
         is_new = verdict is not memory.verdict or judgement.answers != memory.answers
-        if not was_answered:
-            memory.claim = memory.plain = None
-        elif claim_due or is_new or contradicts(verdict, memory.claim):
+        if was_answered and (claim_due or is_new or contradicts(verdict, memory.claim)):
             await self._ask_claims(memory, vantage, judgement, both=is_new)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
-        self._hand_on(subject, memory, judged, mark)
+        self._hand_on(subject, memory, judged, mark, was_answered=was_answered)
         if began_at <= self._jumped_at:
             memory.fresh_until = 0.0  # by the clock as it was
 
@@ -399,14 +397,15 @@ class Collector:
         both = both or memory.claim is None or memory.disputed > 0
         turn = memory.polls // self._config.claim_every % 2 == 0
         claims = await vantage.claims(judgement, edns=both or turn, plain=both or not turn)
-        memory.claim = claims.resolver if both or claims.resolver is not None else memory.claim
-        memory.plain = claims.plain if both or claims.plain is not None else memory.plain
-        doubtful = differs(judgement, claims.resolver) or differs(judgement, claims.plain)
+        memory.claim = newer_claim(judgement, memory.claim, claims.resolver, asked=both or turn)
+        memory.plain = newer_claim(judgement, memory.plain, claims.plain, asked=both or not turn)
+        doubtful = differs(judgement, memory.claim) or differs(judgement, memory.plain)
         memory.disputed = DISPUTED_POLLS if doubtful else max(0, memory.disputed - 1)
 
-    def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes) -> None:
+    def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes, *, was_answered: bool) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
-        judgement = msgspec.structs.replace(judged.judgement, resolver=memory.claim, plain=memory.plain)
+        resolver, plain = (memory.claim, memory.plain) if was_answered else (None, None)
+        judgement = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
         now, at = self._ticks(), utc(self._clock())
         cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))

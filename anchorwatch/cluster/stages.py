@@ -262,7 +262,13 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
-    alerts = Alerts(config.alerts, ledger, make_notifiers(config.alerts.receivers, Line(config.egress)), time.time)
+    alerts = Alerts(
+        config.alerts,
+        ledger,
+        make_notifiers(config.alerts.receivers, Line(config.egress)),
+        time.time,
+        ticks=time.monotonic,
+    )
     log_warnings(config)
     add_alerts_metrics(meter, ledger)
 

@@ -41,6 +41,7 @@ class Desk:
     def __init__(self, folder: Path, clock: Any, **changes: Any) -> None:
         self.clock, self.pager, self.backup = clock, Recorder(), Recorder()
         self.shouted: list[str] = []
+        self.ticks: Any = None
         routes = (
             Route(match=Match(severity=PAGED), receiver="pager"),
             Route(match=Match(code=("self_alert_delivery_failed",)), receiver="backup"),
@@ -61,7 +62,15 @@ class Desk:
 
     def staffed(self, receivers: dict[str, Recorder]) -> Alerts:
         """A stage with these receivers, patient enough for a slow machine: the recorders answer at once."""
-        return Alerts(self.config, self.ledger, receivers, self.clock, patience_s=20.0, last_resort=self.shouted.append)
+        return Alerts(
+            self.config,
+            self.ledger,
+            receivers,
+            self.clock,
+            ticks=self.ticks,
+            patience_s=20.0,
+            last_resort=self.shouted.append,
+        )
 
     def handle(self, *batch: Finding) -> list[Notification]:
         return [one for one in asyncio.run(self.stage.handle(batch)) if isinstance(one, Notification)]

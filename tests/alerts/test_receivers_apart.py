@@ -20,6 +20,7 @@ from alerts.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_afte
 from alerts.sending import Sender
 from alerts.stage import Alerts
 from schemas.catalogue import Severity
+from tests.conftest import ManualClock
 
 REFUSED = Outcome(False, "HTTP 404: no such hook", retry=False)
 UNFIT = Outcome(False, "HTTP 400: invalid event", retry=False, unfit=True)
@@ -335,20 +336,34 @@ class TestSender:
         assert [delivery.id for delivery, _ in found] == ["a.example.1", "a.example.2"]
 
 
-class TestAClockThatIsSetBack:
+class TestAClockThatIsSet:
     """Nobody waits until it has come round again: what is waited for goes on by the time that passes."""
 
     def test_a_delivery_that_failed_is_tried_again_after_its_pause(self, desk: Desk) -> None:
+        desk.ticks = ManualClock()
+        desk.restart()
         desk.pager.outcomes = [Outcome(False, "HTTP 503")]
         desk.handle(finding())
         desk.clock.advance(-1800)
         desk.handle()
         assert desk.pager.told == []
 
-        desk.clock.advance(BACKOFF_S[0])
+        desk.ticks.advance(BACKOFF_S[0])
         desk.handle()
 
         assert desk.pager.told == [("trigger", "bank.example.")]
+
+    def test_forward_ends_no_drift(self, desk: Desk) -> None:
+        desk.ticks = ManualClock()
+        desk.restart()
+        desk.handle(finding("secure_to_insecure"))
+        desk.clock.advance(desk.config.drift_hold_s + 3600)
+        desk.handle()
+        assert desk.pager.told == [("trigger", "bank.example.")]
+
+        desk.ticks.advance(desk.config.drift_hold_s + 3600)
+        desk.handle()
+        assert desk.pager.told[-1] == ("resolve", "bank.example.")
 
     def test_after_a_restart_no_pause_is_longer_than_any_that_there_is(self, desk: Desk) -> None:
         desk.pager.outcomes = [Outcome(False, "HTTP 503")]

@@ -167,11 +167,11 @@ class TestAnswers:
         assert self.change(("1",), ("2",), verdict="insecure")[0].severity is Severity.MEDIUM
 
     def test_outside_the_allowed_set_is_high(self) -> None:
-        assert self.change(("1",), ("2",), allowed=("1",))[0].severity is Severity.HIGH
-        assert self.change(("1",), ("1", "2"), allowed=("1",))[0].severity is Severity.HIGH
+        assert self.change(("1",), ("2",), allowed=[("1",)])[0].severity is Severity.HIGH
+        assert self.change(("1",), ("1", "2"), allowed=[("1",)])[0].severity is Severity.HIGH
 
     def test_within_the_allowed_set_only_a_new_set_counts(self) -> None:
-        assert self.change(("1",), ("1", "2"), allowed=("1", "2")) == []
+        assert self.change(("1",), ("1", "2"), allowed=[("1", "2")]) == []
 
     def test_answers_seen_before_do_not_count(self) -> None:
         assert self.change(("1",), ("2",), learnt=("api.bank.example. A 2",)) == []
