@@ -58,8 +58,8 @@ Result = TypeVar("Result")
 class Alerts:
     """State: the open incidents, as the ledger has them, and what is on its way.
 
-    ``ticks`` are seconds that only run on, by which it waits and holds, by default the clock. ``patience_s`` is how long
-    ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default to standard error.
+    ``ticks`` are seconds that only run on, by which it waits and holds; by default the clock. ``patience_s`` is how
+    long ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default to standard error.
     """
 
     def __init__(
