@@ -66,7 +66,7 @@ def test_decoys_in_turn_keep_no_outbreak_open_for_another_name(pipeline: Any, af
     pipeline.at(0, snapshot("sa", "api.bank.example", *(name.rstrip(".") for name in decoys)))
     first = [told_to_clients(name, "evil.example.", "192.0.2.1", AT) for name in decoys]
     pipeline.at(0, told_to_clients("api.bank.example.", "bank.example.", "192.0.2.1", AT), *first)
-    for minute in range(1, 121):
+    for minute in range(1, 36):
         turn = minute // 8 % 2
         batch = [
             told_to_clients(
@@ -77,7 +77,7 @@ def test_decoys_in_turn_keep_no_outbreak_open_for_another_name(pipeline: Any, af
             )
             for place, name in enumerate(decoys)
         ]
-        if minute >= 100:
+        if minute >= 28:
             batch.append(told_to_clients("api.bank.example.", "bank.example.", "203.0.113.66", after(minute)))
         pipeline.at(minute, *batch)
 
