@@ -487,7 +487,11 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
                 return replace(step, remarks=denial.remarks)
             case Outcome.NO_CUT | Outcome.ABSENT:
                 sealed = proof.outcome is Outcome.ABSENT
-                return _same_zone(context, parent, name, reply, denial.ttl_s, denial.window, sealed=sealed)
+                step = _same_zone(context, parent, name, reply, denial.ttl_s, denial.window, sealed=sealed)
+                # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
+                is_private = sealed and private_suffix(name) == name
+                absent = is_private and proofs.check_no_name(name).outcome is Outcome.PROVEN
+                return replace(step, absent=absent)
             case Outcome.TOO_COSTLY:
                 refused = Refused("validation_budget_exceeded", proof.detail)
                 return _refused(context, parent, name, refused, reply, parent.zone, where)

@@ -34,8 +34,8 @@ class Step:
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
     empty and ``reason`` says why. ``link`` describes the zone where the step is a cut or the anchor. ``sealed``: the
-    name is proven absent, so no cut lies below. ``messages`` are the responses this very step rests on;
-    ``fresh_until`` POSIX seconds.
+    name is proven absent, so no cut lies below; ``absent``: of a private name, and no wildcard stands in for it.
+    ``messages`` are the responses this very step rests on; ``fresh_until`` POSIX seconds.
     """
 
     name: Name
@@ -47,6 +47,7 @@ class Step:
     link: ChainLink | None = None
     parent: "Step | None" = None
     sealed: bool = False
+    absent: bool = False
     required_algorithms: frozenset[int] = frozenset()
     window: Window | None = None
     fresh_until: int = 0

@@ -303,7 +303,7 @@ def _served_locally(step: Step, owner: Name, rdtype: int, *, ttl_s: int = 0) -> 
     if suffix is None or len(step.zone) > len(suffix):
         return None
     shown, above = names.to_text(suffix), names.to_text(suffix[:-1])
-    if step.verdict is Verdict.SECURE and step.sealed and len(step.zone) < len(suffix) >= len(step.name):
+    if step.verdict is Verdict.SECURE and step.absent and len(step.zone) < len(suffix) >= len(step.name):
         proof = f"{names.to_text(step.zone)} proves that {names.to_text(step.name)} does not exist"
     elif step.verdict is Verdict.INSECURE and step.reason is not None and step.reason.code in PROVEN_UNSIGNED:
         proof = f"{above} proves that {shown} is not signed"

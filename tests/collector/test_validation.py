@@ -556,6 +556,16 @@ class TestNamesThatAreNotPublic:
 
         assert (judgement.verdict, judgement.rcode) == ("secure", "NXDOMAIN")
 
+    @pytest.mark.parametrize("nsec3", [None, Nsec3Params()], ids=["NSEC", "NSEC3"])
+    def test_what_a_wildcard_of_the_zone_above_gives_is_not_private(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab()
+        lab.root.nsec3 = nsec3
+        lab.root.add("*", "A", "192.0.2.9")
+        lab.sign()
+        lab.bend = locally("vault", "203.0.113.66")
+
+        assert lab.judge("vault").verdict == "bogus", "the root signs an address for every name that is not there"
+
     def test_below_a_secure_delegation_no_name_is_private(self) -> None:
         lab = Lab()
         lab.bend = locally("vault.zone.test", "10.1.2.3")
