@@ -138,7 +138,7 @@ class Explainer:
         changed = False
         for question in dict.fromkeys([case.question, *trace]):
             whole = case.message(*question)
-            if whole.rcode != NOERROR and any(record.rdtype == question[1] for record in whole.answer):
+            if whole.rcode != NOERROR and any(question[1] in (record.rdtype, records.ANY) for record in whole.answer):
                 mended.prepare(question, Message(NOERROR, *whole.sections))
                 changed = True
         return changed and self.ask_unbound(mended).verdict == ours.verdict
@@ -231,6 +231,12 @@ class Explainer:
         for one in harmless:
             if self.ask_unbound(_without(case, [one])).verdict == ours.verdict:
                 return _name([one])
+        for same in _by_record(harmless):
+            # Unbound asks again for an alias's target, and gets the same record with that answer.
+            fewer = _without(case, same)
+            still = _essence(self.ask_us(fewer, None)) == wanted
+            if still and self.ask_unbound(fewer).verdict == ours.verdict:
+                return _name(same)
         if self._is_of_two_minds(case, ours, questions, wanted):
             return FIRST_SIGNATURE
         gone: list[Dropped] = []
@@ -241,6 +247,14 @@ class Explainer:
                     return _name(gone)
         two_minds = gone and self._is_of_two_minds(_without(case, gone), ours, questions, wanted)
         return FIRST_SIGNATURE if two_minds else ""
+
+
+def _by_record(dropped: Iterable[Dropped]) -> list[list[Dropped]]:
+    """Return what is the same RRset in several responses."""
+    by_record: dict[object, list[Dropped]] = {}
+    for question, group in dropped:
+        by_record.setdefault(group[1:], []).append((question, group))
+    return [same for same in by_record.values() if len(same) > 1]
 
 
 def _cuts_above(targets: Iterable[Name]) -> Iterator[Question]:
