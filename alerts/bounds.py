@@ -12,7 +12,7 @@ from schemas.messages import Affected
 MOST_PAST = 100
 """So many entries that are over, and so many drifts, stay in an incident."""
 WHOLE = 10
-"""The newest of them keep all that they say."""
+"""The first of them keep all that they say."""
 MOST_SIGNS = 500
 MOST_LISTED = 20
 
@@ -24,9 +24,10 @@ def bound_incident(incident: Incident) -> Incident:
 
 
 def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """Return the entries of an incident without the oldest of those that hold nothing open; order is kept.
+    """Return the entries of an incident with the first of those that are no open state; order is kept.
 
-    What somebody must hear of goes last, and the most severe of that: it may be a drift that holds the incident.
+    First is what somebody must hear of, of that the most severe (it may be a drift that holds the incident), and of
+    that the newest.
     """
     past = sorted(
         (entry for entry in entries.values() if not entry.is_open),

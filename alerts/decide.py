@@ -29,15 +29,26 @@ class Decision:
 
 
 def decide(
-    incident: Incident, explaining: Mapping[str, Incident], *, now: datetime, repeat: timedelta, drift_hold: timedelta
+    incident: Incident,
+    explaining: Mapping[str, Incident],
+    *,
+    now: datetime,
+    wall: datetime,
+    repeat: timedelta,
+    drift_hold: timedelta,
 ) -> Decision:
-    """Decide on one incident; ``explaining`` are those that may explain others (see ``explaining_by_cause``)."""
-    if is_over(incident, now, drift_hold):
+    """Decide on one incident; ``explaining`` are those that may explain others (see ``explaining_by_cause``).
+
+    ``now`` is time that only runs on, ``wall`` what the clock says, by which findings are dated: either may be ahead,
+    so a hold must be over by both.
+    """
+    if is_over(incident, min(now, wall), drift_hold):
         # "Suppression stops creation only, never resolution": whoever was told hears the end.
         if incident.left_because:
             # Nobody saw it heal: whoever was notified must not read "resolved", and closes it by hand.
             return Decision("update", tuple(incident.notified), incident.left_because, ends=True)
-        return Decision("resolve", tuple(incident.notified), "nothing holds it open any more", ends=True)
+        reason = "no more news of a change" if incident.ends_unproven else "nothing holds it open any more"
+        return Decision("resolve", tuple(incident.notified), reason, ends=True)
     if not incident.confirmed:
         return Decision("trigger", (), "not yet confirmed by further polls")
     if not incident.receivers:
@@ -62,7 +73,8 @@ def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> D
     if update:
         reasons = [f"severity rose to {incident.severity}"] if risen else []
         return Decision("update", update, "; ".join([*reasons, *dict.fromkeys(filter(None, news.values()))]))
-    if incident.last_notified_at is not None and now - incident.last_notified_at >= repeat:
+    # A clock that was set back before this process started must not put a reminder off for long.
+    if incident.last_notified_at is not None and abs(now - incident.last_notified_at) >= repeat:
         return Decision("reminder", notified, "still open")
     return Decision("update", (), "nothing new for anybody")
 

@@ -15,7 +15,6 @@ from schemas.cause import owner_of, vantage_of
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
-MOST_NAMES = 50
 # Codes that say that something is wrong, but not what.
 UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
 
@@ -128,6 +127,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join(dict.fromkeys(finding.closed_because for finding in told if finding.closed_because))
 
     @property
+    def ends_unproven(self) -> bool:
+        """Return whether drift held it: a change does not heal, and its end says only that there was no more news."""
+        return any(e.finding.kind is Kind.DRIFT and (e.receivers or not self.notified) for e in self.entries.values())
+
+    @property
     def story(self) -> Story:
         """Return what a receiver must have been told of the incident as it is."""
         live = [e for e in self.entries.values() if e.is_live]
@@ -139,7 +143,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             owners=tuple(sorted({i.owner for i in people if i.owner})),
             criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
-            names=tuple(sorted(_names_at_fault(live))[:MOST_NAMES]),
+            names=tuple(sorted(_names_at_fault(live))),
             explains=self.explains,
         )
 
@@ -151,7 +155,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _names_at_fault(entries: Iterable[Entry]) -> set[str]:
-    """Return the owner names that somebody must hear of by themselves."""
+    """Return the owner names that somebody must hear of by themselves; the analyzer tells few of them apart."""
     grave = (e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank)
     return {owner for entry in grave if (owner := owner_of(entry.finding.cause_rrset))}
 

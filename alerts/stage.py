@@ -265,9 +265,14 @@ class Alerts:
         return tuple(routed or everybody)
 
     def _decision_on(self, incident: Incident, explaining: Mapping[str, Incident]) -> Decision:
-        now, config = utc(self._steady()), self._config
-        hold = timedelta(seconds=config.drift_hold_s)
-        return decide(incident, explaining, now=now, repeat=timedelta(seconds=config.repeat_s), drift_hold=hold)
+        return decide(
+            incident,
+            explaining,
+            now=utc(self._steady()),
+            wall=utc(self._clock()),
+            repeat=timedelta(seconds=self._config.repeat_s),
+            drift_hold=timedelta(seconds=self._config.drift_hold_s),
+        )
 
     def _carry_out(
         self, incident: Incident, decision: Decision, deliveries: list[Delivery], withheld: list[Notification]
@@ -305,7 +310,7 @@ class Alerts:
             incident,
             notified=told,
             said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
-            last_notified_at=now,
+            last_notified_at=utc(self._steady()),
             deliveries=number,
             ended_at=now if decision.ends else None,
         )

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 
 class SteadyClock:
-    """POSIX seconds as they were at the start, plus what ``ticks`` say has passed since."""
+    """POSIX seconds as they were at the start, plus what has passed since by ``ticks``, seconds that only run on."""
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float]) -> None:
         self._ticks = ticks
         self._origin = clock() - ticks()
 
     def __call__(self) -> float:
+        """Return POSIX seconds, off by as much as the clock was at the start."""
         return self._origin + self._ticks()

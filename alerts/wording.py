@@ -34,8 +34,11 @@ def summarise(incident: Incident, event: str) -> str:
     sentence = CATALOGUE[lead.code].sentence
     owner = owner_of(lead.cause_rrset)
     where = f"{owner} ({incident.cause})" if owner and owner != incident.cause else incident.cause
-    prefix = "RESOLVED " if event == "resolve" else ""
-    affects = f"affects {who}"
+    prefix, affects = "", f"affects {who}"
+    if event == "resolve":
+        prefix = "RESOLVED "
+        if incident.ends_unproven:
+            prefix, affects = "NO MORE NEWS ", f"closed, not seen to be undone: check that it was meant; affected {who}"
     if left := incident.left_because:  # nobody saw it heal
         prefix, affects = "NO LONGER WATCHED ", f"{left}; close it by hand once it is put right; affected {who}"
     return printable(f"{prefix}[{incident.severity}] {where}: {sentence} ({lead.code}); {affects}")

@@ -7,10 +7,9 @@ import ipaddress
 from collections.abc import Iterable
 
 from schemas.catalogue import Severity
-from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
+from schemas.judgement import ANSWERED, Judgement, ResolverClaim, Verdict, data_of
 
 WELL_KNOWN = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
-ANSWERED = ("NOERROR", "NXDOMAIN")
 # With an alias as the answer the rcode is that of its target: RFC 6604 §3.
 MAY_LEAD_NOWHERE = ("CNAME", "DNAME", "ANY")
 

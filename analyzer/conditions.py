@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from analyzer.claims import disagreements
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.cause import INFRASTRUCTURE, VANTAGE
-from schemas.judgement import Judgement, Reason, Verdict
+from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Endpoint
 
 TIMES = frozenset({"rrsig_expired", "rrsig_not_yet_valid"})
@@ -163,20 +163,20 @@ def _claim_conditions(judgement: Judgement, known: Known) -> Iterable[Condition]
 def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
     """Compare the resolver's claim (asked with CD=0) with our own validation. Source: RFC 4035 §3.2.3, §4.9."""
     claim, name, vantage = judgement.resolver, f"{judgement.name} {judgement.type}", judgement.vantage
+    if judgement.verdict is Verdict.SECURE and _is_servfail(judgement.plain) and not _is_servfail(claim):
+        detail = f"{name} is secure, and the resolver refuses it with SERVFAIL to clients without EDNS"
+        yield of_vantage("resolver_disagrees", vantage, detail)
     if claim is None or judgement.verdict is Verdict.INDETERMINATE:
         return
     if any(reason.code in PROFILE_DEPENDENT for reason in judgement.reasons):
         return
     if any(reason.code in TIMES and _is_clock(judgement, reason) for reason in judgement.reasons):
         return
-    answered = claim.rcode in ("NOERROR", "NXDOMAIN")
+    answered = claim.rcode in ANSWERED
     match judgement.verdict:
-        case Verdict.SECURE if claim.rcode == "SERVFAIL":
+        case Verdict.SECURE if _is_servfail(claim):
             said = "; ".join(text or f"EDE {code}" for code, text in claim.ede)
             detail = f"{name} is secure, and the resolver refuses it with SERVFAIL" + (f" ({said})" if said else "")
-            yield of_vantage("resolver_disagrees", vantage, detail)
-        case Verdict.SECURE if judgement.plain is not None and judgement.plain.rcode == "SERVFAIL":
-            detail = f"{name} is secure, and the resolver refuses it with SERVFAIL to clients without EDNS"
             yield of_vantage("resolver_disagrees", vantage, detail)
         case Verdict.SECURE if answered and not claim.ad:
             detail = f"{name} is secure, and the resolver does not say so (AD=0)"
@@ -190,6 +190,10 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
         case Verdict.BOGUS if answered:
             detail = f"{name} is bogus, and the resolver hands it to its clients"
             yield of_vantage("resolver_not_validating", vantage, detail)
+
+
+def _is_servfail(claim: ResolverClaim | None) -> bool:
+    return claim is not None and claim.rcode == "SERVFAIL"
 
 
 def _expectations(judgement: Judgement, endpoints: Sequence[Endpoint]) -> Iterable[Condition]:

@@ -125,13 +125,13 @@ class Analyzer:
         self._announce: list[Finding] = []
         self._evidence_known: set[str] = set()
         self._unknown: dict[Subject, str] = {}
-        self.next_ends: dict[str, datetime] = {}
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._reset()
 
     def _reset(self) -> None:
         self.consumers = Consumers()
         self.current = CurrentState()
+        self.next_ends: dict[str, datetime] = {}
         self._book = FindingBook(self.consumers, self._behind)
         self._full: dict[str, str] = {}
         self._renewals: dict[str, list[float]] = {}

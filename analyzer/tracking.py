@@ -262,7 +262,8 @@ class FindingBook:
         """
         key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
         tracked = self._drifts.get(key)
-        is_again = tracked is not None and subject in tracked.members
+        # Not before the first one is told: what is replaced here is told no more.
+        is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)

@@ -449,7 +449,15 @@ def _no_cut_below_dname(context: Context, parent: Step, name: Name, reply: Respo
 
 
 def _same_zone(
-    context: Context, parent: Step, name: Name, reply: Response, ttl_s: int, window: Window, *, sealed: bool = False
+    context: Context,
+    parent: Step,
+    name: Name,
+    reply: Response,
+    ttl_s: int,
+    window: Window,
+    *,
+    sealed: bool = False,
+    absent: bool = False,
 ) -> Step:
     """Return the step at a name that is no cut: it lies in the parent step's zone."""
     ttl_s = min(ttl_s, window.expiration - context.now)
@@ -459,6 +467,7 @@ def _same_zone(
         link=None,
         parent=parent,
         sealed=sealed,
+        absent=absent,
         remarks=(),
         window=window.or_earlier(parent.window),
         messages=(reply.wire,),
@@ -487,11 +496,11 @@ def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
                 return replace(step, remarks=denial.remarks)
             case Outcome.NO_CUT | Outcome.ABSENT:
                 sealed = proof.outcome is Outcome.ABSENT
-                step = _same_zone(context, parent, name, reply, denial.ttl_s, denial.window, sealed=sealed)
                 # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
                 is_private = sealed and private_suffix(name) == name
                 absent = is_private and proofs.check_no_name(name).outcome is Outcome.PROVEN
-                return replace(step, absent=absent)
+                ttl_s, window = denial.ttl_s, denial.window
+                return _same_zone(context, parent, name, reply, ttl_s, window, sealed=sealed, absent=absent)
             case Outcome.TOO_COSTLY:
                 refused = Refused("validation_budget_exceeded", proof.detail)
                 return _refused(context, parent, name, refused, reply, parent.zone, where)

@@ -10,7 +10,7 @@ from collector import names, records
 from collector.chain import rcode_text
 from collector.message import AD
 from collector.questions import FetchFailure, Reply
-from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
+from schemas.judgement import ANSWERED, Judgement, ResolverClaim, Verdict, data_of
 
 # Where an IPv4 address lies within 16 octets, by length of the prefix; octet 8 is zero. Source: RFC 6052 §2.2.
 EMBEDDED = {
@@ -21,7 +21,6 @@ EMBEDDED = {
     64: (9, 10, 11, 12),
     96: (12, 13, 14, 15),
 }
-ANSWERED = ("NOERROR", "NXDOMAIN")
 DISPUTED_POLLS = 3
 """So many polls in a row ask for the claim once it differed from proven data."""
 

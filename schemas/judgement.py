@@ -140,6 +140,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     plain: ResolverClaim | None = None
 
 
+ANSWERED = ("NOERROR", "NXDOMAIN")
+"""The rcodes of an answer; others say that there is none."""
+
+
 def data_of(answers: Iterable[str], rdtype: str) -> set[str]:
     """Return the data of one type among records in presentation format, aliases left out."""
     found = (answer.split(" ", 2) for answer in answers)

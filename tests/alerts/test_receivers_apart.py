@@ -319,6 +319,22 @@ class TestSender:
         assert sender.is_idle
         stuck.goes_on.set()
 
+    def test_what_is_slow_is_gathered_for_a_moment_only(self) -> None:
+        stuck, quick = Stuck(), Recorder()
+        sender = Sender({"stuck": stuck, "quick": quick}, lambda: 0.0)
+
+        async def story() -> list[tuple[Delivery, Outcome]]:
+            for receiver in ("stuck", "quick"):
+                one = msgspec.structs.replace(self.one("a.example."), receiver=receiver, id=receiver)
+                sender.begin(receiver, [(one,)])
+            await sender.wait(20.0, 0.01)
+            return sender.take()
+
+        found = asyncio.run(asyncio.wait_for(story(), SOON_S))
+        stuck.goes_on.set()
+
+        assert [delivery.id for delivery, _ in found] == ["quick"]
+
     def test_of_one_incident_the_order_is_kept_and_a_failure_ends_its_lane(self) -> None:
         pager = Recorder(Outcome(True, ""), Outcome(False, "HTTP 500"))
         sender = Sender({"pager": pager}, lambda: 0.0)
@@ -364,6 +380,41 @@ class TestAClockThatIsSet:
         desk.ticks.advance(desk.config.drift_hold_s + 3600)
         desk.handle()
         assert desk.pager.told[-1] == ("resolve", "bank.example.")
+        assert desk.pager.bodies[-1]["summary"].startswith("NO MORE NEWS [critical] bank.example.")
+        assert "RESOLVED" not in desk.pager.bodies[-1]["summary"]
+
+    def test_right_again_after_it_was_ahead_ends_no_drift(self, desk: Desk) -> None:
+        """Started two days ahead, then put right: what is found from then on is dated by the clock."""
+        desk.clock.advance(2 * 86400)
+        desk.ticks = ManualClock()
+        desk.restart()
+        desk.clock.advance(-2 * 86400)
+        desk.handle(finding("secure_to_insecure"))
+        desk.ticks.advance(60)
+        desk.handle()
+
+        assert desk.pager.told == [("trigger", "bank.example.")]
+
+    @pytest.mark.parametrize("jump_s", [-86400, 86400])
+    def test_reminders_come_as_ever(self, desk: Desk, jump_s: float) -> None:
+        desk.ticks = ManualClock()
+        desk.restart()
+        desk.handle(finding())
+        desk.clock.advance(jump_s)
+        desk.handle()
+        assert desk.pager.told == [("trigger", "bank.example.")]
+
+        desk.ticks.advance(desk.config.repeat_s)
+        desk.handle()
+        assert desk.pager.told[-1] == ("reminder", "bank.example.")
+
+    def test_after_a_restart_far_back_a_reminder_is_not_put_off(self, desk: Desk) -> None:
+        desk.handle(finding())
+        desk.clock.advance(-30 * 86400)
+        desk.restart()
+        desk.handle()
+
+        assert desk.pager.told == [("trigger", "bank.example."), ("reminder", "bank.example.")]
 
     def test_after_a_restart_no_pause_is_longer_than_any_that_there_is(self, desk: Desk) -> None:
         desk.pager.outcomes = [Outcome(False, "HTTP 503")]

@@ -221,3 +221,18 @@ def test_a_host_that_does_not_exist_says_so_and_louder_when_it_did_until_now() -
     assert (first.code, first.severity) == ("endpoint_absent", Severity.MEDIUM)
     assert "DOES NOT EXIST" in first.detail
     assert later.severity is Severity.HIGH
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (None, "to clients without EDNS"),
+        (claimed(True, "NOERROR"), "to clients without EDNS"),
+        (claimed(False, "SERVFAIL", ""), "the resolver refuses it with SERVFAIL"),
+    ],
+)
+def test_servfail_to_clients_is_one_disagreement_and_says_to_whom(claim: ResolverClaim | None, said: str) -> None:
+    (found,) = conditions_of(judgement(claim=claim, plain=claimed(False, "SERVFAIL", "")), ())
+
+    assert (found.code, found.cause_rrset) == ("resolver_disagrees", "vantage corp")
+    assert found.detail.endswith(said)

@@ -89,6 +89,19 @@ class TestNamesApart:
 
         assert run.last[0].endpoints == ("odd.bank.example. A",)
 
+    def test_of_a_vantage_three_names_of_ten_zones_are_apart(self, history: ClickHouseHistory, clock: Any) -> None:
+        run = Run(history, clock)
+        forged = [f"h{n}.z{z}.example." for z in range(11) for n in range(4)]
+        run.handle(
+            *(
+                observation(judgement(one, plain=ResolverClaim(False, "NOERROR", (f"{one} A 203.0.113.66",))), AT)
+                for one in forged
+            )
+        )
+
+        places = {finding.cause_rrset for finding in run.last}
+        assert places == {"vantage corp", *(f"vantage corp h{n}.z{z}.example." for z in range(10) for n in range(3))}
+
     def test_a_restart_keeps_them_apart(self, history: ClickHouseHistory, clock: Any) -> None:
         first = Run(history, clock)
         made = [self.forged(f"h{number}", AT) for number in range(6)]
@@ -137,6 +150,18 @@ class TestHealedMeansProvenHealed:
 
         assert run.analyzer.current.verdicts == {("secure", "corp"): 1, ("bogus", "corp"): 1}
         assert list(run.analyzer.next_ends.values()) == [AT + timedelta(days=9)]
+
+    def test_only_the_next_ends_are_kept(
+        self, history: ClickHouseHistory, clock: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("analyzer.stage.MOST_ENDS_KNOWN", 2)
+        run = Run(history, clock)
+        ends = {f"h{n}.z{n}.example.": AT + timedelta(days=20 - n) for n in range(4)}
+        run.handle(*(observation(judgement(name, zone=name, chain=(), expires_at=at), AT) for name, at in ends.items()))
+        clock.advance(60)
+        run.handle()
+
+        assert sorted(run.analyzer.next_ends.values()) == [AT + timedelta(days=17), AT + timedelta(days=18)]
 
     def test_signatures_are_looked_at_when_the_clock_was_set_back(self, history: ClickHouseHistory, clock: Any) -> None:
         run = Run(history, clock)

@@ -335,6 +335,8 @@ def test_a_dead_zone_is_one_cause_and_no_lost_vantage(watch: Watch, cold: bool) 
     assert lost(watch) == []
     last = {one.judgement.name: one.judgement.verdict for one in watch.of(Observation)}
     assert last["login.idp.example."] == "secure"
+    unheard = [one.judgement for one in watch.of(Observation) if one.judgement.verdict == "indeterminate"]
+    assert {(one.resolver, one.plain) for one in unheard} == {(None, None)}, "what was claimed earlier is not said now"
 
 
 def test_a_dead_zone_rests_and_comes_back_whole(watch: Watch) -> None:

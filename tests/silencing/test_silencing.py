@@ -1,6 +1,7 @@
 """What an attacker does so that the page is not sent, or is called off: each was possible once."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ SERVFAIL = ResolverClaim(False, "SERVFAIL")
 
 
 def told_to_clients(name: str, zone: str, address: str, at: Any) -> Observation:
-    """A secure name of which plain clients get that address."""
+    """A secure name of which plain clients get that address, and validating ones the true one."""
+    claim = ResolverClaim(True, "NOERROR", (f"{name} A 192.0.2.1",))
     plain = ResolverClaim(False, "NOERROR", (f"{name} A {address}",))
-    return observation(judgement(name, zone=zone, chain=(link("."), link("example."), link(zone)), plain=plain), at)
+    chain = (link("."), link("example."), link(zone))
+    return observation(judgement(name, zone=zone, chain=chain, claim=claim, plain=plain), at)
 
 
 def test_cheap_drift_pushes_no_grave_one_out(pipeline: Any, after: Any) -> None:
@@ -61,27 +64,59 @@ def test_decoys_of_one_zone_take_in_no_forgery_of_another(pipeline: Any, after: 
     assert "api.bank.example." in pipeline.said[-1]
 
 
-def test_decoys_in_turn_keep_no_outbreak_open_for_another_name(pipeline: Any, after: Any) -> None:
+@pytest.mark.parametrize(
+    ("turns", "event"),
+    [
+        # One is lied about for good and the other comes and goes: one outbreak that is in the news for ever.
+        (lambda minute: (True, minute // 8 % 2 == 1), "trigger"),
+        # They take turns, so that there is always a young outbreak: it takes the name in, and says so.
+        (lambda minute: (minute // 8 % 2 == 0 or minute % 8 < 2, minute // 8 % 2 == 1 or minute % 8 < 2), "update"),
+    ],
+    ids=["one for good", "in turn"],
+)
+def test_decoys_that_are_in_the_news_again_and_again_hide_no_other_name(
+    pipeline: Any, after: Any, turns: Callable[[int], tuple[bool, bool]], event: str
+) -> None:
     decoys = ["d0.evil.example.", "d1.evil.example."]
     pipeline.at(0, snapshot("sa", "api.bank.example", *(name.rstrip(".") for name in decoys)))
     first = [told_to_clients(name, "evil.example.", "192.0.2.1", AT) for name in decoys]
     pipeline.at(0, told_to_clients("api.bank.example.", "bank.example.", "192.0.2.1", AT), *first)
-    for minute in range(1, 36):
-        turn = minute // 8 % 2
+    for minute in range(1, 44):
         batch = [
-            told_to_clients(
-                name,
-                "evil.example.",
-                "203.0.113.7" if place == turn or minute % 8 < 2 else "192.0.2.1",
-                after(minute),
-            )
-            for place, name in enumerate(decoys)
+            told_to_clients(name, "evil.example.", "203.0.113.7" if lied else "192.0.2.1", after(minute))
+            for name, lied in zip(decoys, turns(minute), strict=True)
         ]
-        if minute >= 28:
+        if minute >= 36:
             batch.append(told_to_clients("api.bank.example.", "bank.example.", "203.0.113.66", after(minute)))
         pipeline.at(minute, *batch)
 
-    assert any("api.bank.example." in said for said in pipeline.said)
+    naming = [body["event"] for body in pipeline.desk.pager.bodies if "api.bank" in body["summary"] + body["reason"]]
+    assert event in naming
+
+
+def test_another_name_at_fault_within_one_outbreak_is_named_in_an_update(pipeline: Any, after: Any) -> None:
+    both = ("api.bank.example.", "www.shop.example.")
+    first = [told_to_clients(name, name.partition(".")[2], "192.0.2.1", AT) for name in both]
+    pipeline.at(0, snapshot("sa", *(name.rstrip(".") for name in both)), *first)
+    for minute, name in ((1, both[0]), (5, both[1])):
+        lied = told_to_clients(name, name.partition(".")[2], "203.0.113.66", after(minute))
+        pipeline.at(minute, lied)
+        pipeline.at(minute + 1, polls(lied, at=after(minute + 1)))
+        pipeline.at(minute + 2, polls(lied, at=after(minute + 2)))
+
+    assert [event for event, _ in pipeline.told] == ["trigger", "update"]
+    assert pipeline.desk.pager.bodies[-1]["reason"] == "also at fault: www.shop.example."
+
+
+def test_two_changes_in_one_batch_are_told(pipeline: Any, after: Any) -> None:
+    insecure = judgement(chain=CUT, **UNSIGNED)
+    pipeline.at(0, snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+    there_and_back = [observation(one, after(n)) for n, one in enumerate((insecure, judgement(), insecure), 1)]
+    pipeline.at(4, *there_and_back)
+
+    assert [event for event, _ in pipeline.told] == ["trigger"]
+    (found,) = [one for one in pipeline.findings if one.code == "secure_to_insecure"]
+    assert found.opened_at == after(1), "the first is told, and not replaced unsaid"
 
 
 @pytest.mark.parametrize("plain", [None, SERVFAIL], ids=["silent", "servfail"])
