@@ -125,13 +125,13 @@ class Explainer:
                 or self._unneeded(case, ours, unbound)
                 or (UNSIGNED_ANYHOW if ours.verdict == "insecure" and self._is_unsigned(case) else "")
                 or (ANCESTOR_INSECURE if self._is_insecure_by_an_honest_chain(case, ours) else "")
-                or (OTHER_RCODE if self._is_of_the_rcode(case, ours) else "")
+                or self._beside_the_rcode(case, ours, delv)
                 or (STRICTER_ODD if _is_local_by_a_lie(case, ours) else "")
             )
         return found or f"{UNEXPLAINED}: {ours.verdict} / {unbound.verdict}"
 
-    def _is_of_the_rcode(self, case: Case, ours: Opinion) -> bool:
-        """Return whether Unbound agrees once every response with data in it says NOERROR, and nothing else changed."""
+    def _beside_the_rcode(self, case: Case, ours: Opinion, delv: Opinion | None) -> str:
+        """Have every response with data in it say NOERROR; where Unbound still differs, it is for what that shows."""
         trace: list[Question] = []
         self.ask_us(case, trace)
         mended = Case(case.made, case.question, case.damages)
@@ -141,7 +141,13 @@ class Explainer:
             if whole.rcode != NOERROR and any(question[1] in (record.rdtype, records.ANY) for record in whole.answer):
                 mended.prepare(question, Message(NOERROR, *whole.sections))
                 changed = True
-        return changed and self.ask_unbound(mended).verdict == ours.verdict
+        if not changed:
+            return ""
+        unbound = self.ask_unbound(mended)
+        if unbound.verdict == ours.verdict:
+            return OTHER_RCODE
+        found = self._with_unbound(mended, ours, unbound, delv)
+        return "" if found.startswith(UNEXPLAINED) else found
 
     def _with_rcodes(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
         if self._asks_again(case, unbound):
