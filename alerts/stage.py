@@ -18,20 +18,20 @@ from typing import TypeVar
 
 import msgspec
 
-from alerts.bounds import bound_incident
 from alerts.config import AlertsConfig
-from alerts.decide import Decision, decide, explaining_by_cause
-from alerts.delivery import Delivery, Outcome, Settled
-from alerts.failures import FAILED_CODE, UNFIT, UNTOLD, end_failure, make_failure, shown_of, summary_of
-from alerts.frameworks import match_controls
-from alerts.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
-from alerts.ledger import SqliteLedger
-from alerts.notifier import Notifier
-from alerts.outbox import choose_lanes, pause_after, settle
-from alerts.rules import Assessment, assess
-from alerts.sending import GONE, Sender
-from alerts.timekeeping import SteadyClock
-from alerts.wording import describe, screen, summarise
+from alerts.decision.bounds import bound_incident
+from alerts.decision.decide import Decision, decide, explaining_by_cause
+from alerts.decision.frameworks import match_controls
+from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
+from alerts.decision.rules import Assessment, assess
+from alerts.decision.timekeeping import SteadyClock
+from alerts.delivery.delivery import Delivery, Outcome, Settled
+from alerts.delivery.failures import FAILED_CODE, UNFIT, UNTOLD, end_failure, make_failure, shown_of, summary_of
+from alerts.delivery.notifier import Notifier
+from alerts.delivery.outbox import choose_lanes, pause_after, settle
+from alerts.delivery.sending import GONE, Sender
+from alerts.delivery.wording import describe, screen, summarise
+from alerts.ledger.sqlite import SqliteLedger
 from schemas.faults import Rejected, Transient
 from schemas.messages import (
     Finding,

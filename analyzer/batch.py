@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from analyzer.rows import Row
+from analyzer.history.rows import Row
 from schemas.judgement import Judgement
 from schemas.messages import Finding, Subject
 

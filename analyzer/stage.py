@@ -11,15 +11,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from analyzer import rows
 from analyzer.batch import Batch, Knowledge
-from analyzer.blast import Consumers
-from analyzer.conditions import NOTHING_KNOWN, REPORTED, Condition, Known, conditions_of, is_absent, of_vantage
-from analyzer.current import Current, CurrentState
-from analyzer.drift import Drift, detect_drift
-from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
-from analyzer.rows import Row
-from analyzer.tracking import FindingBook
+from analyzer.endpoints.conditions import (
+    NOTHING_KNOWN,
+    REPORTED,
+    Condition,
+    Known,
+    conditions_of,
+    is_absent,
+    of_vantage,
+)
+from analyzer.endpoints.current import Current, CurrentState
+from analyzer.endpoints.drift import Drift, detect_drift
+from analyzer.findings.blast import Consumers
+from analyzer.findings.book import FindingBook
+from analyzer.history import rows
+from analyzer.history.rows import Row
+from analyzer.zones.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.faults import Rejected
 from schemas.judgement import Judgement, Verdict, data_of

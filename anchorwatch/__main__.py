@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import click
 
 from anchorwatch import __version__
-from anchorwatch.dead import dead
-from anchorwatch.inventories import inventory, load_inventories
-from anchorwatch.terminal import lost_output, prepare_streams, to_ascii_json, wants_colour
+from anchorwatch.cli.dead import dead
+from anchorwatch.cli.inventory import inventory, load_inventories
+from anchorwatch.cli.terminal import lost_output, prepare_streams, to_ascii_json, wants_colour
 from schemas.faults import AnchorwatchError, ConfigError
 
 MONITORING = frozenset({"validate", "check"})
@@ -56,8 +56,8 @@ class At(click.ParamType[datetime]):
 
 
 def _anchors(path: str | None) -> Any:
-    from anchorwatch.config import read_anchor_file
-    from collector.anchors import IANA, TrustAnchors, parse_anchors
+    from anchorwatch.configuration.loading import read_anchor_file
+    from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
 
     if path is None:
         return parse_anchors(IANA, "shipped")
@@ -71,9 +71,9 @@ def _anchors(path: str | None) -> Any:
 
 
 def _points(resolvers: tuple[str, ...]) -> Any:
-    from anchorwatch.config import RESOLV_CONF, default_vantages
-    from collector.address import parse_address
+    from anchorwatch.configuration.loading import RESOLV_CONF, default_vantages
     from collector.config import VantagePoint
+    from collector.resolvers.address import parse_address
 
     if not resolvers:
         points = default_vantages()
@@ -88,7 +88,7 @@ def _points(resolvers: tuple[str, ...]) -> Any:
 
 
 def _policy(pairs: tuple[str, ...]) -> Any:
-    from collector.policy import policy_from_pairs
+    from collector.dnssec.policy import policy_from_pairs
 
     try:
         return policy_from_pairs(list(pairs))
@@ -97,8 +97,8 @@ def _policy(pairs: tuple[str, ...]) -> Any:
 
 
 def _subject(name: str, rdtype: str) -> tuple[str, str]:
-    from collector import names, records
-    from collector.hosts import parse_host
+    from collector.dnssec import names, records
+    from collector.inventory.hosts import parse_host
     from schemas.redaction import safe, without_quoted
 
     if not name.isascii() or any(character in name for character in "/@:;=?#"):
@@ -141,8 +141,8 @@ def validate(
 
     Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error; with --batch 0 once all are printed.
     """
-    from anchorwatch.egress import environment_egress
-    from anchorwatch.once import Settings, judge_one
+    from anchorwatch.cli.once import Settings, judge_one
+    from anchorwatch.configuration.egress import environment_egress
 
     if (name is None) == (batch is None):
         raise click.UsageError("give either a NAME or --batch FILE")
@@ -159,7 +159,7 @@ def validate(
 
         click.echo(to_ascii_json(msgspec.json.encode(judgement)))
     else:
-        from anchorwatch.chainview import show
+        from anchorwatch.cli.chain_view import show
 
         click.echo(show(judgement, judgement.validated_at, claims_asked=at is None))
     sys.exit({"secure": 0, "insecure": 1, "bogus": 2, "indeterminate": 3}[judgement.verdict])
@@ -168,9 +168,9 @@ def validate(
 def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
     import msgspec
 
-    from anchorwatch.once import judge_all
-    from collector import names, records
-    from collector.watch import Subject
+    from anchorwatch.cli.once import judge_all
+    from collector.dnssec import names, records
+    from collector.polling.memory import Subject
 
     subjects = []
     try:
@@ -231,11 +231,11 @@ def check(
     """
     import msgspec
 
-    from analyzer.blast import Consumers
-    from anchorwatch.config import load_config
-    from anchorwatch.egress import environment_egress
-    from anchorwatch.once import Settings, judge_all
-    from anchorwatch.report import make_report, to_plugin_line, to_table
+    from analyzer.findings.blast import Consumers
+    from anchorwatch.cli.once import Settings, judge_all
+    from anchorwatch.cli.report import make_report, to_plugin_line, to_table
+    from anchorwatch.configuration.egress import environment_egress
+    from anchorwatch.configuration.loading import load_config
     from collector.stage import subjects_of
 
     loaded = load_inventories(inventories, input_format)
@@ -294,7 +294,7 @@ class _progress:
 @click.option("--check-config", is_flag=True, help="Only say whether the configuration and the inventory can be used.")
 def run(config_path: Path, check_config: bool) -> None:
     """Run every stage in one process by CONFIG, until Ctrl-C or SIGTERM."""
-    from anchorwatch.config import load_config
+    from anchorwatch.configuration.loading import load_config
     from anchorwatch.telemetry import set_up_logging
 
     config = load_config(config_path)
@@ -307,7 +307,7 @@ def run(config_path: Path, check_config: bool) -> None:
             f"{config_path}: bus.url is Kafka, so each stage is a process: anchorwatch collector, analyzer, alerts"
         )
     set_up_logging(config.log.level, config.log.format)
-    from anchorwatch.run import Instance, run_until_signalled
+    from anchorwatch.pipeline.run import Instance, run_until_signalled
 
     _warn(config)
     instance = Instance(config)
@@ -325,13 +325,13 @@ def _warn(config: Any) -> None:
 
 
 def _run_stage(stage: str, config_path: Path) -> None:
-    from anchorwatch.config import load_config
+    from anchorwatch.configuration.loading import load_config
     from anchorwatch.telemetry import set_up_logging
 
     config = load_config(config_path)
     set_up_logging(config.log.level, config.log.format)
-    from anchorwatch.cluster.stages import make_stage
-    from anchorwatch.run import run_until_signalled
+    from anchorwatch.kafka.stages import make_stage
+    from anchorwatch.pipeline.run import run_until_signalled
 
     if stage == "alerts":
         _warn(config)
@@ -363,8 +363,8 @@ def alerts(config_path: Path) -> None:
 
 
 def _check_inventory(config: Any) -> None:
-    from analyzer.connection import NO_ENGINE, is_engine_installed
-    from collector.sources import load_source
+    from analyzer.history.connection import NO_ENGINE, is_engine_installed
+    from collector.inventory.sources import load_source
 
     problems: list[str] = []
     if config.history.url.startswith("chdb:") and not is_engine_installed():
@@ -399,7 +399,7 @@ def demo(exit_after: bool, listen: str) -> None:
 def _fetch(api: str, token_file: Path | None, path: str, **parameters: str | None) -> Any:
     import urllib3
 
-    from anchorwatch.egress import environment_egress, open_pool
+    from anchorwatch.configuration.egress import environment_egress, open_pool
 
     fields = {key: value for key, value in parameters.items() if value}
     headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file is not None else {}
@@ -451,7 +451,7 @@ def _api_option(function: Callable[..., None]) -> Callable[..., None]:
 def _print_rows(
     document: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str], none: str
 ) -> None:
-    from alerts.wording import printable
+    from alerts.delivery.wording import printable
 
     if as_json:
         click.echo(json.dumps(document, indent=1))
@@ -531,8 +531,8 @@ def evidence(digest: str, api: str, token_file: Path | None, as_json: bool) -> N
     """Validate again, offline, from the evidence with this DIGEST, at the time of its capture."""
     import msgspec
 
-    from anchorwatch.chainview import show
-    from collector.replay import replay
+    from anchorwatch.cli.chain_view import show
+    from collector.dnssec.replay import replay
     from schemas.messages import Evidence
 
     document = _fetch(api, token_file, f"/api/v1/evidence/{digest}")

@@ -8,11 +8,11 @@ Source: https://prometheus.io/docs/practices/naming/
 from collections import Counter
 from collections.abc import Mapping
 
-from alerts.ledger import SqliteLedger
+from alerts.ledger.sqlite import SqliteLedger
 from analyzer.stage import Analyzer
-from anchorwatch.progress import Progress
+from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
-from collector.matching import KINDS
+from collector.resolvers.matching import KINDS
 from collector.stage import Collector
 
 

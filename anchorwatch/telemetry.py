@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info, Proce
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from alerts.wording import printable
+from alerts.delivery.wording import printable
 from anchorwatch import __version__
 from schemas.messages import Finding, Message, Notification, Observation
 

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from anchorwatch.config import read_anchor_file
+from anchorwatch.configuration.loading import read_anchor_file
 from bench.pipeline import measure_pipeline
 from bench.world import Served, free_port, served, which
-from collector import names, records
-from collector.address import Address
-from collector.policy import Policy
-from collector.resolver import Resolver
-from collector.vantage import Vantage
+from collector.dnssec import names, records
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import Address
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Vantage
 
 COMMAND = [sys.executable, "-m", "anchorwatch"]
 ROUNDS = 3

@@ -15,19 +15,19 @@ from typing import Any
 
 import msgspec
 
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.topics import prepare_topics
-from anchorwatch.config import read_anchor_file
+from anchorwatch.configuration.loading import read_anchor_file
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.lab.receiver import Receiver
 from anchorwatch.telemetry import Meter
 from bench.world import Served, free_port
-from collector import names, records
-from collector.address import Address
-from collector.policy import Policy
-from collector.resolver import Resolver
-from collector.vantage import Judged, Vantage
+from collector.dnssec import names, records
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import Address
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Judged, Vantage
 from schemas.judgement import Verdict
 from schemas.messages import (
     Endpoint,

@@ -3,5 +3,5 @@
 inventory → schedule → resolver (one UDP exchange) → skim: unchanged? → validation from the trust anchor down →
 Observation
 
-Names are tuples of lower-case labels, root first: see ``collector.names``.
+Names are tuples of lower-case labels, root first: see ``collector.dnssec.names``.
 """

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from collector.address import Address
-from collector.anchors import TrustAnchors
-from collector.policy import Policy
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import Address
 from schemas.egress import DIRECT, Egress
 
 

@@ -17,25 +17,16 @@ from typing import Protocol
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from collector import crypto, names, records
-from collector.address import Address
-from collector.claims import DISPUTED_POLLS, differs, newer_claim
 from collector.config import CollectorConfig, VantagePoint
-from collector.confirmation import Confirmations, pause_s
-from collector.fairness import FairShares
-from collector.inventory import Inventory
-from collector.message import NOERROR, NXDOMAIN, Response
-from collector.outbox import Outbox
-from collector.questions import FetchFailure, Reply
-from collector.reachability import Reachability
-from collector.resolver import Resolver
-from collector.schedule import Schedule, first_round_s, phase_of
-from collector.skim import skim
-from collector.sources import Sources
-from collector.timekeeping import ClockWatch, describe_jump
-from collector.transport import Transport
-from collector.vantage import Judged, Vantage
-from collector.watch import (
+from collector.dnssec import crypto, names, records
+from collector.dnssec.message import NOERROR, NXDOMAIN, Response
+from collector.dnssec.questions import FetchFailure, Reply
+from collector.dnssec.skim import skim
+from collector.inventory.rows import Inventory
+from collector.inventory.sources import Sources
+from collector.polling.confirmation import Confirmations, pause_s
+from collector.polling.fairness import FairShares
+from collector.polling.memory import (
     NEVER,
     Memory,
     Subject,
@@ -46,7 +37,16 @@ from collector.watch import (
     remember,
     take_note,
 )
-from collector.zones import zone_of
+from collector.polling.outbox import Outbox
+from collector.polling.reachability import Reachability
+from collector.polling.registrable import registrable_domain
+from collector.polling.schedule import Schedule, first_round_s, phase_of
+from collector.polling.timekeeping import ClockWatch, describe_jump
+from collector.resolvers.address import Address
+from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.transport import Transport
+from collector.resolvers.vantage import Judged, Vantage
 from schemas.faults import ConfigError
 from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
@@ -276,7 +276,7 @@ class Collector:
         subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
         self._schedule.set_items(subjects, self._ticks())
         self.hosts = len({subject.name for subject in subjects})
-        self._shares.set_items({one: (zone_of(one.name, self._suffixes), one.vantage) for one in subjects})
+        self._shares.set_items({one: (registrable_domain(one.name, self._suffixes), one.vantage) for one in subjects})
         if not self._memory.keys() >= set(subjects):
             # Whoever polled these before may have left a trouble open: how their vantages are is news.
             for name in self._vantages:
@@ -455,7 +455,7 @@ class Collector:
             self._shares.silent(subject, now)
         if is_first and not reach.is_lost:
             # A datagram may be lost for once: the next poll, which comes soon, tells more.
-            zone = zone_of(subject.name, self._suffixes)
+            zone = registrable_domain(subject.name, self._suffixes)
             self._confirm_soon(subject, (subject.vantage, "silence", zone), is_news=True)
         return not is_first
 

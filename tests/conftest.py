@@ -13,8 +13,8 @@ import clickhouse_connect
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from analyzer.history import ClickHouseHistory
-from analyzer.migrations import migrate
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.migrations import migrate
 from tests.clickhouse_front import FrontProcess
 
 SHARED = Path(__file__).parents[2] / "shared"

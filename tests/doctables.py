@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.policy import Policy
+from collector.dnssec.policy import Policy
 from schemas.catalogue import ROWS, Kind, Row, Severity
 
 README = Path(__file__).parents[1] / "README.md"

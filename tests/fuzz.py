@@ -18,15 +18,15 @@ sys.path.insert(0, str(Path(__file__).parent / "collector"))
 from lab import AT, Lab  # type: ignore[import-not-found]
 
 from anchorwatch.lab.zones import Nsec3Params
-from collector import names, records
-from collector.budget import Budget
-from collector.context import Context, Step
-from collector.message import FormError, Response, read_response
-from collector.names import Name
-from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply, drive
-from collector.skim import skim
-from collector.validation import Conclusion, validate
+from collector.dnssec import names, records
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context, Step
+from collector.dnssec.message import FormError, Response, read_response
+from collector.dnssec.names import Name
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
+from collector.dnssec.skim import skim
+from collector.dnssec.validation import Conclusion, validate
 
 LONGEST_S = 0.05
 POLICY = Policy()

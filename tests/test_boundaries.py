@@ -12,27 +12,43 @@ OURS = STAGES | {SHELL, "schemas"}
 
 IO = {
     "schemas.export",  # writes schemas/json
-    "collector.resolver",  # retries, deadlines
-    "collector.transport",  # sockets
-    "collector.vantage",  # asks through the resolver
-    "collector.sources",  # reads inventory files, keeps time
-    "collector.store",  # the last good rows on disk
+    "collector.resolvers.resolver",  # retries, deadlines
+    "collector.resolvers.transport",  # sockets
+    "collector.resolvers.vantage",  # asks through the resolver
+    "collector.inventory.sources",  # reads inventory files, keeps time
+    "collector.inventory.store",  # the last good rows on disk
     "collector.stage",  # the loop
-    "analyzer.connection",  # opens the database
-    "analyzer.history",  # the database
-    "analyzer.overflow",  # the database, its lock
-    "analyzer.migrations",  # the database
-    "analyzer.server_faults",  # knows the errors of sockets and of the database's client
+    "analyzer.history.connection",  # opens the database
+    "analyzer.history.clickhouse",  # the database
+    "analyzer.history.overflow",  # the database, its lock
+    "analyzer.history.migrations",  # the database
+    "analyzer.history.server_faults",  # knows the errors of sockets and of the database's client
     "analyzer.stage",  # threads
-    "alerts.ledger",  # the ledger's file
-    "alerts.exchange",  # HTTP
-    "alerts.overflow",  # the ledger's file
-    "alerts.notifier",  # HTTP
-    "alerts.sending",  # threads
-    "alerts.webhook",  # HTTP
-    "alerts.pagerduty",  # HTTP
-    "alerts.local",  # console and commands
+    "alerts.ledger.sqlite",  # the ledger's file
+    "alerts.receivers.exchange",  # HTTP
+    "alerts.ledger.overflow",  # the ledger's file
+    "alerts.receivers.posting",  # HTTP
+    "alerts.delivery.sending",  # threads
+    "alerts.receivers.webhook",  # HTTP
+    "alerts.receivers.pagerduty",  # HTTP
+    "alerts.receivers.local",  # console and commands
     "alerts.stage",  # threads, logging
+}
+
+# Which rooms of a stage may look into which others of it; a stage's own modules may look into all.
+ROOMS = {
+    "collector.dnssec": set(),
+    "collector.resolvers": {"collector.dnssec"},
+    "collector.inventory": {"collector.dnssec"},
+    "collector.polling": {"collector.dnssec"},
+    "analyzer.zones": set(),
+    "analyzer.endpoints": {"analyzer.zones"},
+    "analyzer.findings": {"analyzer.zones", "analyzer.endpoints"},
+    "analyzer.history": set(),
+    "alerts.decision": set(),
+    "alerts.delivery": {"alerts.decision"},
+    "alerts.receivers": {"alerts.decision", "alerts.delivery"},
+    "alerts.ledger": {"alerts.decision", "alerts.delivery"},
 }
 
 PURE_IMPORTS = {
@@ -121,6 +137,10 @@ def called_effects(tree: ast.AST) -> set[str]:
     return {called for call in calls if (called := getattr(call.func, "attr", getattr(call.func, "id", ""))) in EFFECTS}
 
 
+def room_of(module: str) -> str | None:
+    return next((room for room in ROOMS if module == room or module.startswith(room + ".")), None)
+
+
 def trespasses(module: str, source: str) -> list[str]:
     """Return what a module does that its place forbids."""
     package = module.split(".")[0]
@@ -133,6 +153,9 @@ def trespasses(module: str, source: str) -> list[str]:
     elif package != SHELL:
         others = {name.split(".")[0] for name in ours} - {package, "schemas"}
         found += [f"stages meet in messages, not by importing {name}" for name in sorted(others)]
+    if (home := room_of(module)) is not None:
+        rooms = {room for name in ours if (room := room_of(name)) is not None and room.startswith(package)}
+        found += [f"{home} does not look into {room}" for room in sorted(rooms - ROOMS[home] - {home})]
     if package == SHELL or module in IO:
         return found
     found += [f"pure module imports {name}" for name in sorted(imported - ours) if not is_allowed(name)]
@@ -151,6 +174,12 @@ def test_every_module_says_what_it_knows(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or not path.read_text().strip()
 
 
+def test_every_room_of_a_stage_says_what_it_may_look_into() -> None:
+    rooms = {name_of(path.parent / "__init__.py") for path in MODULES if path.parent.parent.name in STAGES}
+
+    assert rooms == set(ROOMS)
+
+
 def test_listed_io_modules_exist() -> None:
     assert IO <= NAMES
 
@@ -158,16 +187,19 @@ def test_listed_io_modules_exist() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("collector.denial", "import socket"),
-        ("collector.denial", "from datetime import datetime\ndatetime.now()"),
-        ("collector.denial", "open('x')"),
-        ("collector.denial", "from collector.resolver import Resolver"),
-        ("collector.denial", "import logging"),
-        ("collector.stage", "from analyzer.drift import detect_drift"),
-        ("alerts.decide", "from analyzer.history import open_history"),
+        ("collector.dnssec.nsec", "import socket"),
+        ("collector.dnssec.nsec", "from datetime import datetime\ndatetime.now()"),
+        ("collector.dnssec.nsec", "open('x')"),
+        ("collector.dnssec.nsec", "from collector.resolvers.resolver import Resolver"),
+        ("collector.dnssec.nsec", "import logging"),
+        ("collector.dnssec.chain", "from collector.polling import memory"),
+        ("collector.polling.memory", "from collector.resolvers.claims import differs"),
+        ("analyzer.zones.expiry", "from analyzer.endpoints import conditions"),
+        ("collector.stage", "from analyzer.endpoints.drift import detect_drift"),
+        ("alerts.decision.decide", "from analyzer.history.clickhouse import open_history"),
         ("schemas.wire", "from collector import names"),
-        ("analyzer.drift", "import dns.asyncquery"),
-        ("analyzer.drift", "from os import environ"),
+        ("analyzer.endpoints.drift", "import dns.asyncquery"),
+        ("analyzer.endpoints.drift", "from os import environ"),
     ],
 )
 def test_planted_trespasses_are_caught(module: str, source: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from anchorwatch.__main__ import cli
-from anchorwatch.api import make_app
-from anchorwatch.config import FileSections
+from anchorwatch.configuration.loading import FileSections
+from anchorwatch.web.api import make_app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_the_page_of_findings_is_the_catalogue() -> None:
 def test_modules_of_the_validator_that_are_named_exist() -> None:
     text = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
 
-    for module in re.findall(r"`(\w+\.py)`", text):
+    for module in re.findall(r"`([\w/]+\.py)`", text):
         assert (ROOT / "collector" / module).exists(), module
 
 

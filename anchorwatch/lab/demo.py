@@ -20,14 +20,14 @@ from typing import Any
 
 import click
 
-from anchorwatch.chainview import COLOURS, paint
-from anchorwatch.config import load_config
+from anchorwatch.cli.chain_view import COLOURS, paint
+from anchorwatch.configuration.loading import load_config
 from anchorwatch.lab.partners import PARTNERS, PartnerWorld
 from anchorwatch.lab.receiver import Receiver
 from anchorwatch.lab.server import LabResolver
-from anchorwatch.run import Instance
+from anchorwatch.pipeline.run import Instance
 from anchorwatch.telemetry import set_up_logging
-from anchorwatch.views import endpoint_views
+from anchorwatch.web.views import endpoint_views
 from schemas.catalogue import CATALOGUE
 from schemas.judgement import Verdict
 

@@ -15,7 +15,7 @@ from dns.rdatatype import RdataType
 
 from anchorwatch.lab.world import World
 from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
-from collector.anchors import TrustAnchors, parse_anchors
+from collector.dnssec.anchors import TrustAnchors, parse_anchors
 
 TTL_S = 1
 

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from alerts.webhook import read_secret, sign
+from alerts.receivers.webhook import read_secret, sign
 
 
 class Receiver:

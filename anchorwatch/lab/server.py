@@ -18,14 +18,14 @@ from dns.edns import EDECode, EDEOption
 from dns.rdatatype import RdataType
 
 from anchorwatch.lab.world import World
-from collector import names
-from collector.anchors import TrustAnchors
-from collector.budget import Budget
-from collector.context import Context
-from collector.message import read_response
-from collector.policy import Policy
-from collector.questions import Ask, drive
-from collector.validation import Conclusion, validate
+from collector.dnssec import names
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.message import read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, drive
+from collector.dnssec.validation import Conclusion, validate
 from schemas.judgement import Verdict
 
 MAX_BYTES = 65_535

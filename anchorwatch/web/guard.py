@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from anchorwatch import pages
+from anchorwatch.web import pages
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import Bucket, Refused, check_host, check_origin, check_peer, is_proxied
 from anchorwatch.web.session import COOKIE, SESSION_S, bearer_of, is_session, is_token, make_session

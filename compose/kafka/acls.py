@@ -15,11 +15,11 @@ from pathlib import Path
 
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
-from anchorwatch.cluster.clients import open_admin
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.rights import READS, Right, rights, table
-from anchorwatch.cluster.topics import prepare_topics
-from anchorwatch.config import load_config
+from anchorwatch.configuration.loading import load_config
+from anchorwatch.kafka.clients import open_admin
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.rights import READS, Right, rights, table
+from anchorwatch.kafka.topics import prepare_topics
 
 
 def apply_rights(config: KafkaConfig, principals: dict[str, str]) -> int:

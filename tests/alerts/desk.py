@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.delivery import Delivery
-from alerts.ledger import SqliteLedger
-from alerts.notifier import Outcome
+from alerts.delivery.delivery import Delivery
+from alerts.delivery.wording import describe
+from alerts.ledger.sqlite import SqliteLedger
+from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from alerts.wording import describe
-from anchorwatch.config import shipped_mappings
+from anchorwatch.configuration.loading import shipped_mappings
 from schemas.catalogue import Severity
 from schemas.messages import Finding, Notification
 

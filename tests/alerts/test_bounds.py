@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.bounds import MOST_LISTED, MOST_PAST, WHOLE, bound_entries, bound_incident
-from alerts.incidents import Entry, begin_incident, take_finding
+from alerts.decision.bounds import MOST_LISTED, MOST_PAST, WHOLE, bound_entries, bound_incident
+from alerts.decision.incidents import Entry, begin_incident, take_finding
 from schemas.catalogue import Severity
 from schemas.messages import Affected, Finding, FindingStatus
 from tests.alerts.findings import AT, finding

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.config import AlertsConfig, Match, ReceiverConfig, Route, Rule
-from alerts.coverage import find_gaps
+from alerts.decision.coverage import find_gaps
 from schemas.catalogue import Severity
 
 SOC, CHAT = (ReceiverConfig(name=name, type="console") for name in ("soc", "chat"))

@@ -3,8 +3,8 @@ import re
 import msgspec
 from findings import PAYMENTS, finding
 
-from alerts.frameworks import check_mappings, match_controls
-from anchorwatch.config import shipped_mappings
+from alerts.decision.frameworks import check_mappings, match_controls
+from anchorwatch.configuration.loading import shipped_mappings
 from schemas.catalogue import CATALOGUE, ROWS, Kind
 
 CSF = {

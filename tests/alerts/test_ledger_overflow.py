@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from alerts.delivery import Settled
-from alerts.ledger import SqliteLedger
-from alerts.overflow import TIDY_EVERY, TRY_EVERY_S, OverflowLedger
+from alerts.delivery.delivery import Settled
+from alerts.ledger.overflow import TIDY_EVERY, TRY_EVERY_S, OverflowLedger
+from alerts.ledger.sqlite import SqliteLedger
 from tests.contracts.test_ledger import delivery, incident, notification
 
 

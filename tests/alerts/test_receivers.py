@@ -9,12 +9,12 @@ import pytest
 from findings import AT, Endpoint, closed, finding
 from standardwebhooks import Webhook
 
-from alerts.delivery import Delivery
-from alerts.incidents import Entry, begin_incident, take_finding
-from alerts.local import CommandNotifier, ConsoleNotifier
-from alerts.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
-from alerts.webhook import WebhookNotifier, read_secret, sign
-from alerts.wording import describe, printable, screen
+from alerts.decision.incidents import Entry, begin_incident, take_finding
+from alerts.delivery.delivery import Delivery
+from alerts.delivery.wording import describe, printable, screen
+from alerts.receivers.local import CommandNotifier, ConsoleNotifier
+from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
+from alerts.receivers.webhook import WebhookNotifier, read_secret, sign
 from schemas.messages import Affected
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -13,11 +13,11 @@ import pytest
 from desk import Desk, Recorder
 from findings import AT, closed, finding
 
-from alerts.delivery import Delivery
-from alerts.ledger import SqliteLedger
-from alerts.notifier import Outcome
-from alerts.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_after, settle
-from alerts.sending import Sender
+from alerts.delivery.delivery import Delivery
+from alerts.delivery.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_after, settle
+from alerts.delivery.sending import Sender
+from alerts.ledger.sqlite import SqliteLedger
+from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
 from schemas.catalogue import Severity
 from tests.conftest import ManualClock
@@ -292,7 +292,7 @@ def test_a_bug_in_a_receivers_code_is_that_receivers_failure(desk: Desk) -> None
 
 class TestSender:
     def one(self, zone: str, number: int = 1) -> Delivery:
-        from alerts.incidents import Entry, begin_incident, take_finding
+        from alerts.decision.incidents import Entry, begin_incident, take_finding
 
         opened = finding(zone=zone)
         entry = Entry(finding=opened, severity=Severity.CRITICAL, receivers=("pager",))

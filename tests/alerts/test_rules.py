@@ -3,8 +3,8 @@ import pytest
 from findings import PAYMENTS, finding
 
 from alerts.config import Change, Match, Route, Rule
-from alerts.rules import assess, match_finding
-from anchorwatch.config import shipped_rules
+from alerts.decision.rules import assess, match_finding
+from anchorwatch.configuration.loading import shipped_rules
 from schemas.catalogue import Severity
 
 

@@ -11,9 +11,9 @@ from desk import Desk
 from findings import AT, PAYMENTS, closed, finding
 
 from alerts.config import Match, Route
-from alerts.ledger import SqliteLedger
-from alerts.notifier import Outcome
-from alerts.wording import summarise
+from alerts.delivery.wording import summarise
+from alerts.ledger.sqlite import SqliteLedger
+from alerts.receivers.posting import Outcome
 from schemas.catalogue import Severity
 from schemas.faults import Rejected
 from schemas.messages import Finding, PollBatch

@@ -1,6 +1,6 @@
 """Long lists of identities, cut without losing what rules match on."""
 
-from analyzer.blast import Consumers, shortened
+from analyzer.findings.blast import Consumers, shortened
 from schemas.messages import Affected, Endpoint, Identity
 
 

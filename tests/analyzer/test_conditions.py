@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from making import judgement, link
 
-from analyzer.conditions import NOTHING_KNOWN, Condition, Known, conditions_of
+from analyzer.endpoints.conditions import NOTHING_KNOWN, Condition, Known, conditions_of
 from schemas.catalogue import Severity
 from schemas.judgement import ResolverClaim, Verdict
 from schemas.messages import Endpoint

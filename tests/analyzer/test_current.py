@@ -1,6 +1,6 @@
 """Who lies behind a zone, as subjects come, move to other chains and go."""
 
-from analyzer.current import Current, CurrentState
+from analyzer.endpoints.current import Current, CurrentState
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 from tests.analyzer.making import AT

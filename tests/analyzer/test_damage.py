@@ -10,7 +10,7 @@ SCRIPT = """
 import asyncio, logging, sys
 from pathlib import Path
 from analyzer.config import HistoryConfig
-from analyzer.history import open_history
+from analyzer.history.clickhouse import open_history
 from analyzer.stage import Analyzer
 from tests.analyzer.making import AT, judgement, observation, snapshot
 

@@ -2,8 +2,8 @@ import msgspec
 import pytest
 from making import judgement, key, link
 
-from analyzer.drift import Drift, detect_drift
-from analyzer.rollover import classify_key_change
+from analyzer.endpoints.drift import Drift, detect_drift
+from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Key, Verdict
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from making import AT, judgement
 
-from analyzer.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
+from analyzer.zones.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 
 TEN_DAYS = Expiry("z.", AT, AT + timedelta(days=10))
 

@@ -11,8 +11,8 @@ import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from analyzer.config import HistoryConfig, server_of
-from analyzer.history import open_history
-from analyzer.server_faults import UNFIT_ROWS, classify_fault, explain_refusal
+from analyzer.history.clickhouse import open_history
+from analyzer.history.server_faults import UNFIT_ROWS, classify_fault, explain_refusal
 from schemas.faults import ConfigError, Rejected, Transient
 from schemas.tls import TlsConfig
 from tests.certificates import Authority

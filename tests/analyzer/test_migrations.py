@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from analyzer import rows
-from analyzer.migrations import LEDGER, REPLICA, load_migrations, migrate, replicate_statement, statements_of
+from analyzer.history import rows
+from analyzer.history.migrations import LEDGER, REPLICA, load_migrations, migrate, replicate_statement, statements_of
 from schemas.faults import ConfigError
 
 DATABASE = "CREATE DATABASE IF NOT EXISTS `anchor-watch`"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from analyzer.history import ClickHouseHistory
-from analyzer.migrations import migrate
-from analyzer.overflow import TRY_EVERY_S, OverflowHistory
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.migrations import migrate
+from analyzer.history.overflow import TRY_EVERY_S, OverflowHistory
 from analyzer.stage import Analyzer
 from schemas.faults import DiskFull
 from schemas.messages import Finding, FindingStatus

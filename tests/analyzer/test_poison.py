@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from making import AT, judgement, observation, polls, snapshot
 
-from analyzer.history import ClickHouseHistory
+from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
-from anchorwatch.bus import LocalBus
-from anchorwatch.letters import Letter
-from anchorwatch.progress import Step
-from anchorwatch.pump import Pump
+from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.local_bus import LocalBus
+from anchorwatch.pipeline.progress import Step
+from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
 from schemas.messages import Finding, Message, SelfReport
 from schemas.wire import decode, encode

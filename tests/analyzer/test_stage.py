@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from making import AT, judgement, link, observation, polls, snapshot
 
-from analyzer.history import ClickHouseHistory
+from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
 from schemas.judgement import Reason, ResolverClaim, Verdict

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anchorwatch.api import Parts, make_app
-from anchorwatch.config import load_config
-from anchorwatch.progress import Progress
+from anchorwatch.configuration.loading import load_config
+from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
+from anchorwatch.web.api import Parts, make_app
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import Bucket, split_authority
 from anchorwatch.web.guard import HEADERS, safe_path

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from running import COMMAND, environment
 
-from alerts.exchange import Line
+from alerts.receivers.exchange import Line
 from analyzer.config import HistoryConfig
-from analyzer.history import open_history
-from collector.address import Address
-from collector.questions import FetchFailure
-from collector.resolver import Resolver
+from analyzer.history.clickhouse import open_history
+from collector.dnssec.questions import FetchFailure
+from collector.resolvers.address import Address
+from collector.resolvers.resolver import Resolver
 from schemas.egress import Egress
 from schemas.faults import ConfigError, Transient
 from schemas.tls import TlsConfig

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from alerts.exchange import Line
-from anchorwatch.config import HeartbeatConfig, load_config
-from anchorwatch.heartbeat import Heartbeat, url_of
-from anchorwatch.progress import SLOW_S, Progress
+from alerts.receivers.exchange import Line
+from anchorwatch.configuration.loading import HeartbeatConfig, load_config
+from anchorwatch.pipeline.heartbeat import Heartbeat, url_of
+from anchorwatch.pipeline.progress import SLOW_S, Progress
 from anchorwatch.telemetry import Meter
 from schemas.egress import Egress
 from schemas.faults import ConfigError

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-import anchorwatch.cluster.outbox
-import anchorwatch.pump
-from anchorwatch.cluster.outbox import Outbox
-from anchorwatch.progress import Step
+import anchorwatch.kafka.outbox
+import anchorwatch.pipeline.pump
+from anchorwatch.kafka.outbox import Outbox
+from anchorwatch.pipeline.progress import Step
 from anchorwatch.telemetry import Meter
 from schemas.faults import Transient
 from schemas.messages import Message, PollBatch, SelfReport
@@ -54,10 +54,10 @@ def polls(number: int) -> PollBatch:
 
 @pytest.fixture(autouse=True)
 def _small_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anchorwatch.pump, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(anchorwatch.pump, "LONGEST_PAUSE_S", 0.001)
-    monkeypatch.setattr(anchorwatch.cluster.outbox, "MOST_MESSAGES", 40)
-    monkeypatch.setattr(anchorwatch.cluster.outbox, "MOST_POLL_BATCHES", 10)
+    monkeypatch.setattr(anchorwatch.pipeline.pump, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(anchorwatch.pipeline.pump, "LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(anchorwatch.kafka.outbox, "MOST_MESSAGES", 40)
+    monkeypatch.setattr(anchorwatch.kafka.outbox, "MOST_POLL_BATCHES", 10)
 
 
 def run(story: Any) -> Any:

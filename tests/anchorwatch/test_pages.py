@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from anchorwatch import pages
-from anchorwatch.views import EndpointView, IdentityView
+from anchorwatch.web import pages
+from anchorwatch.web.views import EndpointView, IdentityView
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.judgement import Verdict
 from schemas.messages import Affected, Finding, FindingStatus

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from anchorwatch.bus import LocalBus
-from anchorwatch.probe import HistoryProbe
-from anchorwatch.progress import SLOW_S, STUCK_S, WAITS_S, Progress
-from anchorwatch.pump import Pump
+from anchorwatch.pipeline.local_bus import LocalBus
+from anchorwatch.pipeline.probe import HistoryProbe
+from anchorwatch.pipeline.progress import SLOW_S, STUCK_S, WAITS_S, Progress
+from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message
 
@@ -159,9 +159,9 @@ class Hanging:
 
 
 def test_a_history_that_hangs_is_told_and_costs_one_thread(monkeypatch: Any) -> None:
-    import anchorwatch.probe
+    import anchorwatch.pipeline.probe
 
-    monkeypatch.setattr(anchorwatch.probe, "EVERY_S", 0.002)
+    monkeypatch.setattr(anchorwatch.pipeline.probe, "EVERY_S", 0.002)
     clock, history = Clock(), Hanging()
 
     async def story() -> tuple[str, str, str]:
@@ -186,10 +186,10 @@ def test_a_history_that_hangs_is_told_and_costs_one_thread(monkeypatch: Any) -> 
 
 
 def test_a_hanging_history_is_asked_once(monkeypatch: Any) -> None:
-    import anchorwatch.probe
+    import anchorwatch.pipeline.probe
 
-    monkeypatch.setattr(anchorwatch.probe, "EVERY_S", 0.001)
-    monkeypatch.setattr(anchorwatch.probe, "FAREWELL_S", 0.0)
+    monkeypatch.setattr(anchorwatch.pipeline.probe, "EVERY_S", 0.001)
+    monkeypatch.setattr(anchorwatch.pipeline.probe, "FAREWELL_S", 0.0)
     history = Hanging()
 
     async def story() -> int:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-import anchorwatch.pump
-from anchorwatch.bus import LocalBus
-from anchorwatch.letters import Letter
-from anchorwatch.progress import Step
-from anchorwatch.pump import MOST_IN_A_ROW, Pump
+import anchorwatch.pipeline.pump
+from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.local_bus import LocalBus
+from anchorwatch.pipeline.progress import Step
+from anchorwatch.pipeline.pump import MOST_IN_A_ROW, Pump
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message, SelfReport
@@ -64,7 +64,7 @@ def pump(
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anchorwatch.pump, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(anchorwatch.pipeline.pump, "FIRST_PAUSE_S", 0.001)
 
 
 def test_outputs_go_out_and_the_sink_is_closed_at_the_end() -> None:

@@ -1,6 +1,6 @@
 """Who is asked to be observed anew, and when."""
 
-from anchorwatch.recalls import GRACE_S, MOST_AT_ONCE, Recalls
+from anchorwatch.pipeline.recalls import GRACE_S, MOST_AT_ONCE, Recalls
 from schemas.messages import Subject
 
 ONE, TWO = ("a.example.", "A", "corp"), ("b.example.", "A", "corp")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anchorwatch.cluster.rows import read_message
+from anchorwatch.kafka.rows import read_message
 from schemas.faults import Rejected
 from schemas.messages import Endpoint, Identity, InventoryIndex, InventorySnapshot
 from schemas.wire import encode

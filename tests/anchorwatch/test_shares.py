@@ -7,15 +7,15 @@ from types import SimpleNamespace
 from kafka.structs import TopicPartition
 from publicsuffixlist import PublicSuffixList
 
-from anchorwatch.cluster.active import ActiveAssignor
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.membership import Membership
-from anchorwatch.cluster.publishing import differences, older_files, versions_of
-from anchorwatch.cluster.shares import longest_gap_s, share_of, zone_of
+from anchorwatch.kafka.active import ActiveAssignor
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.membership import Membership
+from anchorwatch.kafka.publishing import differences, older_files, versions_of
+from anchorwatch.kafka.shares import longest_gap_s, registrable_domain, share_of
 from anchorwatch.telemetry import Meter
-from collector import names
-from collector.inventory import Inventory
-from collector.sources import FileMark
+from collector.dnssec import names
+from collector.inventory.rows import Inventory
+from collector.inventory.sources import FileMark
 from schemas.messages import Endpoint, Identity, InventoryFile, InventoryIndex, InventorySnapshot, Message
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -30,7 +30,7 @@ def identity(key: str, host: str = "api.bank.example") -> Identity:
 
 
 def zone(text: str) -> str:
-    return zone_of(names.from_text(text), SUFFIXES)
+    return registrable_domain(names.from_text(text), SUFFIXES)
 
 
 def test_names_below_one_registration_are_one_share() -> None:

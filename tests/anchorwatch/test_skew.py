@@ -1,6 +1,6 @@
 """Whose clock differs from ours, told once, and that it agrees again."""
 
-from anchorwatch.cluster.skew import QUIET_S, ClockSkews
+from anchorwatch.kafka.skew import QUIET_S, ClockSkews
 
 NOW = 1_800_000_000.0
 ONE = "/collector/one"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import OBSERVATIONS
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import OBSERVATIONS
 from anchorwatch.telemetry import Meter
 from schemas.faults import Transient
 from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from anchorwatch.cluster.clients import open_consumer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.reading import read_to_end
-from anchorwatch.cluster.topics import OBSERVATIONS, POLLS, full_name
-from anchorwatch.letters import Letter
+from anchorwatch.kafka.clients import open_consumer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.reading import read_to_end
+from anchorwatch.kafka.topics import OBSERVATIONS, POLLS, full_name
+from anchorwatch.pipeline.dead_letters import Letter
 from schemas.messages import Message, Observation, PollBatch, Subject
 from schemas.wire import decode
 from tests.cluster.builds import next_build

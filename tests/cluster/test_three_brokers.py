@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from anchorwatch.cluster.clients import open_consumer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.reading import read_to_end
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.topics import OBSERVATIONS, TOPICS, full_name
+from anchorwatch.kafka.clients import open_consumer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.reading import read_to_end
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.topics import OBSERVATIONS, TOPICS, full_name
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message, SelfReport, utc
 from schemas.wire import decode

@@ -10,15 +10,15 @@ from dns.rdatatype import RdataType
 
 from anchorwatch.lab.world import World
 from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
-from collector import names, records
-from collector.anchors import parse_anchors
-from collector.budget import Budget
-from collector.context import Context
-from collector.judging import make_judgement
-from collector.message import read_response
-from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply, drive
-from collector.validation import validate
+from collector.dnssec import names, records
+from collector.dnssec.anchors import parse_anchors
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.judgement import make_judgement
+from collector.dnssec.message import read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
+from collector.dnssec.validation import validate
 from schemas.judgement import Judgement
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)

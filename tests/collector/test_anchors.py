@@ -1,7 +1,7 @@
 import pytest
 
-from collector import names
-from collector.anchors import IANA, parse_anchors
+from collector.dnssec import names
+from collector.dnssec.anchors import IANA, parse_anchors
 
 DS = "20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
 

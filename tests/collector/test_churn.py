@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from collector.churn import Churn
-from collector.watch import Memory, decide_occasion, remember, take_note
+from collector.polling.churn import Churn
+from collector.polling.memory import Memory, decide_occasion, remember, take_note
 from schemas.judgement import ChainLink, Judgement, Key, Reason, ResolverClaim, Verdict
 from schemas.messages import Occasion
 

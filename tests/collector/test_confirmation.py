@@ -1,4 +1,4 @@
-from collector.confirmation import NAMES_PER_CAUSE, POLLS, Confirmations, pause_s
+from collector.polling.confirmation import NAMES_PER_CAUSE, POLLS, Confirmations, pause_s
 
 CAUSE = ("lab", "bogus", "bank.example.", "rrsig_expired")
 OTHER = ("lab", "bogus", "bank.example.", "rrsig_crypto_invalid")

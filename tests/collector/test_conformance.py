@@ -7,14 +7,14 @@ from typing import Any
 import dns.name
 import pytest
 
-from collector import names, records
-from collector.anchors import TrustAnchors, parse_anchors
-from collector.budget import Budget
-from collector.context import Context
-from collector.message import Response, read_response
-from collector.policy import Policy
-from collector.questions import Ask, drive
-from collector.validation import Conclusion, validate
+from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors, parse_anchors
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.message import Response, read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, drive
+from collector.dnssec.validation import Conclusion, validate
 
 SCENARIOS = Path(__file__).parents[3] / "shared" / "conformance" / "scenarios"
 

@@ -6,14 +6,14 @@ import dns.message
 import dns.rcode
 import pytest
 
-from collector import crypto, names, records
-from collector.budget import Budget
-from collector.denial import NsecDenial, Outcome
-from collector.denial3 import Nsec3Denial
-from collector.message import Response, read_response
-from collector.policy import Policy
-from collector.questions import Ask
-from collector.records import Nsec, Nsec3
+from collector.dnssec import crypto, names, records
+from collector.dnssec.budget import Budget
+from collector.dnssec.message import Response, read_response
+from collector.dnssec.nsec import NsecDenial, Outcome
+from collector.dnssec.nsec3 import Nsec3Denial
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask
+from collector.dnssec.records import Nsec, Nsec3
 from tests.collector.lab import Lab
 
 ZONE = names.from_text("example")

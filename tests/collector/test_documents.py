@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from collector.documents import decode_text, guess_format, read_rows
-from collector.inventory import Inventory, read_identities
+from collector.inventory.documents import decode_text, guess_format, read_rows
+from collector.inventory.rows import Inventory, read_identities
 from schemas.messages import Identity
 
 TABLE = (

@@ -3,8 +3,8 @@
 import heapq
 from itertools import pairwise
 
-from collector.fairness import LONGEST_DISTANCE, FairShares
-from collector.schedule import Schedule
+from collector.polling.fairness import LONGEST_DISTANCE, FairShares
+from collector.polling.schedule import Schedule
 
 TIMEOUT_S = 10.5
 ANSWER_S = 0.05

@@ -9,9 +9,9 @@ import dns.message
 import pytest
 
 from anchorwatch.lab.zones import Nsec3Params
-from collector import names, records
-from collector.message import Response
-from collector.questions import Ask, Reply
+from collector.dnssec import names, records
+from collector.dnssec.message import Response
+from collector.dnssec.questions import Ask, Reply
 from schemas.judgement import Judgement
 from tests.operations import calls_of
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.documents import read_rows
-from collector.hosts import parse_endpoints, split_cell
-from collector.inventory import read_identities
+from collector.inventory.documents import read_rows
+from collector.inventory.hosts import parse_endpoints, split_cell
+from collector.inventory.rows import read_identities
 
 HOST = "db.zone.test"
 # Where a secret stands in what people paste; {s} is the secret, {h} the host.

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.documents import read_rows
-from collector.hosts import parse_host
-from collector.inventory import Inventory, merge_inventories, read_identities
+from collector.inventory.documents import read_rows
+from collector.inventory.hosts import parse_host
+from collector.inventory.rows import Inventory, merge_inventories, read_identities
 from schemas.messages import Endpoint, Identity
 
 

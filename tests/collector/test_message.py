@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector import names, records
-from collector.message import FormError, make_query, read_response
-from collector.skim import skim
+from collector.dnssec import names, records
+from collector.dnssec.message import FormError, make_query, read_response
+from collector.dnssec.skim import skim
 from tests.operations import calls_of
 
 HEADER = struct.Struct("!6H")

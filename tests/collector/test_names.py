@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector import names
+from collector.dnssec import names
 
 labels = st.binary(min_size=1, max_size=20)
 any_name = st.lists(labels, max_size=8).map(lambda parts: tuple(part.lower() for part in parts))

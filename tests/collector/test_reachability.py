@@ -1,4 +1,4 @@
-from collector.reachability import Reachability
+from collector.polling.reachability import Reachability
 
 
 def test_one_unanswered_control_question_loses_nothing() -> None:

@@ -13,15 +13,15 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from collector import names, records
-from collector.address import Address, parse_address, system_resolvers
-from collector.anchors import Anchor, TrustAnchors
-from collector.claims import read_claim
-from collector.message import Response
-from collector.policy import Policy
-from collector.questions import FetchFailure, Reply
-from collector.resolver import Resolver
-from collector.vantage import Vantage
+from collector.dnssec import names, records
+from collector.dnssec.anchors import Anchor, TrustAnchors
+from collector.dnssec.message import Response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import FetchFailure, Reply
+from collector.resolvers.address import Address, parse_address, system_resolvers
+from collector.resolvers.claims import read_claim
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Vantage
 from schemas.judgement import ResolverClaim
 
 Answer = Callable[[dns.message.Message], list[bytes]]

@@ -10,18 +10,18 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from collector import crypto, names, records
-from collector.anchors import parse_anchors
-from collector.budget import Budget
-from collector.context import Context
-from collector.denial import NsecDenial, Outcome
-from collector.denial3 import Nsec3Denial
-from collector.message import Response, read_response
-from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply, drive
-from collector.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
-from collector.signatures import Refused, Verified, verify_rrset
-from collector.validation import Conclusion, validate
+from collector.dnssec import crypto, names, records
+from collector.dnssec.anchors import parse_anchors
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.message import Response, read_response
+from collector.dnssec.nsec import NsecDenial, Outcome
+from collector.dnssec.nsec3 import Nsec3Denial
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
+from collector.dnssec.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
+from collector.dnssec.signatures import Refused, Verified, verify_rrset
+from collector.dnssec.validation import Conclusion, validate
 
 LENIENT = Policy(profile="legacy", rsa_min_bits=512)
 

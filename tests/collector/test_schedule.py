@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from collector.schedule import Schedule, first_round_s, phase_of
+from collector.polling.schedule import Schedule, first_round_s, phase_of
 
 
 def test_after_the_first_turn_every_item_has_one_turn_an_interval() -> None:

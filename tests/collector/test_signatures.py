@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorwatch.lab.zones import SigningKey, Zone, generate_key
-from collector import names, records
-from collector.budget import Budget
-from collector.message import read_response
-from collector.policy import Policy
-from collector.records import KeyRecord, RRset, Signature, parse_key
-from collector.signatures import (
+from collector.dnssec import names, records
+from collector.dnssec.budget import Budget
+from collector.dnssec.message import read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.records import KeyRecord, RRset, Signature, parse_key
+from collector.dnssec.signatures import (
     Refused,
     Verified,
     absolute_time,

@@ -1,7 +1,7 @@
 import dns.message
 import dns.rrset
 
-from collector.skim import skim
+from collector.dnssec.skim import skim
 
 
 def answer(question: str, address: str = "192.0.2.1", owner: str | None = None) -> bytes:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from collector.config import Source
-from collector.retention import Acceptance, digest_of_rows
-from collector.sources import Sources, load_source
-from collector.store import Store
+from collector.inventory.retention import Acceptance, digest_of_rows
+from collector.inventory.sources import Sources, load_source
+from collector.inventory.store import Store
 from schemas.messages import InventoryIndex, InventorySnapshot, utc
 
 HEADER = "id,kind,owner,environment,criticality,endpoints\n"

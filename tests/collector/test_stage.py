@@ -13,13 +13,13 @@ import pytest
 
 from anchorwatch.lab.partners import PartnerWorld
 from anchorwatch.lab.server import LabResolver
-from collector import names
-from collector.address import Address
 from collector.config import CollectorConfig, Source, VantagePoint
-from collector.policy import Policy
-from collector.resolver import Resolver
+from collector.dnssec import names
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import Address
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Vantage
 from collector.stage import Collector
-from collector.vantage import Vantage
 from schemas.judgement import Judgement
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
 from tests.conftest import NOW

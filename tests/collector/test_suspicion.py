@@ -1,4 +1,4 @@
-from collector.suspicion import CALM_S, Tally
+from collector.resolvers.suspicion import CALM_S, Tally
 
 
 def flood(tally: Tally, kind: str, count: int, now: float) -> None:

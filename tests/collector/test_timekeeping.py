@@ -1,6 +1,6 @@
 import pytest
 
-from collector.timekeeping import ClockWatch, Jump, describe_jump
+from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
 
 NOON = 1_795_000_000.0
 

@@ -13,10 +13,10 @@ import pytest
 from dns.rdatatype import RdataType
 
 from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
-from collector import names
-from collector.anchors import TrustAnchors, parse_anchors
-from collector.policy import Policy
-from collector.questions import Ask, FetchFailure
+from collector.dnssec import names
+from collector.dnssec.anchors import TrustAnchors, parse_anchors
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure
 from schemas.catalogue import CATALOGUE
 
 _spec = importlib.util.spec_from_file_location("validation_lab", Path(__file__).with_name("lab.py"))

@@ -18,11 +18,11 @@ from dns.rdatatype import RdataType
 
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.zones import generate_key
-from collector import names
-from collector.address import parse_address
-from collector.policy import Policy
-from collector.resolver import Resolver
-from collector.vantage import Judged, Vantage
+from collector.dnssec import names
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import parse_address
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Judged, Vantage
 from schemas.judgement import ResolverClaim
 
 _spec = importlib.util.spec_from_file_location("vantage_lab", Path(__file__).with_name("lab.py"))

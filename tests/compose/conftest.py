@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "analyzer"), str(COMPOSE / "grafana
 
 from making import AT, judgement, key, link, observation, polls, snapshot  # noqa: E402
 
-from analyzer.history import ClickHouseHistory  # noqa: E402
+from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
 from analyzer.stage import Analyzer  # noqa: E402
 from schemas.judgement import ChainLink, Verdict  # noqa: E402
 from schemas.messages import InventoryIndex, Message, Occasion  # noqa: E402

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from making import AT
 
-from analyzer.history import ClickHouseHistory
+from analyzer.history.clickhouse import ClickHouseHistory
 
 GRAFANA = Path(build.__file__).parent
 SOURCES = sorted((GRAFANA / "sources").glob("*.yaml"))

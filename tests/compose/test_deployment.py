@@ -14,7 +14,7 @@ import pytest
 import specification
 import yaml
 
-from anchorwatch.config import Config, load_config
+from anchorwatch.configuration.loading import Config, load_config
 
 COMPOSE = Path(__file__).parents[2] / "compose"
 ROOT = COMPOSE.parent

@@ -6,13 +6,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from anchorwatch.bus import LocalBus
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import OBSERVATIONS, prepare_topics
-from anchorwatch.letters import FileLetters, Letter
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import OBSERVATIONS, prepare_topics
+from anchorwatch.pipeline.dead_letters import FileLetters, Letter
+from anchorwatch.pipeline.local_bus import LocalBus
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message
 

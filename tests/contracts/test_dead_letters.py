@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from anchorwatch.__main__ import cli
-from anchorwatch.cluster.clients import open_consumer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.reading import read_to_end
-from anchorwatch.cluster.topics import prepare_topics
-from anchorwatch.letters import FileLetters, Letter
+from anchorwatch.kafka.clients import open_consumer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.reading import read_to_end
+from anchorwatch.kafka.topics import prepare_topics
+from anchorwatch.pipeline.dead_letters import FileLetters, Letter
 from tests.brokers.broker import free_port
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)

@@ -17,12 +17,11 @@ import clickhouse_connect
 import msgspec
 import pytest
 
-from analyzer import rows
 from analyzer.config import HistoryConfig
-from analyzer.connection import connect_server
-from analyzer.history import ClickHouseHistory, open_history, token_of
-from analyzer.migrations import migrate
-from analyzer.rows import Row
+from analyzer.history.clickhouse import ClickHouseHistory, open_history, rows, token_of
+from analyzer.history.connection import connect_server
+from analyzer.history.migrations import migrate
+from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
 from schemas.messages import Finding, FindingStatus, InventorySnapshot, Observation
 from tests.alerts.findings import closed, finding

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.topics import full_name, prepare_topics
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.topics import full_name, prepare_topics
 from schemas.faults import AnchorwatchError, ConfigError, Transient
 from schemas.tls import TlsConfig
 from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port

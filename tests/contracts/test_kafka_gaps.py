@@ -11,16 +11,16 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 
-from anchorwatch.cluster.clients import open_producer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.shares import SharedInventory
-from anchorwatch.cluster.sink import KafkaSink, headers_of
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import OBSERVATIONS, full_name, prepare_topics
+from anchorwatch.kafka.clients import open_producer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.sink import KafkaSink, headers_of
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import OBSERVATIONS, full_name, prepare_topics
 from anchorwatch.telemetry import Meter
 from collector.config import Source
-from collector.sources import Sources
+from collector.inventory.sources import Sources
 from schemas.messages import Message, Recall, SelfReport
 from schemas.wire import encode
 from tests.alerts.findings import AT

@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import anchorwatch.cluster.ledger
-from alerts.delivery import Delivery, Settled
-from alerts.incidents import Entry, Incident, begin_incident, take_finding
-from alerts.ledger import Change, SqliteLedger, Table
-from alerts.overflow import OverflowLedger
-from anchorwatch.cluster.clients import open_consumer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.ledger import KafkaLedger
-from anchorwatch.cluster.reading import read_to_end
-from anchorwatch.cluster.topics import prepare_topics
+import anchorwatch.kafka.ledger
+from alerts.decision.incidents import Entry, Incident, begin_incident, take_finding
+from alerts.delivery.delivery import Delivery, Settled
+from alerts.ledger.overflow import OverflowLedger
+from alerts.ledger.sqlite import Change, SqliteLedger, Table
+from anchorwatch.kafka.clients import open_consumer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.reading import read_to_end
+from anchorwatch.kafka.topics import prepare_topics
 from schemas.catalogue import Severity
 from schemas.faults import Rejected, Transient
 from schemas.messages import Notification, NotificationStatus
@@ -205,7 +205,7 @@ def test_a_step_that_was_cut_short_left_nothing_behind(
 def test_nothing_is_handed_out_by_a_process_that_was_relieved(
     open_topic: Callable[[], KafkaLedger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(anchorwatch.cluster.ledger, "PROOF_HOLDS_S", 0.0)
+    monkeypatch.setattr(anchorwatch.kafka.ledger, "PROOF_HOLDS_S", 0.0)
     relieved, active = open_topic(), open_topic()
     relieved.deliveries()
     relieved.commit(deliveries=[delivery(1)])

@@ -12,16 +12,16 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.notifier import Outcome
+from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.cluster.anew import BegunLedger, still_open
-from anchorwatch.cluster.clients import open_producer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.ledger import KafkaLedger
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.topics import LEDGER, full_name, prepare_topics
-from anchorwatch.config import shipped_mappings
+from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.kafka.anew import BegunLedger, still_open
+from anchorwatch.kafka.clients import open_producer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.topics import LEDGER, full_name, prepare_topics
 from anchorwatch.telemetry import Meter
 from schemas.catalogue import Kind, Severity
 from schemas.messages import Finding, FindingStatus

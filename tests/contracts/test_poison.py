@@ -11,22 +11,22 @@ import msgspec
 import pytest
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.notifier import Outcome
+from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.cluster.clients import open_producer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.ledger import KafkaLedger
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.shares import SharedInventory
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import DEAD, FINDINGS, INVENTORY, full_name, prepare_topics
-from anchorwatch.config import shipped_mappings
-from anchorwatch.progress import Step
-from anchorwatch.pump import Pump
-from anchorwatch.run import NotificationSink
+from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.kafka.clients import open_producer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import DEAD, FINDINGS, INVENTORY, full_name, prepare_topics
+from anchorwatch.pipeline.progress import Step
+from anchorwatch.pipeline.pump import Pump
+from anchorwatch.pipeline.run import NotificationSink
 from anchorwatch.telemetry import Meter
 from collector.config import Source
-from collector.sources import Sources
+from collector.inventory.sources import Sources
 from schemas.catalogue import Severity
 from schemas.messages import Endpoint, Identity, InventorySnapshot
 from schemas.wire import encode
@@ -177,7 +177,7 @@ def test_the_analyzer_s_side_keeps_such_a_row_as_a_dead_letter_that_names_it(con
 
 
 def test_a_letter_that_is_too_large_for_its_topic_is_kept_as_far_as_it_goes(config: KafkaConfig) -> None:
-    from anchorwatch.letters import Letter
+    from anchorwatch.pipeline.dead_letters import Letter
 
     letters = KafkaLetters(config, "test")
     letters.put(Letter(reason="r" * 5_000, stage="analyzer", at=AT, topic="observations", value=b"x" * 10_485_700))

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from kafka.structs import TopicPartition
 
-from anchorwatch.cluster.backlog import Backlog
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import INVENTORY, OBSERVATIONS, POLLS, prepare_topics
+from anchorwatch.kafka.backlog import Backlog
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.telemetry import Meter
 from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, SelfReport
 from tests.brokers.broker import free_port

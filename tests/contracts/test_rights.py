@@ -13,20 +13,20 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from kafka.structs import TopicPartition
 
-from anchorwatch.cluster.active import ActiveAssignor
-from anchorwatch.cluster.clients import client_options, open_consumer, open_producer
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.ledger import KafkaLedger
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.rights import READS, STAGES, table
-from anchorwatch.cluster.shares import SharedInventory
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.source import KafkaSource
-from anchorwatch.cluster.topics import TOPICS, full_name, prepare_topics
-from anchorwatch.letters import Letter
+from anchorwatch.kafka.active import ActiveAssignor
+from anchorwatch.kafka.clients import client_options, open_consumer, open_producer
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.rights import READS, STAGES, table
+from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import TOPICS, full_name, prepare_topics
+from anchorwatch.pipeline.dead_letters import Letter
 from anchorwatch.telemetry import Meter
 from collector.config import Source
-from collector.sources import Sources
+from collector.inventory.sources import Sources
 from schemas.faults import AnchorwatchError
 from schemas.messages import Message, Recall, SelfReport
 from tests.alerts.findings import AT, finding

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from anchorwatch.cluster.config import KafkaConfig
-from anchorwatch.cluster.letters import KafkaLetters
-from anchorwatch.cluster.shares import SharedInventory
-from anchorwatch.cluster.sink import KafkaSink
-from anchorwatch.cluster.topics import prepare_topics
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.telemetry import Meter
 from collector.config import Source
-from collector.sources import Sources
+from collector.inventory.sources import Sources
 from schemas.messages import InventoryIndex, InventorySnapshot, Message
 from tests.brokers.broker import free_port
 from tests.servers.daemons import until

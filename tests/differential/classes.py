@@ -13,10 +13,10 @@ from oracles import Opinion
 from packets import Message, Record
 from worlds import Question, from_dns, to_dns
 
-from collector import names, records
-from collector.message import NOERROR, NXDOMAIN
-from collector.names import Name
-from collector.validation import Conclusion
+from collector.dnssec import names, records
+from collector.dnssec.message import NOERROR, NXDOMAIN
+from collector.dnssec.names import Name
+from collector.dnssec.validation import Conclusion
 from schemas.judgement import Verdict
 
 UNEXPLAINED = "UNEXPLAINED"

@@ -23,9 +23,9 @@ from worlds import (
 )
 
 from anchorwatch.lab.zones import SigningKey, Zone
-from collector import names, records
-from collector.message import NXDOMAIN
-from collector.names import Name
+from collector.dnssec import names, records
+from collector.dnssec.message import NXDOMAIN
+from collector.dnssec.names import Name
 
 Rrset = list[Record]
 DAY_S = 86_400

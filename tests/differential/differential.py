@@ -22,13 +22,13 @@ from damage import Case, pick_damages
 from oracles import LoopbackResolver, Opinion, Unbound, loopback_resolver
 from worlds import Question, SignedWorld, make_world, pick_question
 
-from collector import names, records
-from collector.budget import Budget
-from collector.context import Context
-from collector.message import FormError, read_response
-from collector.policy import Policy
-from collector.questions import Ask, FetchFailure, Reply, drive
-from collector.validation import Conclusion, validate
+from collector.dnssec import names, records
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.message import FormError, read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
+from collector.dnssec.validation import Conclusion, validate
 
 CASES_PER_WORLD = 25
 DELV_EVERY = 10

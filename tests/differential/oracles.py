@@ -19,9 +19,9 @@ from pathlib import Path
 
 from libunbound import library
 
-from collector import names, records
-from collector.message import AD, SERVFAIL, FormError, make_query, read_response
-from collector.names import Name
+from collector.dnssec import names, records
+from collector.dnssec.message import AD, SERVFAIL, FormError, make_query, read_response
+from collector.dnssec.names import Name
 
 NEEDS = "needs libunbound for Python or unbound, and delv: apt-get install python3-unbound unbound bind9-dnsutils"
 UDP_LIMIT_BYTES = 16_384

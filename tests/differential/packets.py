@@ -8,8 +8,8 @@ import dns.dnssecalgs
 import dns.rrset
 
 from anchorwatch.lab.zones import SigningKey
-from collector import names, records
-from collector.names import Name
+from collector.dnssec import names, records
+from collector.dnssec.names import Name
 
 QR_RD_RA = 0x8180
 _SIG = struct.Struct("!HBBIIIH")

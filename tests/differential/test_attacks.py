@@ -10,17 +10,17 @@ from packets import Message, Record, Terms, sign
 from worlds import SignedWorld, colliding_keys, from_dns, make_key, to_dns
 
 from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
-from collector import crypto, names, records
-from collector.budget import Budget
-from collector.context import Context, Step
-from collector.judging import make_judgement
-from collector.message import NXDOMAIN, Response, read_response
-from collector.names import Name
-from collector.policy import Policy
-from collector.questions import Ask, drive
-from collector.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
-from collector.replay import replay
-from collector.validation import Conclusion, validate
+from collector.dnssec import crypto, names, records
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context, Step
+from collector.dnssec.judgement import make_judgement
+from collector.dnssec.message import NXDOMAIN, Response, read_response
+from collector.dnssec.names import Name
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, drive
+from collector.dnssec.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
+from collector.dnssec.replay import replay
+from collector.dnssec.validation import Conclusion, validate
 
 NOW = 1_800_000_000
 DAY_S = 86_400

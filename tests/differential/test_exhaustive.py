@@ -7,14 +7,14 @@ from damage import Case
 from packets import Message, Record
 from worlds import Question, SignedWorld, all_denials, from_dns, make_world
 
-from collector.budget import Budget
-from collector.context import Context
-from collector.message import NXDOMAIN, Response, read_response
-from collector.names import Name
-from collector.policy import Policy
-from collector.questions import Ask, drive
-from collector.records import CNAME, DNAME, DS, NSEC3, SOA, A
-from collector.validation import validate
+from collector.dnssec.budget import Budget
+from collector.dnssec.context import Context
+from collector.dnssec.message import NXDOMAIN, Response, read_response
+from collector.dnssec.names import Name
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, drive
+from collector.dnssec.records import CNAME, DNAME, DS, NSEC3, SOA, A
+from collector.dnssec.validation import validate
 
 NOW = 1_800_000_000
 LAVISH = Policy(

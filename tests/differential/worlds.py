@@ -20,10 +20,10 @@ from packets import Message, Record, flatten
 
 from anchorwatch.lab.world import World
 from anchorwatch.lab.zones import Nsec3Params, PrivateKey, SigningKey, Zone
-from collector import records
-from collector.anchors import TrustAnchors, parse_anchors
-from collector.message import NXDOMAIN
-from collector.names import Name
+from collector.dnssec import records
+from collector.dnssec.anchors import TrustAnchors, parse_anchors
+from collector.dnssec.message import NXDOMAIN
+from collector.dnssec.names import Name
 
 ALGORITHMS = (8, 10, 13, 14, 15)
 ED448 = 16

@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE.parent / "analyzer"), str(HERE.parent / "alerts"), str(
 from desk import Desk  # noqa: E402
 from making import AT  # noqa: E402
 
-from analyzer.history import ClickHouseHistory  # noqa: E402
+from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
 from analyzer.stage import Analyzer  # noqa: E402
 from schemas.messages import Finding, Message  # noqa: E402
 

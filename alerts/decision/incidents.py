@@ -1,0 +1,245 @@
+"""Findings with one cause: what a person is paged for. Pure: a finding in, an incident out.
+
+An incident that is open takes in further findings on its cause; one that ended stays ended, and the next fault on the
+same zone is a new incident with a new id, so that a pager rings again.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from alerts.decision.news import Story
+from schemas.catalogue import Kind, Severity
+from schemas.cause import owner_of, vantage_of
+from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
+from schemas.wire import digest_of
+
+# Codes that say that something is wrong, but not what.
+UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding as an incident has it: with the severity that the rules gave it, and who must hear of it."""
+
+    finding: Finding
+    severity: Severity
+    receivers: tuple[str, ...]
+    controls: tuple[Control, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a state still holds; a drift has no end of its own."""
+        return self.finding.kind is not Kind.DRIFT and self.finding.status is not FindingStatus.CLOSED
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether there is something to tell: a confirmed state that holds, or a drift."""
+        return self.finding.confirmed and (self.is_open or self.finding.kind is Kind.DRIFT)
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings on one cause.
+
+    ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
+    ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
+    causes of the incidents that are withheld because this one explains them.
+    """
+
+    id: str
+    cause: str
+    opened_at: datetime
+    updated_at: datetime
+    entries: dict[str, Entry] = msgspec.field(default_factory=dict)
+    notified: dict[str, Severity] = msgspec.field(default_factory=dict)
+    said: dict[str, Story] = msgspec.field(default_factory=dict)
+    explains: tuple[str, ...] = ()
+    last_notified_at: datetime | None = None
+    deliveries: int = 0
+    withheld: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """Return the highest severity of what there is to tell, or of all entries where nothing is."""
+        told = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
+        live = [e.severity for e in self.entries.values() if e.is_live]
+        return max(told or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+
+    @property
+    def lead(self) -> Finding:
+        """Return the finding that says most: open before closed, confirmed, severe, and exact before general."""
+        entries = sorted(
+            self.entries.values(),
+            key=lambda e: (
+                not e.is_open and e.finding.kind is Kind.STATE,
+                not e.is_live,
+                -e.severity.rank,
+                e.finding.code in UMBRELLAS,
+                e.finding.opened_at,
+            ),
+        )
+        return entries[0].finding
+
+    @property
+    def confirmed(self) -> bool:
+        """Return whether there is anything to tell."""
+        return any(e.is_live for e in self.entries.values())
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """Return who must hear of what there is to tell, each once."""
+        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
+
+    @property
+    def _shown(self) -> list[Entry]:
+        """Return the entries that say who is affected: states that hold and drifts, or all when none is left."""
+        holding = [e for e in self.entries.values() if e.is_open or e.finding.kind is Kind.DRIFT]
+        return holding or list(self.entries.values())
+
+    @property
+    def identities(self) -> tuple[Affected, ...]:
+        """Return the identities that are affected now and listed, most critical first."""
+        by_id = {i.id: i for entry in self._shown for i in entry.finding.identities}
+        return tuple(sorted(by_id.values(), key=lambda i: (CRITICALITY_ORDER[i.criticality], i.id)))
+
+    @property
+    def identity_count(self) -> int:
+        """Return how many identities are affected now, at least: a finding lists the first 1,000 of them."""
+        return max([len(self.identities), *(entry.finding.identity_count for entry in self._shown)])
+
+    @property
+    def identity_peak(self) -> int:
+        """Return how many identities were affected when it was at its worst, at least."""
+        peaks = (max(e.finding.identity_peak, e.finding.identity_count) for e in self.entries.values())
+        return max(self.identity_count, *peaks)
+
+    @property
+    def left_because(self) -> str:
+        """Return why states ended though nobody saw them heal, empty while one holds or where all were seen to."""
+        states = sorted(
+            (e for e in self.entries.values() if e.finding.kind is not Kind.DRIFT), key=lambda e: e.finding.opened_at
+        )
+        newest = {entry.finding.key: entry for entry in states}.values()
+        if any(entry.is_open for entry in newest):
+            return ""
+        told = [e.finding for e in newest if e.finding.confirmed and (e.receivers or not self.notified)]
+        return "; ".join(dict.fromkeys(finding.closed_because for finding in told if finding.closed_because))
+
+    @property
+    def ends_unproven(self) -> bool:
+        """Return whether drift held it: a change does not heal, and its end says only that there was no more news."""
+        return any(e.finding.kind is Kind.DRIFT and (e.receivers or not self.notified) for e in self.entries.values())
+
+    @property
+    def story(self) -> Story:
+        """Return what a receiver must have been told of the incident as it is."""
+        live = [e for e in self.entries.values() if e.is_live]
+        people = {i.id: i for e in live for i in e.finding.identities}.values()
+        worst = min((CRITICALITY_ORDER[i.criticality] for i in people), default=len(CRITICALITY_ORDER))
+        return Story(
+            lead=self.lead.code,
+            severity=self.severity,
+            owners=tuple(sorted({i.owner for i in people if i.owner})),
+            criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
+            drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
+            names=tuple(sorted(_names_at_fault(live))),
+            explains=self.explains,
+        )
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Return the controls touched, each once."""
+        by_key = {(c.framework, c.control): c for entry in self.entries.values() for c in entry.controls}
+        return tuple(by_key.values())
+
+
+def _names_at_fault(entries: Iterable[Entry]) -> set[str]:
+    """Return the owner names that somebody must hear of by themselves; the analyzer tells few of them apart."""
+    grave = (e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank)
+    return {owner for entry in grave if (owner := owner_of(entry.finding.cause_rrset))}
+
+
+def cause_of(finding: Finding) -> str:
+    """Return what an incident is grouped by: the cause zone, or what else the finding hangs on."""
+    return finding.cause_zone or vantage_of(finding.cause_rrset) or finding.cause_rrset or finding.code
+
+
+def find_incident(
+    finding: Finding, severity: Severity, open_incidents: Iterable[Incident], join: timedelta
+) -> Incident | None:
+    """Return the open incident that a finding belongs to, None if it begins a new one.
+
+    A finding stays where it is. Otherwise it joins the incident on its cause if the same thing fires there with at
+    least the same ``severity``, or if both began together: a fault long after a drift, or worse than what goes on
+    there, is news, and must ring. What goes on at one owner name is another thing than a fault of another name or of
+    the whole zone.
+    """
+    candidates = [i for i in open_incidents if i.cause == cause_of(finding)]
+    for incident in candidates:
+        if finding.id in incident.entries:
+            return incident
+    for incident in candidates:
+        if _fires_for(incident, finding, severity) or _began_together(incident, finding, join):
+            return incident
+    return None
+
+
+def _fires_for(incident: Incident, finding: Finding, severity: Severity) -> bool:
+    owner = owner_of(finding.cause_rrset)
+    return any(
+        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) == owner
+        for e in incident.entries.values()
+    )
+
+
+def _began_together(incident: Incident, finding: Finding, join: timedelta) -> bool:
+    """Return whether a finding belongs to the same outbreak as an incident.
+
+    A name that was wrong from the first poll on has not begun together with one that was right until now.
+    """
+    entries = [entry.finding for entry in incident.entries.values()]
+    owners = {owner_of(one.cause_rrset) for one in (finding, *entries)}
+    if len(owners) == 1:
+        return finding.opened_at - incident.updated_at <= join
+    # Other names that are in the news again and again must not keep the outbreak open for this one.
+    if finding.opened_at - incident.opened_at > join:
+        return False
+    return any(_is_change(one) == _is_change(finding) for one in entries)
+
+
+def _is_change(finding: Finding) -> bool:
+    """Return whether things were right before the finding, as far as is known."""
+    return finding.kind is Kind.DRIFT or bool(finding.before)
+
+
+def begin_incident(finding: Finding) -> Incident:
+    """Return an empty incident for a finding; its id is that of no other incident, and the same in a replay."""
+    cause = cause_of(finding)
+    return Incident(
+        id=digest_of(cause, finding.id, str(finding.version))[:32],
+        cause=cause,
+        opened_at=finding.opened_at,
+        updated_at=finding.updated_at,
+    )
+
+
+def take_finding(incident: Incident, entry: Entry) -> Incident:
+    """Return the incident with a finding's newest version in it."""
+    updated_at = max(incident.updated_at, entry.finding.updated_at)
+    return msgspec.structs.replace(
+        incident, entries={**incident.entries, entry.finding.id: entry}, updated_at=updated_at
+    )
+
+
+def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
+    """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold``.
+
+    Once somebody was told, only what somebody must hear of holds it: a mild remark on the zone, which has no receiver,
+    must not keep a pager from hearing the end.
+    """
+    entries = [e for e in incident.entries.values() if e.receivers or not incident.notified]
+    if any(entry.is_open for entry in entries):
+        return False
+    drifts = [entry for entry in entries if entry.finding.kind is Kind.DRIFT]
+    return all(now - entry.finding.updated_at > drift_hold for entry in drifts)

@@ -1,0 +1,25 @@
+"""What the delivery asks of every way of reaching people: one attempt, and what came of it."""
+
+from typing import Protocol, runtime_checkable
+
+from alerts.delivery.delivery import Delivery, Outcome
+
+SIDE_BY_SIDE = 4
+"""So many deliveries to one receiver may be under way at once."""
+
+
+class Notifier(Protocol):
+    """One receiver. ``send`` blocks, tries once, mostly ends within ``DEADLINE_S`` and raises nothing."""
+
+    def send(self, delivery: Delivery, now: float) -> Outcome:
+        """Say it; repeating one delivery must be harmless to the receiver. ``now`` is POSIX seconds."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A receiver that has something to end with the process."""
+
+    def close(self) -> None:
+        """End at once what is under way."""
+        ...

@@ -1,0 +1,244 @@
+"""What was said, to whom, what is open, and what still has to be delivered: one SQLite file, one transaction a step."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from alerts.decision.incidents import Incident
+from alerts.delivery.delivery import Delivery, Settled
+from alerts.delivery.outbox import LONGEST_PAUSE_S
+from schemas.faults import ConfigError, Transient
+from schemas.messages import Notification
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, open INTEGER, updated_at REAL, content BLOB);
+CREATE TABLE IF NOT EXISTS handled (finding TEXT PRIMARY KEY, version INTEGER);
+CREATE TABLE IF NOT EXISTS deliveries (
+    id TEXT PRIMARY KEY, position INTEGER, receiver TEXT, attempts INTEGER, next_at REAL, content BLOB
+);
+CREATE TABLE IF NOT EXISTS notifications (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB);
+CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
+CREATE INDEX IF NOT EXISTS notifications_id ON notifications (id);
+CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
+"""
+
+
+class Table(StrEnum):
+    """What a row of the ledger is about."""
+
+    INCIDENTS = "incidents"
+    HANDLED = "handled"
+    DELIVERIES = "deliveries"
+    NOTIFICATIONS = "notifications"
+
+
+OLDEST = {
+    Table.INCIDENTS: "SELECT id FROM incidents WHERE open = 0 ORDER BY updated_at DESC LIMIT -1 OFFSET ?",
+    Table.HANDLED: "SELECT finding FROM handled ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+    Table.NOTIFICATIONS: "SELECT id FROM notifications ORDER BY position DESC LIMIT -1 OFFSET ?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification; None: gone."""
+
+    table: Table
+    key: str
+    value: Incident | int | Delivery | Notification | None
+
+
+class SqliteLedger:
+    """The ledger; every method blocks.
+
+    Raises:
+        Transient: the disk is full or the file is locked; the step left nothing behind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, timeout=5, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise ConfigError([f"alerts.ledger: {path} was written by a newer anchorwatch: upgrade"])
+            self._db.executescript(SCHEMA)
+            if version != SCHEMA_VERSION:
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError([f"alerts.ledger: {path} can't be used: {error}"]) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def why_full(self) -> str:
+        """Return that the disk has no room for the ledger, empty while it has."""
+        return ""
+
+    def handled_version(self, finding_id: str) -> int:
+        """Return the last version of a finding that was taken in, 0 for none."""
+        row = self._read("SELECT version FROM handled WHERE finding = ?", (finding_id,))
+        return int(row[0][0]) if row else 0
+
+    def open_incidents(self) -> list[Incident]:
+        """Return the open incidents, oldest first."""
+        rows = self._read("SELECT content FROM incidents WHERE open = 1 ORDER BY updated_at", ())
+        return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
+
+    def incidents(self, limit: int) -> list[Incident]:
+        """Return incidents, open ones first, then the newest."""
+        rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC LIMIT ?", (limit,))
+        return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
+
+    def due(self, now: float, most: int) -> list[list[Delivery]]:
+        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
+
+        While one that failed is not due again, what else is to be said of its incident is left out too; only what must
+        not be said in the same words again holds up nothing. One that is due later than any pause is long was put off
+        by a clock that has been set back since: it is due.
+        """
+        found = []
+        rests = "next_at > ? AND next_at <= ?"
+        until = (now, now + LONGEST_PAUSE_S)
+        for (receiver,) in self._read("SELECT DISTINCT receiver FROM deliveries", ()):
+            resting = self._deliveries(f"WHERE receiver = ? AND {rests}", (receiver, *until))
+            incidents = {one.incident.id for one in resting if not one.unfit}
+            waiting = self._deliveries(
+                f"WHERE receiver = ? AND NOT ({rests})", (receiver, *until), -1 if incidents else most
+            )
+            if due := [one for one in waiting if one.incident.id not in incidents][:most]:
+                found.append(due)
+        return found
+
+    def waits(self, delivery_id: str) -> bool:
+        """Return whether a delivery still has to be made."""
+        return bool(self._read("SELECT 1 FROM deliveries WHERE id = ?", (delivery_id,)))
+
+    def deliveries(self) -> list[Delivery]:
+        """Return everything that waits, oldest first."""
+        return self._deliveries("", ())
+
+    def _deliveries(self, where: str, parameters: tuple[object, ...], most: int = -1) -> list[Delivery]:
+        sql = f"SELECT content, position, attempts, next_at FROM deliveries {where} ORDER BY position LIMIT ?"
+        rows = self._read(sql, (*parameters, most))
+        return [
+            msgspec.structs.replace(
+                msgspec.json.decode(content, type=Delivery), position=position, attempts=attempts, next_at=next_at
+            )
+            for content, position, attempts, next_at in rows
+        ]
+
+    def pending(self) -> int:
+        """Return how many deliveries wait."""
+        return int(self._read("SELECT count(*) FROM deliveries", ())[0][0])
+
+    def notifications(self, limit: int) -> list[Notification]:
+        """Return what was said or withheld, newest first."""
+        rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
+        return [msgspec.json.decode(content, type=Notification) for (content,) in rows]
+
+    def commit(
+        self,
+        *,
+        incidents: Iterable[Incident] = (),
+        handled: Iterable[tuple[str, int]] = (),
+        deliveries: Iterable[Delivery] = (),
+        settled: Iterable[Settled] = (),
+        notifications: Iterable[Notification] = (),
+    ) -> None:
+        """Write one step, whole or not at all."""
+        changes = [
+            *(Change(Table.INCIDENTS, incident.id, incident) for incident in incidents),
+            *(Change(Table.HANDLED, finding, version) for finding, version in handled),
+            *self._placed(deliveries),
+            *(_settled(one) for one in settled),
+            *(Change(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n) for n in notifications),
+        ]
+        if changes:
+            self._keep(changes)
+
+    def _placed(self, deliveries: Iterable[Delivery]) -> Iterator[Change]:
+        """Yield new deliveries behind all others."""
+        last = int(self._read("SELECT coalesce(max(position), 0) FROM deliveries", ())[0][0])
+        for place, delivery in enumerate(deliveries, last + 1):
+            yield Change(Table.DELIVERIES, delivery.id, msgspec.structs.replace(delivery, position=place))
+
+    def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
+        """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
+        return [
+            Change(table, key, None) for table, count in kept.items() for (key,) in self._read(OLDEST[table], (count,))
+        ]
+
+    def _keep(self, changes: Sequence[Change]) -> None:
+        """Make a step last; what implements this otherwise calls ``apply`` too."""
+        self.apply(changes)
+
+    def apply(
+        self, changes: Iterable[Change], *, anew: bool = False, before_commit: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write rows, all or none, ``anew`` instead of all that there are; the same again changes nothing.
+
+        ``before_commit`` is called once the rows are in; if it raises none of them is.
+
+        Raises:
+            Transient: the ledger can't be written.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for table in Table if anew else ():
+                    self._db.execute(f"DELETE FROM {table}")
+                for change in changes:
+                    self._write_row(change)
+                before_commit()
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk may have ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise Transient(f"the ledger can't be written: {error}") from error
+
+    def _write_row(self, change: Change) -> None:
+        key, value, run = change.key, change.value, self._db.execute
+        if value is None or change.table is Table.NOTIFICATIONS:
+            column = "finding" if change.table is Table.HANDLED else "id"
+            run(f"DELETE FROM {change.table} WHERE {column} = ?", (key,))
+        if value is None:
+            return
+        content = msgspec.json.encode(value)
+        match value:
+            case Incident():
+                row: tuple[object, ...] = (key, value.ended_at is None, value.updated_at.timestamp(), content)
+                run("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)", row)
+            case int():
+                run("INSERT OR REPLACE INTO handled VALUES (?, ?)", (key, value))
+            case Delivery():
+                row = (key, value.position, value.receiver, value.attempts, value.next_at, content)
+                run("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)", row)
+            case Notification():
+                row = (key, value.at.timestamp(), content)
+                run("INSERT INTO notifications (id, at, content) VALUES (?, ?, ?)", row)
+
+    def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise Transient(f"the ledger can't be read: {error}") from error
+
+
+def _settled(one: Settled) -> Change:
+    delivery = one.delivery
+    again = msgspec.structs.replace(
+        delivery, attempts=delivery.attempts + 1, next_at=one.next_at, refused=one.refused, unfit=one.unfit
+    )
+    return Change(Table.DELIVERIES, delivery.id, None if one.done else again)

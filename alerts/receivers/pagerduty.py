@@ -1,0 +1,66 @@
+"""PagerDuty Events API v2: trigger and resolve under one stable deduplication key.
+
+Source: PagerDuty, "Events API v2 overview", "Send an alert event". A 400 is never retried; 429 and 5xx are.
+"""
+
+from dataclasses import replace
+
+import msgspec
+
+from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.wording import describe
+from alerts.receivers.exchange import DEADLINE_S, Line
+from alerts.receivers.posting import post_json
+
+DEFAULT_URL = "https://events.pagerduty.com/v2/enqueue"
+SEVERITIES = {"critical": "critical", "high": "error", "medium": "warning", "low": "info", "info": "info"}
+MAX_SUMMARY = 1024
+MAX_EVENT_BYTES = 512_000
+
+
+class PagerDutyNotifier:
+    """Sends events by one routing key; a later start resolves what an earlier one triggered."""
+
+    def __init__(
+        self, routing_key: str, url: str = "", line: Line | None = None, *, deadline_s: float = DEADLINE_S
+    ) -> None:
+        self._routing_key = routing_key
+        self._url = url or DEFAULT_URL
+        self._line, self._deadline_s = line or Line(), deadline_s
+
+    def send(self, delivery: Delivery, now: float) -> Outcome:
+        """Send one event; one that is refused as such is not sent again, a newer state of its incident is."""
+        event = make_event(delivery, self._routing_key)
+        outcome = post_json(self._line, self._url, event, {}, hidden=[self._routing_key], deadline_s=self._deadline_s)
+        return replace(outcome, unfit=True) if outcome.detail.startswith("HTTP 400") else outcome
+
+
+def make_event(delivery: Delivery, routing_key: str) -> bytes:
+    """Return the event as JSON; details that would make it too large are left out."""
+    incident = delivery.incident
+    event: dict[str, object] = {
+        "routing_key": routing_key,
+        "event_action": "resolve" if delivery.event == "resolve" else "trigger",
+        "dedup_key": f"aw:{incident.id}",
+    }
+    if delivery.event == "resolve":
+        return msgspec.json.encode(event)
+    told = describe(delivery)
+    lead = incident.lead
+    environments = sorted({i.environment for i in incident.identities if i.environment})
+    payload: dict[str, object] = {
+        "summary": told["summary"][:MAX_SUMMARY],
+        "source": incident.cause,
+        "severity": SEVERITIES[incident.severity],
+        "timestamp": incident.opened_at.isoformat(timespec="milliseconds"),
+        "component": lead.cause_rrset or lead.cause_zone,
+        "group": "/".join(environments),
+        "class": f"dnssec.{lead.code}",
+        "custom_details": told,
+    }
+    event |= {"payload": payload, "client": "anchorwatch"}
+    encoded = msgspec.json.encode(event)
+    if len(encoded) > MAX_EVENT_BYTES:
+        payload["custom_details"] = {"incident": incident.id, "left_out": "the details are too large for an event"}
+        encoded = msgspec.json.encode(event)
+    return encoded

@@ -1,0 +1,54 @@
+"""One POST of JSON to a receiver, and what came of it."""
+
+import re
+import ssl
+from collections.abc import Sequence
+
+import urllib3
+
+from alerts.delivery.delivery import LONGEST_WAIT_S, Outcome
+from alerts.receivers.exchange import DEADLINE_S, Line
+from schemas.redaction import redact, secrets_of_url
+
+CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def post_json(
+    line: Line,
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    hidden: Sequence[str] = (),
+    deadline_s: float = DEADLINE_S,
+) -> Outcome:
+    """POST once, follow nothing, and class the answer; what it echoes of ``hidden`` is left out of what is said."""
+    try:
+        answer = line.exchange(
+            "POST", url, body=body, headers={"content-type": "application/json", **headers}, deadline_s=deadline_s
+        )
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        return _classify_silence(error)
+    if 200 <= answer.status < 300:
+        return Outcome(True, f"HTTP {answer.status}")
+    said = redact(answer.body.decode("utf-8", "replace"), [*secrets_of_url(url), *filter(None, hidden)])[:200]
+    retry_after = re.fullmatch(r"[0-9]{1,9}", answer.headers.get("retry-after", ""))
+    return Outcome(
+        False,
+        f"HTTP {answer.status}: {said}",
+        retry=answer.status in RETRY_STATUSES or answer.status >= 500,
+        retry_after_s=min(float(retry_after[0]), LONGEST_WAIT_S) if retry_after else None,
+    )
+
+
+def _classify_silence(error: Exception) -> Outcome:
+    """Class what is no answer: TLS that does not fit is a refusal, all else may pass."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, CUT_OFF):
+            return Outcome(False, f"TLS: {getattr(seen, 'verify_message', '') or seen.reason}", retry=False)
+        if isinstance(seen, urllib3.exceptions.ProxyError) and "Tunnel connection failed" in str(seen.original_error):
+            return Outcome(False, f"the proxy refuses: {seen.original_error}", retry="407" not in str(seen))
+        seen = seen.__cause__ or seen.__context__ or getattr(seen, "original_error", None)
+    return Outcome(False, f"no answer: {type(error).__name__}")

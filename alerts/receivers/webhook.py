@@ -1,0 +1,68 @@
+"""A generic webhook, signed by the Standard Webhooks scheme.
+
+Source: Standard Webhooks 1.0.0, "Webhook headers" and "Signature scheme".
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+
+import msgspec
+
+from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.wording import describe
+from alerts.receivers.exchange import DEADLINE_S, Line
+from alerts.receivers.posting import post_json
+
+EVENTS = {
+    "trigger": "incident.triggered",
+    "update": "incident.updated",
+    "reminder": "incident.reminder",
+    "resolve": "incident.resolved",
+}
+_SECRET = re.compile(r"whsec_([A-Za-z0-9+/=]+)")
+
+
+def read_secret(text: str) -> bytes:
+    """Return the key in ``whsec_<base64>``.
+
+    Raises:
+        ValueError: another form, or a key outside 24 to 64 octets.
+    """
+    match = _SECRET.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("a webhook secret is 'whsec_' and base64")
+    key = base64.b64decode(match[1], validate=True)
+    if not 24 <= len(key) <= 64:
+        raise ValueError(f"a webhook secret has 24 to 64 octets, not {len(key)}")
+    return key
+
+
+def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the value of ``webhook-signature``."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+class WebhookNotifier:
+    """Posts each delivery; ``webhook-id`` is the delivery's own id over all retries."""
+
+    def __init__(self, url: str, secret: str, line: Line | None = None, *, deadline_s: float = DEADLINE_S) -> None:
+        self._url, self._secret, self._deadline_s = url, secret, deadline_s
+        self._key = read_secret(secret) if secret else None
+        self._line = line or Line()
+
+    def send(self, delivery: Delivery, now: float) -> Outcome:
+        """Post once."""
+        body = msgspec.json.encode(
+            {
+                "type": EVENTS[delivery.event],
+                "timestamp": delivery.decided_at.isoformat(),
+                "data": describe(delivery),
+            }
+        )
+        headers = {"webhook-id": delivery.id, "webhook-timestamp": str(int(now))}
+        if self._key is not None:
+            headers["webhook-signature"] = sign(self._key, delivery.id, int(now), body)
+        return post_json(self._line, self._url, body, headers, hidden=[self._secret], deadline_s=self._deadline_s)

@@ -1,0 +1,208 @@
+"""What is wrong with one endpoint now: a judgement to the conditions that open state findings.
+
+Every condition hangs on its cause, not on the endpoint: all names below one broken zone share one condition.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from analyzer.endpoints.claims import disagreements
+from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import INFRASTRUCTURE, VANTAGE
+from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
+from schemas.messages import Endpoint
+
+TIMES = frozenset({"rrsig_expired", "rrsig_not_yet_valid"})
+PER_NAME = frozenset({"alias_exits_signed_space", "answer_unstable"})
+# What a stage reports of itself or of a vantage, so that no poll of a name shows it.
+REPORTED = frozenset({"spoofing_suspected", *(code for code in CATALOGUE if code.startswith("self_"))})
+# Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
+PROFILE_DEPENDENT = frozenset({"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
+
+    code: str
+    cause_zone: str
+    cause_rrset: str
+    severity: Severity
+    detail: str
+    vantage: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what the finding is known by; never anything that depends on time."""
+        return self.code, self.cause_zone, self.cause_rrset
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an endpoint and its vantage besides the judgement itself.
+
+    ``proven`` are data (such as ``192.0.2.1``) that were proven for this name and type in the last 30 days, or, of a
+    name that is not signed, seen there through any vantage. ``serves_dnssec``: the vantage has given signed answers
+    before. ``was_present``: the last validated answer had data.
+    """
+
+    proven: frozenset[str] = frozenset()
+    serves_dnssec: bool = False
+    was_present: bool = False
+
+
+NOTHING_KNOWN = Known()
+
+
+def conditions_of(
+    judgement: Judgement, endpoints: Sequence[Endpoint], known: Known = NOTHING_KNOWN
+) -> tuple[Condition, ...]:
+    """Return the conditions that a judgement shows, each key once, the decisive one first.
+
+    ``endpoints`` are the inventory's entries for this name: what they expect, and which aliases they allow.
+    """
+    found: dict[tuple[str, str, str], Condition] = {}
+    for condition in (
+        *_verdict_conditions(judgement, endpoints, known),
+        *_absence(judgement, known),
+        *_unsigned_and_unproven(judgement, known),
+        *_claim_conditions(judgement, known),
+        *_resolver_conditions(judgement),
+        *_expectations(judgement, endpoints),
+    ):
+        found.setdefault(condition.key, condition)
+    return tuple(found.values())
+
+
+def of_vantage(code: str, vantage: str, detail: str) -> Condition:
+    """Return a condition that hangs on a vantage instead of a zone."""
+    return Condition(code, "", f"{VANTAGE}{vantage}", CATALOGUE[code].severity, detail, vantage)
+
+
+def is_absent(judgement: Judgement) -> bool:
+    """Return whether it is proven that the name does not exist or has no data of this type."""
+    return judgement.verdict is Verdict.SECURE and not judgement.answers
+
+
+def _absence(judgement: Judgement, known: Known) -> Iterable[Condition]:
+    """Report a host that DOES NOT EXIST; that it has none of the types asked for, the caller decides over all types."""
+    if not is_absent(judgement):
+        return
+    row = CATALOGUE["endpoint_absent"]
+    what = "DOES NOT EXIST" if judgement.rcode == "NXDOMAIN" else f"has no {judgement.type} record"
+    before = "; it did until now" if known.was_present else ""
+    zone = judgement.links[-1].zone if judgement.links and judgement.links[-1].zone else judgement.name
+    severity = Severity.HIGH if known.was_present else row.severity
+    detail = f"{judgement.name} {what}, as {zone} proves{before}"
+    yield Condition(row.code, zone, judgement.name, severity, detail, judgement.vantage)
+
+
+def _unsigned_and_unproven(judgement: Judgement, known: Known) -> Iterable[Condition]:
+    """Report unsigned data that were never proven, whatever is said of the vantage that strips DNSSEC records."""
+    if not known.proven or not any(reason.code == "vantage_strips_dnssec" for reason in judgement.reasons):
+        return
+    outside = sorted({answer.split(" ", 2)[2] for answer in judgement.answers} - known.proven)
+    if outside:
+        row = CATALOGUE["rrsig_missing"]
+        zone = judgement.cause_zone or judgement.name
+        detail = (
+            f"{judgement.name} {judgement.type} comes without signature and says {', '.join(outside)}; "
+            f"proven in the last 30 days: {', '.join(sorted(known.proven)[:8])}"
+        )
+        yield Condition(row.code, zone, judgement.name, row.severity, detail, judgement.vantage)
+
+
+def _verdict_conditions(judgement: Judgement, endpoints: Sequence[Endpoint], known: Known) -> Iterable[Condition]:
+    states = [r for r in (*judgement.reasons, *judgement.remarks) if CATALOGUE[r.code].kind is Kind.STATE]
+    for reason in states:
+        if reason.code == "vantage_strips_dnssec":
+            stripping = of_vantage(reason.code, judgement.vantage, reason.detail)
+            served = f"{reason.detail}; it has served DNSSEC before"
+            yield replace(stripping, severity=Severity.CRITICAL, detail=served) if known.serves_dnssec else stripping
+        elif reason.code in TIMES and _is_clock(judgement, reason):
+            row = CATALOGUE["self_clock_skew"]
+            yield Condition(row.code, "", "", row.severity, f"{row.sentence}: {reason.detail}", judgement.vantage)
+        else:
+            yield _from_reason(reason, judgement, endpoints)
+    if judgement.verdict is Verdict.BOGUS and not any(r in states for r in judgement.reasons):
+        row = CATALOGUE["verdict_bogus"]
+        yield Condition(row.code, judgement.cause_zone, "", row.severity, row.sentence, judgement.vantage)
+
+
+def _from_reason(reason: Reason, judgement: Judgement, endpoints: Sequence[Endpoint]) -> Condition:
+    severity = CATALOGUE[reason.code].severity
+    if reason.code == "alias_exits_signed_space" and endpoints and all(e.unsigned_alias_ok for e in endpoints):
+        severity = Severity.INFO
+    if reason.code == "key_weak" and any(
+        key.bits is not None and key.bits < 1024 for link in judgement.chain for key in link.keys
+    ):
+        severity = Severity.MEDIUM
+    named = ""
+    if reason.rrset.endswith(INFRASTRUCTURE) or reason.code in PER_NAME:
+        named = reason.rrset
+    elif judgement.verdict is Verdict.BOGUS and reason in judgement.reasons:
+        named = reason.rrset.partition(" ")[0]  # a fault of one owner name, until more of them make it the zone's
+    return Condition(reason.code, reason.zone, named, severity, reason.detail, judgement.vantage)
+
+
+def _is_clock(judgement: Judgement, reason: Reason) -> bool:
+    """Return whether a fault of times is our own clock's: the anchored zone is out of its time, and the resolver, which
+    has a clock of its own, does not think so."""
+    at_anchor = bool(judgement.chain) and judgement.chain[0].zone == reason.zone and len(judgement.chain) == 1
+    claim = judgement.resolver
+    return at_anchor and (claim is None or claim.ad or claim.rcode != "SERVFAIL")
+
+
+def _claim_conditions(judgement: Judgement, known: Known) -> Iterable[Condition]:
+    """Report what the resolver tells its clients instead of what was validated: data first."""
+    for severity, detail in disagreements(judgement, known.proven):
+        where = f"{VANTAGE}{judgement.vantage} {judgement.name}"
+        yield Condition("resolver_disagrees", "", where, severity, detail, judgement.vantage)
+
+
+def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
+    """Compare the resolver's claim (asked with CD=0) with our own validation. Source: RFC 4035 §3.2.3, §4.9."""
+    claim, name, vantage = judgement.resolver, f"{judgement.name} {judgement.type}", judgement.vantage
+    if judgement.verdict is Verdict.SECURE and _is_servfail(judgement.plain) and not _is_servfail(claim):
+        detail = f"{name} is secure, and the resolver refuses it with SERVFAIL to clients without EDNS"
+        yield of_vantage("resolver_disagrees", vantage, detail)
+    if claim is None or judgement.verdict is Verdict.INDETERMINATE:
+        return
+    if any(reason.code in PROFILE_DEPENDENT for reason in judgement.reasons):
+        return
+    if any(reason.code in TIMES and _is_clock(judgement, reason) for reason in judgement.reasons):
+        return
+    answered = claim.rcode in ANSWERED
+    match judgement.verdict:
+        case Verdict.SECURE if _is_servfail(claim):
+            said = "; ".join(text or f"EDE {code}" for code, text in claim.ede)
+            detail = f"{name} is secure, and the resolver refuses it with SERVFAIL" + (f" ({said})" if said else "")
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.SECURE if answered and not claim.ad:
+            detail = f"{name} is secure, and the resolver does not say so (AD=0)"
+            yield of_vantage("resolver_not_validating", vantage, detail)
+        case Verdict.INSECURE if answered and claim.ad:
+            detail = f"{name} is insecure, and the resolver calls it authentic (AD=1)"
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.BOGUS if answered and claim.ad:
+            detail = f"{name} is bogus, and the resolver calls it authentic (AD=1)"
+            yield of_vantage("resolver_disagrees", vantage, detail)
+        case Verdict.BOGUS if answered:
+            detail = f"{name} is bogus, and the resolver hands it to its clients"
+            yield of_vantage("resolver_not_validating", vantage, detail)
+
+
+def _is_servfail(claim: ResolverClaim | None) -> bool:
+    return claim is not None and claim.rcode == "SERVFAIL"
+
+
+def _expectations(judgement: Judgement, endpoints: Sequence[Endpoint]) -> Iterable[Condition]:
+    """Compare with what the inventory expects; a bogus or indeterminate verdict speaks for itself."""
+    if judgement.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE):
+        return
+    expected = sorted({e.expect for e in endpoints if e.expect is not None and e.expect is not judgement.verdict})
+    if expected:
+        row = CATALOGUE["expectation_missed"]
+        zone = judgement.cause_zone or (judgement.chain[-1].zone if judgement.chain else judgement.name)
+        detail = f"{judgement.name} {judgement.type} is {judgement.verdict}; the inventory expects {expected[0]}"
+        yield Condition(row.code, zone, "", row.severity, detail, judgement.vantage)

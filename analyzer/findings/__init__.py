@@ -1,0 +1,7 @@
+"""Findings: opened, confirmed, closed; on which cause they hang, and who is behind it.
+
+Where to look
+    book          the life of findings
+    attribution   whether a fault is one name's or its zone's
+    blast         the identities that consume what is affected
+"""

@@ -1,0 +1,66 @@
+"""Whether a fault of one owner name is told by itself or as the zone's. Pure.
+
+A fault of one name explains nothing but itself, so it has a finding of its own: else a name that is odd for good would
+take in the forgery of another one. Where many names of a zone show the same fault, the zone has it, and one finding
+tells so. What a vantage does to names of several zones is told apart for each of the first zones, too.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from analyzer.endpoints.conditions import Condition
+from schemas.cause import owner_of, vantage_of
+
+Key = tuple[str, str, str]
+NAMES_TOLD_APART = 3
+ZONES_TOLD_APART = 10
+
+
+class NamesApart:
+    """For each code and zone (or vantage) the owner names that have an open finding of their own, by their parents."""
+
+    def __init__(self) -> None:
+        self._open: dict[Key, dict[str, set[str]]] = {}
+
+    def place(self, condition: Condition, shown: Collection[Key]) -> Condition:
+        """Return the condition as it is to be told; ``shown`` are the findings open at the same subject.
+
+        A subject stays with the finding that it is in.
+        """
+        owner = owner_of(condition.cause_rrset)
+        if not owner or condition.key in shown:
+            return condition
+        whole = whole_of(condition.key)
+        known = self._open.get(whole, {})
+        siblings = known.get(_parent_of(owner, whole), set())
+        has_room = len(siblings) < NAMES_TOLD_APART and (siblings or len(known) < ZONES_TOLD_APART)
+        if whole not in shown and (owner in siblings or has_room):
+            return condition
+        return replace(condition, cause_rrset=whole[2])
+
+    def opened(self, key: Key) -> None:
+        """Note a finding that is open from now on."""
+        if owner := owner_of(key[2]):
+            whole = whole_of(key)
+            self._open.setdefault(whole, {}).setdefault(_parent_of(owner, whole), set()).add(owner)
+
+    def closed(self, key: Key) -> None:
+        """Note a finding that is open no more."""
+        whole, owner = whole_of(key), owner_of(key[2])
+        known = self._open.get(whole, {})
+        parent = _parent_of(owner, whole)
+        known.get(parent, set()).discard(owner)
+        if not known.get(parent):
+            known.pop(parent, None)
+        if not known:
+            self._open.pop(whole, None)
+
+
+def _parent_of(owner: str, whole: Key) -> str:
+    """Return what tells names apart within a finding: of a vantage the name above, of a zone nothing."""
+    return "" if whole[1] else owner.partition(".")[2]
+
+
+def whole_of(key: Key) -> Key:
+    """Return the key of the finding about the zone or the vantage as a whole."""
+    return key[0], key[1], vantage_of(key[2])

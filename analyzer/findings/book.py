@@ -1,0 +1,340 @@
+"""The life of findings: opened at first sight, confirmed by further polls, closed after good ones.
+
+State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
+"""
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from analyzer.endpoints.conditions import REPORTED, Condition
+from analyzer.endpoints.drift import Drift
+from analyzer.findings.attribution import Key, NamesApart
+from analyzer.findings.blast import Consumers, shortened
+from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import INFRASTRUCTURE
+from schemas.messages import Finding, FindingStatus, Subject
+from schemas.wire import digest_of
+
+BAD_POLLS_TO_CONFIRM = 2
+LONE_POLLS_TO_CONFIRM = 3
+POLLS_REMEMBERED = 3
+GOOD_POLLS_TO_CLOSE = 3
+INDETERMINATE_HIGH_AFTER = 10
+# Silent names are polled seldom, so their number of polls says little.
+INDETERMINATE_HIGH_AFTER_TIME = timedelta(minutes=10)
+MAX_ENDPOINTS_LISTED = 1000
+SAME_DRIFT_WITHIN = timedelta(hours=24)
+SHRINK_EVERY = timedelta(seconds=60)
+# A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
+# data that nothing proves. Unbound keeps a bogus answer for 60 s.
+LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
+LAG = timedelta(seconds=90)
+# What befalls a zone as a whole, so that every name behind it is affected.
+ZONE_WIDE = frozenset(
+    {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
+)
+NOBODY = "no longer watched: nobody in the inventory consumes it any more"
+# Known from one look at our own state, so no second poll can confirm them.
+IMMEDIATE = frozenset({"rrsig_expiring", *REPORTED}) - {"self_clock_skew"}
+# What a clock that is set back makes look healed.
+ENDED = frozenset({"rrsig_expired", "rrsig_expiring"})
+
+
+@dataclass(slots=True)
+class Member:
+    """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
+
+    ``bad_at`` is the instant of the bad poll that arrived last, by the clock that it was made by.
+    """
+
+    severity: Severity
+    bad_at: datetime
+    recent: list[bool] = field(default_factory=list)
+    good_in_row: int = 0
+    bad_polls: int = 0
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An open finding and what holds it open.
+
+    ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
+    batch. ``shrunk``: members left since it was announced last, at ``announced_at``.
+    """
+
+    finding: Finding
+    members: dict[Subject, Member] = field(default_factory=dict)
+    changed_by: str = ""
+    touched_at: datetime | None = None
+    shrunk: bool = False
+    announced_at: datetime | None = None
+
+
+def key_digest(key: Key) -> str:
+    """Return the permanent key of a finding: a hash of code, cause zone and cause RRset."""
+    return digest_of(*key)[:32]
+
+
+class FindingBook:
+    """All open findings.
+
+    ``behind`` returns the subjects whose chain leads through a zone, of a fault those that were not polled since the
+    instant: what it affects as far as is known. ``vantages`` decides how a critical finding is confirmed: by two where
+    there are two. ``trigger`` names the message being taken in, so that what it caused can be found again.
+    """
+
+    def __init__(self, consumers: Consumers, behind: Callable[[str, datetime | None], Iterable[Subject]]) -> None:
+        self._consumers, self._behind = consumers, behind
+        self._open: dict[Key, Tracked] = {}
+        self._apart = NamesApart()
+        self._by_subject: dict[Subject, set[Key]] = {}
+        self._drifts: dict[tuple[str, ...], Tracked] = {}
+        self._closed: list[Tracked] = []
+        self.vantages: set[str] = set()
+        self.trigger = "time"
+
+    def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition, datetime]], now: datetime) -> None:
+        """Take an open finding back in after a restart; its members still owe the good polls that would close it.
+
+        ``members`` come with the instant of their last poll. One whose subjects are all watched no more ends.
+        """
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        if finding.kind is Kind.DRIFT:
+            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            for vantage in finding.vantages:
+                for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
+                    tracked.members[name, rdtype, vantage] = Member(finding.severity, finding.updated_at)
+            return
+        tracked = self._open[key] = Tracked(finding)
+        self._apart.opened(key)
+        bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
+        for subject, condition, bad_at in members:
+            tracked.members[subject] = Member(condition.severity, bad_at, list(bad), bad_polls=len(bad))
+            self._by_subject.setdefault(subject, set()).add(key)
+        if not tracked.members and finding.code not in REPORTED:
+            self._close(key, now, NOBODY)
+
+    def open_findings(self) -> list[Finding]:
+        """Return the open states, most severe first."""
+        found = [tracked.finding for tracked in self._open.values()]
+        return sorted(found, key=lambda finding: (-finding.severity.rank, finding.cause_zone, finding.code))
+
+    def poll(
+        self,
+        subject: Subject,
+        conditions: Sequence[Condition],
+        at: datetime,
+        *,
+        evidence: str = "",
+        before: str = "",
+        after: str = "",
+        only: frozenset[str] | None = None,
+        says_of: Callable[[Key], bool] = lambda key: True,
+        ends_at: datetime | None = None,
+    ) -> None:
+        """Take in one poll of a subject: the conditions it shows now, all others counting as absent.
+
+        ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
+        finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
+        """
+        shown: Set[Key] = self._by_subject.get(subject, set())
+        conditions = [self._apart.place(condition, shown) for condition in conditions]
+        present = {condition.key for condition in conditions}
+        for condition in conditions:
+            self._bad(subject, condition, at, evidence, before, after)
+        for key in list(self._by_subject.get(subject, ())):
+            relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
+            if key not in present and relevant:
+                self._good(subject, key, at, ends_at)
+
+    def forget(self, subject: Subject, at: datetime, because: str) -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
+        for key in list(self._by_subject.get(subject, ())):
+            self._remove(subject, key, at, because)
+
+    def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
+        """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
+        if not over:
+            for subject in list(subjects) or [("", "", condition.vantage)]:
+                self._bad(subject, condition, at, "", "", "")
+            return
+        tracked = self._open.get(condition.key)
+        if tracked is None:
+            return
+        for subject in list(tracked.members):
+            self._remove(subject, condition.key, at)
+        if condition.key in self._open:  # taken back after a restart without any subject that is still watched
+            self._close(condition.key, at)
+
+    def _bad(
+        self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str
+    ) -> None:
+        tracked = self._open.get(condition.key)
+        if tracked is None:
+            tracked = self._open[condition.key] = Tracked(
+                _opened(condition, at, evidence, before, after), changed_by=self.trigger
+            )
+            self._apart.opened(condition.key)
+        member = tracked.members.get(subject)
+        if member is None:
+            member = tracked.members[subject] = Member(condition.severity, at)
+            self._by_subject.setdefault(subject, set()).add(condition.key)
+            tracked.changed_by = self.trigger
+        member.severity, member.bad_at = condition.severity, at
+        member.good_in_row = 0
+        member.bad_polls += 1
+        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], True]
+        tracked.touched_at = at
+
+    def _good(self, subject: Subject, key: Key, at: datetime, ends_at: datetime | None) -> None:
+        tracked = self._open[key]
+        member = tracked.members[subject]
+        if key[0] in ENDED and at < member.bad_at and (ends_at is None or ends_at <= member.bad_at):
+            return  # a clock was set back: by the time that it was, the same signatures have ended
+        member.good_in_row += 1
+        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], False]
+        enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
+        if member.good_in_row >= enough:
+            self._remove(subject, key, at)
+
+    def _remove(self, subject: Subject, key: Key, at: datetime, because: str = "") -> None:
+        tracked = self._open[key]
+        tracked.members.pop(subject, None)
+        keys = self._by_subject.get(subject, set())
+        keys.discard(key)
+        if not keys:
+            self._by_subject.pop(subject, None)
+        tracked.shrunk = True  # told at the next occasion, at most once a minute
+        if not tracked.members:
+            self._close(key, at, because)
+
+    def _close(self, key: Key, at: datetime, because: str = "") -> None:
+        tracked = self._open.pop(key)
+        self._apart.closed(key)
+        tracked.finding = msgspec.structs.replace(
+            tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at, closed_because=because
+        )
+        tracked.changed_by = self.trigger
+        self._closed.append(tracked)
+
+    def _reconsider(self, tracked: Tracked) -> None:
+        """Update confirmation and severity after bad polls, once a batch however many there were."""
+        at, tracked.touched_at = tracked.touched_at, None
+        if at is None or not tracked.members:
+            return
+        finding = tracked.finding
+        severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
+        if finding.code == "verdict_indeterminate" and (
+            at - finding.opened_at >= INDETERMINATE_HIGH_AFTER_TIME
+            or any(m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values())
+        ):
+            severity = Severity.HIGH
+        confirmed = finding.confirmed or self._is_confirmed(tracked, at)
+        if severity is not finding.severity or confirmed != finding.confirmed:
+            tracked.finding = msgspec.structs.replace(finding, severity=severity, confirmed=confirmed, updated_at=at)
+            tracked.changed_by = tracked.changed_by or self.trigger
+
+    def _is_confirmed(self, tracked: Tracked, at: datetime) -> bool:
+        """Return whether enough polls agree: 2 of 3, or 3 before 3 good ones in a row ended it.
+
+        A critical one that one of several vantages sees alone needs 3.
+        """
+        if tracked.finding.code in IMMEDIATE:
+            return True
+        grave = tracked.finding.severity is Severity.CRITICAL
+        if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
+            return False
+        often = {s[2] for s, m in tracked.members.items() if m.bad_polls >= LONE_POLLS_TO_CONFIRM}
+        agreeing = often | {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
+        if not agreeing:
+            return False
+        lone = tracked.finding.severity is Severity.CRITICAL and len(self.vantages) > 1 and len(agreeing) < 2
+        about_vantage = not tracked.finding.cause_zone
+        return not lone or about_vantage or bool(often)
+
+    def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
+        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
+
+        At the same endpoint it has happened again, and is another finding.
+        """
+        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
+        tracked = self._drifts.get(key)
+        # Not before the first one is told: what is replaced here is told no more.
+        is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
+        if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
+            condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
+            finding = _opened(condition, at, evidence, event.before, event.after)
+            tracked = self._drifts[key] = Tracked(
+                msgspec.structs.replace(finding, confirmed=True), changed_by=self.trigger
+            )
+        if subject not in tracked.members:
+            tracked.members[subject] = Member(event.severity, at)
+            tracked.changed_by = self.trigger
+
+    def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
+        """Return each finding that changed since the last call, once, with its next version, and what changed it."""
+        for tracked in self._open.values():
+            self._reconsider(tracked)
+            if tracked.shrunk and (tracked.announced_at is None or abs(now - tracked.announced_at) >= SHRINK_EVERY):
+                tracked.changed_by = tracked.changed_by or self.trigger
+        changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
+        self._closed = []
+        triggers = [tracked.changed_by for tracked in changed]
+        newest = max((t.finding.updated_at for t in self._drifts.values()), default=None)
+        for key in [k for k, t in self._drifts.items() if newest and newest - t.finding.updated_at > SAME_DRIFT_WITHIN]:
+            if not self._drifts[key].changed_by:
+                del self._drifts[key]
+        return [(self._message(tracked, now), trigger) for tracked, trigger in zip(changed, triggers, strict=True)]
+
+    def _message(self, tracked: Tracked, now: datetime) -> Finding:
+        finding = tracked.finding
+        closed = finding.status is FindingStatus.CLOSED
+        version = finding.version + 1
+        status = finding.status if closed or version == 1 else FindingStatus.UPDATED
+        finding = msgspec.structs.replace(finding, version=version, status=status)
+        if not closed:
+            members = set(tracked.members)
+            if finding.code in ZONE_WIDE:
+                members.update(self._behind(finding.cause_zone, None))
+            elif finding.cause_rrset.endswith(INFRASTRUCTURE):
+                members.update(self._behind(finding.cause_rrset.rpartition(" ")[0], finding.opened_at))
+            subjects = sorted(subject for subject in members if subject[0])
+            affected = self._consumers.affected_by(name for name, _, _ in subjects)
+            names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
+            finding = msgspec.structs.replace(
+                finding,
+                vantages=tuple(sorted({subject[2] for subject in tracked.members if subject[2]})),
+                endpoints=names[:MAX_ENDPOINTS_LISTED],
+                endpoint_count=len(names),
+                identities=shortened(affected),
+                identity_count=len(affected),
+                endpoint_peak=max(finding.endpoint_peak, len(names)),
+                identity_peak=max(finding.identity_peak, len(affected)),
+            )
+        tracked.finding, tracked.changed_by, tracked.shrunk, tracked.announced_at = finding, "", False, now
+        return finding
+
+
+def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:
+    key = key_digest(condition.key)
+    return Finding(
+        id=digest_of(key, at.isoformat(), before, after)[:32],
+        key=key,
+        version=0,
+        status=FindingStatus.OPENED,
+        code=condition.code,
+        kind=CATALOGUE[condition.code].kind,
+        severity=condition.severity,
+        confirmed=False,
+        cause_zone=condition.cause_zone,
+        cause_rrset=condition.cause_rrset,
+        detail=condition.detail,
+        before=before,
+        after=after,
+        evidence=evidence,
+        opened_at=at,
+        updated_at=at,
+    )

@@ -1,0 +1,10 @@
+"""The verdict history in ClickHouse, embedded or on a server: the same SQL.
+
+Where to look
+    clickhouse      what is stored and asked
+    rows            messages to rows and back
+    migrations      numbered SQL, applied once
+    connection      how the database is opened
+    server_faults   which errors pass, and which are the operator's to mend
+    overflow        rows that wait while the disk is full
+"""

@@ -1,0 +1,354 @@
+"""The verdict history in ClickHouse, embedded (chDB) or on a server: the same SQL, the same client.
+
+All calls block; the stage runs them in a thread. Inserts are idempotent twice over: by the keys of their tables, and
+by a token that tells the server a batch it has already.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from analyzer.config import HistoryConfig, server_of
+from analyzer.history import rows
+from analyzer.history.connection import connect_embedded, connect_server
+from analyzer.history.migrations import migrate
+from analyzer.history.rows import Row
+from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
+from schemas.faults import ConfigError, Transient
+from schemas.judgement import Judgement
+from schemas.messages import Evidence, Finding, Identity, Subject
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500
+LEARNT_FOR = timedelta(days=30)
+# A table of subjects and the instants before which they are asked about, in microseconds.
+WANTED = """
+    SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
+           tupleElement(w, 4) AS until
+    FROM (SELECT arrayJoin(%(rows)s) AS w)
+"""
+DRIFTS_KEPT = "INTERVAL 24 HOUR"
+# An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
+# follows from it is stored before it, and what it rests on before that.
+TABLES = ("evidence_messages", "evidence", "identities", "renewals", "findings", "observations", "verdicts")
+
+
+class ClickHouseHistory:
+    """What was observed and found, and what was known strictly before an instant."""
+
+    def __init__(self, client: Any, lock_file: Any = None) -> None:
+        self._client, self._lock_file = client, lock_file
+        self._lock = threading.Lock()
+        self._column_types: dict[str, Sequence[Any]] = {}
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def damaged_parts(self) -> list[tuple[str, str, str, int]]:
+        """Return what the engine put aside since it could not read it: table, part, why, octets."""
+        sql = """
+            SELECT table, name, reason, bytes_on_disk FROM system.detached_parts
+            WHERE database = currentDatabase() AND (startsWith(reason, 'broken') OR reason = 'unexpected')
+            ORDER BY table, name
+        """
+        return [(str(table), str(name), str(why), int(size)) for table, name, why, size in self._query(sql)]
+
+    def why_full(self) -> str:
+        """Return that rows wait for room on the disk, empty while none do."""
+        return ""
+
+    def is_ready(self) -> bool:
+        """Return whether the database answers."""
+        try:
+            self._query("SELECT 1")
+        except Transient:
+            return False
+        return True
+
+    def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                found: list[tuple[Any, ...]] = self._client.query(
+                    sql, parameters=parameters or {}, tz_mode="aware"
+                ).result_rows
+            except DATABASE_ERRORS as error:
+                raise classify_fault(error, "read") from error
+        return found
+
+    def _insert(self, table: str, data: Sequence[Row], columns: Sequence[str]) -> None:
+        if not data:
+            return
+        with self._lock:
+            try:
+                self._client.insert(
+                    table,
+                    data,
+                    column_names=columns,
+                    column_types=self._types_of(table, columns),
+                    settings={"insert_deduplication_token": token_of(table, data)},
+                )
+            except (*DATABASE_ERRORS, *UNFIT_VALUES) as error:
+                raise classify_fault(error, "written") from error
+
+    def _types_of(self, table: str, columns: Sequence[str]) -> Sequence[Any]:
+        """Return the types of a table's columns, asked for once."""
+        if table not in self._column_types:
+            self._column_types[table] = self._client.create_insert_context(table, columns).column_types
+        return self._column_types[table]
+
+    def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Store rows of ``analyzer.history.rows`` by table, in the order of ``TABLES``.
+
+        Raises:
+            Transient: the database is away; what was stored before is stored again without harm.
+            Rejected: a row that can never be stored; the tables before its own have their rows.
+        """
+        for table in TABLES:
+            self._insert(table, tables.get(table, ()), rows.COLUMNS[table])
+
+    def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
+        """Return for each subject its last secure or insecure judgement strictly before its instant."""
+        sql = f"""
+            SELECT name, type, vantage, argMax(judgement, observed_at) FROM observations
+            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+            WHERE (name, type, vantage) IN %(subjects)s
+              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+            GROUP BY name, type, vantage
+        """
+        rows_found = self._in_chunks(sql, until)
+        return {(name, rdtype, vantage): rows.read_judgement(content) for name, rdtype, vantage, content in rows_found}
+
+    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
+        """Return for each subject every answer of its validated judgements in the 30 days before its instant."""
+        sql = f"""
+            SELECT name, type, vantage, groupUniqArrayArray(answers) FROM observations
+            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+            WHERE (name, type, vantage) IN %(subjects)s
+              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+              AND toUnixTimestamp64Micro(observed_at) >= until - {int(LEARNT_FOR.total_seconds()) * 1_000_000}
+            GROUP BY name, type, vantage
+        """
+        return {
+            (name, rdtype, vantage): list(answers) for name, rdtype, vantage, answers in self._in_chunks(sql, until)
+        }
+
+    def _in_chunks(self, sql: str, until: dict[Subject, datetime]) -> Iterator[tuple[Any, ...]]:
+        items = list(until.items())
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            parameters = {
+                "subjects": [subject for subject, _ in chunk],
+                "rows": [(*subject, int(at.timestamp() * 1_000_000)) for subject, at in chunk],
+            }
+            yield from self._query(sql, parameters)
+
+    def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
+        """Return of every subject the observation that was polled last: id, when, when polled, and its judgement."""
+        sql = """
+            SELECT o.id, o.observed_at, l.seen_at, o.judgement FROM (
+                SELECT argMax(observation, polled_at) AS id, max(polled_at) AS seen_at FROM (
+                    SELECT name, type, vantage, observation, max(last_seen_at) AS polled_at
+                    FROM verdicts GROUP BY name, type, vantage, observation
+                ) GROUP BY name, type, vantage
+            ) AS l INNER JOIN (SELECT id, observed_at, judgement FROM observations LIMIT 1 BY id) AS o USING (id)
+        """
+        return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
+
+    def open_findings(self) -> list[Finding]:
+        """Return the newest version of every state that is not closed, and of the drifts of the last day."""
+        sql = f"""
+            SELECT argMax(finding, version) FROM findings GROUP BY id
+            HAVING argMax(status, version) != 'closed'
+               AND (any(kind) != 'drift' OR max(updated_at) >= (SELECT max(updated_at) FROM findings) - {DRIFTS_KEPT})
+        """
+        return rows.read_findings(content for (content,) in self._query(sql))
+
+    def findings(
+        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+    ) -> list[Finding]:
+        """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both.
+
+        Of open ones the states come first: a drift never closes, and must not push them off a list.
+        """
+        sql = """
+            SELECT argMax(finding, version) AS newest FROM findings GROUP BY id
+            HAVING (%(status)s = '' OR (argMax(status, version) = 'closed') = (%(status)s = 'closed'))
+               AND (%(code)s = '' OR any(code) = %(code)s) AND (%(zone)s = '' OR any(cause_zone) = %(zone)s)
+               AND toUnixTimestamp64Micro(max(updated_at)) >= %(since)s
+            ORDER BY %(status)s = 'open' AND any(kind) != 'drift' DESC, max(updated_at) DESC LIMIT %(limit)s
+        """
+        since_us = int(since.timestamp() * 1_000_000) if since else 0
+        parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
+        return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def finding_versions(self, finding_id: str) -> list[Finding]:
+        """Return every version of one finding, oldest first."""
+        sql = "SELECT finding FROM findings FINAL WHERE id = %(id)s ORDER BY version"
+        return rows.read_findings(content for (content,) in self._query(sql, {"id": finding_id}))
+
+    def stored_of(self, observations: Sequence[str]) -> set[str]:
+        """Return which of these observations are stored, by id."""
+        return {key for key, _ in self._observations(observations, "''")}
+
+    def judgements_of(self, observations: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements of those of these observations that are stored, by id."""
+        return {key: rows.read_judgement(content) for key, content in self._observations(observations, "judgement")}
+
+    def polled_until(self, names_by_id: Mapping[str, str]) -> dict[str, datetime]:
+        """Return when each of these observations was last polled, by id; the names that they are of find them fast."""
+        ids = sorted(names_by_id)
+        found: dict[str, datetime] = {}
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            sql = """
+                SELECT observation, max(last_seen_at) FROM verdicts
+                WHERE name IN %(names)s AND observation IN %(ids)s GROUP BY observation
+            """
+            names = sorted({names_by_id[one] for one in chunk})
+            found.update({str(one): at for one, at in self._query(sql, {"names": names, "ids": chunk})})
+        return found
+
+    def _observations(self, ids: Sequence[str], column: str) -> Iterator[tuple[str, str]]:
+        for start in range(0, len(ids), CHUNK):
+            sql = f"SELECT id, {column} FROM observations WHERE id IN %(ids)s LIMIT 1 BY id"
+            for key, content in self._query(sql, {"ids": list(ids[start : start + CHUNK])}):
+                yield str(key), str(content)
+
+    def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
+        """Return what these messages caused when they were handled before."""
+        sql = "SELECT finding FROM findings FINAL WHERE trigger IN %(triggers)s ORDER BY updated_at, id, version"
+        return rows.read_findings(content for (content,) in self._query(sql, {"triggers": list(triggers)}))
+
+    def identities(self) -> list[tuple[str, Identity]]:
+        """Return every identity that is in the inventory, by id."""
+        found = self._query("SELECT id, argMax(identity, seen_at) FROM identities GROUP BY id ORDER BY id")
+        pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
+        return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
+
+    def renewals(self) -> dict[str, list[float]]:
+        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
+        sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
+        return {zone: list(shares) for zone, shares in self._query(sql)}
+
+    def intervals(self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200) -> list[dict[str, Any]]:
+        """Return the verdict history of a name as intervals, newest first."""
+        sql = """
+            SELECT v.name, v.type, v.vantage, v.observation, o.verdict, o.cause_zone, o.reasons, o.answers, o.evidence,
+                   v.first_seen_at, v.last_seen_at
+            FROM (
+                SELECT name, type, vantage, observation, min(first_seen_at) AS first_seen_at,
+                       max(last_seen_at) AS last_seen_at
+                FROM verdicts WHERE name = %(name)s GROUP BY name, type, vantage, observation
+            ) AS v INNER JOIN (SELECT * FROM observations FINAL WHERE name = %(name)s) AS o ON o.id = v.observation
+            WHERE (%(type)s = '' OR v.type = %(type)s) AND (%(vantage)s = '' OR v.vantage = %(vantage)s)
+            ORDER BY v.first_seen_at DESC LIMIT %(limit)s
+        """
+        keys = (
+            "name", "type", "vantage", "observation", "verdict", "cause_zone", "reasons", "answers", "evidence",
+            "first_seen_at", "last_seen_at",
+        )  # fmt: skip
+        parameters = {"name": name, "type": rdtype, "vantage": vantage, "limit": limit}
+        return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
+
+    def evidence(self, digest: str) -> Evidence | None:
+        """Return the evidence of that digest, None if it was never stored or has aged out."""
+        sql = """
+            SELECT digest, name, type, at, messages, trust_anchors, policy FROM evidence FINAL
+            WHERE digest = %(digest)s LIMIT 1
+        """
+        found = self._query(sql, {"digest": digest})
+        if not found:
+            return None
+        digest, name, rdtype, at, message_digests, anchors, policy = found[0]
+        wires: dict[str, bytes] = dict(
+            self._query(
+                "SELECT digest, hex(wire) FROM evidence_messages FINAL WHERE digest IN %(digests)s",
+                {"digests": list(message_digests) or [""]},
+            )
+        )
+        return Evidence(
+            digest=digest,
+            name=name,
+            type=rdtype,
+            at=at,
+            messages=tuple(bytes.fromhex(str(wires[one])) for one in message_digests if one in wires),
+            trust_anchors=tuple(anchors),
+            policy=msgspec.json.decode(policy),
+        )
+
+
+Kind = TypeVar("Kind", bound=ClickHouseHistory)
+
+
+def _tell_damage(history: ClickHouseHistory) -> None:
+    for table, part, why, size in history.damaged_parts():
+        log.error(
+            "a part of the history is damaged and was put aside, so what it held is not shown: restore it from a"
+            " backup, or remove it from the folder 'detached' of its table",
+            extra={"table": table, "part": part, "why": why, "octets": size},
+        )
+
+
+def token_of(table: str, data: Sequence[Row]) -> str:
+    """Return what tells a batch of rows from every other.
+
+    Raises:
+        ValueError, OverflowError: a value that no column can hold.
+    """
+    return hashlib.sha256(msgspec.msgpack.encode((table, data))).hexdigest()
+
+
+def open_history(config: HistoryConfig, kind: type[Kind] = ClickHouseHistory) -> Kind:  # type: ignore[assignment]
+    """Open the history, of the given kind, and migrate it.
+
+    Raises:
+        ConfigError: what the operator must change: another URL, a path in use by another process, user, password,
+            rights or certificates of a server, its version, tables of another version.
+        Transient: a server that does not answer.
+    """
+    scheme, _, rest = config.url.partition(":")
+    if scheme == "chdb" and rest:
+        if config.cluster:
+            raise ConfigError(["history.cluster: the embedded engine has no cluster: it is for clickhouse://"])
+        return _open_embedded(config, rest, kind)
+    if scheme == "clickhouse":
+        return _open_server(config, kind)
+    raise ConfigError([f"history.url: {config.url!r} is neither chdb:PATH nor clickhouse://user@host:port/database"])
+
+
+def _open_embedded(config: HistoryConfig, folder: str, kind: type[Kind]) -> Kind:
+    path = (config.base / folder).resolve()
+    client, lock_file = connect_embedded(path)
+    history = kind(client, lock_file)
+    try:
+        migrate(client)
+        _tell_damage(history)
+    except DATABASE_ERRORS as error:
+        history.close()
+        raise ConfigError([f"history.url: the tables in {path} can't be made: {sentence_of(error)}"]) from error
+    except ConfigError:
+        history.close()
+        raise
+    return history
+
+
+def _open_server(config: HistoryConfig, kind: type[Kind]) -> Kind:
+    client = connect_server(config)
+    try:
+        migrate(client, config.cluster)
+    except DATABASE_ERRORS as error:
+        client.close()
+        raise explain_refusal(error, server_of(config), config) from error
+    except ConfigError:
+        client.close()
+        raise
+    return kind(client)

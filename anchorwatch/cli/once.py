@@ -1,0 +1,102 @@
+"""Validate names once, without a database: what ``validate`` and ``check`` do."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from collector.config import VantagePoint
+from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.policy import Policy
+from collector.polling.memory import Subject
+from collector.resolvers.resolver import Resolver
+from collector.resolvers.vantage import Vantage
+from schemas.egress import DIRECT, Egress
+from schemas.judgement import Judgement
+
+CONCURRENCY = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to validate; ``at`` fixes the time, None means now."""
+
+    anchors: TrustAnchors
+    policy: Policy
+    at: datetime | None = None
+    timeout_s: float = 1.5
+    attempts: int = 3
+    egress: Egress = DIRECT
+
+    def clock(self) -> float:
+        """Return the time to validate at, POSIX seconds."""
+        return self.at.timestamp() if self.at is not None else time.time()
+
+
+def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
+    """Return a vantage that validates by ``settings``; used by one event loop only."""
+    resolver = Resolver(
+        point.address,
+        timeout_s=settings.timeout_s,
+        attempts=settings.attempts,
+        max_in_flight=CONCURRENCY * 2,
+        egress=settings.egress,
+    )
+    return Vantage(point.name, resolver, settings.anchors, settings.policy, settings.clock)
+
+
+async def judge_one(
+    point: VantagePoint, settings: Settings, name: str, rdtype: str, *, claim: bool = True
+) -> Judgement:
+    """Validate one name through one vantage.
+
+    Raises:
+        ValueError: the name or type is none.
+    """
+    vantage = make_vantage(point, settings)
+    qname, qtype = names.from_text(name), records.type_from_text(rdtype)
+    judged = await vantage.judge(qname, qtype)
+    judgement = judged.judgement
+    if claim:
+        claims = await vantage.claims(judgement)
+        judgement = msgspec.structs.replace(judgement, resolver=claims.resolver, plain=claims.plain)
+    return judgement
+
+
+async def judge_all(
+    points: Sequence[VantagePoint],
+    settings: Settings,
+    subjects: Sequence[Subject],
+    *,
+    claims: bool,
+    progress: Callable[[], object] | None = None,
+) -> list[Judgement]:
+    """Validate every subject through its vantage, many at a time; the result has the order of ``subjects``."""
+    vantages = {point.name: make_vantage(point, settings) for point in points}
+
+    async def judge(subject: Subject) -> Judgement:
+        vantage = vantages[subject.vantage]
+        judged = await vantage.judge(subject.name, subject.rdtype)
+        judgement = judged.judgement
+        if claims:
+            said = await vantage.claims(judgement)
+            judgement = msgspec.structs.replace(judgement, resolver=said.resolver, plain=said.plain)
+        if progress is not None:
+            progress()
+        return judgement
+
+    results: list[Judgement | None] = [None] * len(subjects)
+    positions = iter(range(len(subjects)))
+
+    async def worker() -> None:
+        for position in positions:
+            results[position] = await judge(subjects[position])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(CONCURRENCY, len(subjects))):
+            group.create_task(worker())
+    return [result for result in results if result is not None]

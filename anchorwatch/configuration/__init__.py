@@ -1,0 +1,1 @@
+"""The configuration file: strict, every problem at once."""

@@ -1,0 +1,321 @@
+"""Each stage as a process of its own, over Kafka and a ClickHouse server; any number of each.
+
+Collectors share the work. Of the analyzers and of the alerts one is active and the others stand by, since a cause is
+seen from everywhere. Every process can be killed at any time: what it had not committed comes again to another.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from alerts.receivers.exchange import Line
+from alerts.stage import Alerts
+from analyzer.history.clickhouse import ClickHouseHistory, open_history
+from analyzer.history.overflow import OverflowHistory
+from analyzer.stage import Analyzer
+from anchorwatch.configuration.loading import Config
+from anchorwatch.kafka.anew import BegunLedger
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.outbox import Outbox
+from anchorwatch.kafka.shares import SharedInventory, longest_gap_s
+from anchorwatch.kafka.sink import KafkaSink
+from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
+from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
+from anchorwatch.pipeline.heartbeat import Heartbeat
+from anchorwatch.pipeline.local_bus import Sink
+from anchorwatch.pipeline.probe import HistoryProbe
+from anchorwatch.pipeline.progress import Progress
+from anchorwatch.pipeline.pump import Handler, Pump, feed
+from anchorwatch.pipeline.recalls import REASON, Recalls
+from anchorwatch.pipeline.run import (
+    NotificationSink,
+    Runnable,
+    add_delivery_reasons,
+    log_warnings,
+    make_notifiers,
+    slow_polling_s,
+)
+from anchorwatch.pipeline.supervisor import Supervisor
+from anchorwatch.telemetry import Meter
+from anchorwatch.web.api import Parts, make_app
+from anchorwatch.web.server import Server
+from collector.inventory.sources import Sources
+from collector.stage import Collector
+from schemas.faults import ConfigError
+from schemas.messages import Message, Recall, Subject, utc
+
+log = logging.getLogger(__name__)
+
+NO_SHARE = "has no share of the work yet"
+AWAY = "hears nothing from Kafka"
+STANDS_BY = "stands by: another process of this stage is active"
+
+
+class StageProcess(Runnable, Protocol):
+    """One stage, run in the foreground."""
+
+    server: Server
+
+
+def make_stage(stage: str, config: Config) -> StageProcess:
+    """Return the process of a stage: collector, analyzer or alerts.
+
+    Raises:
+        ConfigError: the configuration has no Kafka, or something in it can't be used.
+        Transient: Kafka or the history does not answer.
+    """
+    if config.bus is None:
+        raise ConfigError([f"bus.url: 'local:' is inside one process; for 'anchorwatch {stage}' say kafka://host:port"])
+    shares = prepare_topics(config.bus, f"{config.bus.prefix}-{stage}")
+    match stage:
+        case "collector":
+            return CollectorProcess(config, config.bus, shares)
+        case "analyzer":
+            return _make_analyzer(config, config.bus)
+        case _:
+            return _make_alerts(config, config.bus)
+
+
+class CollectorProcess:
+    """Polls its share of the inventory."""
+
+    def __init__(self, config: Config, bus: KafkaConfig, shares: int) -> None:
+        self._meter = meter = Meter()
+        _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
+        files = Sources(config.collector.sources, config.collector.vantage_names, config.collector.state)
+        self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
+        self._collector = Collector(config.collector, time.time, self._inventory)
+        letters = KafkaLetters(bus, f"{bus.prefix}-collector")
+        sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
+        self.progress = progress = Progress(time.monotonic)
+        self._outbox = Outbox(sink, meter, progress.track("sending"), lambda: self._collector.is_stopping)
+        progress.add_reason("bus", lambda: sink.trouble)
+        progress.add_reason("inventory", lambda: self._inventory.why_not())
+        progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
+        self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
+        add_progress_metrics(meter, progress)
+        self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
+        parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
+        self.server = Server(make_app(parts, config.http), *config.listen)
+        add_collector_metrics(meter, self._collector)
+        _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
+        meter.gauge("anchorwatch_outbox_depth", "Messages that wait for Kafka.", lambda: self._outbox.depth)
+        text = "Polls that changed nothing and were given up while Kafka took nothing."
+        meter.counter("anchorwatch_outbox_dropped", text, lambda: self._outbox.dropped)
+
+    async def run(self, *, started: Callable[[], None] | None = None) -> None:
+        """Poll until ``stop``; what was observed is handed on, then the share is given up."""
+        loop = asyncio.get_running_loop()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(self._collector.reload_soon)
+
+        def recall(subjects: tuple[Subject, ...]) -> None:
+            loop.call_soon_threadsafe(self._collector.observe_again, subjects)
+
+        self._inventory.start(notify, recall)
+        if self._heartbeat is not None:
+            self._heartbeat.start()
+        supervisor = Supervisor(self._meter)
+        try:
+            polling = partial(feed, self._collector, self._outbox, self._meter, self._step)
+            work = supervisor.run("collector", polling)
+            await _serve(self.server, work, started)
+        finally:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
+            await asyncio.to_thread(self._inventory.stop)
+
+    def stop(self) -> None:
+        """Begin an orderly shutdown."""
+        self._collector.stop()
+
+    def reload(self) -> None:
+        """Read the inventory again."""
+        log.info("the inventory is read again")
+        self._collector.reload_soon()
+
+
+def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
+    gap_s = longest_gap_s(interval_s, session_timeout_s)
+    if gap_s > 2 * interval_s:
+        log.warning(
+            "poll.interval is short beside bus.session_timeout: names of a collector that is killed miss polls",
+            extra={"interval_s": interval_s, "session_timeout_s": session_timeout_s, "longest_gap_s": gap_s},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handling:
+    """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
+
+    ``sink`` is where its outputs go if not to their topics, then ``why_not_sent`` says why they can't; ``history`` is
+    what it can't work without; ``finish``
+    ends what it does beside the batches.
+    """
+
+    handle: Handler
+    forget: Callable[[], None]
+    close: Callable[[], None]
+    shown: dict[str, Any]
+    sink: Sink | None = None
+    why_not_sent: Callable[[], str] | None = None
+    history: ClickHouseHistory | None = None
+    finish: Callable[[], Awaitable[None]] | None = None
+
+
+class PumpedProcess:
+    """A stage between topics, at work or standing by: its source, its sink, and the pump between them."""
+
+    def __init__(
+        self, config: Config, bus: KafkaConfig, stage: str, topics: tuple[str, ...], handler: Handling, meter: Meter
+    ) -> None:
+        self._stage, self._meter, self._handler = stage, meter, handler
+        self._letters = letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
+        self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
+        sink = handler.sink or KafkaSink(bus, stage, _source(stage), letters, meter)
+        why_not_sent = handler.why_not_sent or (lambda: getattr(sink, "trouble", ""))
+        self.progress = progress = Progress(time.monotonic)
+        step = progress.track(stage)
+        self._source.turned = step.turned
+        self._pump = Pump(stage, self._source, handler.handle, sink, meter, step)
+        progress.add_reason("bus", lambda: AWAY if self._source.is_away else why_not_sent())
+        progress.add_reason("share", self._why_without_share, grave=False)
+        self._probe = HistoryProbe(handler.history) if handler.history is not None else None
+        if self._probe is not None:
+            progress.add_reason("history", self._probe.why_not)
+        if handler.history is not None:
+            progress.add_reason("disk of the history", handler.history.why_full, grave=False)
+        add_progress_metrics(meter, progress)
+        self._heartbeat = _make_heartbeat(config, progress, meter, stage)
+        parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
+        self.server = Server(make_app(parts, config.http), *config.listen)
+        _add_share_gauge(meter, stage, lambda: self._source.partitions)
+        self.skews = self._source.skews
+        text = "Seconds by which the clock of another process differs from ours, as far as that is too much; else 0."
+        meter.gauge("anchorwatch_bus_clock_difference_seconds", text, lambda: self.skews.worst_s, stage=stage)
+        text = "Messages not yet handled, on the partitions that this process has."
+        meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
+
+    def _why_without_share(self) -> str:
+        return "" if self._source.partitions or self._source.is_away else STANDS_BY
+
+    async def run(self, *, started: Callable[[], None] | None = None) -> None:
+        """Pump until ``stop``, then leave the group so that another takes over at once."""
+        if self._probe is not None:
+            self._probe.start()
+        if self._heartbeat is not None:
+            self._heartbeat.start()
+        try:
+            await _serve(self.server, Supervisor(self._meter).run(self._stage, self._pump.run), started)
+        finally:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
+            if self._probe is not None:
+                await self._probe.stop()
+            try:
+                if self._handler.finish is not None:
+                    await self._handler.finish()
+                await self._source.close()
+            finally:
+                self._handler.close()
+                self._letters.close()
+
+    def stop(self) -> None:
+        """End after the batch under way."""
+        self._source.stop()
+
+    def reload(self) -> None:
+        """Do nothing: this stage reads no inventory files."""
+        log.info("only collectors read the inventory files: nothing to read again")
+
+
+def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
+    meter, history = Meter(), open_history(config.history, OverflowHistory)
+    history.on_full = meter.transients.labels("analyzer").inc
+    analyzer = Analyzer(history, time.time, {"history": history.why_full})
+    add_analyzer_metrics(meter, analyzer)
+    recalls = Recalls()
+    reports: list[Message] = []
+
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        if not reports:  # those that were not taken come again, as they are
+            reports.extend(process.skews.reports(time.time()))
+        out = await analyzer.handle([*batch, *reports])
+        reports.clear()
+        subjects = recalls.due(analyzer.take_unknown(), time.monotonic(), analyzer.last_of)
+        return [*out, Recall(at=utc(time.time()), subjects=subjects, reason=REASON)] if subjects else out
+
+    shown = {"analyzer": analyzer, "history": history}
+    handling = Handling(handle=handle, forget=analyzer.forget, close=history.close, shown=shown, history=history)
+    process = PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
+    return process
+
+
+def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
+    meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
+    alerts = Alerts(
+        config.alerts,
+        ledger,
+        make_notifiers(config.alerts.receivers, Line(config.egress)),
+        time.time,
+        ticks=time.monotonic,
+    )
+    log_warnings(config)
+    add_alerts_metrics(meter, ledger)
+
+    def forget() -> None:
+        ledger.forget()
+        alerts.forget()
+
+    begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
+    # The ledger sends notifications along with the step that they belong to.
+    handling = Handling(
+        handle=begun.handle,
+        forget=forget,
+        close=ledger.close,
+        shown={"ledger": ledger},
+        sink=NotificationSink(),
+        finish=alerts.finish,
+        why_not_sent=lambda: ledger.trouble,
+    )
+    process = PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
+    add_delivery_reasons(process.progress, alerts)
+    return process
+
+
+def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str) -> Heartbeat | None:
+    if config.heartbeat is None:
+        return None
+    if "{stage}" not in config.heartbeat.url:
+        log.warning("heartbeat: without {stage} in the URL, one stage that lives hides that another does not")
+    return Heartbeat(config.heartbeat, progress, Line(config.egress), meter, stage)
+
+
+def _source(stage: str) -> str:
+    """Return what a stage's messages name as their source."""
+    return f"/{stage}/{socket.gethostname()}"
+
+
+def _add_share_gauge(meter: Meter, stage: str, read: Callable[[], int]) -> None:
+    text = "Partitions that this process has; of a stage that stands by, none."
+    meter.gauge("anchorwatch_bus_partitions", text, read, stage=stage)
+
+
+async def _serve(server: Server, work: Awaitable[None], started: Callable[[], None] | None) -> None:
+    await server.start()
+    try:
+        if started is not None:
+            started()
+        await work
+        log.info("ended in order")
+    finally:
+        await server.stop()

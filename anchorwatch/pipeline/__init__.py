@@ -1,0 +1,1 @@
+"""Messages between stages inside one process: bus, pump, dead letters, supervision, and whether all make progress."""

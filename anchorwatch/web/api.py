@@ -1,0 +1,325 @@
+"""The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
+
+Everything shown comes from the history, the ledger and the analyzer's state; nothing is changed from here but by
+``/-/reload``.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from alerts.decision.incidents import Incident
+from alerts.delivery.wording import printable, summarise
+from alerts.ledger.sqlite import SqliteLedger
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.stage import Analyzer
+from anchorwatch.pipeline.progress import Progress
+from anchorwatch.telemetry import Meter
+from anchorwatch.web import pages
+from anchorwatch.web.config import HttpConfig
+from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
+from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
+from anchorwatch.web.threads import Threads
+from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
+from collector.dnssec import names
+from schemas.judgement import Verdict
+from schemas.messages import Finding
+
+MAX_LIMIT = 10_000
+MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
+RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
+Handler = Callable[[Request], Awaitable[Response]]
+Part = TypeVar("Part")
+
+
+class JSON(Response):
+    """A JSON response encoded by msgspec."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return msgspec.json.encode(content, enc_hook=str)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
+
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
+    would not be told.
+    """
+
+    meter: Meter
+    progress: Progress
+    analyzer: Analyzer | None = None
+    history: ClickHouseHistory | None = None
+    ledger: SqliteLedger | None = None
+    reload: Callable[[], None] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _limit(request: Request, default: int = 1000) -> int:
+    return read_number(request.query_params.get("limit", str(default)), "limit", MAX_LIMIT)
+
+
+def _instant(request: Request, key: str) -> datetime | None:
+    text = request.query_params.get(key)
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadQuery(f"{key}={text!r} is no RFC 3339 time") from error
+    if at.tzinfo is None:
+        raise BadQuery(f"{key}={text!r} has no time zone")
+    return at
+
+
+def incident_view(incident: Incident) -> dict[str, Any]:
+    """Return an incident for scripts and pages."""
+    return {
+        "id": incident.id,
+        "cause": incident.cause,
+        "severity": incident.severity,
+        "summary": summarise(incident, "trigger"),
+        "open": incident.ended_at is None,
+        "opened_at": incident.opened_at,
+        "updated_at": incident.updated_at,
+        "ended_at": incident.ended_at,
+        "notified": incident.notified,
+        "withheld": incident.withheld if not incident.notified else "",
+        "findings": [
+            {"id": e.finding.id, "code": e.finding.code, "severity": e.severity, "status": e.finding.status}
+            for e in incident.entries.values()
+        ],
+        "identities": incident.identities,
+        "identity_count": incident.identity_count,
+        "controls": incident.controls,
+    }
+
+
+def _name(text: str) -> str:
+    """Return a name as the messages have it: lower case, with the dot of the root.
+
+    Raises:
+        BadQuery: it is no name.
+    """
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise BadQuery("name= has too many signs, or some that can't be printed")
+    try:
+        return names.to_text(names.from_text(text.lower()))
+    except ValueError as error:
+        raise BadQuery(f"name={text!r}: {error}") from error
+
+
+class Api:
+    """The handlers; each asks the parts that are here and answers."""
+
+    def __init__(self, parts: Parts, *, has_login: bool = False) -> None:
+        self._parts, self._has_login = parts, has_login
+        self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
+        # Threads of their own: whatever hangs there takes none from the stages.
+        self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
+
+    @property
+    def _analyzer(self) -> Analyzer:
+        return _here(self._parts.analyzer, "the analyzer")
+
+    @property
+    def _history(self) -> ClickHouseHistory:
+        return _here(self._parts.history, "the analyzer")
+
+    @property
+    def _ledger(self) -> SqliteLedger:
+        return _here(self._parts.ledger, "the alerts stage")
+
+    async def endpoints(self, request: Request) -> Response:
+        """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
+        query = request.query_params
+        limit = _limit(request, MAX_LIMIT)
+        if query.get("verdict") and query["verdict"] not in set(Verdict):
+            raise BadQuery(f"verdict={query['verdict']!r} is none of {', '.join(Verdict)}")
+        views = self._endpoint_views(_name(query["name"]) if query.get("name") else "")
+        for key in ("verdict", "vantage"):
+            if query.get(key):
+                views = [view for view in views if getattr(view, key) == query[key]]
+        return JSON(views[:limit])
+
+    def _endpoint_views(self, name: str = "") -> list[EndpointView]:
+        """Return what is watched, of one name only where one is given."""
+        current = self._analyzer.current
+        chosen = {subject: state for subject, state in current.items() if subject[0] == name} if name else current
+        return endpoint_views(chosen, self._analyzer.consumers)
+
+    async def identities(self, request: Request) -> Response:
+        """List identities with the weakest verdict among what they consume."""
+        limit = _limit(request, MAX_LIMIT)
+        return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[:limit])
+
+    async def findings(self, request: Request) -> Response:
+        """List findings, newest first; ``status`` (open, closed), ``code``, ``zone`` and ``since`` filter."""
+        return JSON(await self._findings(request))
+
+    async def _findings(self, request: Request) -> list[Finding]:
+        query = request.query_params
+        status = query.get("status", "")
+        if status not in ("", "open", "closed"):
+            raise BadQuery(f"status={status!r} is neither open nor closed")
+        since, limit = _instant(request, "since"), _limit(request)
+        return await self._of_history.ask(
+            self._history.findings,
+            status=status,
+            code=query.get("code", ""),
+            zone=query.get("zone", ""),
+            since=since,
+            limit=limit,
+        )
+
+    async def incidents(self, request: Request) -> Response:
+        """List incidents, open ones first."""
+        limit = _limit(request)
+        found = await self._of_ledger.ask(self._ledger.incidents, limit)
+        return JSON([incident_view(incident) for incident in found])
+
+    async def notifications(self, request: Request) -> Response:
+        """List what was sent, failed or withheld, newest first."""
+        limit = _limit(request)
+        return JSON(await self._of_ledger.ask(self._ledger.notifications, limit))
+
+    async def history(self, request: Request) -> Response:
+        """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
+        query = request.query_params
+        if not query.get("name"):
+            raise BadQuery("name= is needed")
+        name, limit = _name(query["name"]), _limit(request)
+        found = await self._of_history.ask(
+            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit
+        )
+        return JSON(found)
+
+    async def evidence(self, request: Request) -> Response:
+        """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
+        digest = request.path_params["digest"]
+        found = await self._of_history.ask(self._history.evidence, digest) if is_word(digest) else None
+        return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
+
+    async def metrics(self, request: Request) -> Response:
+        """Return Prometheus metrics, read on the loop: the gauges look at what the stages change there."""
+        return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def healthy(self, request: Request) -> Response:
+        """Answer 200 while a restart would not help, else 503 with the stages that are stuck."""
+        return _state_of("healthy", self._parts.progress.why_not_healthy())
+
+    async def ready(self, request: Request) -> Response:
+        """Answer 200 while the process does all of its work, else 503 with every reason why it does not."""
+        return _state_of("ready", self._parts.progress.why_not_ready())
+
+    async def reload(self, request: Request) -> Response:
+        """Read the inventory again now."""
+        reload = _here(self._parts.reload, "a collector")
+        wait_s = self._reloads.take(time.monotonic())
+        if wait_s:
+            raise Refused("the inventory was read again just now", 429, retry_after=str(int(wait_s) + 1))
+        reload()
+        return PlainTextResponse("the inventory is read again\n")
+
+    async def overview(self, request: Request) -> Response:
+        """Show the whole watch on one page."""
+        ledger = self._parts.ledger
+        incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
+        notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
+        findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
+        views = self._endpoint_views()
+        return pages.overview(
+            views=views,
+            identities=identity_views(views, self._analyzer.consumers),
+            findings=findings,
+            incidents=[incident_view(incident) for incident in incidents],
+            notifications=notifications,
+            wanted=request.query_params.get("q", ""),
+            has_session=self._has_login,
+            warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
+        )
+
+    async def finding_page(self, request: Request) -> Response:
+        """Show one finding with its life and its blast radius."""
+        key = request.path_params["id"]
+        versions = await self._of_history.ask(self._history.finding_versions, key) if is_word(key) else []
+        if not versions:
+            return pages.missing("There is no such finding.")
+        return pages.finding(versions)
+
+    async def endpoint_page(self, request: Request) -> Response:
+        """Show one name: now, its history, who consumes it."""
+        try:
+            name = _name(request.path_params["name"])
+        except BadQuery:
+            return pages.missing("This is no name.")
+        intervals = await self._of_history.ask(self._history.intervals, name)
+        views = self._endpoint_views(name)
+        if not views and not intervals:
+            return pages.missing("This name is not watched.")
+        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]))
+
+
+def _state_of(state: str, why_not: Sequence[str]) -> Response:
+    text = printable(f"not {state}: {'; '.join(why_not)}" if why_not else state)
+    return PlainTextResponse(text + "\n", status_code=503 if why_not else 200)
+
+
+def _here(part: Part | None, where: str) -> Part:
+    if part is None:
+        raise NotHere(f"this is another process: ask {where}")
+    return part
+
+
+def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
+    """Return the application; without ``config`` it is as the defaults say: for this machine only."""
+    config = config or HttpConfig()
+    api, login = Api(parts, has_login=bool(config.token)), Login(config)
+    routes = [
+        Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
+        Route("/api/v1/identities", _taking(api.identities, "limit")),
+        Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/incidents", _taking(api.incidents, "limit")),
+        Route("/api/v1/notifications", _taking(api.notifications, "limit")),
+        Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "limit")),
+        Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
+        Route(METRICS, api.metrics),
+        Route("/-/healthy", api.healthy),
+        Route("/-/ready", api.ready),
+        Route("/-/reload", _taking(api.reload), methods=["POST"]),
+        Route(LOGIN, _taking(login.show, "next"), methods=["GET"]),
+        Route(LOGIN, _taking(login.enter), methods=["POST"]),
+        Route(LOGOUT, _taking(login.leave), methods=["POST"]),
+        Route("/", _taking(api.overview, "q")),
+        Route("/findings/{id}", _taking(api.finding_page)),
+        Route("/endpoints/{name}", _taking(api.endpoint_page)),
+        Mount("/static", StaticFiles(directory=str(pages.STATIC))),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, config=config)])
+
+
+def _taking(handler: Handler, *parameters: str) -> Handler:
+    """Return the handler, refusing every parameter but these."""
+
+    @wraps(handler)
+    async def checked(request: Request) -> Response:
+        check_parameters(request.query_params.multi_items(), parameters)
+        return await handler(request)
+
+    return checked

@@ -1,0 +1,105 @@
+"""The pages: rendered on the server, every value escaped, no script needed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse
+
+from alerts.delivery.wording import printable
+from anchorwatch.web.views import EndpointView, IdentityView, host_count
+from schemas.catalogue import CATALOGUE
+from schemas.judgement import Verdict
+from schemas.messages import Affected, Finding, Notification
+
+STATIC = Path(__file__).parent / "static"
+MAX_ROWS = 300
+
+_environment = Environment(
+    loader=PackageLoader("anchorwatch.web", "pages"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _instant(at: datetime | None) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "–"
+
+
+_environment.filters["instant"] = _instant
+_environment.filters["printable"] = printable
+_environment.filters["hosts"] = host_count
+_environment.globals["catalogue"] = CATALOGUE
+
+
+def _render(template: str, **values: Any) -> HTMLResponse:
+    return HTMLResponse(_environment.get_template(template).render(now=datetime.now(UTC), **values))
+
+
+def overview(
+    *,
+    views: Sequence[EndpointView],
+    identities: Sequence[IdentityView],
+    findings: Sequence[Finding],
+    incidents: Sequence[dict[str, Any]],
+    notifications: Sequence[Notification],
+    wanted: str,
+    has_session: bool = False,
+    warnings: Sequence[str] = (),
+) -> HTMLResponse:
+    """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
+
+    ``warnings`` are what keeps people from being told.
+    """
+    counts = Counter(view.verdict for view in views)
+    watched_hosts = len({view.name for view in views})
+    word = wanted.strip().lower()
+    if word:
+        views = [v for v in views if any(word in t.lower() for t in (v.name, *v.identities, *v.owners, v.verdict))]
+        identities = [i for i in identities if any(word in t.lower() for t in (i.id, i.owner, *i.endpoints))]
+    return _render(
+        "overview.html",
+        counts=[(verdict, counts[verdict]) for verdict in Verdict],
+        total=sum(counts.values()),
+        host_count=watched_hosts,
+        views=views[:MAX_ROWS],
+        view_count=len(views),
+        identities=identities[:MAX_ROWS],
+        identity_count=len(identities),
+        findings=sorted(findings, key=lambda f: (-f.severity.rank, f.cause_zone)),
+        incidents=[incident for incident in incidents if incident["open"]],
+        notifications=notifications,
+        wanted=wanted,
+        warnings=warnings,
+        max_rows=MAX_ROWS,
+        has_session=has_session,
+    )
+
+
+def finding(versions: Sequence[Finding]) -> HTMLResponse:
+    """Show one finding: its newest version, and the versions before."""
+    return _render("finding.html", finding=versions[-1], versions=versions, row=CATALOGUE[versions[-1].code])
+
+
+def endpoint(
+    name: str, views: Sequence[EndpointView], intervals: Sequence[dict[str, Any]], affected: Sequence[Affected]
+) -> HTMLResponse:
+    """Show one name: now, its history, who consumes it."""
+    return _render("endpoint.html", name=name, views=views, intervals=intervals, affected=affected)
+
+
+def login(path: str, problem: str) -> HTMLResponse:
+    """Ask for the token, to go on to ``path`` with it; ``problem`` is why the last one was refused."""
+    return _render("login.html", next=path, problem=problem)
+
+
+def missing(sentence: str) -> HTMLResponse:
+    """Say that there is nothing here."""
+    response = _render("missing.html", sentence=sentence)
+    response.status_code = 404
+    return response

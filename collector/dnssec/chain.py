@@ -1,0 +1,557 @@
+"""The way from the trust anchor down: which zone a name lies in, and whether its keys can be trusted.
+
+One step a label. At each the DS set is asked of the vantage, and either vouches for the child's keys, or its absence is
+proven and says whether an insecure delegation begins here, or none does.
+
+Source: RFC 4035 §5.2, §5.3.1; RFC 6840 §4.4; RFC 4592 §4.2.
+"""
+
+from dataclasses import replace
+
+from collector.dnssec import crypto, names, records
+from collector.dnssec.anchors import Anchor
+from collector.dnssec.context import Context, Step, Window, ask, reason
+from collector.dnssec.delegation import describe_unsupported, match_entry_keys, remark_on_keys, usable_ds
+from collector.dnssec.denial import Gathered, gather_denial
+from collector.dnssec.message import NOERROR, NXDOMAIN, Response
+from collector.dnssec.names import Name
+from collector.dnssec.nsec import Outcome
+from collector.dnssec.policy import DEPRECATED_ALGORITHMS, Policy
+from collector.dnssec.private import neighbour_of, private_suffix
+from collector.dnssec.questions import FetchFailure, Questions
+from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
+from collector.dnssec.signatures import Refused, Verified, is_usable_key, refuse_key_size
+from schemas.judgement import ChainLink, Key, Reason, Verdict
+from schemas.messages import utc
+
+FAILED_STEP_TTL_S = 5
+PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
+# During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
+NORMAL_AT_ANCHOR = frozenset({"ds_orphan", "algorithm_signing_incomplete"})
+MAX_STEP_TTL_S = 86_400
+
+
+def find_step(context: Context, goal: Name, anchor: Anchor) -> Questions[Step]:
+    """Descend from ``anchor`` to ``goal``; stop early where the chain ends or nothing more can be a cut.
+
+    The step returned speaks for ``goal``: secure with the keys of the zone that contains it, or the reason why not.
+    """
+    declared = _negative_anchor_over(context.policy, goal, anchor)
+    if declared is not None:
+        return _negative_step(context, declared, None)
+    step = yield from _cached(context, anchor.zone, None, anchor)
+    while step.verdict is Verdict.SECURE and not step.sealed and step.name != goal:
+        step = yield from _cached(context, goal[: len(step.name) + 1], step, None)
+    return step
+
+
+def _cached(context: Context, name: Name, parent: Step | None, anchor: Anchor | None) -> Questions[Step]:
+    """Return the step at ``name``, from what is known where it is fresh and rests on the same parent."""
+    known = _known(context, name, parent)
+    if known is not None:
+        return known
+    if anchor is not None:
+        step = yield from _prime(context, anchor)
+    else:
+        assert parent is not None
+        step = yield from _descend(context, parent, name)
+    # Another validation may have learnt the same while this one waited: sharing its step keeps paths one and the same.
+    known = _known(context, name, parent)
+    if known is not None:
+        return known
+    context.steps[name] = step
+    return step
+
+
+def _known(context: Context, name: Name, parent: Step | None) -> Step | None:
+    known = context.steps.get(name)
+    return known if known is not None and known.fresh_until > context.now and known.parent is parent else None
+
+
+def _unreachable(
+    context: Context, zone: Name, name: Name, what: str, failure: FetchFailure, parent: Step | None
+) -> Step:
+    detail = f"{what} of {names.to_text(name)} could not be fetched: {failure.detail}"
+    if failure.kind == "budget":
+        why = reason("validation_budget_exceeded", zone, detail)
+        verdict = Verdict.BOGUS
+    else:
+        ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
+        why = reason("verdict_indeterminate", zone, detail, ede=ede)
+        verdict = Verdict.INDETERMINATE
+    return Step(
+        name,
+        zone,
+        verdict,
+        reason=why,
+        parent=parent,
+        fresh_until=context.now + FAILED_STEP_TTL_S,
+        link=ChainLink(names.to_text(zone), verdict),
+    )
+
+
+def _usable(reply: Response | FetchFailure) -> Response | FetchFailure:
+    """Turn a response whose rcode is no answer into a failure."""
+    if isinstance(reply, FetchFailure) or reply.rcode in (NOERROR, NXDOMAIN):
+        return reply
+    return failure_of(reply)
+
+
+def failure_of(response: Response) -> FetchFailure:
+    """Return the failure that an error response stands for."""
+    texts = "; ".join(text or f"EDE {code}" for code, text in response.ede)
+    detail = f"the resolver answers {rcode_text(response.rcode)}" + (f" ({texts})" if texts else "")
+    return FetchFailure("rcode", detail, response.rcode, response.ede)
+
+
+_RCODES = {
+    0: "NOERROR",
+    1: "FORMERR",
+    2: "SERVFAIL",
+    3: "NXDOMAIN",
+    4: "NOTIMP",
+    5: "REFUSED",
+    6: "YXDOMAIN",
+    9: "NOTAUTH",
+}
+
+
+def rcode_text(rcode: int) -> str:
+    """Return the mnemonic of an rcode."""
+    return _RCODES.get(rcode, f"RCODE{rcode}")
+
+
+def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
+    """Validate the anchored zone's own keys. Source: RFC 4035 §5."""
+    zone = anchor.zone
+    ds = usable_ds(anchor.ds, context.policy)
+    keys = [key for key in anchor.keys if key.algorithm in context.policy.algorithms]
+    if not ds and not keys:
+        why = reason(
+            "algorithm_unsupported", zone, "every trust anchor of the zone has an unsupported algorithm or digest"
+        )
+        return _ended(context, zone, None, Verdict.INSECURE, why, (), 3600)
+    reply = _usable((yield from ask(context, zone, records.DNSKEY)))
+    if isinstance(reply, FetchFailure):
+        if context.policy.accept_stripped:
+            return _stripped_anchor(context, zone, ())
+        return _unreachable(context, zone, zone, "the DNSKEY set", reply, None)
+    if (known := _known(context, zone, None)) is not None:
+        return known
+    rrset = reply.answer.get((zone, records.DNSKEY))
+    if rrset is None or not rrset.rdatas:
+        return _keyless_anchor(context, zone, reply)
+    if not rrset.signatures and not context.signatures_seen:
+        why = reason("vantage_strips_dnssec", zone, "the key set of the anchored zone arrives without signatures")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
+    step = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
+    if step.verdict is Verdict.BOGUS and step.reason and step.reason.code in ("dnskey_missing", "ds_dnskey_mismatch"):
+        why = reason(
+            "trust_anchor_mismatch", zone, f"no configured trust anchor signs the key set: {step.reason.detail}"
+        )
+        return replace(step, reason=why)
+    return step
+
+
+def _keyless_anchor(context: Context, zone: Name, reply: Response) -> Step:
+    if context.policy.accept_stripped:
+        return _stripped_anchor(context, zone, (reply.wire,))
+    if not reply.has_edns or not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
+        # Every true answer of an anchored zone is signed: who says "no data" without proof serves no validator.
+        said = (
+            "knows no EDNS and" if not reply.has_edns else "answers the question for the key set without records, and"
+        )
+        why = reason("vantage_strips_dnssec", zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
+    why = reason("trust_anchor_mismatch", zone, "the anchored zone has no DNSKEY", ede=9)
+    return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+
+
+def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> Step:
+    why = reason("unsigned_delegation", zone, "the anchored zone has no key to be had, and the policy accepts that")
+    return _ended(context, zone, None, Verdict.INSECURE, why, wires, 60)
+
+
+def _ended(
+    context: Context,
+    zone: Name,
+    parent: Step | None,
+    verdict: Verdict,
+    why: Reason,
+    wires: tuple[bytes, ...],
+    ttl_s: int,
+    ds: tuple[DelegationSigner, ...] = (),
+    keys: tuple[KeyRecord, ...] = (),
+    window: Window | None = None,
+) -> Step:
+    """Return the step where the chain of trust ends at ``zone``."""
+    link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
+    # What a step rests on ends with its signature: RFC 4035 §5.3.3.
+    fresh_until = context.now + min(ttl_s, MAX_STEP_TTL_S)
+    if window is not None:
+        fresh_until = min(fresh_until, window.expiration)
+    if parent is not None and parent.window is not None:
+        window = parent.window.or_earlier(window)
+    return Step(
+        zone,
+        zone,
+        verdict,
+        reason=why,
+        parent=parent,
+        link=link,
+        messages=wires,
+        window=window,
+        fresh_until=fresh_until,
+    )
+
+
+def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | None:
+    """Return the negative trust anchor at or above ``goal``, unless a trust anchor lies below it (RFC 7646 §2)."""
+    declared = {names.from_text(text) for text in policy.negative_trust_anchors}
+    above = [zone for zone in declared if names.is_at_or_below(goal, zone) and names.is_at_or_below(zone, anchor.zone)]
+    return max(above, key=len, default=None)
+
+
+def _negative_step(context: Context, zone: Name, parent: Step | None) -> Step:
+    why = reason("negative_trust_anchor", zone, "the configuration declares this zone unsigned")
+    return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
+
+
+def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
+    """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
+    reply = _usable((yield from ask(context, name, records.DS)))
+    if isinstance(reply, FetchFailure):
+        unreachable = _unreachable(context, name, name, "the DS set", reply, parent)
+        return unreachable if reply.kind != "rcode" else (yield from _ask_beside(context, parent, name, unreachable))
+    if (known := _known(context, name, parent)) is not None:
+        return known
+    rrset = reply.answer.get((name, records.DS))
+    if rrset is not None and rrset.rdatas:
+        return (yield from _follow_ds(context, parent, name, reply, rrset))
+    step = _judge_no_ds(context, parent, name, reply)
+    if step.reason is not None and step.reason.code == "denial_missing":
+        return (yield from _ask_beside(context, parent, name, step))
+    return step
+
+
+def _ask_beside(context: Context, parent: Step, name: Name, step: Step) -> Questions[Step]:
+    """Return what the proof beside a private name says of it; ``step`` where it says nothing, or the name is public.
+
+    A resolver that answers a private zone by itself gives no proof for its DS set either.
+    """
+    if private_suffix(name) != name:
+        return step
+    reply = _usable((yield from ask(context, neighbour_of(name), records.DS)))
+    if isinstance(reply, FetchFailure):
+        return step
+    beside = _no_ds(context, parent, name, reply)
+    why = beside.reason.code if beside.reason is not None else ""
+    proven = why in PROVEN_UNSIGNED or (beside.verdict is Verdict.SECURE and beside.sealed)
+    return replace(beside, messages=(*step.messages, *beside.messages)) if proven else step
+
+
+def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+    """Judge a response without the DS set that was asked for: an alias in its place, or a denial."""
+    for depth in range(len(parent.zone), len(name)):
+        dname = reply.answer.get((name[:depth], records.DNAME))
+        if dname is not None and dname.rdatas:
+            return _no_cut_below_dname(context, parent, name, reply, dname)
+    alias = reply.answer.get((name, records.CNAME))
+    if alias is not None and alias.rdatas:
+        return _no_cut_at_alias(context, parent, name, reply, alias)
+    return _no_ds(context, parent, name, reply)
+
+
+def _refused(
+    context: Context, parent: Step, name: Name, refused: Refused, reply: Response, zone: Name, rrset: str
+) -> Step:
+    why = reason(refused.code, zone, refused.detail, rrset=rrset)
+    return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+
+
+def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrset: RRset) -> Questions[Step]:
+    verified = context.verify_in(parent, rrset)
+    where = f"{names.to_text(name)} DS"
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("rrsig_signer_invalid", f"the DS set of {names.to_text(name)} comes from a wildcard")
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, where)
+    ds_set = tuple(ds for ds in map(records.parse_ds, rrset.rdatas) if ds is not None)
+    ttl_s = min(rrset.ttl, verified.signature.original_ttl)
+    window = context.window_of(verified)
+    if len(ds_set) > context.policy.max_ds:
+        why = reason("validation_budget_exceeded", name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}")
+        return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S, ds_set)
+    usable = usable_ds(ds_set, context.policy)
+    if not usable:
+        detail, ede = describe_unsupported(ds_set, context.policy)
+        why = reason("algorithm_unsupported", name, detail, ede=ede)
+        step = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
+        if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
+            step = replace(step, remarks=(reason("algorithm_deprecated", name, detail, ede=ede),))
+        return step
+    keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
+    if isinstance(keys_reply, FetchFailure):
+        step = _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+        link = ChainLink(names.to_text(name), step.verdict, ds=tuple(sorted(ds.to_text() for ds in ds_set)))
+        return replace(step, link=link, messages=(reply.wire,))
+    if (known := _known(context, name, parent)) is not None:
+        return known
+    wires = (reply.wire, keys_reply.wire)
+    keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
+    if keys_rrset is None or not keys_rrset.rdatas:
+        why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
+        return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
+    step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
+    ends = min(step.fresh_until, context.now + ttl_s, window.expiration)
+    return replace(step, window=window.or_earlier(step.window), fresh_until=ends)
+
+
+def _judge_keys(
+    context: Context,
+    parent: Step | None,
+    zone: Name,
+    ds_set: tuple[DelegationSigner, ...],
+    rrset: RRset,
+    wires: tuple[bytes, ...],
+    anchor_keys: tuple[KeyRecord, ...] = (),
+) -> Step:
+    """Decide whether a DNSKEY set is vouched for by ``ds_set`` or ``anchor_keys`` and signed by what they point at."""
+    keys = tuple(key for key in map(records.parse_key, rrset.rdatas) if key is not None)
+    usable = usable_ds(ds_set, context.policy)
+    entry = match_entry_keys(zone, usable, keys, context.policy)
+    trusted = {key.public_key: key for key in anchor_keys}
+    listed = tuple(
+        key
+        for key in keys
+        if key.public_key in trusted
+        and key.algorithm == trusted[key.public_key].algorithm
+        and key.is_zone_key
+        and not key.is_revoked
+    )
+    entry_keys = tuple(dict.fromkeys(entry.keys + listed))
+    common = (ds_set, keys)
+    if not entry_keys:
+        verdict = Verdict.INSECURE if entry.unsupported else Verdict.BOGUS
+        why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        ttl_s = rrset.ttl if entry.unsupported else FAILED_STEP_TTL_S
+        return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
+    made = rrset.signatures
+    rrset = _signed_by_entry_keys(rrset, keys, entry_keys)
+    verified = context.verify(rrset, zone, entry_keys)
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("rrsig_signer_invalid", f"the key set of {names.to_text(zone)} comes from a wildcard")
+    required: frozenset[int] = frozenset()
+    if isinstance(verified, Verified) and context.policy.every_algorithm:
+        required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
+        bare = Step(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
+        verified = context.verify_in(bare, rrset)
+    if isinstance(verified, Refused) and verified.code == "dnskey_missing":
+        verified = _refuse_size(context, rrset, zone, keys) or verified
+    if isinstance(verified, Refused):
+        code = "ds_dnskey_mismatch" if verified.code == "dnskey_missing" else verified.code
+        why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, *common)
+    window = context.window_of(verified)
+    link = ChainLink(
+        names.to_text(zone),
+        Verdict.SECURE,
+        ds=tuple(sorted(ds.to_text() for ds in ds_set)),
+        keys=describe_keys(keys),
+        signed_by=tuple(sorted({s.key_tag for s in made if s.signer == zone})),
+        inception_at=utc(window.inception),
+        expires_at=utc(window.expiration),
+        ttl_s=rrset.ttl,
+    )
+    remarks = [
+        reason(code, zone, detail)
+        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in made})
+        if parent is not None or code not in NORMAL_AT_ANCHOR
+    ]
+    if verified.failed:
+        remarks.append(
+            reason("rrsig_partial_invalid", zone, f"{verified.failed} of the signatures over the key set do not verify")
+        )
+    ttl_s = min(rrset.ttl, verified.signature.original_ttl, window.expiration - context.now)
+    return Step(
+        zone,
+        zone,
+        Verdict.SECURE,
+        keys=keys,
+        remarks=tuple(remarks),
+        link=link,
+        parent=parent,
+        required_algorithms=required,
+        window=window.or_earlier(parent.window if parent else None),
+        fresh_until=context.now + min(max(ttl_s, 0), MAX_STEP_TTL_S),
+        messages=wires,
+    )
+
+
+def _refuse_size(context: Context, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Refused | None:
+    """Return that keys of an unsupported size alone sign the key set, where that is why it fails."""
+    signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
+    signing = [key for key in keys if (key.tag, key.algorithm) in signers and key.is_zone_key and not key.is_revoked]
+    if not signing or any(is_usable_key(key, context.policy) for key in signing):
+        return None
+    return refuse_key_size(rrset, zone, signing, context.policy)
+
+
+def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys: tuple[KeyRecord, ...]) -> RRset:
+    """Return the key set without the signatures that other keys of the set made: they are no fault, and no proof.
+
+    Many signers sign the key set with every key, where only the secure-entry keys can vouch for it.
+    """
+    entry = {(key.tag, key.algorithm) for key in entry_keys}
+    others = {(key.tag, key.algorithm) for key in keys} - entry
+    kept = tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in others)
+    return replace(rrset, signatures=kept) if kept else rrset
+
+
+def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:
+    """Return the keys for people and for drift, ordered by tag."""
+    described = [
+        Key(key.tag, key.algorithm, key.flags, crypto.rsa_bits(key), crypto.key_digest(key.rdata)) for key in keys
+    ]
+    return tuple(sorted(described, key=lambda key: (key.tag, key.algorithm, key.digest)))
+
+
+def _no_cut_at_alias(context: Context, parent: Step, name: Name, reply: Response, alias: RRset) -> Step:
+    """A CNAME cannot live at a zone cut, so a valid one denies it. Source: RFC 1034 §3.6.2, RFC 4035 §2.5."""
+    verified = context.verify_in(parent, alias)
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(name)} CNAME")
+    window = context.window_of(verified)
+    if verified.encloser is not None:
+        denial = gather_denial(context, parent, reply)
+        if isinstance(denial, Refused):
+            return _refused(context, parent, name, denial, reply, parent.zone, f"{names.to_text(name)} CNAME")
+        encloser = verified.encloser
+        outcomes = {proofs.check_no_closer(name, encloser).outcome for proofs in denial.proofs}
+        if not outcomes & {Outcome.PROVEN, Outcome.OPT_OUT}:
+            if denial.over_limit is not None:
+                return _over_limit(context, parent, name, reply, denial)
+            detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
+            refused = Refused("wildcard_proof_invalid", detail)
+            return _refused(context, parent, name, refused, reply, parent.zone, f"{names.to_text(name)} CNAME")
+    return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
+
+
+def _no_cut_below_dname(context: Context, parent: Step, name: Name, reply: Response, dname: RRset) -> Step:
+    """Nothing lives below a DNAME, so a valid one denies every cut there. Source: RFC 6672 §2.4, §5.3.1."""
+    verified = context.verify_in(parent, dname)
+    if isinstance(verified, Verified) and verified.encloser is not None:
+        verified = Refused("wildcard_proof_invalid", "a DNAME never comes from a wildcard")
+    if isinstance(verified, Refused):
+        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(dname.name)} DNAME")
+    ttl_s = min(dname.ttl, verified.signature.original_ttl)
+    return _same_zone(context, parent, name, reply, ttl_s, context.window_of(verified), sealed=True)
+
+
+def _same_zone(
+    context: Context,
+    parent: Step,
+    name: Name,
+    reply: Response,
+    ttl_s: int,
+    window: Window,
+    *,
+    sealed: bool = False,
+    absent: bool = False,
+) -> Step:
+    """Return the step at a name that is no cut: it lies in the parent step's zone."""
+    ttl_s = min(ttl_s, window.expiration - context.now)
+    return replace(
+        parent,
+        name=name,
+        link=None,
+        parent=parent,
+        sealed=sealed,
+        absent=absent,
+        remarks=(),
+        window=window.or_earlier(parent.window),
+        messages=(reply.wire,),
+        fresh_until=min(context.now + max(ttl_s, 0), parent.fresh_until),
+    )
+
+
+def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+    """Judge the denial of a DS set."""
+    where = f"{names.to_text(name)} DS"
+    denial = gather_denial(context, parent, reply)
+    if isinstance(denial, Refused):
+        return _refused(context, parent, name, denial, reply, parent.zone, where)
+    details = []
+    for proofs in denial.proofs:
+        proof = proofs.check_cut(name)
+        match proof.outcome:
+            case Outcome.CUT | Outcome.OPT_OUT:
+                cut = proof.outcome is Outcome.CUT
+                code = "unsigned_delegation" if cut else "opt_out_span"
+                detail = f"{names.to_text(parent.zone)} proves that {names.to_text(name)} has no DS"
+                detail += "" if cut else ": it may lie in an opt-out span"
+                why = reason(code, name, detail)
+                wires = (reply.wire,)
+                step = _ended(context, name, parent, Verdict.INSECURE, why, wires, denial.ttl_s, window=denial.window)
+                return replace(step, remarks=denial.remarks)
+            case Outcome.NO_CUT | Outcome.ABSENT:
+                sealed = proof.outcome is Outcome.ABSENT
+                # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
+                is_private = sealed and private_suffix(name) == name
+                absent = is_private and proofs.check_no_name(name).outcome is Outcome.PROVEN
+                ttl_s, window = denial.ttl_s, denial.window
+                return _same_zone(context, parent, name, reply, ttl_s, window, sealed=sealed, absent=absent)
+            case Outcome.TOO_COSTLY:
+                refused = Refused("validation_budget_exceeded", proof.detail)
+                return _refused(context, parent, name, refused, reply, parent.zone, where)
+            case _:
+                details.append(proof.detail)
+    if denial.over_limit is not None:
+        return _over_limit(context, parent, name, reply, denial)
+    return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
+
+
+def _over_limit(context: Context, parent: Step, name: Name, reply: Response, denial: Gathered) -> Step:
+    """Return the step at a name of which a denial speaks that iterates too often. Source: RFC 9276 §3.2."""
+    assert denial.over_limit is not None
+    verdict, why = denial.over_limit
+    ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_STEP_TTL_S
+    return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
+
+
+def find_cut_below(context: Context, step: Step, name: Name) -> Questions[Step]:
+    """Find out whether ``name`` lies in the very zone of ``step``, or below a cut; ``step`` is secure and above it.
+
+    A zone that signs the denial of a DS at a name speaks for that name: one question tells. Where it does not tell, the
+    walk down tells where the cut is. Where no cut can be found because nothing answers, the signer is believed, as by
+    others; a cut that was found is never overlooked for what fails below it.
+
+    Source: RFC 4035 §5.3.1 (the signer is "the name of the zone that contains the RRset").
+    """
+    known = _known(context, name, step)
+    if known is not None and not _is_over_limit(known):
+        return known
+    reply = _usable((yield from ask(context, name, records.DS)))
+    if isinstance(reply, Response) and not reply.answer.get((name, records.DS)):
+        found = _judge_no_ds(context, step, name, reply)
+        if _is_over_limit(found):
+            # The zone does deny a DS here; what exactly, it makes too costly to tell. Its answers need no denial.
+            return replace(step, name=name, link=None, parent=step, remarks=(), messages=(reply.wire,))
+        if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
+            context.steps[name] = found
+            return found
+    walked = step
+    while walked.verdict is Verdict.SECURE and not walked.sealed and walked.name != name:
+        walked = yield from _cached(context, name[: len(walked.name) + 1], walked, None)
+    found_out = walked.verdict in (Verdict.SECURE, Verdict.INSECURE) and not _is_over_limit(walked)
+    return walked if found_out or _is_below_cut(walked, step.zone) else step
+
+
+def _is_over_limit(step: Step) -> bool:
+    return step.reason is not None and step.reason.code == "nsec3_iterations_over_limit"
+
+
+def _is_below_cut(step: Step, zone: Name) -> bool:
+    """Return whether a verified DS stands between ``zone`` and the end of a walk."""
+    parent = step.parent
+    return (parent is not None and parent.zone != zone) or (step.link is not None and bool(step.link.ds))

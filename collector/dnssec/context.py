@@ -1,0 +1,140 @@
+"""One validation under way: the time, what is trusted, what it may cost, and what was learnt on the way."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+
+from collector.dnssec import names
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.budget import Budget
+from collector.dnssec.message import Response
+from collector.dnssec.names import Name
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import Ask, FetchFailure, Questions
+from collector.dnssec.records import KeyRecord, RRset
+from collector.dnssec.signatures import Refused, Verified, absolute_time, verify_rrset
+from schemas.catalogue import CATALOGUE
+from schemas.judgement import ChainLink, Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The signature that ends first among those a conclusion rests on; POSIX seconds."""
+
+    inception: int
+    expiration: int
+
+    def or_earlier(self, other: "Window | None") -> "Window":
+        """Return whichever ends first."""
+        return other if other is not None and other.expiration < self.expiration else self
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is known at one name on the way down.
+
+    ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
+    empty and ``reason`` says why. ``link`` describes the zone where the step is a cut or the anchor. ``sealed``: the
+    name is proven absent, so no cut lies below; ``absent``: of a private name, and no wildcard stands in for it.
+    ``messages`` are the responses this very step rests on; ``fresh_until`` POSIX seconds.
+    """
+
+    name: Name
+    zone: Name
+    verdict: Verdict
+    keys: tuple[KeyRecord, ...] = ()
+    reason: Reason | None = None
+    remarks: tuple[Reason, ...] = ()
+    link: ChainLink | None = None
+    parent: "Step | None" = None
+    sealed: bool = False
+    absent: bool = False
+    required_algorithms: frozenset[int] = frozenset()
+    window: Window | None = None
+    fresh_until: int = 0
+    messages: tuple[bytes, ...] = ()
+
+    def path(self) -> "list[Step]":
+        """Return the steps from the anchor to this one."""
+        steps: list[Step] = []
+        step: Step | None = self
+        while step is not None:
+            steps.append(step)
+            step = step.parent
+        return steps[::-1]
+
+
+@dataclass(slots=True)
+class Context:
+    """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
+
+    ``steps`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
+    ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
+    question stayed without any answer.
+    """
+
+    now: int
+    anchors: TrustAnchors
+    policy: Policy
+    budget: Budget
+    steps: MutableMapping[Name, Step]
+    lenient: bool = False
+    signatures_seen: bool = False
+    met_silence: bool = False
+    met_error: bool = False
+    hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
+    verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
+
+    def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Refused:
+        """Verify one RRset with the keys of ``zone``, once."""
+        memo = (zone, rrset)
+        known = self.verified.get(memo)
+        if known is None:
+            known = self.verified[memo] = verify_rrset(
+                rrset, zone, keys, now=self.now, policy=self.policy, budget=self.budget, lenient=self.lenient
+            )
+        return known
+
+    def verify_in(self, step: Step, rrset: RRset) -> Verified | Refused:
+        """Verify one RRset of the step's zone, by each algorithm that the policy demands."""
+        verified = self.verify(rrset, step.zone, step.keys)
+        if isinstance(verified, Refused) or len(step.required_algorithms) < 2:
+            return verified
+        for algorithm in sorted(step.required_algorithms - {verified.key.algorithm}):
+            keys = tuple(key for key in step.keys if key.algorithm == algorithm)
+            signatures = tuple(s for s in rrset.signatures if s.algorithm == algorithm)
+            one = verify_rrset(
+                replace(rrset, signatures=signatures),
+                step.zone,
+                keys,
+                now=self.now,
+                policy=self.policy,
+                budget=self.budget,
+                lenient=self.lenient,
+            )
+            if isinstance(one, Refused):
+                return one
+        return verified
+
+    def window_of(self, verified: Verified) -> Window:
+        """Return the window of the signature that holds."""
+        signature = verified.signature
+        expiration = absolute_time(signature.expiration, self.now)
+        return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
+
+
+def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
+    """Return a reason, with the catalogue's first EDE code where none is given."""
+    if ede is None:
+        ede = next(iter(CATALOGUE[code].ede), None)
+    return Reason(code, names.to_text(zone), detail, ede, rrset)
+
+
+def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:
+    """Ask the vantage, or fail with kind budget where no question is left."""
+    if not context.budget.take_query():
+        return FetchFailure("budget", "more questions than the budget has")
+    reply = yield Ask(name, rdtype)
+    if isinstance(reply, Response) and not context.signatures_seen:
+        rrsets = (*reply.answer.values(), *reply.authority.values())
+        context.signatures_seen = any(rrset.signatures for rrset in rrsets)
+    return reply

@@ -1,0 +1,58 @@
+"""What the validator asks and what it is told: validation is a generator that yields ``Ask`` and is sent a reply.
+
+So the same pure code is fed by the network, by a replay of evidence, and by a test.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from collector.dnssec.message import Response
+from collector.dnssec.names import Name
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to the vantage, with DO=1 and CD=1."""
+
+    name: Name
+    rdtype: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailure:
+    """No usable answer came: a timeout, an error rcode, octets that are no DNS message.
+
+    ``kind`` is timeout, unreachable, rcode, mismatch (replies came, and none to our question), malformed or budget
+    (never asked: one poll asks no more). ``rcode`` is that of the response, None without one. ``zone`` is the zone that
+    the name asked for is known to lie in; with ``walk`` it is still to be found, through a vantage that answers.
+    """
+
+    kind: str
+    detail: str
+    rcode: int | None = None
+    ede: tuple[tuple[int, str], ...] = ()
+    zone: Name | None = None
+    walk: bool = False
+
+    @property
+    def is_silence(self) -> bool:
+        """Return whether the vantage said nothing at all."""
+        return self.kind in ("timeout", "unreachable")
+
+
+Reply = Response | FetchFailure
+Questions = Generator[Ask, Reply, T]
+
+
+def drive(questions: Questions[T], reply_to: Callable[[Ask], Reply]) -> T:
+    """Answer every question by ``reply_to`` and return what it came to; replies are at hand, nothing is awaited."""
+    try:
+        asked = next(questions)
+        while True:
+            asked = questions.send(reply_to(asked))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result

@@ -1,0 +1,273 @@
+"""Who consumes what: documents of an inventory to identities, with every problem named.
+
+A bad row is reported with its place and left out; the good rows stay. Further columns are kept as labels, unless they
+may hold a secret.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from collector.dnssec import records
+from collector.inventory.hosts import parse_endpoints
+from schemas.judgement import Verdict
+from schemas.messages import Criticality, Endpoint, Identity, IdentityKind
+from schemas.redaction import holds_secret, is_secret_name, safe
+
+KINDS = get_args(IdentityKind)
+CRITICALITIES = get_args(Criticality)
+IDENTITY_FIELDS = ("id", "kind", "owner", "environment", "criticality", "endpoints")
+ENDPOINT_FIELDS = ("host", "port", "types", "purpose", "expect", "answers", "unsigned_alias_ok")
+MOST_LABELS = 50
+LONGEST_LABEL = 500
+DEFAULT_TYPES = ("A", "AAAA")
+NOT_WATCHABLE = frozenset({"ANY", "RRSIG", "OPT", "AXFR", "IXFR", "TSIG", "TKEY", "MAILB", "MAILA"})
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A value from a document and where it stood: ``inventory.yaml:12``."""
+
+    value: Any
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """In the place of a row's value: why it can't be read, and its id if that can."""
+
+    why: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A row that can't be used, or only in part: its id, empty where none can be read, and the sentence on it.
+
+    ``is_whole`` is False where the identity stands and only some of its endpoints can't be used.
+    """
+
+    id: str
+    problem: str
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The identities of all sources, ordered by id, and a sentence for each row that can't be used.
+
+    ``broken`` are those problems again, each with the id of its row.
+    """
+
+    identities: tuple[Identity, ...] = ()
+    problems: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+
+class _Problem(ValueError):
+    pass
+
+
+def read_identities(rows: Iterable[Placed]) -> Inventory:
+    """Turn placed rows (mappings with the fields of an identity) into an inventory.
+
+    A later row with an id already seen is refused. Endpoints that can't be used are left out of an identity that
+    otherwise stands.
+    """
+    identities: dict[str, Identity] = {}
+    places: dict[str, str] = {}
+    problems: list[str] = []
+    broken: list[Broken] = []
+    for row in rows:
+        unusable: list[str] = []
+        try:
+            identity = _read_identity(row, unusable)
+        except _Problem as problem:
+            problems.append(f"{row.place}: {problem}")
+            broken.append(Broken(_readable_id(row.value), problems[-1]))
+            continue
+        if identity.id in identities:
+            problems.append(f"{row.place}: identity {safe(identity.id)} is there already, at {places[identity.id]}")
+            continue
+        problems += unusable
+        broken += [Broken(identity.id, problem, is_whole=False) for problem in unusable]
+        identities[identity.id], places[identity.id] = identity, row.place
+    return Inventory(tuple(identities[key] for key in sorted(identities)), tuple(problems), tuple(broken))
+
+
+def merge_inventories(parts: Iterable[Inventory]) -> Inventory:
+    """Join sources; an id that two of them have keeps its first owner, and the endpoints of both."""
+    merged: dict[str, Identity] = {}
+    problems: list[str] = []
+    for part in parts:
+        problems.extend(part.problems)
+        for identity in part.identities:
+            known = merged.get(identity.id)
+            merged[identity.id] = identity if known is None else joined(known, identity.endpoints)
+    return Inventory(tuple(merged[key] for key in sorted(merged)), tuple(problems))
+
+
+def joined(identity: Identity, endpoints: Iterable[Endpoint]) -> Identity:
+    """Return the identity with these endpoints besides its own, each once."""
+    return msgspec.structs.replace(identity, endpoints=tuple(dict.fromkeys((*identity.endpoints, *endpoints))))
+
+
+def _readable_id(value: object) -> str:
+    if isinstance(value, Unusable):
+        return value.id
+    found = value.get("id") if isinstance(value, Mapping) else None
+    return found.strip() if isinstance(found, str) else ""
+
+
+def _read_identity(row: Placed, problems: list[str]) -> Identity:
+    value = row.value
+    if isinstance(value, Unusable):
+        raise _Problem(value.why)
+    if not isinstance(value, Mapping):
+        raise _Problem(f"an identity is a mapping with at least 'id', not {safe(value)}")
+    identity_id = value.get("id")
+    if not isinstance(identity_id, str) or not identity_id.strip():
+        raise _Problem("an identity needs an 'id', a text that is not empty" + _boolean_hint(identity_id))
+    identity_id = identity_id.strip()
+    shown = safe(identity_id)
+    texts = {field: _text(value, field) for field in ("kind", "owner", "environment", "criticality")}
+    for field, text in {"id": identity_id, **texts}.items():
+        if holds_secret(text):
+            raise _Problem(
+                f"{field!r} looks like a piece of a connection string, so it is not shown: "
+                "put quotes around a field that has the separator in it"
+            )
+    labels = _labels(value, shown)
+    kind, criticality = texts["kind"].lower() or "other", texts["criticality"].lower() or "medium"
+    if kind not in KINDS:
+        raise _Problem(f"identity {shown}: unknown kind {safe(kind)}; one of {', '.join(KINDS)}")
+    if criticality not in CRITICALITIES:
+        raise _Problem(f"identity {shown}: unknown criticality {safe(criticality)}; one of {', '.join(CRITICALITIES)}")
+    raw = value.get("endpoints") or []
+    if not isinstance(raw, list):
+        raise _Problem(f"identity {shown}: 'endpoints' is a list")
+    endpoints = []
+    for item in raw:
+        placed = item if isinstance(item, Placed) else Placed(item, row.place)
+        if isinstance(placed.value, Unusable):
+            problems.append(f"{placed.place}: identity {shown}: {placed.value.why}")
+            continue
+        try:
+            endpoints += _read_endpoint(placed.value)
+        except ValueError as problem:
+            problems.append(f"{placed.place}: identity {shown}: {problem}")
+    return Identity(
+        id=identity_id,
+        kind=kind,  # type: ignore[arg-type]  # checked against the Literal's own values above
+        owner=texts["owner"],
+        environment=texts["environment"],
+        criticality=criticality,  # type: ignore[arg-type]  # as above
+        endpoints=tuple(dict.fromkeys(endpoints)),
+        labels=labels,
+    )
+
+
+def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
+    """Return the fields that an identity does not have, as texts; those that may hold a secret are left out."""
+    labels: dict[str, str] = {}
+    for key, found in value.items():
+        name = str(key).strip()
+        if name in IDENTITY_FIELDS or found is None or found == "":
+            continue
+        meant = meant_field(name, IDENTITY_FIELDS)
+        if meant:
+            raise _Problem(f"identity {shown}: unknown field {safe(name)}; {meant!r} is meant?")
+        text = str(found).strip() if isinstance(found, str | int | float) else json.dumps(found, default=str)
+        if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not may_hold_secret(text):
+            labels[name[:LONGEST_LABEL]] = text[:LONGEST_LABEL]
+    return labels
+
+
+def may_hold_secret(text: str) -> bool:
+    """Return whether a label's text had better not be kept: it has credentials, or an @ after a colon or slash."""
+    return holds_secret(text) or bool(re.search(r"[:/].*@", text))
+
+
+def meant_field(name: str, known: Iterable[str]) -> str:
+    """Return the field that a name that is none comes close to, empty if it is a word of its own."""
+    close = difflib.get_close_matches(name.lower().replace(" ", "_"), [one for one in known if len(one) > 2], 1, 0.82)
+    return close[0] if close else ""
+
+
+def _boolean_hint(value: object) -> str:
+    return (
+        f" (YAML reads an unquoted {'yes' if value else 'no'} as a boolean: quote it)"
+        if isinstance(value, bool)
+        else ""
+    )
+
+
+def _text(value: Mapping[str, Any], field: str) -> str:
+    found = value.get(field)
+    if found is None:
+        return ""
+    if isinstance(found, bool) or not isinstance(found, str | int | float):
+        raise _Problem(f"{field!r} is a text{_boolean_hint(found)}")
+    return str(found).strip()
+
+
+def _read_endpoint(value: object) -> list[Endpoint]:
+    """Return the endpoints of one entry: one, or as many as a connection string names hosts."""
+    if isinstance(value, str):
+        return [Endpoint(host=host, port=port) for host, port in parse_endpoints(value)]
+    if not isinstance(value, Mapping):
+        raise ValueError(f"an endpoint is a host name or a mapping with 'host', not {safe(value)}")
+    unknown = sorted(set(map(str, value)) - set(ENDPOINT_FIELDS))
+    if unknown:
+        named = ", ".join(map(safe, unknown))
+        raise ValueError(f"unknown field {named}; an endpoint has {', '.join(ENDPOINT_FIELDS)}")
+    host_text = value.get("host")
+    if not isinstance(host_text, str):
+        raise ValueError("an endpoint needs a 'host'" + _boolean_hint(host_text))
+    found = parse_endpoints(host_text)
+    host = found[0][0]
+    given = value.get("port")
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or not 0 < given < 65536):
+        raise ValueError(f"{host}: the port is a number from 1 to 65535, not {safe(given)}")
+    expect = value.get("expect")
+    if expect is not None and expect not in list(Verdict):
+        raise ValueError(f"{host}: 'expect' is one of {', '.join(Verdict)}, not {safe(expect)}")
+    allowed = value.get("unsigned_alias_ok", False)
+    if not isinstance(allowed, bool):
+        raise ValueError(f"{host}: 'unsigned_alias_ok' is true or false")
+    purpose = str(value.get("purpose") or "")
+    if holds_secret(purpose):
+        raise ValueError(f"{host}: 'purpose' looks like it holds a credential, so it is not shown")
+    return [
+        Endpoint(
+            host=name,
+            port=given if given is not None else port,
+            types=_read_types(host, value.get("types", DEFAULT_TYPES)),
+            purpose=purpose,
+            expect=Verdict(expect) if expect is not None else None,
+            answers=tuple(map(str, value.get("answers") or ())),
+            unsigned_alias_ok=allowed,
+        )
+        for name, port in found
+    ]
+
+
+def _read_types(host: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{host}: 'types' is a list of record types such as [A, AAAA]")
+    types = []
+    for item in value:
+        mnemonic = item.upper()
+        try:
+            records.type_from_text(mnemonic)
+        except ValueError as error:
+            raise ValueError(f"{host}: {safe(item)} is no record type") from error
+        if mnemonic in NOT_WATCHABLE:
+            raise ValueError(f"{host}: records of type {mnemonic} can't be watched")
+        types.append(mnemonic)
+    return tuple(dict.fromkeys(types))

@@ -1,0 +1,13 @@
+"""Who is polled when, and what is remembered between two polls. Pure: time is an argument.
+
+Where to look
+    schedule        every endpoint at its interval
+    fairness        slots among zones and vantages
+    confirmation    sooner, where something has just turned bad
+    reachability    whether a vantage answers at all
+    memory          the last poll of an endpoint, and whether a new one says anything new
+    churn           answers that change all the time
+    outbox          what has to be handed on
+    timekeeping     whether the wall clock was set
+    registrable     which names probably share a zone
+"""

@@ -1,0 +1,138 @@
+"""What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
+
+from dataclasses import dataclass, field
+
+from collector.dnssec.names import Name
+from collector.polling.churn import Churn
+from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.messages import Occasion
+from schemas.wire import digest_of
+
+MIN_EXPIRY_MOVE_S = 3600
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One endpoint through one vantage: the unit that is polled."""
+
+    name: Name
+    rdtype: int
+    vantage: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """The last poll of a subject.
+
+    ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
+    lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
+    clock that is set changes nothing. ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
+    ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
+    is asked again.
+    """
+
+    skim: bytes = b""
+    fresh_until: float = 0.0
+    content: str = ""
+    expires_at: float = 0.0
+    lifetime_s: float = 0.0
+    verdict: Verdict | None = None
+    observation: str = ""
+    observed_at: float = NEVER
+    polls: int = 0
+    unanswered: int = 0
+    claim: ResolverClaim | None = None
+    plain: ResolverClaim | None = None
+    answers: tuple[str, ...] = ()
+    disputed: int = 0
+    cause: tuple[str, ...] | None = None
+    churn: Churn = field(default_factory=Churn)
+
+    def distrust(self) -> None:
+        """Have the next poll validated and observed in full."""
+        self.fresh_until, self.observed_at = 0.0, NEVER
+
+
+def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:
+    """Return whether the resolver's claim does not go with our verdict, so that it should be asked anew.
+
+    A resolver's caches lag behind a change, and what it claimed during one poll must not be held against it in the
+    next.
+    """
+    if claim is None:
+        return True
+    match verdict:
+        case Verdict.SECURE:
+            return not claim.ad
+        case Verdict.INSECURE:
+            return claim.ad
+        case Verdict.BOGUS:
+            return claim.rcode != "SERVFAIL"
+        case Verdict.INDETERMINATE:
+            return False
+
+
+def content_of(judgement: Judgement) -> str:
+    """Return a digest of all that is worth an observation when it changes; times and TTLs are not in it."""
+    parts: list[str] = [judgement.verdict, judgement.rcode]
+    for reason in (*judgement.reasons, *judgement.remarks):
+        parts += (reason.code, reason.zone, reason.rrset)
+    parts += judgement.answers
+    for link in judgement.chain:
+        parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
+    for alias in judgement.links:
+        parts += (alias.name, alias.verdict, alias.target, alias.zone)
+    for claim in filter(None, (judgement.resolver, judgement.plain)):
+        parts += (str(claim.ad), claim.rcode, *claim.answers, *(str(code) for code, _ in claim.ede))
+    return digest_of(*parts)
+
+
+def decide_occasion(memory: Memory, judgement: Judgement, now: float, refresh_s: float) -> Occasion | None:
+    """Return why a full validation must become an observation, None if it says what the last one said.
+
+    A signature that was renewed counts as a change once its end moves by an hour or a tenth of its lifetime, so that
+    zones signed on the fly do not fill the history.
+    """
+    if memory.verdict is None:
+        return Occasion.FIRST
+    if content_of(judgement) != memory.content:
+        return Occasion.CHANGE
+    expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
+    if abs(expires_at - memory.expires_at) >= max(MIN_EXPIRY_MOVE_S, memory.lifetime_s / 10):
+        return Occasion.CHANGE
+    if now - memory.observed_at >= refresh_s:
+        return Occasion.REFRESH
+    return None
+
+
+def cause_of(judgement: Judgement) -> tuple[str, ...] | None:
+    """Return what is wrong, as far as it decides whose polls confirm one finding; None for a secure verdict."""
+    if judgement.verdict is Verdict.SECURE:
+        return None
+    codes = sorted({reason.code for reason in judgement.reasons})
+    return (judgement.vantage, judgement.verdict, judgement.cause_zone, *codes)
+
+
+def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> bool:
+    """Return whether something is wrong that was not before; insecure is no news but of what was secure."""
+    if judgement.verdict is Verdict.INSECURE and memory.verdict is not Verdict.SECURE:
+        return False
+    return cause is not None and cause != memory.cause
+
+
+def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:
+    """Note what was observed; ``now`` is monotonic."""
+    take_note(memory, judgement)
+    memory.observation = observation
+    memory.observed_at = now
+
+
+def take_note(memory: Memory, judgement: Judgement) -> None:
+    """Note what a validated poll said, observed or only counted."""
+    memory.content = content_of(judgement)
+    memory.answers = judgement.answers
+    memory.expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
+    if judgement.expires_at and judgement.inception_at:
+        memory.lifetime_s = (judgement.expires_at - judgement.inception_at).total_seconds()
+    memory.verdict = judgement.verdict

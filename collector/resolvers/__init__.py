@@ -1,0 +1,11 @@
+"""Asking: one resolver, over which sockets, whether a reply is ours, and what it tells its own clients.
+
+Where to look
+    address, transport    where a resolver is, and how octets get there
+    resolver              one question: retries, deadlines, truncation
+    matching, habits      whether a reply answers the question; cookies and letter case
+    suspicion             replies that answered nothing of ours
+    vantage               a resolver with what its chains have taught
+    claims, stripping     what it tells clients; whether it withholds DNSSEC records
+    homes                 in which zone a name lies, for when nothing answers
+"""

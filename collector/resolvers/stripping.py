@@ -1,0 +1,126 @@
+"""Whether a resolver leaves out DNSSEC records, or a zone does. Pure.
+
+A zone is blamed for missing signatures only where the same vantage, in the same seconds, gives those of the anchored
+zone and of the zones above, and says the same each time it is asked. Source: RFC 4035 §3.2.1, §4.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from collector.dnssec import names, records
+from collector.dnssec.context import reason
+from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
+from collector.dnssec.names import Name
+from collector.dnssec.questions import Ask, Reply
+from collector.dnssec.validation import Conclusion, Link
+from schemas.judgement import Verdict
+
+MISSING = frozenset({"rrsig_missing", "denial_missing", "dnskey_missing"})
+SIGNED_TYPES = (records.DNSKEY, records.SOA)
+ASKED_AGAIN = 3
+BELOW_ANCHOR = b"com"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What control questions showed: how many came with signatures and how many without; what else was said.
+
+    ``refused`` is what the resolver answers to questions for DNSSEC records that it answers without them.
+    """
+
+    signed: int = 0
+    unsigned: int = 0
+    refused: str = ""
+
+    @property
+    def is_stripping(self) -> bool:
+        """Return whether the vantage does not serve DNSSEC records, always or at times."""
+        return self.unsigned > 0 or bool(self.refused)
+
+
+def question_at_fault(conclusion: Conclusion) -> Ask | None:
+    """Return the question whose answer came without any signature, None where that is not what is wrong.
+
+    An answer that is signed, by whatever key, was stripped by nobody.
+    """
+    why = conclusion.weakest.reason
+    if conclusion.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
+        return None
+    owner, _, rdtype = why.rrset.partition(" ")
+    if why.code == "dnskey_missing" and not rdtype:
+        owner, rdtype = why.zone, "DNSKEY"
+    if not rdtype:
+        return None
+    asked = Ask(names.from_text(owner), records.type_from_text(rdtype))
+    step = conclusion.weakest.step
+    wires = [
+        *conclusion.messages,
+        *(wire for one in (step.path() if step is not None else ()) for wire in one.messages),
+    ]
+    replies = [read_response(wire) for wire in dict.fromkeys(wires)]
+    return asked if any(_is_bare(asked, reply) for reply in replies) else None
+
+
+def _is_bare(asked: Ask, reply: Response) -> bool:
+    """Return whether a reply answers a question, or carries its answer behind an alias, without a signature."""
+    rrset = reply.answer.get((asked.name, asked.rdtype))
+    if rrset is not None and rrset.rdatas:
+        return not rrset.signatures
+    if (reply.qname, reply.qtype) != (asked.name, asked.rdtype):
+        return False
+    return not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values()))
+
+
+def control_questions(anchor: Name, conclusion: Conclusion) -> list[Ask]:
+    """Return questions whose answers are surely signed: of the anchored zone, and of the last zone above the fault."""
+    step = conclusion.weakest.step
+    above = [one.zone for one in step.path() if one.verdict is Verdict.SECURE] if step is not None else []
+    zone = above[-1] if above else anchor
+    questions = [Ask(anchor, rdtype) for rdtype in SIGNED_TYPES] + [Ask(zone, rdtype) for rdtype in SIGNED_TYPES]
+    # Whether there is such a delegation or none: every true answer of the anchored zone is signed.
+    return list(dict.fromkeys([*questions, Ask((*anchor, BELOW_ANCHOR), records.DS)]))
+
+
+def is_signed(asked: Ask, reply: Reply) -> bool | None:
+    """Return whether an answer came with signatures; None where that can't be told of it."""
+    if not isinstance(reply, Response) or reply.rcode not in (NOERROR, NXDOMAIN):
+        return None
+    rrset = reply.answer.get((asked.name, asked.rdtype))
+    if rrset is not None and rrset.rdatas:
+        return bool(rrset.signatures)
+    if any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
+        return True
+    return False if asked.rdtype in (records.DNSKEY, records.DS) else None
+
+
+def weigh_controls(asked: Sequence[Ask], replies: Sequence[Reply]) -> Control:
+    """Return what the control questions showed."""
+    found = [is_signed(question, reply) for question, reply in zip(asked, replies, strict=True)]
+    return Control(found.count(True), found.count(False))
+
+
+def describe_stripping(control: Control, asked_again: int, signed_again: int) -> str:
+    """Return the sentence for a vantage that does not serve DNSSEC records."""
+    if control.refused:
+        return control.refused
+    if control.unsigned:
+        total = control.signed + control.unsigned
+        how = f"{control.unsigned} of {total} control questions about surely signed zones"
+    else:
+        how = f"{asked_again - signed_again} of {asked_again} answers to the same question"
+    return f"the resolver leaves out DNSSEC records: {how} came without signatures"
+
+
+def as_stripped(conclusion: Conclusion, anchor: Name, detail: str) -> Conclusion:
+    """Return the conclusion with what fails for want of DNSSEC records indeterminate, for the vantage's sake."""
+    why = reason("vantage_strips_dnssec", anchor, detail)
+    links = [_unknown(link, why) for link in conclusion.links]
+    stripped = replace(conclusion, links=links)
+    stripped.verdict = stripped.weakest.verdict
+    return stripped
+
+
+def _unknown(link: Link, why: object) -> Link:
+    if link.verdict not in (Verdict.BOGUS, Verdict.INDETERMINATE):
+        return link
+    return replace(link, verdict=Verdict.INDETERMINATE, reason=why)  # type: ignore[arg-type]  # a Reason
