@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from alerts.delivery.delivery import Delivery, Outcome
 
+DEADLINE_S = 20.0
 SIDE_BY_SIDE = 4
 """So many deliveries to one receiver may be under way at once."""
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alerts.delivery.delivery import Delivery, Outcome
-from alerts.delivery.notifier import SIDE_BY_SIDE, Closing, Notifier
-from alerts.receivers.exchange import DEADLINE_S
+from alerts.delivery.notifier import DEADLINE_S, SIDE_BY_SIDE, Closing, Notifier
 
 log = logging.getLogger(__name__)
 

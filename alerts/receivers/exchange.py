@@ -18,7 +18,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from schemas.egress import Egress
 
-DEADLINE_S = 20.0
 MAX_BODY_BYTES = 2048
 AGENT = "anchorwatch"
 

@@ -14,8 +14,8 @@ from typing import IO
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.notifier import DEADLINE_S
 from alerts.delivery.wording import describe, screen
-from alerts.receivers.exchange import DEADLINE_S
 
 LOOK_S = 0.05
 CHUNK = 65_536

@@ -8,8 +8,9 @@ from dataclasses import replace
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.notifier import DEADLINE_S
 from alerts.delivery.wording import describe
-from alerts.receivers.exchange import DEADLINE_S, Line
+from alerts.receivers.exchange import Line
 from alerts.receivers.posting import post_json
 
 DEFAULT_URL = "https://events.pagerduty.com/v2/enqueue"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import urllib3
 
 from alerts.delivery.delivery import LONGEST_WAIT_S, Outcome
-from alerts.receivers.exchange import DEADLINE_S, Line
+from alerts.delivery.notifier import DEADLINE_S
+from alerts.receivers.exchange import Line
 from schemas.redaction import redact, secrets_of_url
 
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

@@ -11,8 +11,9 @@ import re
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.notifier import DEADLINE_S
 from alerts.delivery.wording import describe
-from alerts.receivers.exchange import DEADLINE_S, Line
+from alerts.receivers.exchange import Line
 from alerts.receivers.posting import post_json
 
 EVENTS = {
