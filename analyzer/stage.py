@@ -22,7 +22,8 @@ from analyzer.endpoints.conditions import (
     of_vantage,
 )
 from analyzer.endpoints.current import Current, CurrentState
-from analyzer.endpoints.drift import Drift, detect_drift
+from analyzer.detected import Drift
+from analyzer.endpoints.drift import detect_drift
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.history import rows

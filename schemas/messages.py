@@ -2,6 +2,7 @@
 
 Readers ignore unknown fields; a changed meaning is a new tag. Instants are aware UTC.
 
+ZoneObservation    collector → analyzer   a zone as one vantage sees it: keys, DS set, signature windows, with its evidence
 Observation        collector → analyzer   first sight, change or periodic refresh of one endpoint, with its evidence
 PollBatch          collector → analyzer   "unchanged since" for many endpoints, columnar
 InventorySnapshot  collector → analyzer   who consumes what; one per identity
@@ -9,6 +10,7 @@ InventoryIndex     collector → analyzer   all identities and vantages there ar
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
 Recall             analyzer → collector   observe these anew: an observation was lost on the way
 Finding            analyzer → alerts      opened, updated or closed
+Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared
 Notification       alerts → record        what was sent where, and why; also why something was not sent
 """
 
@@ -19,13 +21,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.catalogue import Kind, Severity
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 
 Criticality = Literal["critical", "high", "medium", "low"]
 IdentityKind = Literal["service_account", "workload", "api_client", "ai_agent", "pipeline", "device", "other"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+PosixTime = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**33)]
 PolicyNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 YEARS = range(1970, 2200)
 """Instants outside are no message of ours: stores cut them off or wrap them around."""
@@ -37,7 +40,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""
 
 
-def require_utc(*instants: datetime | None) -> None:
+def require_utc(*instants: datetime | None, years: range = YEARS) -> None:
     """Refuse naive instants and implausible ones.
 
     msgspec checks the time zone on decode only, and a naive instant would be stored as local time.
@@ -45,7 +48,7 @@ def require_utc(*instants: datetime | None) -> None:
     for instant in instants:
         if instant is not None and instant.utcoffset() is None:
             raise ValueError("an instant without a time zone")
-        if instant is not None and instant.year not in YEARS:
+        if instant is not None and instant.year not in years:
             raise ValueError(f"an instant in the year {instant.year}")
 
 
@@ -53,7 +56,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to validate again, offline: DNS messages as received, anchors, policy, and the time.
 
     ``messages`` hold whole responses, the chain's from the anchor down, then the answers; ``trust_anchors`` are DS or
-    DNSKEY records in presentation format; ``policy`` holds every value of the policy in force.
+    DNSKEY records in presentation format; ``policy`` holds every value of the policy in force. ``zones`` are digests of
+    ``ZoneEvidence``, from the anchor down, whose messages come before these.
     """
 
     digest: str
@@ -63,9 +67,29 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[bytes, ...]
     trust_anchors: tuple[str, ...]
     policy: dict[str, str | PolicyNumber | float | bool | list[str]]
+    zones: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(self.at)
+
+
+class ZoneEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """The responses that one zone's part of a chain rests on; ``digest`` is a hash of them."""
+
+    digest: str
+    messages: tuple[bytes, ...]
+
+
+class SignatureWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when a signature is valid: over which RRset (``name TYPE``), and by the keys of which zone."""
+
+    zone: str
+    rrset: str
+    inception_at: datetime
+    expires_at: datetime
+
+    def __post_init__(self) -> None:
+        require_utc(self.inception_at, self.expires_at, years=SIGNATURE_YEARS)
 
 
 class Occasion(StrEnum):
@@ -76,10 +100,43 @@ class Occasion(StrEnum):
     REFRESH = "refresh"
 
 
+class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
+    """A zone as one vantage (or one authoritative ``server``, by address) sees it, however many names lie below.
+
+    ``id`` is a hash of zone, vantage, content and instant. ``parent`` is the zone above it in the chain, empty for the
+    anchored zone. ``link`` is what the chain says here; ``reasons`` say why its verdict is not secure, ``remarks`` are
+    facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
+    over the key set, over the DS set, or over the proof that there is none.
+    """
+
+    id: str
+    zone: str
+    vantage: str
+    server: str = ""
+    occasion: Occasion
+    observed_at: datetime
+    parent: str
+    link: ChainLink
+    reasons: tuple[Reason, ...] = ()
+    remarks: tuple[Reason, ...] = ()
+    windows: tuple[SignatureWindow, ...] = ()
+    evidence: ZoneEvidence
+
+    def __post_init__(self) -> None:
+        require_utc(self.observed_at)
+
+    @property
+    def subject(self) -> "Subject":
+        """Return (zone, nothing, vantage): what is watched, with no record type."""
+        return self.zone, "", self.vantage
+
+
 class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
     """What one endpoint answered through one vantage, validated here.
 
-    ``id`` is a hash of endpoint, vantage and instant, so that a replay has the same. ``evidence`` is None where the
+    ``id`` is a hash of endpoint, vantage and instant, so that a replay has the same. The judgement's ``chain`` names the
+    zones and their verdicts only; ``zones`` are the ids of the zone observations that say the rest, in the same order.
+    ``signed`` is the window that ends first of the signatures over the answer itself. ``evidence`` is None where the
     messages were sent with an earlier observation that has the same digest.
     """
 
@@ -87,6 +144,8 @@ class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
     occasion: Occasion
     observed_at: datetime
     judgement: Judgement
+    zones: tuple[str, ...] = ()
+    signed: SignatureWindow | None = None
     evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
@@ -104,7 +163,8 @@ class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
 class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
     """Polls through one vantage that changed nothing: row i says "at ``polled_at[i]``, as in ``observations[i]``".
 
-    ``id`` is a hash of the content. The columns have one length.
+    ``id`` is a hash of the content. The columns have one length. ``inceptions`` and ``expirations`` (POSIX seconds; 0: no
+    signature) are those of ``Observation.signed`` as they are now: a zone may sign the same data anew at each answer.
     """
 
     id: str
@@ -113,10 +173,13 @@ class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
     types: tuple[str, ...]
     observations: tuple[str, ...]
     polled_at: tuple[datetime, ...]
+    inceptions: tuple[PosixTime, ...]
+    expirations: tuple[PosixTime, ...]
 
     def __post_init__(self) -> None:
         require_utc(*self.polled_at)
-        if not len(self.names) == len(self.types) == len(self.observations) == len(self.polled_at):
+        columns = (self.types, self.observations, self.polled_at, self.inceptions, self.expirations)
+        if any(len(column) != len(self.names) for column in columns):
             raise ValueError("the columns of a poll batch differ in length")
 
 
@@ -213,6 +276,30 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall.v1"):
 
     def __post_init__(self) -> None:
         require_utc(self.at)
+
+
+ActKind = Literal["acknowledge", "accept", "silence", "expire_silence", "declare_change", "accept_inventory"]
+
+
+class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
+    """What somebody did: who (``by``), to what (``subject``), when, and why. Each one is kept.
+
+    ``subject`` is an incident, a finding, a zone or an inventory source; ``matchers`` say which findings are meant where
+    it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared change.
+    """
+
+    id: str
+    kind: ActKind
+    by: str
+    at: datetime
+    why: str = ""
+    subject: str = ""
+    matchers: tuple[str, ...] = ()
+    begins_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.at, self.begins_at, self.ends_at)
 
 
 class FindingStatus(StrEnum):

@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.faults import Rejected
 from schemas.messages import (
+    Act,
     Finding,
     InventoryIndex,
     InventorySnapshot,
@@ -17,9 +18,21 @@ from schemas.messages import (
     PollBatch,
     Recall,
     SelfReport,
+    ZoneObservation,
 )
 
-AnyMessage = Observation | PollBatch | InventorySnapshot | InventoryIndex | SelfReport | Recall | Finding | Notification
+AnyMessage = (
+    ZoneObservation
+    | Observation
+    | PollBatch
+    | InventorySnapshot
+    | InventoryIndex
+    | SelfReport
+    | Recall
+    | Finding
+    | Act
+    | Notification
+)
 TYPES: tuple[type[Message], ...] = get_args(AnyMessage)
 
 _encoder = msgspec.json.Encoder()
@@ -48,6 +61,8 @@ def decode(data: bytes) -> Message:
 def key_of(message: Message) -> str:
     """Return what the message is keyed by: messages with one key stay in order."""
     match message:
+        case ZoneObservation():
+            return message.zone
         case Observation():
             return " ".join(message.subject)
         case PollBatch():
@@ -60,6 +75,8 @@ def key_of(message: Message) -> str:
             return f"{message.code} {message.subject}"
         case Recall():
             return "recall"
+        case Act():
+            return message.subject or message.kind
         case Finding():
             return message.cause_zone
         case Notification():
@@ -70,7 +87,7 @@ def key_of(message: Message) -> str:
 def id_of(message: Message) -> str:
     """Return what names the message for ever: the same content has the same id."""
     match message:
-        case Observation() | PollBatch():
+        case ZoneObservation() | Observation() | PollBatch() | Act():
             return message.id
         case Finding():
             return f"{message.id}.{message.version}"
@@ -86,7 +103,7 @@ def tag_of(message: Message) -> str:
 def time_of(message: Message) -> datetime:
     """Return the instant that the message speaks of."""
     match message:
-        case Observation():
+        case ZoneObservation() | Observation():
             return message.observed_at
         case PollBatch():
             return max(message.polled_at, default=datetime.fromtimestamp(0, UTC))
@@ -94,7 +111,7 @@ def time_of(message: Message) -> datetime:
             return message.seen_at
         case Finding():
             return message.updated_at
-        case SelfReport() | Recall() | Notification():
+        case SelfReport() | Recall() | Act() | Notification():
             return message.at
     raise Rejected(f"no time for a {type(message).__name__}")
 

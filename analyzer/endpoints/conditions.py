@@ -6,6 +6,7 @@ Every condition hangs on its cause, not on the endpoint: all names below one bro
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from analyzer.detected import Condition
 from analyzer.endpoints.claims import disagreements
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.cause import INFRASTRUCTURE, VANTAGE
@@ -18,23 +19,6 @@ PER_NAME = frozenset({"alias_exits_signed_space", "answer_unstable"})
 REPORTED = frozenset({"spoofing_suspected", *(code for code in CATALOGUE if code.startswith("self_"))})
 # Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
 PROFILE_DEPENDENT = frozenset({"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"})
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
-
-    code: str
-    cause_zone: str
-    cause_rrset: str
-    severity: Severity
-    detail: str
-    vantage: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Return what the finding is known by; never anything that depends on time."""
-        return self.code, self.cause_zone, self.cause_rrset
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from analyzer.endpoints.conditions import Condition
+from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
 from schemas.judgement import Verdict
 from schemas.messages import Subject

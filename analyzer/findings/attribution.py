@@ -8,7 +8,7 @@ tells so. What a vantage does to names of several zones is told apart for each o
 from collections.abc import Collection
 from dataclasses import replace
 
-from analyzer.endpoints.conditions import Condition
+from analyzer.detected import Condition
 from schemas.cause import owner_of, vantage_of
 
 Key = tuple[str, str, str]

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.endpoints.conditions import REPORTED, Condition
-from analyzer.endpoints.drift import Drift
+from analyzer.detected import Condition
+from analyzer.endpoints.conditions import REPORTED
+from analyzer.detected import Drift
 from analyzer.findings.attribution import Key, NamesApart
 from analyzer.findings.blast import Consumers, shortened
 from schemas.catalogue import CATALOGUE, Kind, Severity

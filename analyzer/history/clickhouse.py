@@ -21,7 +21,7 @@ from analyzer.history.rows import Row
 from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
-from schemas.messages import Evidence, Finding, Identity, Subject
+from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,10 @@ WANTED = """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
 # An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
 # follows from it is stored before it, and what it rests on before that.
-TABLES = ("evidence_messages", "evidence", "identities", "renewals", "findings", "observations", "verdicts")
+TABLES = (
+    "evidence_messages", "zone_evidence", "evidence", "identities", "renewals", "acts", "findings", "zones",
+    "observations", "verdicts",
+)  # fmt: skip
 
 
 class ClickHouseHistory:
@@ -163,6 +166,41 @@ class ClickHouseHistory:
         """
         return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
 
+    def latest_zones(self) -> list[ZoneObservation]:
+        """Return of every zone and vantage the newest observation, and before it the newest that was validated."""
+        sql = """
+            SELECT observation FROM (
+                SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
+                FROM zones WHERE server = '' GROUP BY zone, vantage
+                UNION DISTINCT
+                SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
+                FROM zones WHERE server = '' AND verdict IN ('secure', 'insecure') GROUP BY zone, vantage
+            ) ORDER BY at
+        """
+        return [rows.read_zone(content) for (content,) in self._query(sql)]
+
+    def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
+        """Return how each of these zones was seen through a vantage at an instant."""
+        sql = """
+            SELECT argMax(observation, observed_at) FROM zones
+            WHERE zone IN %(zones)s AND vantage = %(vantage)s AND server = ''
+              AND toUnixTimestamp64Micro(observed_at) <= %(at)s GROUP BY zone
+        """
+        parameters = {"zones": list(zones) or [""], "vantage": vantage, "at": int(at.timestamp() * 1_000_000)}
+        found = [rows.read_zone(content) for (content,) in self._query(sql, parameters)]
+        return {message.zone: message for message in found}
+
+    def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these observations of zones are stored, by id."""
+        return {
+            str(key) for (key,) in self._query("SELECT id FROM zones WHERE id IN %(ids)s", {"ids": list(ids) or [""]})
+        }
+
+    def acts(self, limit: int = 1000) -> list[Act]:
+        """Return what people did, newest first."""
+        sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
+        return [rows.read_act(content) for (content,) in self._query(sql, {"limit": limit})]
+
     def open_findings(self) -> list[Finding]:
         """Return the newest version of every state that is not closed, and of the drifts of the last day."""
         sql = f"""
@@ -260,19 +298,22 @@ class ClickHouseHistory:
         return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
 
     def evidence(self, digest: str) -> Evidence | None:
-        """Return the evidence of that digest, None if it was never stored or has aged out."""
+        """Return the evidence of that digest with the messages of its zones, None if it was never stored or has aged out."""
         sql = """
-            SELECT digest, name, type, at, messages, trust_anchors, policy FROM evidence FINAL
+            SELECT digest, name, type, at, messages, trust_anchors, policy, zones FROM evidence FINAL
             WHERE digest = %(digest)s LIMIT 1
         """
         found = self._query(sql, {"digest": digest})
         if not found:
             return None
-        digest, name, rdtype, at, message_digests, anchors, policy = found[0]
+        digest, name, rdtype, at, own, anchors, policy, zones = found[0]
+        sql = "SELECT digest, messages FROM zone_evidence FINAL WHERE digest IN %(digests)s"
+        by_zone = dict(self._query(sql, {"digests": list(zones) or [""]}))
+        digests = [one for zone in zones for one in by_zone.get(zone, ())] + list(own)
         wires: dict[str, bytes] = dict(
             self._query(
                 "SELECT digest, hex(wire) FROM evidence_messages FINAL WHERE digest IN %(digests)s",
-                {"digests": list(message_digests) or [""]},
+                {"digests": digests or [""]},
             )
         )
         return Evidence(
@@ -280,9 +321,10 @@ class ClickHouseHistory:
             name=name,
             type=rdtype,
             at=at,
-            messages=tuple(bytes.fromhex(str(wires[one])) for one in message_digests if one in wires),
+            messages=tuple(bytes.fromhex(str(wires[one])) for one in digests if one in wires),
             trust_anchors=tuple(anchors),
             policy=msgspec.json.decode(policy),
+            zones=tuple(zones),
         )
 
 

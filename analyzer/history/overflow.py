@@ -18,7 +18,7 @@ from analyzer.history.clickhouse import TABLES, ClickHouseHistory
 from analyzer.history.rows import Row
 from schemas.faults import DiskFull, Rejected
 from schemas.judgement import Judgement
-from schemas.messages import Finding, FindingStatus, Identity, Subject
+from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ FULL = "the disk of the history is full: what is found is told and kept in memor
 KEYS: dict[str, Callable[[Row], Any]] = {
     "evidence_messages": lambda row: row[0],
     "evidence": lambda row: row[0],
+    "zone_evidence": lambda row: row[0],
+    "zones": lambda row: row[0],
+    "acts": lambda row: row[0],
     "identities": lambda row: (row[0], row[1]),
     "renewals": lambda row: (row[0], row[1]),
     "findings": lambda row: (row[0], row[1]),
@@ -76,7 +79,7 @@ class Waiting:
         self.size_bytes += size_of(row)
 
     def _drop_evidence(self) -> None:
-        for table in ("evidence_messages", "evidence"):
+        for table in ("evidence_messages", "zone_evidence", "evidence"):
             self.dropped += len(self._rows[table])
             self.size_bytes -= sum(map(size_of, self._rows[table].values()))
             self._rows[table].clear()
@@ -219,6 +222,31 @@ class OverflowHistory(ClickHouseHistory):
             elif now is not None and now[1] == observation:
                 newest[subject] = (seen_at, *now[1:])
         return [(key, at, seen, judgement) for seen, key, at, judgement in newest.values()]
+
+    def _zones_kept(self) -> list[ZoneObservation]:
+        return [rows.read_zone(row[15]) for row in sorted(self._kept("zones"), key=lambda row: row[4])]
+
+    def latest_zones(self) -> list[ZoneObservation]:
+        """Return what is known of every zone and vantage, oldest first, what waits after what is stored."""
+        return [*super().latest_zones(), *self._zones_kept()]
+
+    def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
+        """Return how each of these zones was seen through a vantage at an instant."""
+        found = super().zones_at(zones, vantage, at)
+        for message in self._zones_kept():
+            if message.zone in zones and message.vantage == vantage and message.observed_at <= at:
+                found[message.zone] = message
+        return found
+
+    def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these observations of zones are stored or wait, by id."""
+        return super().zones_stored_of(ids) | ({row[0] for row in self._kept("zones")} & set(ids))
+
+    def acts(self, limit: int = 1000) -> list[Act]:
+        """Return what people did, newest first."""
+        kept = {row[0]: rows.read_act(row[5]) for row in self._kept("acts")}
+        found = {act.id: act for act in super().acts(limit)} | kept
+        return sorted(found.values(), key=lambda act: act.at, reverse=True)[:limit]
 
     def _findings_kept(self) -> list[Finding]:
         return rows.read_findings(row[12] for row in self._kept("findings"))

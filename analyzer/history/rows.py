@@ -6,7 +6,16 @@ from typing import Any
 import msgspec
 
 from schemas.judgement import Judgement
-from schemas.messages import Evidence, Finding, Identity, InventorySnapshot, Observation, PollBatch
+from schemas.messages import (
+    Act,
+    Evidence,
+    Finding,
+    Identity,
+    InventorySnapshot,
+    Observation,
+    PollBatch,
+    ZoneObservation,
+)
 from schemas.wire import digest_of
 
 Row = Sequence[Any]
@@ -18,17 +27,26 @@ OBSERVATION_COLUMNS = (
 VERDICT_COLUMNS = (
     "name", "type", "vantage", "observation", "verdict", "cause_zone", "first_seen_at", "last_seen_at",
 )  # fmt: skip
-EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors", "policy")
+EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors", "policy", "zones")
+ZONE_EVIDENCE_COLUMNS = ("digest", "at", "messages")
 EVIDENCE_MESSAGE_COLUMNS = ("digest", "wire", "stored_at")
 FINDING_COLUMNS = (
     "id", "version", "key", "code", "kind", "status", "severity", "confirmed", "cause_zone", "opened_at", "updated_at",
     "trigger", "finding",
 )  # fmt: skip
 IDENTITY_COLUMNS = ("id", "seen_at", "identity")
+ZONE_COLUMNS = (
+    "id", "zone", "vantage", "server", "observed_at", "occasion", "verdict", "parent", "reasons", "ds", "keys",
+    "signed_by", "inception_at", "expires_at", "evidence", "observation",
+)  # fmt: skip
+ACT_COLUMNS = ("id", "at", "kind", "who", "subject", "act")
 RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
 COLUMNS = {
     "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
     "evidence": EVIDENCE_COLUMNS,
+    "zone_evidence": ZONE_EVIDENCE_COLUMNS,
+    "zones": ZONE_COLUMNS,
+    "acts": ACT_COLUMNS,
     "observations": OBSERVATION_COLUMNS,
     "verdicts": VERDICT_COLUMNS,
     "identities": IDENTITY_COLUMNS,
@@ -56,6 +74,47 @@ def observation_row(message: Observation) -> Row:
     )
 
 
+def zone_row(message: ZoneObservation) -> Row:
+    """Return the row of one observation of a zone."""
+    link = message.link
+    return (
+        message.id,
+        message.zone,
+        message.vantage,
+        message.server,
+        message.observed_at,
+        str(message.occasion),
+        str(link.verdict),
+        message.parent,
+        [reason.code for reason in message.reasons],
+        list(link.ds),
+        [(key.tag, key.algorithm, key.flags, key.bits, key.digest) for key in link.keys],
+        list(link.signed_by),
+        link.inception_at,
+        link.expires_at,
+        message.evidence.digest,
+        msgspec.json.encode(_without_messages(message)).decode(),
+    )
+
+
+def _without_messages(message: ZoneObservation) -> ZoneObservation:
+    return msgspec.structs.replace(message, evidence=msgspec.structs.replace(message.evidence, messages=()))
+
+
+def zone_evidence_rows(message: ZoneObservation) -> tuple[Row, list[Row]]:
+    """Return the row of a zone's evidence and one for each message in it."""
+    at, wires = message.observed_at, message.evidence.messages
+    digests = [digest_of(wire) for wire in wires]
+    return (message.evidence.digest, at, digests), [
+        (digest, wire, at) for digest, wire in zip(digests, wires, strict=True)
+    ]
+
+
+def act_row(act: Act) -> Row:
+    """Return the row of what somebody did."""
+    return act.id, act.at, act.kind, act.by, act.subject, msgspec.json.encode(act).decode()
+
+
 def verdict_row(message: Observation) -> Row:
     """Return the interval that an observation begins."""
     at = message.observed_at
@@ -80,7 +139,8 @@ def evidence_rows(evidence: Evidence) -> tuple[Row, list[Row]]:
     """Return the row of the evidence and one for each message in it."""
     digests = [digest_of(wire) for wire in evidence.messages]
     policy = msgspec.json.encode(evidence.policy).decode()
-    row = (evidence.digest, evidence.name, evidence.type, evidence.at, digests, list(evidence.trust_anchors), policy)
+    anchors, zones = list(evidence.trust_anchors), list(evidence.zones)
+    row = (evidence.digest, evidence.name, evidence.type, evidence.at, digests, anchors, policy, zones)
     return row, [(digest, wire, evidence.at) for digest, wire in zip(digests, evidence.messages, strict=True)]
 
 
@@ -112,6 +172,16 @@ def identity_row(message: InventorySnapshot) -> Row:
 def read_judgement(content: str) -> Judgement:
     """Return the judgement of a row."""
     return msgspec.json.decode(content, type=Judgement)
+
+
+def read_zone(content: str) -> ZoneObservation:
+    """Return the observation of a zone in a row; its evidence has no messages there."""
+    return msgspec.json.decode(content, type=ZoneObservation)
+
+
+def read_act(content: str) -> Act:
+    """Return what somebody did."""
+    return msgspec.json.decode(content, type=Act)
 
 
 def read_findings(contents: Iterable[str]) -> list[Finding]:

@@ -1,0 +1,42 @@
+"""What is detected: a condition lasts, a drift happens."""
+
+from dataclasses import dataclass
+
+from schemas.catalogue import CATALOGUE, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
+
+    code: str
+    cause_zone: str
+    cause_rrset: str
+    severity: Severity
+    detail: str
+    vantage: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what the finding is known by; never anything that depends on time."""
+        return self.code, self.cause_zone, self.cause_rrset
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One edge between two observations. Equal (code, cause, before, after) seen from several places are one event."""
+
+    code: str
+    cause_zone: str
+    cause_rrset: str
+    severity: Severity
+    detail: str
+    before: str
+    after: str
+
+
+def drift_of(
+    code: str, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
+) -> Drift:
+    """Return a drift, of the catalogue's severity where none is given."""
+    return Drift(code, zone, rrset, severity or CATALOGUE[code].severity, detail, before, after)

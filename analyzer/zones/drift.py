@@ -1,0 +1,79 @@
+"""What changed between two validated sights of one zone: its DS set, its keys, its protection.
+
+``before`` is always the last one whose verdict was secure or insecure: a bogus spell in between is a finding of its own
+and never a baseline.
+"""
+
+from collections.abc import Iterable
+
+from analyzer.detected import Drift, drift_of
+from analyzer.zones.rollover import classify_key_change
+from schemas.catalogue import Severity
+from schemas.judgement import ChainLink, Verdict
+from schemas.messages import ZoneObservation
+
+VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
+# Bits of security of each algorithm and digest, the deprecated ones at what is left of them. Source: NIST SP 800-57
+# part 1 table 2, RFC 8624 §3.1, RFC 9905.
+ALGORITHM_STRENGTH = {5: 60, 7: 60, 8: 112, 10: 112, 13: 128, 14: 192, 15: 128, 16: 224}
+DIGEST_STRENGTH = {1: 60, 2: 128, 4: 192}
+
+
+def detect_zone_drift(before: ZoneObservation, after: ZoneObservation) -> list[Drift]:
+    """Return what changed of a zone, most severe first."""
+    earlier, link = before.link, after.link
+    if earlier.verdict not in VALIDATED or link.verdict not in VALIDATED:
+        return []
+    found = [*_became_insecure(earlier, after), *_ds_changes(earlier, link)]
+    if earlier.verdict is Verdict.SECURE and link.verdict is Verdict.SECURE:
+        if earlier.keys != link.keys:
+            change = classify_key_change(earlier, link)
+            found.append(drift_of(change.code, link.zone, change.detail, change.before, change.after))
+        found += _weaker(earlier, link)
+    return sorted(found, key=lambda drift: -drift.severity.rank)
+
+
+def _became_insecure(earlier: ChainLink, after: ZoneObservation) -> Iterable[Drift]:
+    if earlier.verdict is not Verdict.SECURE or after.link.verdict is not Verdict.INSECURE:
+        return
+    why = after.reasons[0] if after.reasons else None
+    if why is not None and why.code == "negative_trust_anchor":
+        return
+    detail = f"{after.zone} was secure and is now insecure: {why.detail if why else ''}"
+    yield drift_of("secure_to_insecure", after.zone, detail, "secure", "insecure")
+
+
+def _ds_changes(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
+    if earlier.verdict is Verdict.SECURE:
+        if earlier.ds != link.ds:
+            yield _ds_change(earlier, link)
+    elif link.verdict is Verdict.SECURE:
+        yield _ds_change(earlier, link)
+
+
+def _ds_change(earlier: ChainLink, link: ChainLink) -> Drift:
+    gone, new = set(earlier.ds) - set(link.ds), set(link.ds) - set(earlier.ds)
+    tags_gone, tags_new = (", ".join(sorted(ds.split()[0] for ds in side)) for side in (gone, new))
+    if not link.ds:
+        what, severity = f"the DS set was removed ({tags_gone})", Severity.HIGH
+    elif not earlier.ds:
+        what, severity = f"a DS set was added ({tags_new})", Severity.MEDIUM
+    elif not set(earlier.ds) & set(link.ds):
+        what, severity = f"the DS set was replaced without overlap: {tags_gone} by {tags_new}", Severity.HIGH
+    elif gone and new:
+        what, severity = f"DS {tags_gone} went and {tags_new} came", Severity.MEDIUM
+    else:
+        what, severity = (f"DS {tags_new} came" if new else f"DS {tags_gone} went"), Severity.MEDIUM
+    return drift_of(
+        "ds_changed", link.zone, f"{link.zone}: {what}", "; ".join(earlier.ds), "; ".join(link.ds), severity
+    )
+
+
+def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
+    """Report that the strongest algorithm or digest of a zone's DS set became weaker."""
+    for what, column, strength in (("algorithm", 1, ALGORITHM_STRENGTH), ("digest", 2, DIGEST_STRENGTH)):
+        old = max(((strength.get(int(ds.split()[column]), 0), ds.split()[column]) for ds in earlier.ds), default=None)
+        new = max(((strength.get(int(ds.split()[column]), 0), ds.split()[column]) for ds in link.ds), default=None)
+        if old and new and new[0] < old[0]:
+            detail = f"{link.zone}: the strongest {what} of the DS set went from {old[1]} to {new[1]}"
+            yield drift_of("algorithm_downgraded", link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")

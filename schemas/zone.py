@@ -1,0 +1,38 @@
+"""What two observations of a zone must have in common to say the same, and when a renewed signature is worth telling."""
+
+from datetime import datetime, timedelta
+
+from schemas.messages import SignatureWindow, ZoneObservation
+from schemas.wire import digest_of
+
+RENEWED_BY = 0.2
+"""A signature whose end moved by this share of its lifetime is news ..."""
+RENEWED_LATE_BY, LATE = 0.1, 0.4
+"""... or by this share, where less than that share of what was told last is left."""
+
+
+def content_of(message: ZoneObservation) -> str:
+    """Return a digest of all that makes a zone another one: verdict, DS set, keys, reasons; no times, no prose."""
+    link = message.link
+    parts: list[str] = [link.zone, link.verdict, message.parent]
+    parts += link.ds
+    parts += (f"{key.digest}/{key.flags}/{key.algorithm}" for key in link.keys)
+    for reason in (*message.reasons, *message.remarks):
+        parts += (reason.code, reason.zone, reason.rrset)
+    return digest_of(*parts)
+
+
+def is_renewed(told: tuple[SignatureWindow, ...], windows: tuple[SignatureWindow, ...], now: datetime) -> bool:
+    """Return whether some signature's end moved so far that it must be told; zones signed on the fly move it always."""
+    before = {window.rrset: window for window in told}
+    if before.keys() != {window.rrset for window in windows}:
+        return True
+    return any(_has_moved(before[window.rrset], window, now) for window in windows)
+
+
+def _has_moved(told: SignatureWindow, window: SignatureWindow, now: datetime) -> bool:
+    moved = abs(window.expires_at - told.expires_at)
+    lifetime = max(window.expires_at - window.inception_at, timedelta(seconds=1))
+    if moved >= RENEWED_BY * lifetime:
+        return True
+    return moved >= RENEWED_LATE_BY * lifetime and told.expires_at - now < LATE * lifetime
