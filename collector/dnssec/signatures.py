@@ -30,7 +30,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Fault:
     """No signature holds: a code of the catalogue and the particulars."""
 
     code: str
@@ -106,7 +106,7 @@ def verify_rrset(
     policy: Policy,
     budget: Budget,
     lenient: bool = False,
-) -> Verified | Refused:
+) -> Verified | Fault:
     """Find a signature by ``zone`` over the RRset that holds with one of ``keys``.
 
     ``now`` is POSIX seconds; ``lenient`` forgives skew as ``lenient_skew_s`` says. With more than one fault the one
@@ -117,7 +117,7 @@ def verify_rrset(
     failed: set[Signature] = set()
     for tried, (signature, key) in enumerate(candidates):
         if tried >= policy.max_signature_tries or not budget.take_crypto(zone):
-            return Refused("validation_budget_exceeded", f"gave up on {_describe(rrset)} after {tried} tries")
+            return Fault("validation_budget_exceeded", f"gave up on {_describe(rrset)} after {tried} tries")
         if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
@@ -234,9 +234,9 @@ _SENTENCES = {
 }
 
 
-def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Refused:
+def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Fault:
     if not rrset.signatures:
-        return Refused("rrsig_missing", f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed")
+        return Fault("rrsig_missing", f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed")
     code = next(code for code in _ORDER if faults[code])
     if code == KEY_SIZE:
         return refuse_key_size(rrset, zone, keys, policy)
@@ -244,17 +244,17 @@ def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counte
     if code == "algorithm_unsupported":
         # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
         code = "rrsig_missing"
-    return Refused(code, sentence)
+    return Fault(code, sentence)
 
 
-def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Refused:
+def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Fault:
     """Return that an RRset is signed by keys alone whose size the policy refuses, with their tags and sizes."""
     signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
     small = sorted({(key.tag, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers})
     named = ", ".join(f"{tag} (RSA, {bits} bits)" for tag, bits in small)
     limits = f"{policy.rsa_min_bits} to {policy.rsa_max_bits} bits are supported"
     detail = f"{_describe(rrset)} is signed only by key {named} of {names.to_text(zone)}; {limits}"
-    return Refused("dnskey_missing", detail)
+    return Fault("dnskey_missing", detail)
 
 
 def _describe(rrset: RRset) -> str:
