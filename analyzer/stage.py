@@ -29,6 +29,7 @@ from analyzer.history import rows
 from analyzer.history.rows import Row
 from analyzer.zones.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
 from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.codes import Code
 from schemas.faults import Rejected
 from schemas.judgement import Judgement, Verdict, data_of
 from schemas.messages import (
@@ -494,25 +495,23 @@ class Analyzer:
 
     def _take_report(self, message: SelfReport) -> None:
         over = not message.detail
-        if CATALOGUE[message.code].kind is Kind.DRIFT:
+        row = CATALOGUE[Code(message.code)]
+        if row.kind is Kind.DRIFT:
             if not over:
-                edge = Drift(
-                    message.code, "", message.subject, CATALOGUE[message.code].severity, message.detail, "", ""
-                )
+                edge = Drift(message.code, "", message.subject, row.severity, message.detail, "", "")
                 self._book.drift(edge, ("", "", ""), message.at, "")
             return
         if message.code == "self_vantage_lost":
-            condition = of_vantage(message.code, message.subject, message.detail)
+            condition = of_vantage(row.code, message.subject, message.detail)
             subjects = [subject for subject in self.current if subject[2] == message.subject]
             if over:
                 self._lost.discard(message.subject)
             else:
                 self._lost.add(message.subject)
         elif message.code == "spoofing_suspected":
-            condition, subjects = of_vantage(message.code, message.subject, message.detail), []
+            condition, subjects = of_vantage(row.code, message.subject, message.detail), []
         else:
-            severity = CATALOGUE[message.code].severity
-            condition = Condition(message.code, "", message.subject, severity, message.detail)
+            condition = Condition(message.code, "", message.subject, row.severity, message.detail)
             subjects = []
         self._book.report(condition, subjects, message.at, over=over)
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from analyzer.endpoints.conditions import Condition
 from analyzer.zones.expiry import Expiry
+from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
 Chain = tuple[str, ...]
-CLAIMED = frozenset({"resolver_disagrees", "resolver_not_validating"})
-KNOWN_WHEN_INDETERMINATE = frozenset({"verdict_indeterminate", "vantage_strips_dnssec"})
-UNKNOWN_WHEN_BOGUS = frozenset({"expectation_missed", "endpoint_absent"})
+CLAIMED = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
+KNOWN_WHEN_INDETERMINATE = frozenset({Code.VERDICT_INDETERMINATE, Code.VANTAGE_STRIPS_DNSSEC})
+UNKNOWN_WHEN_BOGUS = frozenset({Code.EXPECTATION_MISSED, Code.ENDPOINT_ABSENT})
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Current:
         code, zone, _ = key
         if code in CLAIMED and not self.claimed:
             return False
-        if code == "resolver_disagrees" and not self.claimed_plain:
+        if code == Code.RESOLVER_DISAGREES and not self.claimed_plain:
             return False
         if self.verdict is Verdict.INDETERMINATE:
             return code in KNOWN_WHEN_INDETERMINATE

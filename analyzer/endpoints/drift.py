@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Verdict
 
 VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
@@ -50,7 +51,7 @@ def detect_drift(
 
 
 def _drift(
-    code: str, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
+    code: Code, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
 ) -> Drift:
     return Drift(code, zone, rrset, severity or CATALOGUE[code].severity, detail, before, after)
 
@@ -63,13 +64,14 @@ def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
     """Report that signed space shrank; an alias that now leads to another, unsigned, place is not that."""
     if before.verdict is not Verdict.SECURE or after.verdict is not Verdict.INSECURE:
         return
-    if after.reasons and after.reasons[0].code == "negative_trust_anchor":
+    if after.reasons and after.reasons[0].code == Code.NEGATIVE_TRUST_ANCHOR:
         return
     zone = after.cause_zone
     was_signed = [link.zone for link in before.chain if link.verdict is Verdict.SECURE]
     if any(_is_at_or_below(signed, zone) for signed in was_signed):
         why = after.reasons[0].detail if after.reasons else ""
-        yield _drift("secure_to_insecure", zone, f"{zone} was secure and is now insecure: {why}", "secure", "insecure")
+        detail = f"{zone} was secure and is now insecure: {why}"
+        yield _drift(Code.SECURE_TO_INSECURE, zone, detail, "secure", "insecure")
 
 
 def _chain_changes(before: Judgement, after: Judgement) -> Iterable[Drift]:
@@ -104,7 +106,7 @@ def _ds_change(earlier: ChainLink, link: ChainLink) -> Drift:
     else:
         what, severity = (f"DS {tags_new} came" if new else f"DS {tags_gone} went"), Severity.MEDIUM
     detail = f"{link.zone}: {what}"
-    return _drift("ds_changed", link.zone, detail, "; ".join(earlier.ds), "; ".join(link.ds), severity)
+    return _drift(Code.DS_CHANGED, link.zone, detail, "; ".join(earlier.ds), "; ".join(link.ds), severity)
 
 
 def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
@@ -114,7 +116,7 @@ def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
         new = max(((strength.get(int(ds.split()[column]), 0), ds.split()[column]) for ds in link.ds), default=None)
         if old and new and new[0] < old[0]:
             detail = f"{link.zone}: the strongest {what} of the DS set went from {old[1]} to {new[1]}"
-            yield _drift("algorithm_downgraded", link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")
+            yield _drift(Code.ALGORITHM_DOWNGRADED, link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")
 
 
 def _answer_changes(
@@ -137,7 +139,7 @@ def _answer_changes(
         severity, why = Severity.MEDIUM, "not signed"
     rrset = f"{after.name} {after.type}"
     detail = f"{rrset} changed: {', '.join(sorted(old))} became {', '.join(sorted(new))}, {why}"
-    yield _drift("answer_changed", zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
+    yield _drift(Code.ANSWER_CHANGED, zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
 
 
 def _zone_that_changed(before: Judgement, after: Judgement) -> str:

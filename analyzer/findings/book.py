@@ -15,6 +15,7 @@ from analyzer.findings.attribution import Key, NamesApart
 from analyzer.findings.blast import Consumers, shortened
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.cause import INFRASTRUCTURE
+from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
 from schemas.wire import digest_of
 
@@ -30,17 +31,17 @@ SAME_DRIFT_WITHIN = timedelta(hours=24)
 SHRINK_EVERY = timedelta(seconds=60)
 # A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
 # data that nothing proves. Unbound keeps a bogus answer for 60 s.
-LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
+LAGGING = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
 LAG = timedelta(seconds=90)
 # What befalls a zone as a whole, so that every name behind it is affected.
 ZONE_WIDE = frozenset(
-    {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
+    {Code.SECURE_TO_INSECURE, Code.DS_CHANGED, Code.KEY_ROLLOVER, Code.KEY_CHANGE_UNEXPECTED, Code.ALGORITHM_DOWNGRADED}
 )
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({"rrsig_expiring", *REPORTED}) - {"self_clock_skew"}
+IMMEDIATE = frozenset({Code.RRSIG_EXPIRING, *REPORTED}) - {Code.SELF_CLOCK_SKEW}
 # What a clock that is set back makes look healed.
-ENDED = frozenset({"rrsig_expired", "rrsig_expiring"})
+ENDED = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_EXPIRING})
 
 
 @dataclass(slots=True)
@@ -227,7 +228,7 @@ class FindingBook:
             return
         finding = tracked.finding
         severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
-        if finding.code == "verdict_indeterminate" and (
+        if finding.code == Code.VERDICT_INDETERMINATE and (
             at - finding.opened_at >= INDETERMINATE_HIGH_AFTER_TIME
             or any(m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values())
         ):
@@ -326,7 +327,7 @@ def _opened(condition: Condition, at: datetime, evidence: str, before: str, afte
         version=0,
         status=FindingStatus.OPENED,
         code=condition.code,
-        kind=CATALOGUE[condition.code].kind,
+        kind=CATALOGUE[Code(condition.code)].kind,
         severity=condition.severity,
         confirmed=False,
         cause_zone=condition.cause_zone,

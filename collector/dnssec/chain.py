@@ -21,13 +21,14 @@ from collector.dnssec.private import neighbour_of, private_suffix
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
 from collector.dnssec.signatures import Fault, Verified, is_usable_key, refuse_key_size
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
 FAILED_NODE_TTL_S = 5
-PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
+PROVEN_UNSIGNED = frozenset({Code.UNSIGNED_DELEGATION, Code.OPT_OUT_SPAN})
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
-NORMAL_AT_ANCHOR = frozenset({"ds_orphan", "algorithm_signing_incomplete"})
+NORMAL_AT_ANCHOR = frozenset({Code.DS_ORPHAN, Code.ALGORITHM_SIGNING_INCOMPLETE})
 MAX_NODE_TTL_S = 86_400
 
 
@@ -73,11 +74,11 @@ def _unreachable(
 ) -> ChainNode:
     detail = f"{what} of {names.to_text(name)} could not be fetched: {failure.detail}"
     if failure.kind == "budget":
-        why = reason("validation_budget_exceeded", zone, detail)
+        why = reason(Code.VALIDATION_BUDGET_EXCEEDED, zone, detail)
         verdict = Verdict.BOGUS
     else:
         ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
-        why = reason("verdict_indeterminate", zone, detail, ede=ede)
+        why = reason(Code.VERDICT_INDETERMINATE, zone, detail, ede=ede)
         verdict = Verdict.INDETERMINATE
     return ChainNode(
         name,
@@ -128,7 +129,7 @@ def _prime(context: Context, anchor: Anchor) -> Questions[ChainNode]:
     keys = [key for key in anchor.keys if key.algorithm in context.policy.algorithms]
     if not ds and not keys:
         why = reason(
-            "algorithm_unsupported", zone, "every trust anchor of the zone has an unsupported algorithm or digest"
+            Code.ALGORITHM_UNSUPPORTED, zone, "every trust anchor of the zone has an unsupported algorithm or digest"
         )
         return _ended(context, zone, None, Verdict.INSECURE, why, (), 3600)
     reply = _usable((yield from ask(context, zone, records.DNSKEY)))
@@ -142,12 +143,16 @@ def _prime(context: Context, anchor: Anchor) -> Questions[ChainNode]:
     if rrset is None or not rrset.rdatas:
         return _keyless_anchor(context, zone, reply)
     if not rrset.signatures and not context.signatures_seen:
-        why = reason("vantage_strips_dnssec", zone, "the key set of the anchored zone arrives without signatures")
+        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, "the key set of the anchored zone arrives without signatures")
         return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
     node = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
-    if node.verdict is Verdict.BOGUS and node.reason and node.reason.code in ("dnskey_missing", "ds_dnskey_mismatch"):
+    if (
+        node.verdict is Verdict.BOGUS
+        and node.reason
+        and node.reason.code in (Code.DNSKEY_MISSING, Code.DS_DNSKEY_MISMATCH)
+    ):
         why = reason(
-            "trust_anchor_mismatch", zone, f"no configured trust anchor signs the key set: {node.reason.detail}"
+            Code.TRUST_ANCHOR_MISMATCH, zone, f"no configured trust anchor signs the key set: {node.reason.detail}"
         )
         return replace(node, reason=why)
     return node
@@ -161,14 +166,14 @@ def _keyless_anchor(context: Context, zone: Name, reply: Response) -> ChainNode:
         said = (
             "knows no EDNS and" if not reply.has_edns else "answers the question for the key set without records, and"
         )
-        why = reason("vantage_strips_dnssec", zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
+        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
         return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
-    why = reason("trust_anchor_mismatch", zone, "the anchored zone has no DNSKEY", ede=9)
+    why = reason(Code.TRUST_ANCHOR_MISMATCH, zone, "the anchored zone has no DNSKEY", ede=9)
     return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S)
 
 
 def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> ChainNode:
-    why = reason("unsigned_delegation", zone, "the anchored zone has no key to be had, and the policy accepts that")
+    why = reason(Code.UNSIGNED_DELEGATION, zone, "the anchored zone has no key to be had, and the policy accepts that")
     return _ended(context, zone, None, Verdict.INSECURE, why, wires, 60)
 
 
@@ -213,7 +218,7 @@ def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | 
 
 
 def _negative_node(context: Context, zone: Name, parent: ChainNode | None) -> ChainNode:
-    why = reason("negative_trust_anchor", zone, "the configuration declares this zone unsigned")
+    why = reason(Code.NEGATIVE_TRUST_ANCHOR, zone, "the configuration declares this zone unsigned")
     return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
 
 
@@ -229,7 +234,7 @@ def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[Chain
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
     node = _judge_no_ds(context, parent, name, reply)
-    if node.reason is not None and node.reason.code == "denial_missing":
+    if node.reason is not None and node.reason.code == Code.DENIAL_MISSING:
         return (yield from _ask_beside(context, parent, name, node))
     return node
 
@@ -273,22 +278,24 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     verified = context.verify_in(parent, rrset)
     where = f"{names.to_text(name)} DS"
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault("rrsig_signer_invalid", f"the DS set of {names.to_text(name)} comes from a wildcard")
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the DS set of {names.to_text(name)} comes from a wildcard")
     if isinstance(verified, Fault):
         return _refused(context, parent, name, verified, reply, parent.zone, where)
     ds_set = tuple(ds for ds in map(records.parse_ds, rrset.rdatas) if ds is not None)
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
     window = context.window_of(verified)
     if len(ds_set) > context.policy.max_ds:
-        why = reason("validation_budget_exceeded", name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}")
+        why = reason(
+            Code.VALIDATION_BUDGET_EXCEEDED, name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}"
+        )
         return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S, ds_set)
     usable = usable_ds(ds_set, context.policy)
     if not usable:
         detail, ede = describe_unsupported(ds_set, context.policy)
-        why = reason("algorithm_unsupported", name, detail, ede=ede)
+        why = reason(Code.ALGORITHM_UNSUPPORTED, name, detail, ede=ede)
         node = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
         if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
-            node = replace(node, remarks=(reason("algorithm_deprecated", name, detail, ede=ede),))
+            node = replace(node, remarks=(reason(Code.ALGORITHM_DEPRECATED, name, detail, ede=ede),))
         return node
     keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
     if isinstance(keys_reply, FetchFailure):
@@ -300,7 +307,7 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     wires = (reply.wire, keys_reply.wire)
     keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
     if keys_rrset is None or not keys_rrset.rdatas:
-        why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
+        why = reason(Code.DNSKEY_MISSING, name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
         return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, ds_set)
     node = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
@@ -333,6 +340,7 @@ def _judge_keys(
     common = (ds_set, keys)
     if not entry_keys:
         verdict = Verdict.INSECURE if entry.unsupported else Verdict.BOGUS
+        assert entry.fault is not None
         why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
         ttl_s = rrset.ttl if entry.unsupported else FAILED_NODE_TTL_S
         return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
@@ -340,16 +348,16 @@ def _judge_keys(
     rrset = _signed_by_entry_keys(rrset, keys, entry_keys)
     verified = context.verify(rrset, zone, entry_keys)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault("rrsig_signer_invalid", f"the key set of {names.to_text(zone)} comes from a wildcard")
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the key set of {names.to_text(zone)} comes from a wildcard")
     required: frozenset[int] = frozenset()
     if isinstance(verified, Verified) and context.policy.every_algorithm:
         required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
         bare = ChainNode(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
         verified = context.verify_in(bare, rrset)
-    if isinstance(verified, Fault) and verified.code == "dnskey_missing":
+    if isinstance(verified, Fault) and verified.code == Code.DNSKEY_MISSING:
         verified = _refuse_size(context, rrset, zone, keys) or verified
     if isinstance(verified, Fault):
-        code = "ds_dnskey_mismatch" if verified.code == "dnskey_missing" else verified.code
+        code = Code.DS_DNSKEY_MISMATCH if verified.code == Code.DNSKEY_MISSING else verified.code
         why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
         return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, *common)
     window = context.window_of(verified)
@@ -370,7 +378,9 @@ def _judge_keys(
     ]
     if verified.failed:
         remarks.append(
-            reason("rrsig_partial_invalid", zone, f"{verified.failed} of the signatures over the key set do not verify")
+            reason(
+                Code.RRSIG_PARTIAL_INVALID, zone, f"{verified.failed} of the signatures over the key set do not verify"
+            )
         )
     ttl_s = min(rrset.ttl, verified.signature.original_ttl, window.expiration - context.now)
     return ChainNode(
@@ -432,7 +442,7 @@ def _no_cut_at_alias(context: Context, parent: ChainNode, name: Name, reply: Res
             if denial.over_limit is not None:
                 return _over_limit(context, parent, name, reply, denial)
             detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
-            fault = Fault("wildcard_proof_invalid", detail)
+            fault = Fault(Code.WILDCARD_PROOF_INVALID, detail)
             return _refused(context, parent, name, fault, reply, parent.zone, f"{names.to_text(name)} CNAME")
     return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
 
@@ -441,7 +451,7 @@ def _no_cut_below_dname(context: Context, parent: ChainNode, name: Name, reply: 
     """Nothing lives below a DNAME, so a valid one denies every cut there. Source: RFC 6672 §2.4, §5.3.1."""
     verified = context.verify_in(parent, dname)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault("wildcard_proof_invalid", "a DNAME never comes from a wildcard")
+        verified = Fault(Code.WILDCARD_PROOF_INVALID, "a DNAME never comes from a wildcard")
     if isinstance(verified, Fault):
         return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(dname.name)} DNAME")
     ttl_s = min(dname.ttl, verified.signature.original_ttl)
@@ -487,7 +497,7 @@ def _no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> 
         match proof.outcome:
             case ProofOutcome.CUT | ProofOutcome.OPT_OUT:
                 cut = proof.outcome is ProofOutcome.CUT
-                code = "unsigned_delegation" if cut else "opt_out_span"
+                code = Code.UNSIGNED_DELEGATION if cut else Code.OPT_OUT_SPAN
                 detail = f"{names.to_text(parent.zone)} proves that {names.to_text(name)} has no DS"
                 detail += "" if cut else ": it may lie in an opt-out span"
                 why = reason(code, name, detail)
@@ -502,13 +512,13 @@ def _no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> 
                 ttl_s, window = denial.ttl_s, denial.window
                 return _same_zone(context, parent, name, reply, ttl_s, window, sealed=sealed, absent=absent)
             case ProofOutcome.TOO_COSTLY:
-                fault = Fault("validation_budget_exceeded", proof.detail)
+                fault = Fault(Code.VALIDATION_BUDGET_EXCEEDED, proof.detail)
                 return _refused(context, parent, name, fault, reply, parent.zone, where)
             case _:
                 details.append(proof.detail)
     if denial.over_limit is not None:
         return _over_limit(context, parent, name, reply, denial)
-    return _refused(context, parent, name, Fault("denial_invalid", "; ".join(details)), reply, parent.zone, where)
+    return _refused(context, parent, name, Fault(Code.DENIAL_INVALID, "; ".join(details)), reply, parent.zone, where)
 
 
 def _over_limit(context: Context, parent: ChainNode, name: Name, reply: Response, denial: Gathered) -> ChainNode:
@@ -548,7 +558,7 @@ def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[C
 
 
 def _is_over_limit(node: ChainNode) -> bool:
-    return node.reason is not None and node.reason.code == "nsec3_iterations_over_limit"
+    return node.reason is not None and node.reason.code == Code.NSEC3_ITERATIONS_OVER_LIMIT
 
 
 def _is_below_cut(node: ChainNode, zone: Name) -> bool:

@@ -13,6 +13,7 @@ from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
 from collector.dnssec.signatures import Fault, Verified, absolute_time, verify_rrset
 from schemas.catalogue import CATALOGUE
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Reason, Verdict
 
 
@@ -122,11 +123,11 @@ class Context:
         return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
 
 
-def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
+def reason(code: Code, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
     """Return a reason, with the catalogue's first EDE code where none is given."""
     if ede is None:
         ede = next(iter(CATALOGUE[code].ede), None)
-    return Reason(code, names.to_text(zone), detail, ede, rrset)
+    return Reason(str(code), names.to_text(zone), detail, ede, rrset)
 
 
 def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:

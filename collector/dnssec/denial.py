@@ -14,6 +14,7 @@ from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
 from collector.dnssec.records import Nsec, Nsec3, RRset
 from collector.dnssec.signatures import Fault, Verified
+from schemas.codes import Code
 from schemas.judgement import Reason, Verdict
 
 MAX_TTL_S = 86_400
@@ -50,15 +51,15 @@ def gather_denial(context: Context, node: ChainNode, response: Response) -> Gath
         verified = context.verify_in(node, rrset)
         if isinstance(verified, Fault):
             fault = fault or verified
-            if verified.code == "validation_budget_exceeded":
+            if verified.code == Code.VALIDATION_BUDGET_EXCEEDED:
                 return verified
         elif verified.encloser is None:
             verified_rrsets.append((rrset, verified))
         else:
-            fault = fault or Fault("denial_invalid", "a denial record that was itself expanded from a wildcard")
+            fault = fault or Fault(Code.DENIAL_INVALID, "a denial record that was itself expanded from a wildcard")
     if not verified_rrsets:
         where = names.to_text(response.qname)
-        return fault or Fault("denial_missing", f"nothing proves what {names.to_text(node.zone)} denies of {where}")
+        return fault or Fault(Code.DENIAL_MISSING, f"nothing proves what {names.to_text(node.zone)} denies of {where}")
     return _arrange(context, node.zone, verified_rrsets)
 
 
@@ -81,7 +82,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
             if nsec3 is not None:
                 by_params.setdefault((nsec3.iterations, nsec3.salt), []).append(nsec3)
     if len(by_params) > 1 and context.policy.reject_mixed_nsec3:
-        return Fault("denial_invalid", "NSEC3 records of differing parameters in one response")
+        return Fault(Code.DENIAL_INVALID, "NSEC3 records of differing parameters in one response")
     remarks: list[Reason] = []
     over_limit = None
     proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
@@ -89,7 +90,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
     for (iterations, salt), chain in sorted(by_params.items()):
         if iterations or salt:
             detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
-            remarks.append(reason("nsec3_params_poor", zone, detail))
+            remarks.append(reason(Code.NSEC3_PARAMS_POOR, zone, detail))
         if iterations > context.policy.nsec3_max_iterations:
             over_limit = over_limit or _over_limit(context.policy, zone, iterations)
         else:
@@ -98,7 +99,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
         proofs.append(Nsec3Denial(zone, within, context.budget, context.hashes))
     if not proofs and over_limit is None:
         return Fault(
-            "denial_invalid", f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
+            Code.DENIAL_INVALID, f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
         )
     assert window is not None
     return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
@@ -106,6 +107,6 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
 
 def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:
     """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
-    why = reason("nsec3_iterations_over_limit", zone, f"NSEC3 with {iterations} extra iterations")
+    why = reason(Code.NSEC3_ITERATIONS_OVER_LIMIT, zone, f"NSEC3 with {iterations} extra iterations")
     bogus = iterations > policy.nsec3_bogus_iterations
     return (Verdict.BOGUS if bogus else Verdict.INSECURE), why

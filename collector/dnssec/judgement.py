@@ -12,6 +12,7 @@ from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.validation import JudgedRRset, ValidationResult
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import Evidence, utc
 from schemas.wire import digest_of
@@ -74,7 +75,7 @@ def _reasons(result: ValidationResult) -> Iterable[Reason]:
         target = names.to_text(exiting.target or ())
         detail = f"the alias {names.to_text(exiting.owner)} is signed and leads to {target}, which is not"
         where = f"{names.to_text(exiting.owner)} {records.type_to_text(exiting.rdtype)}"
-        yield Reason("alias_exits_signed_space", names.to_text(exiting.node.zone), detail, None, where)
+        yield Reason(Code.ALIAS_EXITS_SIGNED_SPACE, names.to_text(exiting.node.zone), detail, None, where)
 
 
 def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:

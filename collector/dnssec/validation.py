@@ -20,6 +20,7 @@ from collector.dnssec.private import private_suffix
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import RRset
 from collector.dnssec.signatures import Fault, Verified
+from schemas.codes import Code
 from schemas.judgement import AliasLink, Reason, Verdict
 
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
@@ -181,7 +182,7 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
         # RFC 6672 §2.2: the server answers YXDOMAIN. The DNAME may be secure; that nothing else lies there is the
         # rcode's word.
         why = reason(
-            "alias_chain_broken",
+            Code.ALIAS_CHAIN_BROKEN,
             judged.node.zone if judged.node else names.ROOT,
             "the alias makes a name too long",
             ede=6,
@@ -197,7 +198,7 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
 
 def _broken(judged: JudgedRRset, detail: str) -> JudgedRRset:
     """Return an RRset that contradicts itself: bogus where it is signed, at worst insecure where it is not."""
-    why = reason("alias_chain_broken", judged.node.zone if judged.node else names.ROOT, detail, ede=6)
+    why = reason(Code.ALIAS_CHAIN_BROKEN, judged.node.zone if judged.node else names.ROOT, detail, ede=6)
     if judged.verdict is Verdict.SECURE:
         return _with(judged, verdict=Verdict.BOGUS, reason=why)
     return _with(judged, reason=why) if judged.verdict is Verdict.INSECURE else judged
@@ -245,7 +246,7 @@ def _checked_against(judged: JudgedRRset, deepest: int) -> JudgedRRset:
     detail = (
         f"{names.to_text(judged.owner)} has a zone of its own, and these data are signed by {names.to_text(node.zone)}"
     )
-    return _with(judged, verdict=Verdict.BOGUS, reason=reason("rrsig_signer_invalid", node.zone, detail))
+    return _with(judged, verdict=Verdict.BOGUS, reason=reason(Code.RRSIG_SIGNER_INVALID, node.zone, detail))
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[JudgedRRset]:
@@ -254,7 +255,7 @@ def _judge_signatures(context: Context, response: Response, name: Name) -> Quest
     node = yield from _zone_for(context, name, records.RRSIG, {s.signer for rrset in rrsets for s in rrset.signatures})
     if node is None or node.verdict is not Verdict.SECURE:
         return _inherited(context, name, records.RRSIG, node)
-    why = reason("type_never_signed", node.zone, "an RRSIG set has no signature of its own")
+    why = reason(Code.TYPE_NEVER_SIGNED, node.zone, "an RRSIG set has no signature of its own")
     return JudgedRRset(name, records.RRSIG, Verdict.INSECURE, node, why)
 
 
@@ -287,7 +288,7 @@ def _zone_for(
 def _inherited(context: Context, owner: Name, rdtype: int, node: ChainNode | None, *, ttl_s: int = 0) -> JudgedRRset:
     """Return an RRset whose verdict is that of its zone."""
     if node is None:
-        why = reason("no_trust_anchor", names.ROOT, f"no trust anchor lies above {names.to_text(owner)}")
+        why = reason(Code.NO_TRUST_ANCHOR, names.ROOT, f"no trust anchor lies above {names.to_text(owner)}")
         return JudgedRRset(owner, rdtype, Verdict.INSECURE, None, why, ttl_s=ttl_s)
     return JudgedRRset(owner, rdtype, node.verdict, node, node.reason, window=node.window, ttl_s=ttl_s)
 
@@ -315,7 +316,7 @@ def _served_locally(node: ChainNode, owner: Name, rdtype: int, *, ttl_s: int = 0
     else:
         return None
     detail = f"the resolver answers {names.to_text(owner)} by itself; {proof}. To declare it: unsigned_zones: [{shown}]"
-    why = reason("locally_served", suffix, detail)
+    why = reason(Code.LOCALLY_SERVED, suffix, detail)
     return JudgedRRset(owner, rdtype, Verdict.INSECURE, node, why, window=node.window, ttl_s=ttl_s)
 
 
@@ -362,13 +363,17 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     verdict, why = Verdict.SECURE, None
     if verified.encloser is not None:
         if rrset.rdtype in NEVER_EXPANDED:
-            fault = Fault("wildcard_proof_invalid", "a record of this type never comes from a wildcard")
+            fault = Fault(Code.WILDCARD_PROOF_INVALID, "a record of this type never comes from a wildcard")
             return _bogus(node, rrset.name, rrset.rdtype, fault, ttl_s=rrset.ttl)
         gathered = gather_denial(context, node, response)
         encloser = verified.encloser
         outcome = _prove(node, gathered, lambda proofs: proofs.prove_no_closer_match(rrset.name, encloser))
         if isinstance(outcome, Fault):
-            code = "wildcard_proof_invalid" if outcome.code in ("denial_missing", "denial_invalid") else outcome.code
+            code = (
+                Code.WILDCARD_PROOF_INVALID
+                if outcome.code in (Code.DENIAL_MISSING, Code.DENIAL_INVALID)
+                else outcome.code
+            )
             return _bogus(node, rrset.name, rrset.rdtype, Fault(code, outcome.detail), ttl_s=rrset.ttl)
         verdict, why = outcome
         assert isinstance(gathered, Gathered)
@@ -392,11 +397,11 @@ def _remarks_on(context: Context, node: ChainNode, rrset: RRset, verified: Verif
     where = f"{names.to_text(rrset.name)} {records.type_to_text(rrset.rdtype)}"
     if verified.failed:
         detail = f"{verified.failed} of the signatures over {where} do not verify"
-        yield reason("rrsig_partial_invalid", node.zone, detail, rrset=where)
+        yield reason(Code.RRSIG_PARTIAL_INVALID, node.zone, detail, rrset=where)
     left_s = context.window_of(verified).expiration - context.now
     if rrset.ttl > left_s:
         detail = f"{where} may be cached for {rrset.ttl} s and its signature ends in {left_s} s"
-        yield reason("rrsig_ttl_beyond_expiry", node.zone, detail, rrset=where)
+        yield reason(Code.RRSIG_TTL_BEYOND_EXPIRY, node.zone, detail, rrset=where)
 
 
 Outcomes = tuple[Verdict, Reason | None]
@@ -413,15 +418,15 @@ def _prove(node: ChainNode, gathered: Gathered | Fault, check: Callable[[Denial]
             return Verdict.SECURE, None
         if proof.outcome is ProofOutcome.OPT_OUT:
             why = reason(
-                "opt_out_span", node.zone, "the name lies in an opt-out span, where unsigned delegations may be"
+                Code.OPT_OUT_SPAN, node.zone, "the name lies in an opt-out span, where unsigned delegations may be"
             )
             return Verdict.INSECURE, why
         if proof.outcome is ProofOutcome.TOO_COSTLY:
-            return Fault("validation_budget_exceeded", proof.detail)
+            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, proof.detail)
         details.append(proof.detail)
     if gathered.over_limit is not None:
         return gathered.over_limit
-    return Fault("denial_invalid", "; ".join(details))
+    return Fault(Code.DENIAL_INVALID, "; ".join(details))
 
 
 def _judge_denial(context: Context, response: Response, name: Name, qtype: int) -> Questions[JudgedRRset]:
@@ -447,7 +452,7 @@ def _judge_denial_below(
     no_data = False
     if response.rcode == NXDOMAIN:
         outcome = _prove(node, gathered, lambda proofs: proofs.prove_nxdomain(name))
-        if isinstance(outcome, Fault) and outcome.code == "denial_invalid" and _proves_nodata(gathered, name, qtype):
+        if isinstance(outcome, Fault) and outcome.code == Code.DENIAL_INVALID and _proves_nodata(gathered, name, qtype):
             outcome, no_data = (Verdict.SECURE, None), True
     else:
         outcome = _prove(node, gathered, lambda proofs: proofs.prove_nodata(name, qtype))
@@ -455,11 +460,11 @@ def _judge_denial_below(
         cut = _insecure_cut(gathered, node.zone, name if qtype != records.DS else name[:-1])
         if cut is not None:
             detail = f"{names.to_text(node.zone)} proves that {names.to_text(cut)} has no DS"
-            outcome = Verdict.INSECURE, reason("unsigned_delegation", cut, detail)
+            outcome = Verdict.INSECURE, reason(Code.UNSIGNED_DELEGATION, cut, detail)
     if not isinstance(outcome, Fault) and outcome[0] is Verdict.SECURE:
         outcome = _check_soa(context, node, response) or outcome
     if isinstance(outcome, Fault):
-        local = _served_locally(node, name, qtype) if outcome.code == "denial_missing" else None
+        local = _served_locally(node, name, qtype) if outcome.code == Code.DENIAL_MISSING else None
         return local or _bogus(node, name, qtype, outcome)
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
@@ -488,7 +493,7 @@ def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault |
         if rdtype != records.SOA or not rrset.rdatas:
             continue
         if owner != node.zone:
-            return Fault("denial_invalid", f"the SOA of {names.to_text(owner)} is beside a denial of another zone")
+            return Fault(Code.DENIAL_INVALID, f"the SOA of {names.to_text(owner)} is beside a denial of another zone")
         verified = context.verify_in(node, rrset)
         if isinstance(verified, Fault):
             return verified
@@ -518,7 +523,9 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
     node: ChainNode | None = None
     if failure.kind == "budget":
         zone = anchor.zone if anchor else names.ROOT
-        return JudgedRRset(name, qtype, Verdict.BOGUS, None, reason("validation_budget_exceeded", zone, failure.detail))
+        return JudgedRRset(
+            name, qtype, Verdict.BOGUS, None, reason(Code.VALIDATION_BUDGET_EXCEEDED, zone, failure.detail)
+        )
     if anchor is not None and (failure.kind == "rcode" or failure.walk):
         node = yield from find_node(context, name, anchor)
         if failure.walk and node.verdict is Verdict.INDETERMINATE and not node.messages and node.parent is not None:
@@ -532,5 +539,5 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
     zone = failure.zone if failure.zone is not None else zone
     ede = next((code for code, _ in failure.ede), 23 if failure.kind == "rcode" else 22)
     what = f"{names.to_text(name)} {records.type_to_text(qtype)} could not be fetched: {failure.detail}"
-    why = reason("verdict_indeterminate", zone, what, ede=ede)
+    why = reason(Code.VERDICT_INDETERMINATE, zone, what, ede=ede)
     return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, why)

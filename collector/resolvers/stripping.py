@@ -13,9 +13,10 @@ from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Ask, Reply
 from collector.dnssec.validation import JudgedRRset, ValidationResult
+from schemas.codes import Code
 from schemas.judgement import Verdict
 
-MISSING = frozenset({"rrsig_missing", "denial_missing", "dnskey_missing"})
+MISSING = frozenset({Code.RRSIG_MISSING, Code.DENIAL_MISSING, Code.DNSKEY_MISSING})
 SIGNED_TYPES = (records.DNSKEY, records.SOA)
 ASKED_AGAIN = 3
 BELOW_ANCHOR = b"com"
@@ -47,7 +48,7 @@ def question_at_fault(result: ValidationResult) -> Ask | None:
     if result.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
         return None
     owner, _, rdtype = why.rrset.partition(" ")
-    if why.code == "dnskey_missing" and not rdtype:
+    if why.code == Code.DNSKEY_MISSING and not rdtype:
         owner, rdtype = why.zone, "DNSKEY"
     if not rdtype:
         return None
@@ -113,7 +114,7 @@ def describe_stripping(control: Control, asked_again: int, signed_again: int) ->
 
 def as_stripped(result: ValidationResult, anchor: Name, detail: str) -> ValidationResult:
     """Return the result with what fails for want of DNSSEC records indeterminate, for the vantage's sake."""
-    why = reason("vantage_strips_dnssec", anchor, detail)
+    why = reason(Code.VANTAGE_STRIPS_DNSSEC, anchor, detail)
     rrsets = [_unknown(judged, why) for judged in result.rrsets]
     stripped = replace(result, rrsets=rrsets)
     stripped.verdict = stripped.weakest.verdict

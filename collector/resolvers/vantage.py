@@ -31,12 +31,13 @@ from collector.resolvers.stripping import (
     question_at_fault,
     weigh_controls,
 )
+from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
-TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
+TIMING = {Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,5 +315,5 @@ class Vantage:
 def _is_spent(result: ValidationResult) -> bool:
     """Return whether the budget was what ended the validation."""
     return any(
-        judged.reason is not None and judged.reason.code == "validation_budget_exceeded" for judged in result.rrsets
+        judged.reason is not None and judged.reason.code == Code.VALIDATION_BUDGET_EXCEEDED for judged in result.rrsets
     )

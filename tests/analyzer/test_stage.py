@@ -630,10 +630,10 @@ def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(
 def test_a_bug_in_the_middle_of_a_batch_loses_nothing(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.handle(snapshot("sa", "api.bank.example"))
-    broken = judgement("b.bank.example.", verdict="bogus", code="no_such_code")
+    broken = judgement("b.bank.example.", claim=ResolverClaim(True, "NOERROR", ("no record",)))
     good = observation(judgement(), AT)
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="unpack"):
         run.handle(good, observation(broken, AT))
 
     run.handle(good)
