@@ -1,4 +1,4 @@
-"""What the analyzer knows before a batch, and what handling it has produced so far."""
+"""What the analysis is given with a batch, and what it makes of it."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -6,21 +6,35 @@ from datetime import datetime
 
 from analyzer.history.rows import Row
 from schemas.judgement import Judgement
-from schemas.messages import Finding, Subject
+from schemas.messages import Finding, Identity, Subject, ZoneObservation
 
 
 @dataclass(slots=True)
 class Batch:
-    """The rows to be stored, by table; the findings that leave; what came again; evidence that others will share."""
+    """The rows to be stored, by table; the findings that leave; the messages that came again."""
 
     tables: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     messages: list[Finding] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
-    shared_evidence: list[str] = field(default_factory=list)
 
     def store(self, table: str, *rows: Row) -> None:
         """Note rows of a table."""
         self.tables[table] += rows
+
+
+@dataclass(slots=True)
+class Needs:
+    """What must be known before a batch can be taken in.
+
+    Of each subject what was known strictly before ``until``; which of the ``late`` observations (and those of zones)
+    are stored already, so that they come again; the observations that polls speak of though they are not the last,
+    with the names that they are of.
+    """
+
+    until: dict[Subject, datetime] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
+    late_zones: list[str] = field(default_factory=list)
+    spoken_of: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +51,15 @@ class Knowledge:
     stored: set[str] = field(default_factory=set)
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All that the history has of what is the case; judgements come with their id, when, and when last polled."""
+
+    identities: list[tuple[str, Identity]]
+    renewals: dict[str, list[float]]
+    judgements: list[tuple[str, datetime, datetime, Judgement]]
+    zones: list[ZoneObservation]
+    open_findings: list[Finding]
+    closed_findings: list[Finding]

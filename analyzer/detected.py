@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Drift:
 
 
 def drift_of(
-    code: str, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
+    code: Code, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
 ) -> Drift:
     """Return a drift, of the catalogue's severity where none is given."""
     return Drift(code, zone, rrset, severity or CATALOGUE[code].severity, detail, before, after)

@@ -47,6 +47,7 @@ from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.transport import Transport
 from collector.resolvers.vantage import Judged, Vantage
+from schemas.codes import Code
 from schemas.faults import ConfigError
 from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
@@ -280,14 +281,14 @@ class Collector:
         if not self._memory.keys() >= set(subjects):
             # Whoever polled these before may have left a trouble open: how their vantages are is news.
             for name in self._vantages:
-                self._outbox.make_news("self_vantage_lost", name)
+                self._outbox.make_news(Code.SELF_VANTAGE_LOST, name)
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
             self._confirmations.forget(gone)
         for source in self._config.sources:
             path = str(source.path)
-            messages += self._report("self_inventory_stale", path, self._feed.troubles.get(path, ""), now)
-            messages += self._report("self_inventory_shrunk", path, self._feed.shrunk.get(path, ""), now)
+            messages += self._report(Code.SELF_INVENTORY_STALE, path, self._feed.troubles.get(path, ""), now)
+            messages += self._report(Code.SELF_INVENTORY_SHRUNK, path, self._feed.shrunk.get(path, ""), now)
         return messages
 
     def _report(self, code: str, subject: str, detail: str, now: float) -> list[Message]:
@@ -318,7 +319,7 @@ class Collector:
             suspicion = vantage.resolver.suspicion()
             if suspicion is not None:
                 detail = f"{name}: {suspicion}" if suspicion else ""
-                self._outbox.add(*self._report("spoofing_suspected", name, detail, self._clock()))
+                self._outbox.add(*self._report(Code.SPOOFING_SUSPECTED, name, detail, self._clock()))
 
     async def _poll(self, subject: Subject) -> None:
         try:
@@ -480,7 +481,7 @@ class Collector:
             reach.unanswered_control(began_at, self._ticks(), reply.detail)
             if reach.is_lost:
                 detail = f"{name}: {reach.failure}; the names behind it are not watched through it"
-                self._outbox.add(*self._report("self_vantage_lost", name, detail, self._clock()))
+                self._outbox.add(*self._report(Code.SELF_VANTAGE_LOST, name, detail, self._clock()))
                 return
             if reach.has_answered_since(began_at):
                 return
@@ -491,7 +492,7 @@ class Collector:
         reach, now = self._reach[name], self._ticks()
         was_lost = reach.is_lost
         reach.answered(now)
-        self._outbox.add(*self._report("self_vantage_lost", name, "", self._clock()))
+        self._outbox.add(*self._report(Code.SELF_VANTAGE_LOST, name, "", self._clock()))
         if not was_lost:
             return
         for subject, memory in self._memory.items():

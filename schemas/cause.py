@@ -5,16 +5,18 @@
 ``vantage corp www.zone.test.`` one name as that resolver answers it. An empty text is a zone as a whole.
 """
 
+from schemas.codes import Code
+
 KEYS = " DNSKEY"
 INFRASTRUCTURE = (KEYS, " DS")
 OF_CHAIN = frozenset(
     {
-        "trust_anchor_mismatch",
-        "dnskey_missing",
-        "ds_dnskey_mismatch",
-        "dnskey_not_zone_key",
-        "dnskey_revoked_in_use",
-        "self_clock_skew",
+        Code.TRUST_ANCHOR_MISMATCH,
+        Code.DNSKEY_MISSING,
+        Code.DS_DNSKEY_MISMATCH,
+        Code.DNSKEY_NOT_ZONE_KEY,
+        Code.DNSKEY_REVOKED_IN_USE,
+        Code.SELF_CLOCK_SKEW,
     }
 )
 VANTAGE = "vantage "

@@ -2,7 +2,7 @@
 
 Readers ignore unknown fields; a changed meaning is a new tag. Instants are aware UTC.
 
-ZoneObservation    collector → analyzer   a zone as one vantage sees it: keys, DS set, signature windows, with its evidence
+ZoneObservation    collector → analyzer   a zone as one vantage sees it: keys, DS set, signatures, with its evidence
 Observation        collector → analyzer   first sight, change or periodic refresh of one endpoint, with its evidence
 PollBatch          collector → analyzer   "unchanged since" for many endpoints, columnar
 InventorySnapshot  collector → analyzer   who consumes what; one per identity
@@ -56,8 +56,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to validate again, offline: DNS messages as received, anchors, policy, and the time.
 
     ``messages`` hold whole responses, the chain's from the anchor down, then the answers; ``trust_anchors`` are DS or
-    DNSKEY records in presentation format; ``policy`` holds every value of the policy in force. ``zones`` are digests of
-    ``ZoneEvidence``, from the anchor down, whose messages come before these.
+    DNSKEY records in presentation format; ``policy`` holds every value of the policy in force. ``zones`` are the
+    digests of the zones' own evidence, from the anchor down, whose messages come before these.
     """
 
     digest: str
@@ -71,13 +71,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_utc(self.at)
-
-
-class ZoneEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """The responses that one zone's part of a chain rests on; ``digest`` is a hash of them."""
-
-    digest: str
-    messages: tuple[bytes, ...]
 
 
 class SignatureWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +113,7 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     reasons: tuple[Reason, ...] = ()
     remarks: tuple[Reason, ...] = ()
     windows: tuple[SignatureWindow, ...] = ()
-    evidence: ZoneEvidence
+    evidence: Evidence
 
     def __post_init__(self) -> None:
         require_utc(self.observed_at)
@@ -134,8 +127,8 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
 class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
     """What one endpoint answered through one vantage, validated here.
 
-    ``id`` is a hash of endpoint, vantage and instant, so that a replay has the same. The judgement's ``chain`` names the
-    zones and their verdicts only; ``zones`` are the ids of the zone observations that say the rest, in the same order.
+    ``id`` is a hash of endpoint, vantage and instant, so that a replay has the same. The judgement's ``chain`` names
+    the zones and their verdicts only; ``zones`` are the ids of the observations that say the rest, in the same order.
     ``signed`` is the window that ends first of the signatures over the answer itself. ``evidence`` is None where the
     messages were sent with an earlier observation that has the same digest.
     """
@@ -163,8 +156,8 @@ class Observation(Message, frozen=True, kw_only=True, tag="observation.v1"):
 class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
     """Polls through one vantage that changed nothing: row i says "at ``polled_at[i]``, as in ``observations[i]``".
 
-    ``id`` is a hash of the content. The columns have one length. ``inceptions`` and ``expirations`` (POSIX seconds; 0: no
-    signature) are those of ``Observation.signed`` as they are now: a zone may sign the same data anew at each answer.
+    ``id`` is a hash of the content. The columns have one length. ``inceptions`` and ``expirations`` (POSIX seconds; 0:
+    no signature) are those of ``Observation.signed`` as they are now: a zone may sign the same data anew each time.
     """
 
     id: str
@@ -284,8 +277,8 @@ ActKind = Literal["acknowledge", "accept", "silence", "expire_silence", "declare
 class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
     """What somebody did: who (``by``), to what (``subject``), when, and why. Each one is kept.
 
-    ``subject`` is an incident, a finding, a zone or an inventory source; ``matchers`` say which findings are meant where
-    it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared change.
+    ``subject`` is an incident, a finding, a zone or an inventory source; ``matchers`` say which findings are meant
+    where it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared change.
     """
 
     id: str

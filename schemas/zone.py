@@ -1,4 +1,4 @@
-"""What two observations of a zone must have in common to say the same, and when a renewed signature is worth telling."""
+"""When two observations of a zone say the same, and when a renewed signature is worth an observation."""
 
 from datetime import datetime, timedelta
 

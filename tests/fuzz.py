@@ -20,13 +20,13 @@ from lab import AT, Lab  # type: ignore[import-not-found]
 from anchorwatch.lab.zones import Nsec3Params
 from collector.dnssec import names, records
 from collector.dnssec.budget import Budget
-from collector.dnssec.context import Context, Step
+from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.message import FormError, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.skim import skim
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 
 LONGEST_S = 0.05
 POLICY = Policy()
@@ -53,7 +53,7 @@ class Case:
     qname: Name
     qtype: int
     wire: bytes
-    truth: Conclusion
+    truth: ValidationResult
 
 
 def make_cases() -> list[Case]:
@@ -72,14 +72,14 @@ def make_cases() -> list[Case]:
             qname, qtype = names.from_text(name), records.type_from_text(rdtype)
             response = lab.reply(Ask(qname, qtype))
             assert isinstance(response, Response)
-            case = Case(lab, qname, qtype, response.wire, Conclusion("", ""))  # type: ignore[arg-type]
+            case = Case(lab, qname, qtype, response.wire, ValidationResult("", ""))  # type: ignore[arg-type]
             cases.append(Case(lab, qname, qtype, response.wire, judge(case, response, {})))
     return cases
 
 
-def judge(case: Case, reply: Reply, steps: dict[Name, Step]) -> Conclusion:
+def judge(case: Case, reply: Reply, nodes: dict[Name, ChainNode]) -> ValidationResult:
     """Validate with this reply to the first question and the truth for all others."""
-    context = Context(int(AT.timestamp()), case.lab.anchors, POLICY, Budget(POLICY), steps)
+    context = Context(int(AT.timestamp()), case.lab.anchors, POLICY, Budget(POLICY), nodes)
     given = [reply]
     return drive(
         validate(context, case.qname, case.qtype), lambda asked: given.pop() if given else case.lab.reply(asked)
@@ -137,7 +137,7 @@ def run(count: int, seed: int) -> tuple[Counter[str], float, list[str]]:
     rng = random.Random(seed)
     cases = make_cases()
     ways = mutations(rng, [case.wire for case in cases])
-    known: dict[int, dict[Name, Step]] = {id(case.lab): {} for case in cases}
+    known: dict[int, dict[Name, ChainNode]] = {id(case.lab): {} for case in cases}
     outcomes: Counter[str] = Counter()
     longest, wrong = 0.0, []
     for number in range(count):
@@ -152,20 +152,20 @@ def run(count: int, seed: int) -> tuple[Counter[str], float, list[str]]:
         if isinstance(reply, Response) and (reply.qname, reply.qtype) != (case.qname, case.qtype):
             outcomes["another question"] += 1
             continue
-        steps = dict(known[id(case.lab)])
-        conclusion = judge(case, reply, steps)
+        nodes = dict(known[id(case.lab)])
+        result = judge(case, reply, nodes)
         took = time.process_time() - started
         longest = max(longest, took)
-        outcomes[str(conclusion.verdict)] += 1
-        if conclusion.verdict == "secure" and (conclusion.records, conclusion.rcode) != (
+        outcomes[str(result.verdict)] += 1
+        if result.verdict == "secure" and (result.records, result.rcode) != (
             case.truth.records,
             case.truth.rcode,
         ):
             wrong.append(f"packet {number} ({way}): secure with other content: {wire.hex()}")
-        if conclusion.verdict == "insecure" and case.truth.verdict == "secure":
+        if result.verdict == "insecure" and case.truth.verdict == "secure":
             wrong.append(f"packet {number} ({way}): secure became insecure: {wire.hex()}")
-        if conclusion.verdict == "secure":
-            known[id(case.lab)] = steps
+        if result.verdict == "secure":
+            known[id(case.lab)] = nodes
     return outcomes, longest, wrong
 
 

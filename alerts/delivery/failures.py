@@ -8,10 +8,11 @@ from alerts.decision.incidents import cause_of
 from alerts.delivery.delivery import Delivery, Outcome
 from alerts.delivery.wording import summarise
 from schemas.catalogue import CATALOGUE, Kind
+from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import digest_of
 
-FAILED_CODE = "self_alert_delivery_failed"
+FAILED_CODE = Code.SELF_ALERT_DELIVERY_FAILED
 UNTOLD = "; not delivered: "
 UNFIT = Outcome(False, "", retry=False, unfit=True)
 """What becomes of a delivery whose words were refused as such and are still the same."""

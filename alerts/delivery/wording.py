@@ -8,7 +8,7 @@ from typing import Any
 
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
-from schemas.catalogue import CATALOGUE
+from schemas.catalogue import sentence_of, source_of
 from schemas.cause import owner_of
 
 MAX_IDENTITIES = 50
@@ -31,7 +31,7 @@ def summarise(incident: Incident, event: str) -> str:
         who += f" now, {peak} at most,"
     if owners:
         who += f" of {', '.join(owners[:3])}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
-    sentence = CATALOGUE[lead.code].sentence
+    sentence = sentence_of(lead.code)
     owner = owner_of(lead.cause_rrset)
     where = f"{owner} ({incident.cause})" if owner and owner != incident.cause else incident.cause
     prefix, affects = "", f"affects {who}"
@@ -67,7 +67,7 @@ def describe(delivery: Delivery) -> dict[str, Any]:
                 "closed_because": printable(e.finding.closed_because),
                 "before": printable(e.finding.before)[:500],
                 "after": printable(e.finding.after)[:500],
-                "source": CATALOGUE[e.finding.code].source,
+                "source": source_of(e.finding.code),
                 "vantages": list(e.finding.vantages),
                 "endpoint_count": e.finding.endpoint_count,
                 "endpoints": list(e.finding.endpoints[:10]),

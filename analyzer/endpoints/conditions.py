@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 
 from analyzer.detected import Condition
 from analyzer.endpoints.claims import disagreements
-from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.catalogue import CATALOGUE, Kind, Severity, find_row
 from schemas.cause import INFRASTRUCTURE, VANTAGE
+from schemas.codes import Code
 from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Endpoint
 
-TIMES = frozenset({"rrsig_expired", "rrsig_not_yet_valid"})
-PER_NAME = frozenset({"alias_exits_signed_space", "answer_unstable"})
+TIMES = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID})
+PER_NAME = frozenset({Code.ALIAS_EXITS_SIGNED_SPACE, Code.ANSWER_UNSTABLE})
 # What a stage reports of itself or of a vantage, so that no poll of a name shows it.
-REPORTED = frozenset({"spoofing_suspected", *(code for code in CATALOGUE if code.startswith("self_"))})
+REPORTED = frozenset({Code.SPOOFING_SUSPECTED, *(code for code in CATALOGUE if code.startswith("self_"))})
 # Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
-PROFILE_DEPENDENT = frozenset({"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"})
+PROFILE_DEPENDENT = frozenset(
+    {Code.ALGORITHM_UNSUPPORTED, Code.NSEC3_ITERATIONS_OVER_LIMIT, Code.NEGATIVE_TRUST_ANCHOR}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def conditions_of(
     return tuple(found.values())
 
 
-def of_vantage(code: str, vantage: str, detail: str) -> Condition:
+def of_vantage(code: Code, vantage: str, detail: str) -> Condition:
     """Return a condition that hangs on a vantage instead of a zone."""
     return Condition(code, "", f"{VANTAGE}{vantage}", CATALOGUE[code].severity, detail, vantage)
 
@@ -72,7 +75,7 @@ def _absence(judgement: Judgement, known: Known) -> Iterable[Condition]:
     """Report a host that DOES NOT EXIST; that it has none of the types asked for, the caller decides over all types."""
     if not is_absent(judgement):
         return
-    row = CATALOGUE["endpoint_absent"]
+    row = CATALOGUE[Code.ENDPOINT_ABSENT]
     what = "DOES NOT EXIST" if judgement.rcode == "NXDOMAIN" else f"has no {judgement.type} record"
     before = "; it did until now" if known.was_present else ""
     zone = judgement.links[-1].zone if judgement.links and judgement.links[-1].zone else judgement.name
@@ -83,11 +86,11 @@ def _absence(judgement: Judgement, known: Known) -> Iterable[Condition]:
 
 def _unsigned_and_unproven(judgement: Judgement, known: Known) -> Iterable[Condition]:
     """Report unsigned data that were never proven, whatever is said of the vantage that strips DNSSEC records."""
-    if not known.proven or not any(reason.code == "vantage_strips_dnssec" for reason in judgement.reasons):
+    if not known.proven or not any(reason.code == Code.VANTAGE_STRIPS_DNSSEC for reason in judgement.reasons):
         return
     outside = sorted({answer.split(" ", 2)[2] for answer in judgement.answers} - known.proven)
     if outside:
-        row = CATALOGUE["rrsig_missing"]
+        row = CATALOGUE[Code.RRSIG_MISSING]
         zone = judgement.cause_zone or judgement.name
         detail = (
             f"{judgement.name} {judgement.type} comes without signature and says {', '.join(outside)}; "
@@ -97,27 +100,28 @@ def _unsigned_and_unproven(judgement: Judgement, known: Known) -> Iterable[Condi
 
 
 def _verdict_conditions(judgement: Judgement, endpoints: Sequence[Endpoint], known: Known) -> Iterable[Condition]:
-    states = [r for r in (*judgement.reasons, *judgement.remarks) if CATALOGUE[r.code].kind is Kind.STATE]
-    for reason in states:
-        if reason.code == "vantage_strips_dnssec":
-            stripping = of_vantage(reason.code, judgement.vantage, reason.detail)
+    rows = [(reason, find_row(reason.code)) for reason in (*judgement.reasons, *judgement.remarks)]
+    states = [(reason, row) for reason, row in rows if row is not None and row.kind is Kind.STATE]
+    for reason, row in states:
+        if reason.code == Code.VANTAGE_STRIPS_DNSSEC:
+            stripping = of_vantage(row.code, judgement.vantage, reason.detail)
             served = f"{reason.detail}; it has served DNSSEC before"
             yield replace(stripping, severity=Severity.CRITICAL, detail=served) if known.serves_dnssec else stripping
         elif reason.code in TIMES and _is_clock(judgement, reason):
-            row = CATALOGUE["self_clock_skew"]
-            yield Condition(row.code, "", "", row.severity, f"{row.sentence}: {reason.detail}", judgement.vantage)
+            skew = CATALOGUE[Code.SELF_CLOCK_SKEW]
+            yield Condition(skew.code, "", "", skew.severity, f"{skew.sentence}: {reason.detail}", judgement.vantage)
         else:
-            yield _from_reason(reason, judgement, endpoints)
-    if judgement.verdict is Verdict.BOGUS and not any(r in states for r in judgement.reasons):
-        row = CATALOGUE["verdict_bogus"]
+            yield _from_reason(reason, row.severity, judgement, endpoints)
+    decisive = {reason for reason, _ in states}
+    if judgement.verdict is Verdict.BOGUS and not any(reason in decisive for reason in judgement.reasons):
+        row = CATALOGUE[Code.VERDICT_BOGUS]
         yield Condition(row.code, judgement.cause_zone, "", row.severity, row.sentence, judgement.vantage)
 
 
-def _from_reason(reason: Reason, judgement: Judgement, endpoints: Sequence[Endpoint]) -> Condition:
-    severity = CATALOGUE[reason.code].severity
-    if reason.code == "alias_exits_signed_space" and endpoints and all(e.unsigned_alias_ok for e in endpoints):
+def _from_reason(reason: Reason, severity: Severity, judgement: Judgement, endpoints: Sequence[Endpoint]) -> Condition:
+    if reason.code == Code.ALIAS_EXITS_SIGNED_SPACE and endpoints and all(e.unsigned_alias_ok for e in endpoints):
         severity = Severity.INFO
-    if reason.code == "key_weak" and any(
+    if reason.code == Code.KEY_WEAK and any(
         key.bits is not None and key.bits < 1024 for link in judgement.chain for key in link.keys
     ):
         severity = Severity.MEDIUM
@@ -141,7 +145,7 @@ def _claim_conditions(judgement: Judgement, known: Known) -> Iterable[Condition]
     """Report what the resolver tells its clients instead of what was validated: data first."""
     for severity, detail in disagreements(judgement, known.proven):
         where = f"{VANTAGE}{judgement.vantage} {judgement.name}"
-        yield Condition("resolver_disagrees", "", where, severity, detail, judgement.vantage)
+        yield Condition(Code.RESOLVER_DISAGREES, "", where, severity, detail, judgement.vantage)
 
 
 def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
@@ -149,7 +153,7 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
     claim, name, vantage = judgement.resolver, f"{judgement.name} {judgement.type}", judgement.vantage
     if judgement.verdict is Verdict.SECURE and _is_servfail(judgement.plain) and not _is_servfail(claim):
         detail = f"{name} is secure, and the resolver refuses it with SERVFAIL to clients without EDNS"
-        yield of_vantage("resolver_disagrees", vantage, detail)
+        yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
     if claim is None or judgement.verdict is Verdict.INDETERMINATE:
         return
     if any(reason.code in PROFILE_DEPENDENT for reason in judgement.reasons):
@@ -161,19 +165,19 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
         case Verdict.SECURE if _is_servfail(claim):
             said = "; ".join(text or f"EDE {code}" for code, text in claim.ede)
             detail = f"{name} is secure, and the resolver refuses it with SERVFAIL" + (f" ({said})" if said else "")
-            yield of_vantage("resolver_disagrees", vantage, detail)
+            yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
         case Verdict.SECURE if answered and not claim.ad:
             detail = f"{name} is secure, and the resolver does not say so (AD=0)"
-            yield of_vantage("resolver_not_validating", vantage, detail)
+            yield of_vantage(Code.RESOLVER_NOT_VALIDATING, vantage, detail)
         case Verdict.INSECURE if answered and claim.ad:
             detail = f"{name} is insecure, and the resolver calls it authentic (AD=1)"
-            yield of_vantage("resolver_disagrees", vantage, detail)
+            yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
         case Verdict.BOGUS if answered and claim.ad:
             detail = f"{name} is bogus, and the resolver calls it authentic (AD=1)"
-            yield of_vantage("resolver_disagrees", vantage, detail)
+            yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
         case Verdict.BOGUS if answered:
             detail = f"{name} is bogus, and the resolver hands it to its clients"
-            yield of_vantage("resolver_not_validating", vantage, detail)
+            yield of_vantage(Code.RESOLVER_NOT_VALIDATING, vantage, detail)
 
 
 def _is_servfail(claim: ResolverClaim | None) -> bool:
@@ -186,7 +190,7 @@ def _expectations(judgement: Judgement, endpoints: Sequence[Endpoint]) -> Iterab
         return
     expected = sorted({e.expect for e in endpoints if e.expect is not None and e.expect is not judgement.verdict})
     if expected:
-        row = CATALOGUE["expectation_missed"]
+        row = CATALOGUE[Code.EXPECTATION_MISSED]
         zone = judgement.cause_zone or (judgement.chain[-1].zone if judgement.chain else judgement.name)
         detail = f"{judgement.name} {judgement.type} is {judgement.verdict}; the inventory expects {expected[0]}"
         yield Condition(row.code, zone, "", row.severity, detail, judgement.vantage)

@@ -6,18 +6,20 @@ from datetime import datetime
 
 from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
+from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
 Chain = tuple[str, ...]
-CLAIMED = frozenset({"resolver_disagrees", "resolver_not_validating"})
-KNOWN_WHEN_INDETERMINATE = frozenset({"verdict_indeterminate", "vantage_strips_dnssec"})
-UNKNOWN_WHEN_BOGUS = frozenset({"expectation_missed", "endpoint_absent"})
+CLAIMED = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
+KNOWN_WHEN_INDETERMINATE = frozenset({Code.VERDICT_INDETERMINATE, Code.VANTAGE_STRIPS_DNSSEC})
+UNKNOWN_WHEN_BOGUS = frozenset({Code.EXPECTATION_MISSED, Code.ENDPOINT_ABSENT})
 
 
 @dataclass(slots=True)
 class Current:
-    """What is the case at one subject now; ``applied_at`` is its last poll, ``zones`` are its chain's, root first.
+    """What is the case at one subject now; ``applied_at`` is its last poll, ``chain`` its zones, root first,
+    and ``zones`` those that it lies behind: where the chain breaks, also those that it led through before.
 
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
@@ -33,8 +35,11 @@ class Current:
     cause_zone: str
     conditions: tuple[Condition, ...]
     expiry: Expiry | None
+    renewed: Expiry | None
+    signer: str
     evidence: str
     zones: Chain
+    chain: Chain
     live: bool = False
     claimed: bool = True
     claimed_plain: bool = True
@@ -54,25 +59,25 @@ class Current:
         code, zone, _ = key
         if code in CLAIMED and not self.claimed:
             return False
-        if code == "resolver_disagrees" and not self.claimed_plain:
+        if code == Code.RESOLVER_DISAGREES and not self.claimed_plain:
             return False
         if self.verdict is Verdict.INDETERMINATE:
             return code in KNOWN_WHEN_INDETERMINATE
         if self.verdict is Verdict.BOGUS:
-            return code not in UNKNOWN_WHEN_BOGUS and (not zone or zone == self.cause_zone or zone in self.zones)
+            return code not in UNKNOWN_WHEN_BOGUS and (not zone or zone == self.cause_zone or zone in self.chain)
         return True
 
 
 class CurrentState(Mapping[Subject, Current]):
     """All subjects, and for each chain of zones those that share it: a million names have few chains.
 
-    ``verdicts`` counts the subjects by verdict and vantage.
+    A chain is known by its vantage and its zones. ``verdicts`` counts the subjects by verdict and vantage.
     """
 
     def __init__(self) -> None:
         self._by_subject: dict[Subject, Current] = {}
-        self._by_chain: dict[Chain, set[Subject]] = {}
-        self._through: dict[str, set[Chain]] = {}
+        self._by_chain: dict[tuple[str, Chain], set[Subject]] = {}
+        self._through: dict[tuple[str, str], set[tuple[str, Chain]]] = {}
         self.verdicts: dict[tuple[str, ...], int] = {}
 
     def __getitem__(self, subject: Subject) -> Current:
@@ -86,14 +91,22 @@ class CurrentState(Mapping[Subject, Current]):
 
     def put(self, subject: Subject, current: Current) -> None:
         """Take in what is the case at a subject from now on."""
-        self.drop(subject)
+        earlier = self._by_subject.get(subject)
+        if earlier is not None and earlier.zones == current.zones:
+            self._count(subject, earlier, -1)
+        else:
+            self.drop(subject)
+            self._enter(subject, current.zones)
         self._by_subject[subject] = current
         self._count(subject, current, 1)
-        if current.zones not in self._by_chain:
-            self._by_chain[current.zones] = set()
-            for zone in current.zones:
-                self._through.setdefault(zone, set()).add(current.zones)
-        self._by_chain[current.zones].add(subject)
+
+    def _enter(self, subject: Subject, zones: Chain) -> None:
+        chain = (subject[2], zones)
+        if chain not in self._by_chain:
+            self._by_chain[chain] = set()
+            for zone in zones:
+                self._through.setdefault((zone, subject[2]), set()).add(chain)
+        self._by_chain[chain].add(subject)
 
     def drop(self, subject: Subject) -> None:
         """Forget a subject, if it is there."""
@@ -101,19 +114,26 @@ class CurrentState(Mapping[Subject, Current]):
         if earlier is None:
             return
         self._count(subject, earlier, -1)
-        chain = earlier.zones
+        chain = (subject[2], earlier.zones)
         self._by_chain[chain].discard(subject)
-        if not self._by_chain[chain]:
-            del self._by_chain[chain]
-            for zone in chain:
-                self._through[zone].discard(chain)
-                if not self._through[zone]:
-                    del self._through[zone]
+        if self._by_chain[chain]:
+            return
+        del self._by_chain[chain]
+        for zone in earlier.zones:
+            chains = self._through[zone, subject[2]]
+            chains.discard(chain)
+            if not chains:
+                del self._through[zone, subject[2]]
 
     def _count(self, subject: Subject, current: Current, step: int) -> None:
         key = str(current.verdict), subject[2]
         self.verdicts[key] = self.verdicts.get(key, 0) + step
 
-    def behind(self, zone: str) -> set[Subject]:
-        """Return the subjects whose chain leads through a zone."""
-        return set().union(*(self._by_chain[chain] for chain in self._through.get(zone, ())))
+    def behind(self, zone: str, vantage: str) -> Iterator[Subject]:
+        """Yield the subjects whose chain leads through a zone as a vantage sees it, each once."""
+        for chain in self._through.get((zone, vantage), ()):
+            yield from self._by_chain[chain]
+
+    def is_through(self, zone: str, vantage: str) -> bool:
+        """Return whether the chain of some subject leads through a zone as a vantage sees it."""
+        return (zone, vantage) in self._through

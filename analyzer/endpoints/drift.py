@@ -4,6 +4,13 @@
 between is a finding of its own and never a baseline.
 """
 
+from collections.abc import Collection, Iterable, Sequence
+
+from analyzer.detected import Drift, drift_of
+from schemas.catalogue import Severity
+from schemas.codes import Code
+from schemas.judgement import Judgement, Verdict
+
 VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
 
 
@@ -36,14 +43,14 @@ def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
     """
     if before.verdict is not Verdict.SECURE or after.verdict is not Verdict.INSECURE:
         return
-    if after.reasons and after.reasons[0].code == "negative_trust_anchor":
+    if after.reasons and after.reasons[0].code == Code.NEGATIVE_TRUST_ANCHOR:
         return
     zone = after.cause_zone
     was_signed = [link.zone for link in before.chain if link.verdict is Verdict.SECURE]
     if zone not in was_signed and any(_is_at_or_below(signed, zone) for signed in was_signed):
         why = after.reasons[0].detail if after.reasons else ""
         detail = f"{zone} was secure and is now insecure: {why}"
-        yield drift_of("secure_to_insecure", zone, detail, "secure", "insecure")
+        yield drift_of(Code.SECURE_TO_INSECURE, zone, detail, "secure", "insecure")
 
 
 def _answer_changes(
@@ -66,7 +73,7 @@ def _answer_changes(
         severity, why = Severity.MEDIUM, "not signed"
     rrset = f"{after.name} {after.type}"
     detail = f"{rrset} changed: {', '.join(sorted(old))} became {', '.join(sorted(new))}, {why}"
-    yield drift_of("answer_changed", zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
+    yield drift_of(Code.ANSWER_CHANGED, zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
 
 
 def _zone_that_changed(before: Judgement, after: Judgement) -> str:

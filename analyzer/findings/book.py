@@ -3,19 +3,19 @@
 State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.detected import Condition
+from analyzer.detected import Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
-from analyzer.detected import Drift
 from analyzer.findings.attribution import Key, NamesApart
-from analyzer.findings.blast import Consumers, shortened
+from analyzer.findings.radius import Radius
 from schemas.catalogue import CATALOGUE, Kind, Severity
-from schemas.cause import INFRASTRUCTURE
+from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
 from schemas.wire import digest_of
 
@@ -26,22 +26,22 @@ GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 # Silent names are polled seldom, so their number of polls says little.
 INDETERMINATE_HIGH_AFTER_TIME = timedelta(minutes=10)
-MAX_ENDPOINTS_LISTED = 1000
 SAME_DRIFT_WITHIN = timedelta(hours=24)
 SHRINK_EVERY = timedelta(seconds=60)
+# A finding that grows is announced again at most so often, and the more seldom the larger it is: rendering costs.
+GROW_EVERY = timedelta(seconds=5)
+SMALL = 100
+GROW_PAUSE_PER_MEMBER = timedelta(microseconds=50)
+PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 # A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
 # data that nothing proves. Unbound keeps a bogus answer for 60 s.
-LAGGING = frozenset({"resolver_disagrees", "resolver_not_validating"})
+LAGGING = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
 LAG = timedelta(seconds=90)
-# What befalls a zone as a whole, so that every name behind it is affected.
-ZONE_WIDE = frozenset(
-    {"secure_to_insecure", "ds_changed", "key_rollover", "key_change_unexpected", "algorithm_downgraded"}
-)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({"rrsig_expiring", *REPORTED}) - {"self_clock_skew"}
+IMMEDIATE = frozenset({Code.RRSIG_EXPIRING, *REPORTED}) - {Code.SELF_CLOCK_SKEW}
 # What a clock that is set back makes look healed.
-ENDED = frozenset({"rrsig_expired", "rrsig_expiring"})
+ENDED = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_EXPIRING})
 
 
 @dataclass(slots=True)
@@ -53,9 +53,19 @@ class Member:
 
     severity: Severity
     bad_at: datetime
-    recent: list[bool] = field(default_factory=list)
+    recent: tuple[bool, ...] = ()
     good_in_row: int = 0
     bad_polls: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether its polls by themselves say that the condition is there."""
+        return sum(self.recent) >= BAD_POLLS_TO_CONFIRM or self.insists
+
+    @property
+    def insists(self) -> bool:
+        """Return whether it was bad so often that it needs nobody beside it."""
+        return self.bad_polls >= LONE_POLLS_TO_CONFIRM
 
 
 @dataclass(slots=True)
@@ -63,7 +73,9 @@ class Tracked:
     """An open finding and what holds it open.
 
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
-    batch. ``shrunk``: members left since it was announced last, at ``announced_at``.
+    batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
+    brought the newest member since then.
+    ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
     finding: Finding
@@ -71,7 +83,25 @@ class Tracked:
     changed_by: str = ""
     touched_at: datetime | None = None
     shrunk: bool = False
+    grown: str = ""
+    lasts: bool = False
     announced_at: datetime | None = None
+    severities: Counter[Severity] = field(default_factory=Counter)
+    agreeing: Counter[str] = field(default_factory=Counter)
+    insisting: Counter[str] = field(default_factory=Counter)
+
+    def count(self, subject: Subject, member: Member, step: int) -> None:
+        """Take a member into the counts (1), or out of them (-1); in between it may change."""
+        self.severities[member.severity] += step
+        if member.agrees:
+            self.agreeing[subject[2]] += step
+        if member.insists:
+            self.insisting[subject[2]] += step
+
+    @property
+    def severity(self) -> Severity:
+        """Return the worst of the members' severities."""
+        return max((one for one, count in self.severities.items() if count), key=lambda one: one.rank)
 
 
 def key_digest(key: Key) -> str:
@@ -82,18 +112,21 @@ def key_digest(key: Key) -> str:
 class FindingBook:
     """All open findings.
 
-    ``behind`` returns the subjects whose chain leads through a zone, of a fault those that were not polled since the
-    instant: what it affects as far as is known. ``vantages`` decides how a critical finding is confirmed: by two where
-    there are two. ``trigger`` names the message being taken in, so that what it caused can be found again.
+    A member is an endpoint, or a zone as a vantage sees it: (zone, nothing, vantage). ``radius`` says what both affect.
+    ``vantages`` decides how a critical finding is confirmed: by two where there are two. ``trigger`` names the message
+    being taken in, so that what it caused can be found again.
     """
 
-    def __init__(self, consumers: Consumers, behind: Callable[[str, datetime | None], Iterable[Subject]]) -> None:
-        self._consumers, self._behind = consumers, behind
+    def __init__(self, radius: Radius) -> None:
+        self._radius = radius
         self._open: dict[Key, Tracked] = {}
         self._apart = NamesApart()
         self._by_subject: dict[Subject, set[Key]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
+        self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
         self._closed: list[Tracked] = []
+        self._changed: dict[Key, Tracked] = {}
+        self._pruned_at: datetime | None = None
         self.vantages: set[str] = set()
         self.trigger = "time"
 
@@ -111,9 +144,10 @@ class FindingBook:
             return
         tracked = self._open[key] = Tracked(finding)
         self._apart.opened(key)
-        bad = [True] * (POLLS_REMEMBERED if finding.confirmed else 1)
+        bad = (True,) * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition, bad_at in members:
-            tracked.members[subject] = Member(condition.severity, bad_at, list(bad), bad_polls=len(bad))
+            member = tracked.members[subject] = Member(condition.severity, bad_at, bad, bad_polls=len(bad))
+            tracked.count(subject, member, 1)
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and finding.code not in REPORTED:
             self._close(key, now, NOBODY)
@@ -156,6 +190,10 @@ class FindingBook:
         for key in list(self._by_subject.get(subject, ())):
             self._remove(subject, key, at, because)
 
+    def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
+        """Return whether a subject holds any finding open, of these codes if some are given."""
+        return any(codes is None or key[0] in codes for key in self._by_subject.get(subject, ()))
+
     def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
         """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
         if not over:
@@ -183,37 +221,48 @@ class FindingBook:
         if member is None:
             member = tracked.members[subject] = Member(condition.severity, at)
             self._by_subject.setdefault(subject, set()).add(condition.key)
-            tracked.changed_by = self.trigger
+            tracked.grown = self.trigger
+        else:
+            tracked.count(subject, member, -1)
         member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
-        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], True]
+        member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
+        tracked.count(subject, member, 1)
+        tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
         tracked.touched_at = at
+        self._changed[condition.key] = tracked
 
     def _good(self, subject: Subject, key: Key, at: datetime, ends_at: datetime | None) -> None:
         tracked = self._open[key]
         member = tracked.members[subject]
         if key[0] in ENDED and at < member.bad_at and (ends_at is None or ends_at <= member.bad_at):
             return  # a clock was set back: by the time that it was, the same signatures have ended
+        tracked.count(subject, member, -1)
         member.good_in_row += 1
-        member.recent = [*member.recent[-POLLS_REMEMBERED + 1 :], False]
+        member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], False)
+        tracked.count(subject, member, 1)
         enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
         if member.good_in_row >= enough:
             self._remove(subject, key, at)
 
     def _remove(self, subject: Subject, key: Key, at: datetime, because: str = "") -> None:
         tracked = self._open[key]
-        tracked.members.pop(subject, None)
+        member = tracked.members.pop(subject, None)
+        if member is not None:
+            tracked.count(subject, member, -1)
         keys = self._by_subject.get(subject, set())
         keys.discard(key)
         if not keys:
             self._by_subject.pop(subject, None)
-        tracked.shrunk = True  # told at the next occasion, at most once a minute
+        tracked.shrunk = True  # announced at the next occasion, at most once a minute
+        self._changed[key] = tracked
         if not tracked.members:
             self._close(key, at, because)
 
     def _close(self, key: Key, at: datetime, because: str = "") -> None:
         tracked = self._open.pop(key)
+        self._changed.pop(key, None)
         self._apart.closed(key)
         tracked.finding = msgspec.structs.replace(
             tracked.finding, status=FindingStatus.CLOSED, updated_at=at, closed_at=at, closed_because=because
@@ -227,10 +276,9 @@ class FindingBook:
         if at is None or not tracked.members:
             return
         finding = tracked.finding
-        severity = max((m.severity for m in tracked.members.values()), key=lambda s: s.rank)
-        if finding.code == "verdict_indeterminate" and (
-            at - finding.opened_at >= INDETERMINATE_HIGH_AFTER_TIME
-            or any(m.bad_polls >= INDETERMINATE_HIGH_AFTER for m in tracked.members.values())
+        severity = tracked.severity
+        if finding.code == Code.VERDICT_INDETERMINATE and (
+            at - finding.opened_at >= INDETERMINATE_HIGH_AFTER_TIME or tracked.lasts
         ):
             severity = Severity.HIGH
         confirmed = finding.confirmed or self._is_confirmed(tracked, at)
@@ -248,8 +296,8 @@ class FindingBook:
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
-        often = {s[2] for s, m in tracked.members.items() if m.bad_polls >= LONE_POLLS_TO_CONFIRM}
-        agreeing = often | {s[2] for s, m in tracked.members.items() if sum(m.recent) >= BAD_POLLS_TO_CONFIRM}
+        often = {vantage for vantage, count in tracked.insisting.items() if count}
+        agreeing = {vantage for vantage, count in tracked.agreeing.items() if count}
         if not agreeing:
             return False
         lone = tracked.finding.severity is Severity.CRITICAL and len(self.vantages) > 1 and len(agreeing) < 2
@@ -268,27 +316,56 @@ class FindingBook:
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
-            tracked = self._drifts[key] = Tracked(
-                msgspec.structs.replace(finding, confirmed=True), changed_by=self.trigger
-            )
+            confirmed = msgspec.structs.replace(finding, confirmed=True)
+            tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
+            self._drifts_touched[key] = tracked
         if subject not in tracked.members:
             tracked.members[subject] = Member(event.severity, at)
-            tracked.changed_by = self.trigger
+            tracked.grown = self.trigger
+            self._drifts_touched[key] = tracked
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
-        for tracked in self._open.values():
+        for key, tracked in list(self._changed.items()):
             self._reconsider(tracked)
-            if tracked.shrunk and (tracked.announced_at is None or abs(now - tracked.announced_at) >= SHRINK_EVERY):
-                tracked.changed_by = tracked.changed_by or self.trigger
-        changed = [t for t in (*self._open.values(), *self._drifts.values(), *self._closed) if t.changed_by]
+            if self._is_due(tracked, now):
+                tracked.changed_by = tracked.changed_by or tracked.grown or self.trigger
+            if not tracked.shrunk and not tracked.grown and not tracked.changed_by:
+                del self._changed[key]
+        changed = [tracked for tracked in self._changed.values() if tracked.changed_by]
+        changed += [*(drift for drift in self._drifts_changed(now) if drift.changed_by), *self._closed]
         self._closed = []
         triggers = [tracked.changed_by for tracked in changed]
-        newest = max((t.finding.updated_at for t in self._drifts.values()), default=None)
-        for key in [k for k, t in self._drifts.items() if newest and newest - t.finding.updated_at > SAME_DRIFT_WITHIN]:
-            if not self._drifts[key].changed_by:
-                del self._drifts[key]
-        return [(self._message(tracked, now), trigger) for tracked, trigger in zip(changed, triggers, strict=True)]
+        found = [(self._message(tracked, now), trigger) for tracked, trigger in zip(changed, triggers, strict=True)]
+        self._changed = {key: one for key, one in self._changed.items() if one.shrunk or one.grown}
+        return found
+
+    def _is_due(self, tracked: Tracked, now: datetime) -> bool:
+        """Return whether it is time to announce that members came or left."""
+        last = tracked.announced_at
+        if last is None:
+            return tracked.shrunk or bool(tracked.grown)
+        pause = GROW_EVERY + len(tracked.members) * GROW_PAUSE_PER_MEMBER
+        is_small = len(tracked.members) <= SMALL
+        if tracked.grown and (is_small or abs(now - last) >= pause):
+            return True
+        return tracked.shrunk and abs(now - last) >= max(SHRINK_EVERY, pause)
+
+    def _drifts_changed(self, now: datetime) -> list[Tracked]:
+        """Return the drifts whose announcement is due, and forget those that nothing joins any more."""
+        found = list(self._drifts_touched.values())
+        for tracked in found:
+            if tracked.grown and not tracked.changed_by and self._is_due(tracked, now):
+                tracked.changed_by = tracked.grown
+        self._drifts_touched = {key: one for key, one in self._drifts_touched.items() if not one.changed_by}
+        if self._pruned_at is None or abs(now - self._pruned_at) >= PRUNE_DRIFTS_EVERY:
+            self._pruned_at = now
+            newest = max((one.finding.updated_at for one in self._drifts.values()), default=now)
+            old = [k for k, one in self._drifts.items() if newest - one.finding.updated_at > SAME_DRIFT_WITHIN]
+            for key in old:
+                if key not in self._drifts_touched and not self._drifts[key].changed_by:
+                    del self._drifts[key]
+        return found
 
     def _message(self, tracked: Tracked, now: datetime) -> Finding:
         finding = tracked.finding
@@ -297,25 +374,9 @@ class FindingBook:
         status = finding.status if closed or version == 1 else FindingStatus.UPDATED
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
-            members = set(tracked.members)
-            if finding.code in ZONE_WIDE:
-                members.update(self._behind(finding.cause_zone, None))
-            elif finding.cause_rrset.endswith(INFRASTRUCTURE):
-                members.update(self._behind(finding.cause_rrset.rpartition(" ")[0], finding.opened_at))
-            subjects = sorted(subject for subject in members if subject[0])
-            affected = self._consumers.affected_by(name for name, _, _ in subjects)
-            names = tuple(dict.fromkeys(f"{name} {rdtype}" for name, rdtype, _ in subjects))
-            finding = msgspec.structs.replace(
-                finding,
-                vantages=tuple(sorted({subject[2] for subject in tracked.members if subject[2]})),
-                endpoints=names[:MAX_ENDPOINTS_LISTED],
-                endpoint_count=len(names),
-                identities=shortened(affected),
-                identity_count=len(affected),
-                endpoint_peak=max(finding.endpoint_peak, len(names)),
-                identity_peak=max(finding.identity_peak, len(affected)),
-            )
-        tracked.finding, tracked.changed_by, tracked.shrunk, tracked.announced_at = finding, "", False, now
+            finding = self._radius.draw(finding, tracked.members)
+        tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
+        tracked.shrunk, tracked.grown = False, ""
         return finding
 
 
@@ -327,7 +388,7 @@ def _opened(condition: Condition, at: datetime, evidence: str, before: str, afte
         version=0,
         status=FindingStatus.OPENED,
         code=condition.code,
-        kind=CATALOGUE[condition.code].kind,
+        kind=CATALOGUE[Code(condition.code)].kind,
         severity=condition.severity,
         confirmed=False,
         cause_zone=condition.cause_zone,

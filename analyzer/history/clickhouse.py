@@ -37,7 +37,7 @@ DRIFTS_KEPT = "INTERVAL 24 HOUR"
 # An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
 # follows from it is stored before it, and what it rests on before that.
 TABLES = (
-    "evidence_messages", "zone_evidence", "evidence", "identities", "renewals", "acts", "findings", "zones",
+    "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
     "observations", "verdicts",
 )  # fmt: skip
 
@@ -298,7 +298,7 @@ class ClickHouseHistory:
         return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
 
     def evidence(self, digest: str) -> Evidence | None:
-        """Return the evidence of that digest with the messages of its zones, None if it was never stored or has aged out."""
+        """Return the evidence of that digest, the messages of its zones first; None if it was never stored."""
         sql = """
             SELECT digest, name, type, at, messages, trust_anchors, policy, zones FROM evidence FINAL
             WHERE digest = %(digest)s LIMIT 1
@@ -307,7 +307,7 @@ class ClickHouseHistory:
         if not found:
             return None
         digest, name, rdtype, at, own, anchors, policy, zones = found[0]
-        sql = "SELECT digest, messages FROM zone_evidence FINAL WHERE digest IN %(digests)s"
+        sql = "SELECT digest, messages FROM evidence FINAL WHERE digest IN %(digests)s"
         by_zone = dict(self._query(sql, {"digests": list(zones) or [""]}))
         digests = [one for zone in zones for one in by_zone.get(zone, ())] + list(own)
         wires: dict[str, bytes] = dict(

@@ -30,7 +30,6 @@ FULL = "the disk of the history is full: what is found is told and kept in memor
 KEYS: dict[str, Callable[[Row], Any]] = {
     "evidence_messages": lambda row: row[0],
     "evidence": lambda row: row[0],
-    "zone_evidence": lambda row: row[0],
     "zones": lambda row: row[0],
     "acts": lambda row: row[0],
     "identities": lambda row: (row[0], row[1]),
@@ -79,7 +78,7 @@ class Waiting:
         self.size_bytes += size_of(row)
 
     def _drop_evidence(self) -> None:
-        for table in ("evidence_messages", "zone_evidence", "evidence"):
+        for table in ("evidence_messages", "evidence"):
             self.dropped += len(self._rows[table])
             self.size_bytes -= sum(map(size_of, self._rows[table].values()))
             self._rows[table].clear()

@@ -28,7 +28,6 @@ VERDICT_COLUMNS = (
     "name", "type", "vantage", "observation", "verdict", "cause_zone", "first_seen_at", "last_seen_at",
 )  # fmt: skip
 EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors", "policy", "zones")
-ZONE_EVIDENCE_COLUMNS = ("digest", "at", "messages")
 EVIDENCE_MESSAGE_COLUMNS = ("digest", "wire", "stored_at")
 FINDING_COLUMNS = (
     "id", "version", "key", "code", "kind", "status", "severity", "confirmed", "cause_zone", "opened_at", "updated_at",
@@ -44,7 +43,6 @@ RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
 COLUMNS = {
     "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
     "evidence": EVIDENCE_COLUMNS,
-    "zone_evidence": ZONE_EVIDENCE_COLUMNS,
     "zones": ZONE_COLUMNS,
     "acts": ACT_COLUMNS,
     "observations": OBSERVATION_COLUMNS,
@@ -99,15 +97,6 @@ def zone_row(message: ZoneObservation) -> Row:
 
 def _without_messages(message: ZoneObservation) -> ZoneObservation:
     return msgspec.structs.replace(message, evidence=msgspec.structs.replace(message.evidence, messages=()))
-
-
-def zone_evidence_rows(message: ZoneObservation) -> tuple[Row, list[Row]]:
-    """Return the row of a zone's evidence and one for each message in it."""
-    at, wires = message.observed_at, message.evidence.messages
-    digests = [digest_of(wire) for wire in wires]
-    return (message.evidence.digest, at, digests), [
-        (digest, wire, at) for digest, wire in zip(digests, wires, strict=True)
-    ]
 
 
 def act_row(act: Act) -> Row:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from analyzer.detected import Drift, drift_of
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Verdict
 from schemas.messages import ZoneObservation
 
@@ -37,10 +38,10 @@ def _became_insecure(earlier: ChainLink, after: ZoneObservation) -> Iterable[Dri
     if earlier.verdict is not Verdict.SECURE or after.link.verdict is not Verdict.INSECURE:
         return
     why = after.reasons[0] if after.reasons else None
-    if why is not None and why.code == "negative_trust_anchor":
+    if why is not None and why.code == Code.NEGATIVE_TRUST_ANCHOR:
         return
     detail = f"{after.zone} was secure and is now insecure: {why.detail if why else ''}"
-    yield drift_of("secure_to_insecure", after.zone, detail, "secure", "insecure")
+    yield drift_of(Code.SECURE_TO_INSECURE, after.zone, detail, "secure", "insecure")
 
 
 def _ds_changes(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
@@ -65,7 +66,7 @@ def _ds_change(earlier: ChainLink, link: ChainLink) -> Drift:
     else:
         what, severity = (f"DS {tags_new} came" if new else f"DS {tags_gone} went"), Severity.MEDIUM
     return drift_of(
-        "ds_changed", link.zone, f"{link.zone}: {what}", "; ".join(earlier.ds), "; ".join(link.ds), severity
+        Code.DS_CHANGED, link.zone, f"{link.zone}: {what}", "; ".join(earlier.ds), "; ".join(link.ds), severity
     )
 
 
@@ -76,4 +77,4 @@ def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
         new = max(((strength.get(int(ds.split()[column]), 0), ds.split()[column]) for ds in link.ds), default=None)
         if old and new and new[0] < old[0]:
             detail = f"{link.zone}: the strongest {what} of the DS set went from {old[1]} to {new[1]}"
-            yield drift_of("algorithm_downgraded", link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")
+            yield drift_of(Code.ALGORITHM_DOWNGRADED, link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")

@@ -6,14 +6,19 @@ Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
 from schemas.catalogue import Severity
-from schemas.judgement import Judgement, Verdict
+from schemas.messages import SignatureWindow, Subject
 
 TIERS = ((0.10, Severity.CRITICAL), (0.20, Severity.HIGH), (0.33, Severity.LOW))
 HABIT_MARGIN = 0.9
 RENEWALS_KEPT = 9
+RENEWED_BY = 0.2
+"""Ends that move by less than this share of the lifetime are no renewal yet: some zones sign each answer anew."""
+RENEWAL_MOVES_BY = 0.3
+"""A zone whose ends move on by less at each renewal signs on the fly, and has no habit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +35,11 @@ class Expiry:
         return (self.expires_at - now).total_seconds() / lifetime_s if lifetime_s > 0 else 0.0
 
 
-def expiry_of(judgement: Judgement) -> Expiry | None:
-    """Return which signature ends first, None where the verdict rests on none or already fails."""
-    if judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE):
+def expiry_of(window: SignatureWindow | None) -> Expiry | None:
+    """Return how a signature ends; None without one, or where it ends before it begins."""
+    if window is None or window.expires_at <= window.inception_at:
         return None
-    if judgement.expires_at is None or judgement.inception_at is None:
-        return None
-    zones = [link.zone for link in judgement.chain if link.expires_at == judgement.expires_at]
-    secure = [link.zone for link in judgement.chain if link.verdict is Verdict.SECURE]
-    zone = zones[0] if zones else (secure[-1] if secure else judgement.name)
-    return Expiry(zone, judgement.inception_at, judgement.expires_at)
+    return Expiry(window.zone, window.inception_at, window.expires_at)
 
 
 def decide_tier(expiry: Expiry, now: datetime, habit: float | None) -> Severity | None:
@@ -61,7 +61,60 @@ def usual_share(shares: Sequence[float]) -> float | None:
 
 def left_at_renewal(earlier: Expiry, later: Expiry, seen_at: datetime) -> float | None:
     """Return the share that was left when the signature was renewed, None if it was not."""
-    if earlier.zone != later.zone or later.expires_at <= earlier.expires_at:
+    if earlier.zone != later.zone:
+        return None
+    if later.expires_at - earlier.expires_at < RENEWAL_MOVES_BY * (later.expires_at - later.inception_at):
         return None
     left = earlier.left_ratio(seen_at)
     return left if 0 < left <= 1 else None
+
+
+def is_renewed(earlier: Expiry | None, later: Expiry) -> bool:
+    """Return whether the end moved so far that later renewals are to be held against the new one."""
+    if earlier is None or earlier.zone != later.zone or later.expires_at < earlier.expires_at:
+        return True
+    return later.expires_at - earlier.expires_at >= RENEWED_BY * (later.expires_at - later.inception_at)
+
+
+def next_look_at(expiry: Expiry, now: datetime, habit: float | None) -> datetime | None:
+    """Return when the urgency may change next while the signature stays the same; None: no more."""
+    shares = [limit for limit, _ in TIERS] + ([habit * HABIT_MARGIN] if habit is not None else [])
+    lifetime = expiry.expires_at - expiry.inception_at
+    instants = [expiry.expires_at - share * lifetime + timedelta(seconds=1) for share in shares]
+    return min((instant for instant in instants if instant > now), default=None)
+
+
+class Agenda:
+    """When which subject must be looked at next: a heap with one live entry a subject."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, Subject]] = []
+        self._due_by_subject: dict[Subject, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._due_by_subject)
+
+    def put(self, subject: Subject, due_at: float) -> None:
+        """Have a subject looked at no later than ``due_at`` (POSIX seconds)."""
+        known = self._due_by_subject.get(subject)
+        if known is None or due_at < known:
+            self._due_by_subject[subject] = due_at
+            heappush(self._heap, (due_at, subject))
+
+    def take(self, now: float) -> list[Subject]:
+        """Return who is due, soonest first."""
+        due = []
+        while self._heap and self._heap[0][0] <= now:
+            due_at, subject = heappop(self._heap)
+            if self._due_by_subject.get(subject) == due_at:
+                del self._due_by_subject[subject]
+                due.append(subject)
+        return due
+
+    def drop(self, subject: Subject) -> None:
+        """Forget a subject."""
+        self._due_by_subject.pop(subject, None)
+
+    def next_at(self) -> float | None:
+        """Return when the next subject is due, in POSIX seconds."""
+        return self._heap[0][0] if self._heap else None

@@ -5,6 +5,7 @@ Source: RFC 6781 §4.1 (kinds of rollover), §4.3 (emergencies), RFC 7583 §2, R
 
 from dataclasses import dataclass
 
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Key
 
 SEP = 0x0001
@@ -15,7 +16,7 @@ REVOKE = 0x0080
 class KeyChange:
     """A classified change: ``code`` is key_rollover or key_change_unexpected; before and after list the keys."""
 
-    code: str
+    code: Code
     scheme: str
     detail: str
     before: str
@@ -34,8 +35,8 @@ def classify_key_change(earlier: ChainLink, later: ChainLink) -> KeyChange:
         detail = (
             f"{later.zone}: secure-entry keys and DS set were replaced together, without overlap: {before} → {after}"
         )
-        return KeyChange("key_change_unexpected", scheme, detail, before, after)
-    return KeyChange("key_rollover", scheme, f"{later.zone}: {scheme}: {before} → {after}", before, after)
+        return KeyChange(Code.KEY_CHANGE_UNEXPECTED, scheme, detail, before, after)
+    return KeyChange(Code.KEY_ROLLOVER, scheme, f"{later.zone}: {scheme}: {before} → {after}", before, after)
 
 
 def _scheme(earlier: ChainLink, later: ChainLink) -> str:

@@ -9,7 +9,7 @@ import click
 
 from alerts.delivery.wording import printable
 from analyzer.endpoints.claims import disagreements
-from schemas.catalogue import CATALOGUE
+from schemas.catalogue import sentence_of, source_of
 from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, ResolverClaim, Verdict, data_of
 
 COLOURS = {
@@ -110,13 +110,12 @@ def _pointer(zone: str, judgement: Judgement, verdict: Verdict) -> str:
 
 
 def _sentence(reason: Reason) -> str:
-    row = CATALOGUE[reason.code]
     ede = f", EDE {reason.ede}" if reason.ede is not None else ""
-    return printable(f"{reason.code} at {reason.zone}: {reason.detail} ({row.source}{ede})")
+    return printable(f"{reason.code} at {reason.zone}: {reason.detail} ({source_of(reason.code)}{ede})")
 
 
 def _reason_line(reason: Reason) -> str:
-    return f"Because {printable(CATALOGUE[reason.code].sentence)}: {_sentence(reason)}."
+    return f"Because {printable(sentence_of(reason.code))}: {_sentence(reason)}."
 
 
 def _when(at: datetime, now: datetime) -> str:

@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from alerts.delivery.wording import printable
-from analyzer.endpoints.conditions import Condition, conditions_of
+from analyzer.detected import Condition
+from analyzer.endpoints.conditions import conditions_of
 from analyzer.findings.attribution import whole_of
 from analyzer.findings.blast import Consumers
 from anchorwatch.cli.chain_view import paint

@@ -28,7 +28,7 @@ from anchorwatch.lab.server import LabResolver
 from anchorwatch.pipeline.run import Instance
 from anchorwatch.telemetry import set_up_logging
 from anchorwatch.web.views import endpoint_views
-from schemas.catalogue import CATALOGUE
+from schemas.catalogue import sentence_of, source_of
 from schemas.judgement import Verdict
 
 PATIENCE_S = 25.0
@@ -238,10 +238,11 @@ class Demo:
     def _show(self, act: Act, message: dict[str, Any], after_s: float) -> None:
         data = message["data"]
         finding = next(one for one in data["findings"] if one["code"] == act.code)
-        row = CATALOGUE[act.code]
-        click.echo(f"  finding   {click.style(finding['code'], bold=True)} ({finding['severity']}): {row.sentence}")
+        click.echo(
+            f"  finding   {click.style(finding['code'], bold=True)} ({finding['severity']}): {sentence_of(act.code)}"
+        )
         click.echo(f"            {finding['detail']}")
-        click.echo(f"  cause     {click.style(data['cause'], bold=True)}  ({row.source})")
+        click.echo(f"  cause     {click.style(data['cause'], bold=True)}  ({source_of(act.code)})")
         for identity in data["identities"][:4]:
             click.echo(
                 f"  affects   {identity['id']} ({identity['kind']}, {identity['owner']}, {identity['environment']},"

@@ -25,7 +25,7 @@ from collector.dnssec.context import Context
 from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, drive
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 from schemas.judgement import Verdict
 
 MAX_BYTES = 65_535
@@ -91,19 +91,19 @@ class LabResolver:
         response = self.world.respond(query)
         if query.flags & dns.flags.CD:
             return response
-        conclusion = self.judge(query.question[0].name, query.question[0].rdtype)
-        if conclusion.verdict is Verdict.SECURE:
+        result = self.judge(query.question[0].name, query.question[0].rdtype)
+        if result.verdict is Verdict.SECURE:
             response.flags |= dns.flags.AD
-        elif conclusion.verdict is not Verdict.INSECURE:
+        elif result.verdict is not Verdict.INSECURE:
             failed = dns.message.make_response(query, recursion_available=True, our_payload=1232)
             failed.set_rcode(dns.rcode.SERVFAIL)
-            why = conclusion.weakest.reason
+            why = result.weakest.reason
             if why is not None and why.ede is not None:
                 failed.use_edns(0, 0, 1232, options=[EDEOption(EDECode.make(why.ede), why.detail[:200])])
             return failed
         return response
 
-    def judge(self, name: dns.name.Name, rdtype: RdataType) -> Conclusion:
+    def judge(self, name: dns.name.Name, rdtype: RdataType) -> ValidationResult:
         """Validate a name of the world, in process."""
         policy = Policy()
         context = Context(int(self._clock()), self.anchors, policy, Budget(policy), {})

@@ -1,7 +1,7 @@
 """The way from the trust anchor down: which zone a name lies in, and whether its keys can be trusted.
 
-One step a label. At each the DS set is asked of the vantage, and either vouches for the child's keys, or its absence is
-proven and says whether an insecure delegation begins here, or none does.
+One label at a time. At each node the DS set is asked of the vantage. Either it vouches for the child's keys, or its
+absence is proven, and the proof says whether an insecure delegation begins here.
 
 Source: RFC 4035 §5.2, §5.3.1; RFC 6840 §4.4; RFC 4592 §4.2.
 """
@@ -10,82 +10,83 @@ from dataclasses import replace
 
 from collector.dnssec import crypto, names, records
 from collector.dnssec.anchors import Anchor
-from collector.dnssec.context import Context, Step, Window, ask, reason
+from collector.dnssec.context import ChainNode, Context, Window, ask, reason
 from collector.dnssec.delegation import describe_unsupported, match_entry_keys, remark_on_keys, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
-from collector.dnssec.nsec import Outcome
+from collector.dnssec.nsec import ProofOutcome
 from collector.dnssec.policy import DEPRECATED_ALGORITHMS, Policy
 from collector.dnssec.private import neighbour_of, private_suffix
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
-from collector.dnssec.signatures import Refused, Verified, is_usable_key, refuse_key_size
+from collector.dnssec.signatures import Fault, Verified, is_usable_key, refuse_key_size
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
-FAILED_STEP_TTL_S = 5
-PROVEN_UNSIGNED = frozenset({"unsigned_delegation", "opt_out_span"})
+FAILED_NODE_TTL_S = 5
+PROVEN_UNSIGNED = frozenset({Code.UNSIGNED_DELEGATION, Code.OPT_OUT_SPAN})
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
-NORMAL_AT_ANCHOR = frozenset({"ds_orphan", "algorithm_signing_incomplete"})
-MAX_STEP_TTL_S = 86_400
+NORMAL_AT_ANCHOR = frozenset({Code.DS_ORPHAN, Code.ALGORITHM_SIGNING_INCOMPLETE})
+MAX_NODE_TTL_S = 86_400
 
 
-def find_step(context: Context, goal: Name, anchor: Anchor) -> Questions[Step]:
+def find_node(context: Context, goal: Name, anchor: Anchor) -> Questions[ChainNode]:
     """Descend from ``anchor`` to ``goal``; stop early where the chain ends or nothing more can be a cut.
 
-    The step returned speaks for ``goal``: secure with the keys of the zone that contains it, or the reason why not.
+    The node returned speaks for ``goal``: secure with the keys of the zone that contains it, or the reason why not.
     """
     declared = _negative_anchor_over(context.policy, goal, anchor)
     if declared is not None:
-        return _negative_step(context, declared, None)
-    step = yield from _cached(context, anchor.zone, None, anchor)
-    while step.verdict is Verdict.SECURE and not step.sealed and step.name != goal:
-        step = yield from _cached(context, goal[: len(step.name) + 1], step, None)
-    return step
+        return _negative_node(context, declared, None)
+    node = yield from _cached(context, anchor.zone, None, anchor)
+    while node.verdict is Verdict.SECURE and not node.sealed and node.name != goal:
+        node = yield from _cached(context, goal[: len(node.name) + 1], node, None)
+    return node
 
 
-def _cached(context: Context, name: Name, parent: Step | None, anchor: Anchor | None) -> Questions[Step]:
-    """Return the step at ``name``, from what is known where it is fresh and rests on the same parent."""
+def _cached(context: Context, name: Name, parent: ChainNode | None, anchor: Anchor | None) -> Questions[ChainNode]:
+    """Return the node at ``name``, from what is known where it is fresh and rests on the same parent."""
     known = _known(context, name, parent)
     if known is not None:
         return known
     if anchor is not None:
-        step = yield from _prime(context, anchor)
+        node = yield from _prime(context, anchor)
     else:
         assert parent is not None
-        step = yield from _descend(context, parent, name)
-    # Another validation may have learnt the same while this one waited: sharing its step keeps paths one and the same.
+        node = yield from _descend(context, parent, name)
+    # Another validation may have learnt the same while this one waited: sharing its node keeps paths one and the same.
     known = _known(context, name, parent)
     if known is not None:
         return known
-    context.steps[name] = step
-    return step
+    context.nodes[name] = node
+    return node
 
 
-def _known(context: Context, name: Name, parent: Step | None) -> Step | None:
-    known = context.steps.get(name)
+def _known(context: Context, name: Name, parent: ChainNode | None) -> ChainNode | None:
+    known = context.nodes.get(name)
     return known if known is not None and known.fresh_until > context.now and known.parent is parent else None
 
 
 def _unreachable(
-    context: Context, zone: Name, name: Name, what: str, failure: FetchFailure, parent: Step | None
-) -> Step:
+    context: Context, zone: Name, name: Name, what: str, failure: FetchFailure, parent: ChainNode | None
+) -> ChainNode:
     detail = f"{what} of {names.to_text(name)} could not be fetched: {failure.detail}"
     if failure.kind == "budget":
-        why = reason("validation_budget_exceeded", zone, detail)
+        why = reason(Code.VALIDATION_BUDGET_EXCEEDED, zone, detail)
         verdict = Verdict.BOGUS
     else:
         ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
-        why = reason("verdict_indeterminate", zone, detail, ede=ede)
+        why = reason(Code.VERDICT_INDETERMINATE, zone, detail, ede=ede)
         verdict = Verdict.INDETERMINATE
-    return Step(
+    return ChainNode(
         name,
         zone,
         verdict,
         reason=why,
         parent=parent,
-        fresh_until=context.now + FAILED_STEP_TTL_S,
+        fresh_until=context.now + FAILED_NODE_TTL_S,
         link=ChainLink(names.to_text(zone), verdict),
     )
 
@@ -121,14 +122,14 @@ def rcode_text(rcode: int) -> str:
     return _RCODES.get(rcode, f"RCODE{rcode}")
 
 
-def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
+def _prime(context: Context, anchor: Anchor) -> Questions[ChainNode]:
     """Validate the anchored zone's own keys. Source: RFC 4035 §5."""
     zone = anchor.zone
     ds = usable_ds(anchor.ds, context.policy)
     keys = [key for key in anchor.keys if key.algorithm in context.policy.algorithms]
     if not ds and not keys:
         why = reason(
-            "algorithm_unsupported", zone, "every trust anchor of the zone has an unsupported algorithm or digest"
+            Code.ALGORITHM_UNSUPPORTED, zone, "every trust anchor of the zone has an unsupported algorithm or digest"
         )
         return _ended(context, zone, None, Verdict.INSECURE, why, (), 3600)
     reply = _usable((yield from ask(context, zone, records.DNSKEY)))
@@ -142,18 +143,22 @@ def _prime(context: Context, anchor: Anchor) -> Questions[Step]:
     if rrset is None or not rrset.rdatas:
         return _keyless_anchor(context, zone, reply)
     if not rrset.signatures and not context.signatures_seen:
-        why = reason("vantage_strips_dnssec", zone, "the key set of the anchored zone arrives without signatures")
-        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
-    step = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
-    if step.verdict is Verdict.BOGUS and step.reason and step.reason.code in ("dnskey_missing", "ds_dnskey_mismatch"):
+        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, "the key set of the anchored zone arrives without signatures")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
+    node = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
+    if (
+        node.verdict is Verdict.BOGUS
+        and node.reason
+        and node.reason.code in (Code.DNSKEY_MISSING, Code.DS_DNSKEY_MISMATCH)
+    ):
         why = reason(
-            "trust_anchor_mismatch", zone, f"no configured trust anchor signs the key set: {step.reason.detail}"
+            Code.TRUST_ANCHOR_MISMATCH, zone, f"no configured trust anchor signs the key set: {node.reason.detail}"
         )
-        return replace(step, reason=why)
-    return step
+        return replace(node, reason=why)
+    return node
 
 
-def _keyless_anchor(context: Context, zone: Name, reply: Response) -> Step:
+def _keyless_anchor(context: Context, zone: Name, reply: Response) -> ChainNode:
     if context.policy.accept_stripped:
         return _stripped_anchor(context, zone, (reply.wire,))
     if not reply.has_edns or not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
@@ -161,21 +166,21 @@ def _keyless_anchor(context: Context, zone: Name, reply: Response) -> Step:
         said = (
             "knows no EDNS and" if not reply.has_edns else "answers the question for the key set without records, and"
         )
-        why = reason("vantage_strips_dnssec", zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
-        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_STEP_TTL_S)
-    why = reason("trust_anchor_mismatch", zone, "the anchored zone has no DNSKEY", ede=9)
-    return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
+        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
+    why = reason(Code.TRUST_ANCHOR_MISMATCH, zone, "the anchored zone has no DNSKEY", ede=9)
+    return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S)
 
 
-def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> Step:
-    why = reason("unsigned_delegation", zone, "the anchored zone has no key to be had, and the policy accepts that")
+def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> ChainNode:
+    why = reason(Code.UNSIGNED_DELEGATION, zone, "the anchored zone has no key to be had, and the policy accepts that")
     return _ended(context, zone, None, Verdict.INSECURE, why, wires, 60)
 
 
 def _ended(
     context: Context,
     zone: Name,
-    parent: Step | None,
+    parent: ChainNode | None,
     verdict: Verdict,
     why: Reason,
     wires: tuple[bytes, ...],
@@ -183,16 +188,16 @@ def _ended(
     ds: tuple[DelegationSigner, ...] = (),
     keys: tuple[KeyRecord, ...] = (),
     window: Window | None = None,
-) -> Step:
-    """Return the step where the chain of trust ends at ``zone``."""
+) -> ChainNode:
+    """Return the node where the chain of trust ends at ``zone``."""
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
-    # What a step rests on ends with its signature: RFC 4035 §5.3.3.
-    fresh_until = context.now + min(ttl_s, MAX_STEP_TTL_S)
+    # What a node rests on ends with its signature: RFC 4035 §5.3.3.
+    fresh_until = context.now + min(ttl_s, MAX_NODE_TTL_S)
     if window is not None:
         fresh_until = min(fresh_until, window.expiration)
     if parent is not None and parent.window is not None:
         window = parent.window.or_earlier(window)
-    return Step(
+    return ChainNode(
         zone,
         zone,
         verdict,
@@ -212,12 +217,12 @@ def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | 
     return max(above, key=len, default=None)
 
 
-def _negative_step(context: Context, zone: Name, parent: Step | None) -> Step:
-    why = reason("negative_trust_anchor", zone, "the configuration declares this zone unsigned")
+def _negative_node(context: Context, zone: Name, parent: ChainNode | None) -> ChainNode:
+    why = reason(Code.NEGATIVE_TRUST_ANCHOR, zone, "the configuration declares this zone unsigned")
     return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
 
 
-def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
+def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[ChainNode]:
     """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, FetchFailure):
@@ -228,29 +233,29 @@ def _descend(context: Context, parent: Step, name: Name) -> Questions[Step]:
     rrset = reply.answer.get((name, records.DS))
     if rrset is not None and rrset.rdatas:
         return (yield from _follow_ds(context, parent, name, reply, rrset))
-    step = _judge_no_ds(context, parent, name, reply)
-    if step.reason is not None and step.reason.code == "denial_missing":
-        return (yield from _ask_beside(context, parent, name, step))
-    return step
+    node = _judge_no_ds(context, parent, name, reply)
+    if node.reason is not None and node.reason.code == Code.DENIAL_MISSING:
+        return (yield from _ask_beside(context, parent, name, node))
+    return node
 
 
-def _ask_beside(context: Context, parent: Step, name: Name, step: Step) -> Questions[Step]:
-    """Return what the proof beside a private name says of it; ``step`` where it says nothing, or the name is public.
+def _ask_beside(context: Context, parent: ChainNode, name: Name, node: ChainNode) -> Questions[ChainNode]:
+    """Return what the proof beside a private name says of it; ``node`` where it says nothing, or the name is public.
 
     A resolver that answers a private zone by itself gives no proof for its DS set either.
     """
     if private_suffix(name) != name:
-        return step
+        return node
     reply = _usable((yield from ask(context, neighbour_of(name), records.DS)))
     if isinstance(reply, FetchFailure):
-        return step
+        return node
     beside = _no_ds(context, parent, name, reply)
     why = beside.reason.code if beside.reason is not None else ""
     proven = why in PROVEN_UNSIGNED or (beside.verdict is Verdict.SECURE and beside.sealed)
-    return replace(beside, messages=(*step.messages, *beside.messages)) if proven else step
+    return replace(beside, messages=(*node.messages, *beside.messages)) if proven else node
 
 
-def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+def _judge_no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> ChainNode:
     """Judge a response without the DS set that was asked for: an alias in its place, or a denial."""
     for depth in range(len(parent.zone), len(name)):
         dname = reply.answer.get((name[:depth], records.DNAME))
@@ -263,59 +268,61 @@ def _judge_no_ds(context: Context, parent: Step, name: Name, reply: Response) ->
 
 
 def _refused(
-    context: Context, parent: Step, name: Name, refused: Refused, reply: Response, zone: Name, rrset: str
-) -> Step:
-    why = reason(refused.code, zone, refused.detail, rrset=rrset)
-    return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S)
+    context: Context, parent: ChainNode, name: Name, fault: Fault, reply: Response, zone: Name, rrset: str
+) -> ChainNode:
+    why = reason(fault.code, zone, fault.detail, rrset=rrset)
+    return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S)
 
 
-def _follow_ds(context: Context, parent: Step, name: Name, reply: Response, rrset: RRset) -> Questions[Step]:
+def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response, rrset: RRset) -> Questions[ChainNode]:
     verified = context.verify_in(parent, rrset)
     where = f"{names.to_text(name)} DS"
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Refused("rrsig_signer_invalid", f"the DS set of {names.to_text(name)} comes from a wildcard")
-    if isinstance(verified, Refused):
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the DS set of {names.to_text(name)} comes from a wildcard")
+    if isinstance(verified, Fault):
         return _refused(context, parent, name, verified, reply, parent.zone, where)
     ds_set = tuple(ds for ds in map(records.parse_ds, rrset.rdatas) if ds is not None)
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
     window = context.window_of(verified)
     if len(ds_set) > context.policy.max_ds:
-        why = reason("validation_budget_exceeded", name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}")
-        return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_STEP_TTL_S, ds_set)
+        why = reason(
+            Code.VALIDATION_BUDGET_EXCEEDED, name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}"
+        )
+        return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S, ds_set)
     usable = usable_ds(ds_set, context.policy)
     if not usable:
         detail, ede = describe_unsupported(ds_set, context.policy)
-        why = reason("algorithm_unsupported", name, detail, ede=ede)
-        step = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
+        why = reason(Code.ALGORITHM_UNSUPPORTED, name, detail, ede=ede)
+        node = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
         if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
-            step = replace(step, remarks=(reason("algorithm_deprecated", name, detail, ede=ede),))
-        return step
+            node = replace(node, remarks=(reason(Code.ALGORITHM_DEPRECATED, name, detail, ede=ede),))
+        return node
     keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
     if isinstance(keys_reply, FetchFailure):
-        step = _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
-        link = ChainLink(names.to_text(name), step.verdict, ds=tuple(sorted(ds.to_text() for ds in ds_set)))
-        return replace(step, link=link, messages=(reply.wire,))
+        node = _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+        link = ChainLink(names.to_text(name), node.verdict, ds=tuple(sorted(ds.to_text() for ds in ds_set)))
+        return replace(node, link=link, messages=(reply.wire,))
     if (known := _known(context, name, parent)) is not None:
         return known
     wires = (reply.wire, keys_reply.wire)
     keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
     if keys_rrset is None or not keys_rrset.rdatas:
-        why = reason("dnskey_missing", name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
-        return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, ds_set)
-    step = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
-    ends = min(step.fresh_until, context.now + ttl_s, window.expiration)
-    return replace(step, window=window.or_earlier(step.window), fresh_until=ends)
+        why = reason(Code.DNSKEY_MISSING, name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
+        return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, ds_set)
+    node = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
+    ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
+    return replace(node, window=window.or_earlier(node.window), fresh_until=ends)
 
 
 def _judge_keys(
     context: Context,
-    parent: Step | None,
+    parent: ChainNode | None,
     zone: Name,
     ds_set: tuple[DelegationSigner, ...],
     rrset: RRset,
     wires: tuple[bytes, ...],
     anchor_keys: tuple[KeyRecord, ...] = (),
-) -> Step:
+) -> ChainNode:
     """Decide whether a DNSKEY set is vouched for by ``ds_set`` or ``anchor_keys`` and signed by what they point at."""
     keys = tuple(key for key in map(records.parse_key, rrset.rdatas) if key is not None)
     usable = usable_ds(ds_set, context.policy)
@@ -333,25 +340,26 @@ def _judge_keys(
     common = (ds_set, keys)
     if not entry_keys:
         verdict = Verdict.INSECURE if entry.unsupported else Verdict.BOGUS
+        assert entry.fault is not None
         why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
-        ttl_s = rrset.ttl if entry.unsupported else FAILED_STEP_TTL_S
+        ttl_s = rrset.ttl if entry.unsupported else FAILED_NODE_TTL_S
         return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
     made = rrset.signatures
     rrset = _signed_by_entry_keys(rrset, keys, entry_keys)
     verified = context.verify(rrset, zone, entry_keys)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Refused("rrsig_signer_invalid", f"the key set of {names.to_text(zone)} comes from a wildcard")
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the key set of {names.to_text(zone)} comes from a wildcard")
     required: frozenset[int] = frozenset()
     if isinstance(verified, Verified) and context.policy.every_algorithm:
         required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
-        bare = Step(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
+        bare = ChainNode(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
         verified = context.verify_in(bare, rrset)
-    if isinstance(verified, Refused) and verified.code == "dnskey_missing":
+    if isinstance(verified, Fault) and verified.code == Code.DNSKEY_MISSING:
         verified = _refuse_size(context, rrset, zone, keys) or verified
-    if isinstance(verified, Refused):
-        code = "ds_dnskey_mismatch" if verified.code == "dnskey_missing" else verified.code
+    if isinstance(verified, Fault):
+        code = Code.DS_DNSKEY_MISMATCH if verified.code == Code.DNSKEY_MISSING else verified.code
         why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
-        return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_STEP_TTL_S, *common)
+        return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, *common)
     window = context.window_of(verified)
     link = ChainLink(
         names.to_text(zone),
@@ -370,10 +378,12 @@ def _judge_keys(
     ]
     if verified.failed:
         remarks.append(
-            reason("rrsig_partial_invalid", zone, f"{verified.failed} of the signatures over the key set do not verify")
+            reason(
+                Code.RRSIG_PARTIAL_INVALID, zone, f"{verified.failed} of the signatures over the key set do not verify"
+            )
         )
     ttl_s = min(rrset.ttl, verified.signature.original_ttl, window.expiration - context.now)
-    return Step(
+    return ChainNode(
         zone,
         zone,
         Verdict.SECURE,
@@ -383,12 +393,12 @@ def _judge_keys(
         parent=parent,
         required_algorithms=required,
         window=window.or_earlier(parent.window if parent else None),
-        fresh_until=context.now + min(max(ttl_s, 0), MAX_STEP_TTL_S),
+        fresh_until=context.now + min(max(ttl_s, 0), MAX_NODE_TTL_S),
         messages=wires,
     )
 
 
-def _refuse_size(context: Context, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Refused | None:
+def _refuse_size(context: Context, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Fault | None:
     """Return that keys of an unsupported size alone sign the key set, where that is why it fails."""
     signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
     signing = [key for key in keys if (key.tag, key.algorithm) in signers and key.is_zone_key and not key.is_revoked]
@@ -416,33 +426,33 @@ def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:
     return tuple(sorted(described, key=lambda key: (key.tag, key.algorithm, key.digest)))
 
 
-def _no_cut_at_alias(context: Context, parent: Step, name: Name, reply: Response, alias: RRset) -> Step:
+def _no_cut_at_alias(context: Context, parent: ChainNode, name: Name, reply: Response, alias: RRset) -> ChainNode:
     """A CNAME cannot live at a zone cut, so a valid one denies it. Source: RFC 1034 §3.6.2, RFC 4035 §2.5."""
     verified = context.verify_in(parent, alias)
-    if isinstance(verified, Refused):
+    if isinstance(verified, Fault):
         return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(name)} CNAME")
     window = context.window_of(verified)
     if verified.encloser is not None:
         denial = gather_denial(context, parent, reply)
-        if isinstance(denial, Refused):
+        if isinstance(denial, Fault):
             return _refused(context, parent, name, denial, reply, parent.zone, f"{names.to_text(name)} CNAME")
         encloser = verified.encloser
-        outcomes = {proofs.check_no_closer(name, encloser).outcome for proofs in denial.proofs}
-        if not outcomes & {Outcome.PROVEN, Outcome.OPT_OUT}:
+        outcomes = {proofs.prove_no_closer_match(name, encloser).outcome for proofs in denial.proofs}
+        if not outcomes & {ProofOutcome.PROVEN, ProofOutcome.OPT_OUT}:
             if denial.over_limit is not None:
                 return _over_limit(context, parent, name, reply, denial)
             detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
-            refused = Refused("wildcard_proof_invalid", detail)
-            return _refused(context, parent, name, refused, reply, parent.zone, f"{names.to_text(name)} CNAME")
+            fault = Fault(Code.WILDCARD_PROOF_INVALID, detail)
+            return _refused(context, parent, name, fault, reply, parent.zone, f"{names.to_text(name)} CNAME")
     return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
 
 
-def _no_cut_below_dname(context: Context, parent: Step, name: Name, reply: Response, dname: RRset) -> Step:
+def _no_cut_below_dname(context: Context, parent: ChainNode, name: Name, reply: Response, dname: RRset) -> ChainNode:
     """Nothing lives below a DNAME, so a valid one denies every cut there. Source: RFC 6672 §2.4, §5.3.1."""
     verified = context.verify_in(parent, dname)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Refused("wildcard_proof_invalid", "a DNAME never comes from a wildcard")
-    if isinstance(verified, Refused):
+        verified = Fault(Code.WILDCARD_PROOF_INVALID, "a DNAME never comes from a wildcard")
+    if isinstance(verified, Fault):
         return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(dname.name)} DNAME")
     ttl_s = min(dname.ttl, verified.signature.original_ttl)
     return _same_zone(context, parent, name, reply, ttl_s, context.window_of(verified), sealed=True)
@@ -450,7 +460,7 @@ def _no_cut_below_dname(context: Context, parent: Step, name: Name, reply: Respo
 
 def _same_zone(
     context: Context,
-    parent: Step,
+    parent: ChainNode,
     name: Name,
     reply: Response,
     ttl_s: int,
@@ -458,8 +468,8 @@ def _same_zone(
     *,
     sealed: bool = False,
     absent: bool = False,
-) -> Step:
-    """Return the step at a name that is no cut: it lies in the parent step's zone."""
+) -> ChainNode:
+    """Return the node at a name that is no cut: it lies in the parent node's zone."""
     ttl_s = min(ttl_s, window.expiration - context.now)
     return replace(
         parent,
@@ -475,52 +485,52 @@ def _same_zone(
     )
 
 
-def _no_ds(context: Context, parent: Step, name: Name, reply: Response) -> Step:
+def _no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> ChainNode:
     """Judge the denial of a DS set."""
     where = f"{names.to_text(name)} DS"
     denial = gather_denial(context, parent, reply)
-    if isinstance(denial, Refused):
+    if isinstance(denial, Fault):
         return _refused(context, parent, name, denial, reply, parent.zone, where)
     details = []
     for proofs in denial.proofs:
-        proof = proofs.check_cut(name)
+        proof = proofs.prove_no_ds(name)
         match proof.outcome:
-            case Outcome.CUT | Outcome.OPT_OUT:
-                cut = proof.outcome is Outcome.CUT
-                code = "unsigned_delegation" if cut else "opt_out_span"
+            case ProofOutcome.CUT | ProofOutcome.OPT_OUT:
+                cut = proof.outcome is ProofOutcome.CUT
+                code = Code.UNSIGNED_DELEGATION if cut else Code.OPT_OUT_SPAN
                 detail = f"{names.to_text(parent.zone)} proves that {names.to_text(name)} has no DS"
                 detail += "" if cut else ": it may lie in an opt-out span"
                 why = reason(code, name, detail)
                 wires = (reply.wire,)
-                step = _ended(context, name, parent, Verdict.INSECURE, why, wires, denial.ttl_s, window=denial.window)
-                return replace(step, remarks=denial.remarks)
-            case Outcome.NO_CUT | Outcome.ABSENT:
-                sealed = proof.outcome is Outcome.ABSENT
+                node = _ended(context, name, parent, Verdict.INSECURE, why, wires, denial.ttl_s, window=denial.window)
+                return replace(node, remarks=denial.remarks)
+            case ProofOutcome.NO_CUT | ProofOutcome.ABSENT:
+                sealed = proof.outcome is ProofOutcome.ABSENT
                 # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
                 is_private = sealed and private_suffix(name) == name
-                absent = is_private and proofs.check_no_name(name).outcome is Outcome.PROVEN
+                absent = is_private and proofs.prove_nxdomain(name).outcome is ProofOutcome.PROVEN
                 ttl_s, window = denial.ttl_s, denial.window
                 return _same_zone(context, parent, name, reply, ttl_s, window, sealed=sealed, absent=absent)
-            case Outcome.TOO_COSTLY:
-                refused = Refused("validation_budget_exceeded", proof.detail)
-                return _refused(context, parent, name, refused, reply, parent.zone, where)
+            case ProofOutcome.TOO_COSTLY:
+                fault = Fault(Code.VALIDATION_BUDGET_EXCEEDED, proof.detail)
+                return _refused(context, parent, name, fault, reply, parent.zone, where)
             case _:
                 details.append(proof.detail)
     if denial.over_limit is not None:
         return _over_limit(context, parent, name, reply, denial)
-    return _refused(context, parent, name, Refused("denial_invalid", "; ".join(details)), reply, parent.zone, where)
+    return _refused(context, parent, name, Fault(Code.DENIAL_INVALID, "; ".join(details)), reply, parent.zone, where)
 
 
-def _over_limit(context: Context, parent: Step, name: Name, reply: Response, denial: Gathered) -> Step:
-    """Return the step at a name of which a denial speaks that iterates too often. Source: RFC 9276 §3.2."""
+def _over_limit(context: Context, parent: ChainNode, name: Name, reply: Response, denial: Gathered) -> ChainNode:
+    """Return the node at a name of which a denial speaks that iterates too often. Source: RFC 9276 §3.2."""
     assert denial.over_limit is not None
     verdict, why = denial.over_limit
-    ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_STEP_TTL_S
+    ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_NODE_TTL_S
     return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
 
 
-def find_cut_below(context: Context, step: Step, name: Name) -> Questions[Step]:
-    """Find out whether ``name`` lies in the very zone of ``step``, or below a cut; ``step`` is secure and above it.
+def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[ChainNode]:
+    """Find out whether ``name`` lies in the very zone of ``node``, or below a cut; ``node`` is secure and above it.
 
     A zone that signs the denial of a DS at a name speaks for that name: one question tells. Where it does not tell, the
     walk down tells where the cut is. Where no cut can be found because nothing answers, the signer is believed, as by
@@ -528,30 +538,30 @@ def find_cut_below(context: Context, step: Step, name: Name) -> Questions[Step]:
 
     Source: RFC 4035 §5.3.1 (the signer is "the name of the zone that contains the RRset").
     """
-    known = _known(context, name, step)
+    known = _known(context, name, node)
     if known is not None and not _is_over_limit(known):
         return known
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, Response) and not reply.answer.get((name, records.DS)):
-        found = _judge_no_ds(context, step, name, reply)
+        found = _judge_no_ds(context, node, name, reply)
         if _is_over_limit(found):
             # The zone does deny a DS here; what exactly, it makes too costly to tell. Its answers need no denial.
-            return replace(step, name=name, link=None, parent=step, remarks=(), messages=(reply.wire,))
+            return replace(node, name=name, link=None, parent=node, remarks=(), messages=(reply.wire,))
         if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
-            context.steps[name] = found
+            context.nodes[name] = found
             return found
-    walked = step
+    walked = node
     while walked.verdict is Verdict.SECURE and not walked.sealed and walked.name != name:
         walked = yield from _cached(context, name[: len(walked.name) + 1], walked, None)
     found_out = walked.verdict in (Verdict.SECURE, Verdict.INSECURE) and not _is_over_limit(walked)
-    return walked if found_out or _is_below_cut(walked, step.zone) else step
+    return walked if found_out or _is_below_cut(walked, node.zone) else node
 
 
-def _is_over_limit(step: Step) -> bool:
-    return step.reason is not None and step.reason.code == "nsec3_iterations_over_limit"
+def _is_over_limit(node: ChainNode) -> bool:
+    return node.reason is not None and node.reason.code == Code.NSEC3_ITERATIONS_OVER_LIMIT
 
 
-def _is_below_cut(step: Step, zone: Name) -> bool:
+def _is_below_cut(node: ChainNode, zone: Name) -> bool:
     """Return whether a verified DS stands between ``zone`` and the end of a walk."""
-    parent = step.parent
-    return (parent is not None and parent.zone != zone) or (step.link is not None and bool(step.link.ds))
+    parent = node.parent
+    return (parent is not None and parent.zone != zone) or (node.link is not None and bool(node.link.ds))

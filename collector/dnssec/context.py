@@ -11,14 +11,15 @@ from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
-from collector.dnssec.signatures import Refused, Verified, absolute_time, verify_rrset
+from collector.dnssec.signatures import Fault, Verified, absolute_time, verify_rrset
 from schemas.catalogue import CATALOGUE
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The signature that ends first among those a conclusion rests on; POSIX seconds."""
+    """The signature that ends first among those a result rests on; POSIX seconds."""
 
     inception: int
     expiration: int
@@ -29,13 +30,13 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChainNode:
     """What is known at one name on the way down.
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
-    empty and ``reason`` says why. ``link`` describes the zone where the step is a cut or the anchor. ``sealed``: the
+    empty and ``reason`` says why. ``link`` describes the zone where the node is a cut or the anchor. ``sealed``: the
     name is proven absent, so no cut lies below; ``absent``: of a private name, and no wildcard stands in for it.
-    ``messages`` are the responses this very step rests on; ``fresh_until`` POSIX seconds.
+    ``messages`` are the responses this very node rests on; ``fresh_until`` POSIX seconds.
     """
 
     name: Name
@@ -45,7 +46,7 @@ class Step:
     reason: Reason | None = None
     remarks: tuple[Reason, ...] = ()
     link: ChainLink | None = None
-    parent: "Step | None" = None
+    parent: "ChainNode | None" = None
     sealed: bool = False
     absent: bool = False
     required_algorithms: frozenset[int] = frozenset()
@@ -53,21 +54,21 @@ class Step:
     fresh_until: int = 0
     messages: tuple[bytes, ...] = ()
 
-    def path(self) -> "list[Step]":
-        """Return the steps from the anchor to this one."""
-        steps: list[Step] = []
-        step: Step | None = self
-        while step is not None:
-            steps.append(step)
-            step = step.parent
-        return steps[::-1]
+    def path(self) -> "list[ChainNode]":
+        """Return the nodes from the anchor to this one."""
+        nodes: list[ChainNode] = []
+        node: ChainNode | None = self
+        while node is not None:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
 
 
 @dataclass(slots=True)
 class Context:
     """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
 
-    ``steps`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
+    ``nodes`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
     question stayed without any answer.
     """
@@ -76,15 +77,15 @@ class Context:
     anchors: TrustAnchors
     policy: Policy
     budget: Budget
-    steps: MutableMapping[Name, Step]
+    nodes: MutableMapping[Name, ChainNode]
     lenient: bool = False
     signatures_seen: bool = False
     met_silence: bool = False
     met_error: bool = False
     hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
-    verified: dict[tuple[Name, RRset], Verified | Refused] = field(default_factory=dict)
+    verified: dict[tuple[Name, RRset], Verified | Fault] = field(default_factory=dict)
 
-    def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Refused:
+    def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Fault:
         """Verify one RRset with the keys of ``zone``, once."""
         memo = (zone, rrset)
         known = self.verified.get(memo)
@@ -94,24 +95,24 @@ class Context:
             )
         return known
 
-    def verify_in(self, step: Step, rrset: RRset) -> Verified | Refused:
-        """Verify one RRset of the step's zone, by each algorithm that the policy demands."""
-        verified = self.verify(rrset, step.zone, step.keys)
-        if isinstance(verified, Refused) or len(step.required_algorithms) < 2:
+    def verify_in(self, node: ChainNode, rrset: RRset) -> Verified | Fault:
+        """Verify one RRset of the node's zone, by each algorithm that the policy demands."""
+        verified = self.verify(rrset, node.zone, node.keys)
+        if isinstance(verified, Fault) or len(node.required_algorithms) < 2:
             return verified
-        for algorithm in sorted(step.required_algorithms - {verified.key.algorithm}):
-            keys = tuple(key for key in step.keys if key.algorithm == algorithm)
+        for algorithm in sorted(node.required_algorithms - {verified.key.algorithm}):
+            keys = tuple(key for key in node.keys if key.algorithm == algorithm)
             signatures = tuple(s for s in rrset.signatures if s.algorithm == algorithm)
             one = verify_rrset(
                 replace(rrset, signatures=signatures),
-                step.zone,
+                node.zone,
                 keys,
                 now=self.now,
                 policy=self.policy,
                 budget=self.budget,
                 lenient=self.lenient,
             )
-            if isinstance(one, Refused):
+            if isinstance(one, Fault):
                 return one
         return verified
 
@@ -122,11 +123,11 @@ class Context:
         return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
 
 
-def reason(code: str, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
+def reason(code: Code, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
     """Return a reason, with the catalogue's first EDE code where none is given."""
     if ede is None:
         ede = next(iter(CATALOGUE[code].ede), None)
-    return Reason(code, names.to_text(zone), detail, ede, rrset)
+    return Reason(str(code), names.to_text(zone), detail, ede, rrset)
 
 
 def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:

@@ -10,6 +10,7 @@ from collector.dnssec import crypto, names
 from collector.dnssec.names import Name
 from collector.dnssec.policy import DEPRECATED_ALGORITHMS, DIGESTS, RSA_ALGORITHMS, Policy
 from collector.dnssec.records import DelegationSigner, KeyRecord
+from schemas.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class EntryKeys:
     """
 
     keys: tuple[KeyRecord, ...] = ()
-    fault: str = ""
+    fault: Code | None = None
     detail: str = ""
     unsupported: bool = False
 
@@ -58,7 +59,7 @@ def match_entry_keys(
         fitting = [key for key in keys if (key.tag, key.algorithm) == (ds.tag, ds.algorithm)]
         if len(fitting) > policy.max_keys_per_tag:
             detail = f"{len(fitting)} keys of {names.to_text(zone)} share tag {ds.tag} and algorithm {ds.algorithm}"
-            return EntryKeys(fault="validation_budget_exceeded", detail=detail)
+            return EntryKeys(fault=Code.VALIDATION_BUDGET_EXCEEDED, detail=detail)
         found = [key for key in fitting if crypto.ds_digest(zone, key.rdata, ds.digest_type) == ds.digest]
         matched.update((key.rdata, key) for key in found)
         mismatched += len(fitting) - len(found)
@@ -72,14 +73,16 @@ def _judge_entry_keys(
     where = names.to_text(zone)
     if not matched:
         if mismatched:
-            return EntryKeys(fault="ds_dnskey_mismatch", detail=f"the digest of no DS matches a key of {where}")
-        return EntryKeys(fault="dnskey_missing", detail=f"no key of {where} has the tag and algorithm of a DS")
+            return EntryKeys(fault=Code.DS_DNSKEY_MISMATCH, detail=f"the digest of no DS matches a key of {where}")
+        return EntryKeys(fault=Code.DNSKEY_MISSING, detail=f"no key of {where} has the tag and algorithm of a DS")
     live = [key for key in matched if not key.is_revoked]
     if not live:
-        return EntryKeys(fault="dnskey_revoked_in_use", detail=f"the DS of {where} points at a revoked key")
+        return EntryKeys(fault=Code.DNSKEY_REVOKED_IN_USE, detail=f"the DS of {where} points at a revoked key")
     zone_keys = [key for key in live if key.is_zone_key]
     if not zone_keys:
-        return EntryKeys(fault="dnskey_not_zone_key", detail=f"the DS of {where} points at a key that is no zone key")
+        return EntryKeys(
+            fault=Code.DNSKEY_NOT_ZONE_KEY, detail=f"the DS of {where} points at a key that is no zone key"
+        )
     sized = [
         key
         for key in zone_keys
@@ -91,14 +94,14 @@ def _judge_entry_keys(
     if unmatched:
         # The key set is not verified yet: who leaves the good keys out must not win an insecure verdict by it.
         detail = f"the keys of {where} that a DS points at are RSA of an unsupported size, and others are missing"
-        return EntryKeys(fault="dnskey_missing", detail=detail)
+        return EntryKeys(fault=Code.DNSKEY_MISSING, detail=detail)
     detail = f"every key that the DS of {where} points at is RSA of an unsupported size"
-    return EntryKeys(fault="algorithm_unsupported", detail=detail, unsupported=True)
+    return EntryKeys(fault=Code.ALGORITHM_UNSUPPORTED, detail=detail, unsupported=True)
 
 
 def remark_on_keys(
     zone: Name, ds_set: Sequence[DelegationSigner], keys: Sequence[KeyRecord], signing_algorithms: set[int]
-) -> list[tuple[str, str]]:
+) -> list[tuple[Code, str]]:
     """Return (code, detail) for what is weak, old or superfluous in a zone's keys although the chain holds.
 
     ``signing_algorithms`` are those whose signature over the key set is present.
@@ -108,17 +111,17 @@ def remark_on_keys(
     # A key too short to be RSA at all has 0 bits and is reported by the chain itself.
     weak = sorted({bits for key in keys if (bits := crypto.rsa_bits(key)) and bits < 2048 and key.is_zone_key})
     if weak:
-        remarks.append(("key_weak", f"{where} has RSA keys of {', '.join(map(str, weak))} bits"))
+        remarks.append((Code.KEY_WEAK, f"{where} has RSA keys of {', '.join(map(str, weak))} bits"))
     if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
-        remarks.append(("algorithm_deprecated", f"the DS set of {where} has a deprecated algorithm"))
+        remarks.append((Code.ALGORITHM_DEPRECATED, f"the DS set of {where} has a deprecated algorithm"))
     elif ds_set and all(ds.digest_type == 1 for ds in ds_set):
-        remarks.append(("algorithm_deprecated", f"the DS set of {where} has SHA-1 digests only"))
+        remarks.append((Code.ALGORITHM_DEPRECATED, f"the DS set of {where} has SHA-1 digests only"))
     present = {(key.tag, key.algorithm) for key in keys}
     orphans = sorted({ds.tag for ds in ds_set if (ds.tag, ds.algorithm) not in present})
     if orphans and present:
-        remarks.append(("ds_orphan", f"no key of {where} has the tag of its DS {', '.join(map(str, orphans))}"))
+        remarks.append((Code.DS_ORPHAN, f"no key of {where} has the tag of its DS {', '.join(map(str, orphans))}"))
     silent = sorted({ds.algorithm for ds in ds_set} - signing_algorithms)
     if silent and signing_algorithms:
         detail = f"algorithm {', '.join(map(str, silent))} is in the DS set of {where} and does not sign its keys"
-        remarks.append(("algorithm_signing_incomplete", detail))
+        remarks.append((Code.ALGORITHM_SIGNING_INCOMPLETE, detail))
     return remarks

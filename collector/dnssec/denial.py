@@ -6,14 +6,15 @@ Source: RFC 4035 §5.4; RFC 5155 §8.2; RFC 9276 §3.2.
 from dataclasses import dataclass
 
 from collector.dnssec import names, records
-from collector.dnssec.context import Context, Step, Window, reason
+from collector.dnssec.context import ChainNode, Context, Window, reason
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
 from collector.dnssec.nsec import Denial, NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
 from collector.dnssec.records import Nsec, Nsec3, RRset
-from collector.dnssec.signatures import Refused, Verified
+from collector.dnssec.signatures import Fault, Verified
+from schemas.codes import Code
 from schemas.judgement import Reason, Verdict
 
 MAX_TTL_S = 86_400
@@ -33,36 +34,36 @@ class Gathered:
     over_limit: tuple[Verdict, Reason] | None = None
 
 
-def gather_denial(context: Context, step: Step, response: Response) -> Gathered | Refused:
-    """Verify the NSEC and NSEC3 records of the step's zone in a response.
+def gather_denial(context: Context, node: ChainNode, response: Response) -> Gathered | Fault:
+    """Verify the NSEC and NSEC3 records of the node's zone in a response.
 
     A record that does not verify is left out; if none is left, the fault of the first says why.
     """
     verified_rrsets: list[tuple[RRset, Verified]] = []
-    fault: Refused | None = None
+    fault: Fault | None = None
     for (owner, rdtype), rrset in response.authority.items():
         if rdtype not in (records.NSEC, records.NSEC3) or not rrset.rdatas:
             continue
-        if not names.is_at_or_below(owner, step.zone) or (rdtype == records.NSEC3 and owner[:-1] != step.zone):
+        if not names.is_at_or_below(owner, node.zone) or (rdtype == records.NSEC3 and owner[:-1] != node.zone):
             continue
-        if rrset.signatures and not any(s.signer == step.zone for s in rrset.signatures):
+        if rrset.signatures and not any(s.signer == node.zone for s in rrset.signatures):
             continue
-        verified = context.verify_in(step, rrset)
-        if isinstance(verified, Refused):
+        verified = context.verify_in(node, rrset)
+        if isinstance(verified, Fault):
             fault = fault or verified
-            if verified.code == "validation_budget_exceeded":
+            if verified.code == Code.VALIDATION_BUDGET_EXCEEDED:
                 return verified
         elif verified.encloser is None:
             verified_rrsets.append((rrset, verified))
         else:
-            fault = fault or Refused("denial_invalid", "a denial record that was itself expanded from a wildcard")
+            fault = fault or Fault(Code.DENIAL_INVALID, "a denial record that was itself expanded from a wildcard")
     if not verified_rrsets:
         where = names.to_text(response.qname)
-        return fault or Refused("denial_missing", f"nothing proves what {names.to_text(step.zone)} denies of {where}")
-    return _arrange(context, step.zone, verified_rrsets)
+        return fault or Fault(Code.DENIAL_MISSING, f"nothing proves what {names.to_text(node.zone)} denies of {where}")
+    return _arrange(context, node.zone, verified_rrsets)
 
 
-def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]]) -> Gathered | Refused:
+def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]]) -> Gathered | Fault:
     nsecs: list[Nsec] = []
     by_params: dict[tuple[int, bytes], list[Nsec3]] = {}
     window: Window | None = None
@@ -81,7 +82,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
             if nsec3 is not None:
                 by_params.setdefault((nsec3.iterations, nsec3.salt), []).append(nsec3)
     if len(by_params) > 1 and context.policy.reject_mixed_nsec3:
-        return Refused("denial_invalid", "NSEC3 records of differing parameters in one response")
+        return Fault(Code.DENIAL_INVALID, "NSEC3 records of differing parameters in one response")
     remarks: list[Reason] = []
     over_limit = None
     proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
@@ -89,7 +90,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
     for (iterations, salt), chain in sorted(by_params.items()):
         if iterations or salt:
             detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
-            remarks.append(reason("nsec3_params_poor", zone, detail))
+            remarks.append(reason(Code.NSEC3_PARAMS_POOR, zone, detail))
         if iterations > context.policy.nsec3_max_iterations:
             over_limit = over_limit or _over_limit(context.policy, zone, iterations)
         else:
@@ -97,8 +98,8 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
     if within:
         proofs.append(Nsec3Denial(zone, within, context.budget, context.hashes))
     if not proofs and over_limit is None:
-        return Refused(
-            "denial_invalid", f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
+        return Fault(
+            Code.DENIAL_INVALID, f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
         )
     assert window is not None
     return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
@@ -106,6 +107,6 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
 
 def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:
     """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
-    why = reason("nsec3_iterations_over_limit", zone, f"NSEC3 with {iterations} extra iterations")
+    why = reason(Code.NSEC3_ITERATIONS_OVER_LIMIT, zone, f"NSEC3 with {iterations} extra iterations")
     bogus = iterations > policy.nsec3_bogus_iterations
     return (Verdict.BOGUS if bogus else Verdict.INSECURE), why

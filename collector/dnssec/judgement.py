@@ -1,4 +1,4 @@
-"""From a conclusion to the judgement and the evidence that leave the collector."""
+"""From the result of a validation to the judgement and the evidence that leave the collector."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -8,40 +8,41 @@ from typing import Any
 import msgspec
 
 from collector.dnssec import names, records
-from collector.dnssec.context import Context, Step
+from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
-from collector.dnssec.validation import Conclusion, Link
+from collector.dnssec.validation import JudgedRRset, ValidationResult
+from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import Evidence, utc
 from schemas.wire import digest_of
 
 
 def make_judgement(
-    context: Context, conclusion: Conclusion, qname: Name, qtype: int, vantage: str
+    context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str
 ) -> tuple[Judgement, Evidence]:
-    """Return what the conclusion means, for people and machines, and what it rests on."""
-    weakest = conclusion.weakest
-    evidence = _evidence(context, conclusion, qname, qtype)
-    windows = [link.window for link in conclusion.links if link.window is not None]
+    """Return what the result means, for people and machines, and what it rests on."""
+    weakest = result.weakest
+    evidence = _evidence(context, result, qname, qtype)
+    windows = [judged.window for judged in result.rrsets if judged.window is not None]
     window = min(windows, key=lambda one: one.expiration) if windows else None
-    reasons = tuple(_reasons(conclusion))
+    reasons = tuple(_reasons(result))
     return (
         Judgement(
             name=names.to_text(qname),
             type=records.type_to_text(qtype),
             vantage=vantage,
-            verdict=conclusion.verdict,
-            rcode=conclusion.rcode,
+            verdict=result.verdict,
+            rcode=result.rcode,
             reasons=reasons,
-            remarks=tuple(_remarks(conclusion)),
+            remarks=tuple(_remarks(result)),
             cause_zone=weakest.reason.zone if weakest.reason else "",
-            answers=tuple(sorted(_answer_text(*record) for record in conclusion.records)),
-            chain=tuple(_chain(conclusion.links)),
-            links=tuple(link.described() for link in conclusion.links),
+            answers=tuple(sorted(_answer_text(*record) for record in result.records)),
+            chain=tuple(_chain(result.rrsets)),
+            links=tuple(judged.described() for judged in result.rrsets),
             inception_at=utc(window.inception) if window else None,
             expires_at=utc(window.expiration) if window else None,
-            ttl_s=min((link.ttl_s for link in conclusion.links if link.ttl_s), default=0),
+            ttl_s=min((judged.ttl_s for judged in result.rrsets if judged.ttl_s), default=0),
             validated_at=utc(context.now),
             trust_anchor=context.anchors.fingerprint,
             evidence=evidence.digest,
@@ -50,10 +51,10 @@ def make_judgement(
     )
 
 
-def fresh_until(conclusion: Conclusion) -> int:
+def fresh_until(result: ValidationResult) -> int:
     """Return until when the verdict stands if the same answer comes again; POSIX seconds."""
-    ends = [step.fresh_until for link in conclusion.links if link.step for step in link.step.path()]
-    ends += [link.window.expiration for link in conclusion.links if link.window is not None]
+    ends = [node.fresh_until for judged in result.rrsets if judged.node for node in judged.node.path()]
+    ends += [judged.window.expiration for judged in result.rrsets if judged.window is not None]
     return min(ends, default=0)
 
 
@@ -61,55 +62,55 @@ def _answer_text(owner: Name, rdtype: int, rdata: bytes) -> str:
     return f"{names.to_text(owner)} {records.type_to_text(rdtype)} {records.rdata_to_text(rdtype, rdata)}"
 
 
-def _reasons(conclusion: Conclusion) -> Iterable[Reason]:
-    """Yield the decisive reason, then those of other weak links, then the exit from signed space."""
-    weakest = conclusion.weakest
+def _reasons(result: ValidationResult) -> Iterable[Reason]:
+    """Yield the decisive reason, then those of other weak RRsets, then the exit from signed space."""
+    weakest = result.weakest
     seen: set[tuple[str, str]] = set()
-    for link in (weakest, *conclusion.links):
-        if link.reason is not None and (link.reason.code, link.reason.zone) not in seen:
-            seen.add((link.reason.code, link.reason.zone))
-            yield link.reason
-    exit_link = _exit_from_signed_space(conclusion.links)
-    if exit_link is not None and exit_link.step is not None:
-        target = names.to_text(exit_link.target or ())
-        detail = f"the alias {names.to_text(exit_link.owner)} is signed and leads to {target}, which is not"
-        where = f"{names.to_text(exit_link.owner)} {records.type_to_text(exit_link.rdtype)}"
-        yield Reason("alias_exits_signed_space", names.to_text(exit_link.step.zone), detail, None, where)
+    for judged in (weakest, *result.rrsets):
+        if judged.reason is not None and (judged.reason.code, judged.reason.zone) not in seen:
+            seen.add((judged.reason.code, judged.reason.zone))
+            yield judged.reason
+    exiting = _exit_from_signed_space(result.rrsets)
+    if exiting is not None and exiting.node is not None:
+        target = names.to_text(exiting.target or ())
+        detail = f"the alias {names.to_text(exiting.owner)} is signed and leads to {target}, which is not"
+        where = f"{names.to_text(exiting.owner)} {records.type_to_text(exiting.rdtype)}"
+        yield Reason(Code.ALIAS_EXITS_SIGNED_SPACE, names.to_text(exiting.node.zone), detail, None, where)
 
 
-def _exit_from_signed_space(links: list[Link]) -> Link | None:
-    for link, following in pairwise(links):
-        if link.verdict is Verdict.SECURE and following.verdict is Verdict.INSECURE:
-            return link
+def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
+    for judged, following in pairwise(rrsets):
+        if judged.verdict is Verdict.SECURE and following.verdict is Verdict.INSECURE:
+            return judged
     return None
 
 
-def _remarks(conclusion: Conclusion) -> Iterable[Reason]:
+def _remarks(result: ValidationResult) -> Iterable[Reason]:
     seen: set[tuple[str, str, str]] = set()
-    for link in conclusion.links:
-        steps = link.step.path() if link.step else []
-        for remark in (*(remark for step in steps for remark in step.remarks), *link.remarks):
+    for judged in result.rrsets:
+        nodes = judged.node.path() if judged.node else []
+        for remark in (*(remark for node in nodes for remark in node.remarks), *judged.remarks):
             key = (remark.code, remark.zone, remark.rrset)
             if key not in seen:
                 seen.add(key)
                 yield remark
 
 
-def _steps(links: Iterable[Link]) -> list[Step]:
-    """Return every step that the links rest on, once, each parent before its children."""
-    found: dict[int, Step] = {}
-    for link in links:
-        for step in link.step.path() if link.step else []:
-            found.setdefault(id(step), step)
+def _nodes(rrsets: Iterable[JudgedRRset]) -> list[ChainNode]:
+    """Return every node that the RRsets rest on, once, each parent before its children."""
+    found: dict[int, ChainNode] = {}
+    for judged in rrsets:
+        for node in judged.node.path() if judged.node else []:
+            found.setdefault(id(node), node)
     return list(found.values())
 
 
-def _chain(links: Iterable[Link]) -> Iterable[ChainLink]:
+def _chain(rrsets: Iterable[JudgedRRset]) -> Iterable[ChainLink]:
     seen: set[str] = set()
-    for step in _steps(links):
-        if step.link is not None and step.link.zone not in seen:
-            seen.add(step.link.zone)
-            yield step.link
+    for node in _nodes(rrsets):
+        if node.link is not None and node.link.zone not in seen:
+            seen.add(node.link.zone)
+            yield node.link
 
 
 @lru_cache(maxsize=16)
@@ -119,8 +120,8 @@ def _describe_policy(policy: Policy) -> tuple[dict[str, Any], bytes]:
     return values, msgspec.json.encode(values, order="sorted")
 
 
-def _evidence(context: Context, conclusion: Conclusion, qname: Name, qtype: int) -> Evidence:
-    messages = [wire for step in _steps(conclusion.links) for wire in step.messages] + conclusion.messages
+def _evidence(context: Context, result: ValidationResult, qname: Name, qtype: int) -> Evidence:
+    messages = [wire for node in _nodes(result.rrsets) for wire in node.messages] + result.messages
     at = utc(context.now)
     name, mnemonic = names.to_text(qname), records.type_to_text(qtype)
     policy, settings = _describe_policy(context.policy)

@@ -17,7 +17,7 @@ from collector.dnssec.names import Name
 from collector.dnssec.records import Nsec
 
 
-class Outcome(Enum):
+class ProofOutcome(Enum):
     """What the records prove."""
 
     PROVEN = auto()
@@ -37,35 +37,35 @@ class Outcome(Enum):
 class Proof:
     """An outcome, and for ``FAILED`` what is missing."""
 
-    outcome: Outcome
+    outcome: ProofOutcome
     detail: str = ""
 
 
-PROVEN = Proof(Outcome.PROVEN)
-TOO_COSTLY = Proof(Outcome.TOO_COSTLY, "the proof needs more NSEC3 hashes than the budget has")
+PROVEN = Proof(ProofOutcome.PROVEN)
+TOO_COSTLY = Proof(ProofOutcome.TOO_COSTLY, "the proof needs more NSEC3 hashes than the budget has")
 
 
 def failed(detail: str) -> Proof:
     """Return the proof that failed, and why."""
-    return Proof(Outcome.FAILED, detail)
+    return Proof(ProofOutcome.FAILED, detail)
 
 
 class Denial(Protocol):
     """The proofs that a zone's NSEC or NSEC3 records can give; implemented below and in ``collector.dnssec.nsec3``."""
 
-    def check_no_type(self, name: Name, rdtype: int) -> Proof:
+    def prove_nodata(self, name: Name, rdtype: int) -> Proof:
         """Prove that ``name`` exists, or a wildcard covers it, without ``rdtype``: PROVEN or OPT_OUT."""
         ...
 
-    def check_no_name(self, name: Name) -> Proof:
+    def prove_nxdomain(self, name: Name) -> Proof:
         """Prove that neither ``name`` nor a wildcard that would match it exists: PROVEN or OPT_OUT."""
         ...
 
-    def check_no_closer(self, name: Name, encloser: Name) -> Proof:
+    def prove_no_closer_match(self, name: Name, encloser: Name) -> Proof:
         """Prove that an answer for ``name`` could only come from the wildcard below ``encloser``: PROVEN or OPT_OUT."""
         ...
 
-    def check_cut(self, name: Name) -> Proof:
+    def prove_no_ds(self, name: Name) -> Proof:
         """Prove that ``name`` has no DS: CUT, NO_CUT, ABSENT or OPT_OUT."""
         ...
 
@@ -123,7 +123,7 @@ class NsecDenial:
         right = names.common_ancestor(name, covering.next_name)
         return max(left, right, key=len)
 
-    def check_no_type(self, name: Name, rdtype: int) -> Proof:
+    def prove_nodata(self, name: Name, rdtype: int) -> Proof:
         """Prove NODATA. Source: RFC 4035 §5.4, §3.1.3.1, §3.1.3.4."""
         nsec = self._by_owner.get(name)
         if nsec is not None:
@@ -141,7 +141,7 @@ class NsecDenial:
             return failed("the name is denied, but no NSEC matches its wildcard")
         return check_type_bitmap(wildcard.types, rdtype, is_root=False)
 
-    def check_no_name(self, name: Name) -> Proof:
+    def prove_nxdomain(self, name: Name) -> Proof:
         """Prove NXDOMAIN. Source: RFC 4035 §5.4, §3.1.3.2."""
         covering = self._covering(name)
         if covering is None:
@@ -151,7 +151,7 @@ class NsecDenial:
             return failed("no NSEC denies the wildcard " + names.to_text(wildcard))
         return PROVEN
 
-    def check_no_closer(self, name: Name, encloser: Name) -> Proof:
+    def prove_no_closer_match(self, name: Name, encloser: Name) -> Proof:
         """Prove that the wildcard is the closest match. Source: RFC 4035 §5.3.4, §3.1.3.3."""
         next_closer = name[: len(encloser) + 1]
         denying = [nsec for nsec in self._by_owner.values() if self._denies(nsec, next_closer)]
@@ -161,17 +161,17 @@ class NsecDenial:
             return failed("the NSEC denies the closest encloser " + names.to_text(encloser) + " too")
         return PROVEN
 
-    def check_cut(self, name: Name) -> Proof:
+    def prove_no_ds(self, name: Name) -> Proof:
         """Prove that there is no DS. Source: RFC 4035 §5.2, RFC 6840 §4.4."""
         nsec = self._by_owner.get(name)
         if nsec is not None:
             return check_cut_bitmap(nsec.types)
         if self._is_empty_non_terminal(name):
-            return Proof(Outcome.NO_CUT)
+            return Proof(ProofOutcome.NO_CUT)
         if self._covering(name) is None:
             return failed("no NSEC proves the absence of a DS")
         # A wildcard never makes a zone cut (RFC 4592 §4.2), so its denial is not needed here.
-        return Proof(Outcome.ABSENT)
+        return Proof(ProofOutcome.ABSENT)
 
 
 def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> Proof:
@@ -196,4 +196,4 @@ def check_cut_bitmap(types: frozenset[int]) -> Proof:
     if records.SOA in types:
         return failed("the proof is of the child's side of the cut")
     # "the validator MUST check for the presence of the NS bit ... and absence of the SOA bit": RFC 6840 §4.4
-    return Proof(Outcome.CUT if records.NS in types else Outcome.NO_CUT)
+    return Proof(ProofOutcome.CUT if records.NS in types else ProofOutcome.NO_CUT)

@@ -12,8 +12,8 @@ from collector.dnssec.names import Name
 from collector.dnssec.nsec import (
     PROVEN,
     TOO_COSTLY,
-    Outcome,
     Proof,
+    ProofOutcome,
     check_cut_bitmap,
     check_type_bitmap,
     failed,
@@ -92,14 +92,14 @@ class Nsec3Denial:
             return Encloser(candidate, name[: depth + 1], cover)
         return failed("no NSEC3 matches an ancestor of the name")
 
-    def check_no_type(self, name: Name, rdtype: int) -> Proof:
+    def prove_nodata(self, name: Name, rdtype: int) -> Proof:
         """Prove NODATA. Source: RFC 5155 §8.5 to §8.7."""
         try:
-            return self._check_no_type(name, rdtype)
+            return self._prove_nodata(name, rdtype)
         except HashBudgetSpent:
             return TOO_COSTLY
 
-    def _check_no_type(self, name: Name, rdtype: int) -> Proof:
+    def _prove_nodata(self, name: Name, rdtype: int) -> Proof:
         matching = self._matching(name)
         if matching is not None:
             return check_type_bitmap(matching.types, rdtype, is_root=not name)
@@ -109,16 +109,16 @@ class Nsec3Denial:
         wildcard = self._matching(names.wildcard_of(encloser.name))
         if wildcard is not None:
             proof = check_type_bitmap(wildcard.types, rdtype, is_root=False)
-            if proof.outcome is not Outcome.PROVEN:
+            if proof.outcome is not ProofOutcome.PROVEN:
                 return proof
-            return Proof(Outcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
+            return Proof(ProofOutcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
         # "If there is an NSEC3 RR that covers the next closer name with the Opt-Out bit set": RFC 5155 §8.6, and by
         # erratum 3441 for other types below an unsigned delegation's empty non-terminals.
         if encloser.cover.opt_out:
-            return Proof(Outcome.OPT_OUT)
+            return Proof(ProofOutcome.OPT_OUT)
         return failed("the name is denied, but no NSEC3 matches its wildcard")
 
-    def check_no_name(self, name: Name) -> Proof:
+    def prove_nxdomain(self, name: Name) -> Proof:
         """Prove NXDOMAIN. Source: RFC 5155 §8.4."""
         try:
             encloser = self._closest_encloser(name)
@@ -126,11 +126,11 @@ class Nsec3Denial:
                 return encloser
             if self._covering(names.wildcard_of(encloser.name)) is None:
                 return failed("no NSEC3 denies the wildcard " + names.to_text(names.wildcard_of(encloser.name)))
-            return Proof(Outcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
+            return Proof(ProofOutcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
         except HashBudgetSpent:
             return TOO_COSTLY
 
-    def check_no_closer(self, name: Name, encloser: Name) -> Proof:
+    def prove_no_closer_match(self, name: Name, encloser: Name) -> Proof:
         """Prove that the wildcard is the closest match. Source: RFC 5155 §8.8."""
         next_closer = name[: len(encloser) + 1]
         try:
@@ -139,9 +139,9 @@ class Nsec3Denial:
             return TOO_COSTLY
         if cover is None:
             return failed("no NSEC3 denies the next closer name " + names.to_text(next_closer))
-        return Proof(Outcome.OPT_OUT) if cover.opt_out else PROVEN
+        return Proof(ProofOutcome.OPT_OUT) if cover.opt_out else PROVEN
 
-    def check_cut(self, name: Name) -> Proof:
+    def prove_no_ds(self, name: Name) -> Proof:
         """Prove that there is no DS. Source: RFC 5155 §8.6, §8.9; RFC 6840 §4.4."""
         try:
             matching = self._matching(name)
@@ -152,4 +152,4 @@ class Nsec3Denial:
             return TOO_COSTLY
         if isinstance(encloser, Proof):
             return encloser
-        return Proof(Outcome.OPT_OUT if encloser.cover.opt_out else Outcome.ABSENT)
+        return Proof(ProofOutcome.OPT_OUT if encloser.cover.opt_out else ProofOutcome.ABSENT)

@@ -11,12 +11,14 @@ from collector.dnssec.message import FormError, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import FetchFailure, drive
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 from schemas.judgement import Judgement
 from schemas.messages import Evidence
 
 
-def validate_from(responses: dict[tuple[Name, int], Response], context: Context, qname: Name, qtype: int) -> Conclusion:
+def validate_from(
+    responses: dict[tuple[Name, int], Response], context: Context, qname: Name, qtype: int
+) -> ValidationResult:
     """Run one validation on stored responses; a question that none answers counts as not fetched."""
     missing = FetchFailure("timeout", "not in the evidence")
     return drive(validate(context, qname, qtype), lambda asked: responses.get((asked.name, asked.rdtype)) or missing)
@@ -42,6 +44,6 @@ def replay(evidence: Evidence) -> Judgement:
     policy = msgspec.convert(evidence.policy, Policy)
     context = Context(int(evidence.at.timestamp()), anchors, policy, Budget(policy), {})
     qname, qtype = names.from_text(evidence.name), records.type_from_text(evidence.type)
-    conclusion = validate_from(responses_in(evidence.messages), context, qname, qtype)
-    judgement, _ = make_judgement(context, conclusion, qname, qtype, "evidence")
+    result = validate_from(responses_in(evidence.messages), context, qname, qtype)
+    judgement, _ = make_judgement(context, result, qname, qtype, "evidence")
     return judgement

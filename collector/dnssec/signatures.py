@@ -12,6 +12,7 @@ from collector.dnssec.budget import Budget
 from collector.dnssec.names import Name
 from collector.dnssec.policy import RSA_ALGORITHMS, Policy
 from collector.dnssec.records import KeyRecord, RRset, Signature
+from schemas.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Fault:
     """No signature holds: a code of the catalogue and the particulars."""
 
-    code: str
+    code: Code
     detail: str
 
 
@@ -47,21 +48,21 @@ def absolute_time(serial: int, now: int) -> int:
     return now + ((serial - now + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-def check_window(signature: Signature, now: int, skew_s: int) -> str | None:
+def check_window(signature: Signature, now: int, skew_s: int) -> Code | None:
     """Return the code of what is wrong with the signature's times at ``now`` (POSIX seconds), None inside the window.
 
     Source: RFC 4035 §5.3.1; comparison by RFC 4034 §3.1.5.
     """
     if serial_lt(signature.expiration, signature.inception):
-        return "rrsig_window_inverted"
+        return Code.RRSIG_WINDOW_INVERTED
     # "The validator's notion of the current time MUST be less than or equal to the time listed in the RRSIG RR's
     # Expiration field."
     if serial_lt(signature.expiration, (now - skew_s) & 0xFFFFFFFF):
-        return "rrsig_expired"
+        return Code.RRSIG_EXPIRED
     # "The validator's notion of the current time MUST be greater than or equal to the time listed in the RRSIG RR's
     # Inception field."
     if serial_lt((now + skew_s) & 0xFFFFFFFF, signature.inception):
-        return "rrsig_not_yet_valid"
+        return Code.RRSIG_NOT_YET_VALID
     return None
 
 
@@ -106,7 +107,7 @@ def verify_rrset(
     policy: Policy,
     budget: Budget,
     lenient: bool = False,
-) -> Verified | Refused:
+) -> Verified | Fault:
     """Find a signature by ``zone`` over the RRset that holds with one of ``keys``.
 
     ``now`` is POSIX seconds; ``lenient`` forgives skew as ``lenient_skew_s`` says. With more than one fault the one
@@ -117,16 +118,16 @@ def verify_rrset(
     failed: set[Signature] = set()
     for tried, (signature, key) in enumerate(candidates):
         if tried >= policy.max_signature_tries or not budget.take_crypto(zone):
-            return Refused("validation_budget_exceeded", f"gave up on {_describe(rrset)} after {tried} tries")
+            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, f"gave up on {_describe(rrset)} after {tried} tries")
         if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
             failed |= _failing(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
-            others = sum(faults.values()) - faults["algorithm_unsupported"]
+            others = sum(faults.values()) - faults[Code.ALGORITHM_UNSUPPORTED]
             return Verified(signature, key, encloser, others + len(failed - {signature}))
         budget.note_failed(zone)
         failed.add(signature)
-    faults["rrsig_crypto_invalid"] += len(failed)
+    faults[Code.RRSIG_CRYPTO_INVALID] += len(failed)
     return _refusal(rrset, zone, keys, faults, policy)
 
 
@@ -174,87 +175,89 @@ def _candidates(
         if not fitting:
             faults[_why_no_key(signature, keys, policy)] += 1
         elif len(fitting) > policy.max_keys_per_tag:
-            faults["validation_budget_exceeded"] += 1
+            faults[Code.VALIDATION_BUDGET_EXCEEDED] += 1
         else:
             (unique if len(fitting) == 1 else shared).extend((signature, key) for key in fitting)
     return unique + shared
 
 
-def _check_form(rrset: RRset, zone: Name, signature: Signature) -> str | None:
+def _check_form(rrset: RRset, zone: Name, signature: Signature) -> Code | None:
     # "The RRSIG RR's Signer's Name field MUST be the name of the zone that contains the RRset."
     if signature.signer != zone or not names.is_at_or_below(rrset.name, zone):
-        return "rrsig_signer_invalid"
+        return Code.RRSIG_SIGNER_INVALID
     # "The number of labels in the RRset owner name MUST be greater than or equal to the value in the RRSIG RR's Labels
     # field."
     if signature.labels > label_count(rrset.name) or signature.labels < len(zone):
-        return "rrsig_signer_invalid"
+        return Code.RRSIG_SIGNER_INVALID
     return None
 
 
 def _why_no_key(signature: Signature, keys: Iterable[KeyRecord], policy: Policy) -> str:
     """Return the code for a signature that no usable key fits."""
     if signature.algorithm not in policy.algorithms:
-        return "algorithm_unsupported"
+        return Code.ALGORITHM_UNSUPPORTED
     same = [key for key in keys if key.algorithm == signature.algorithm]
     if any(key.is_revoked and key.tag == signature.key_tag for key in same):
-        return "dnskey_revoked_in_use"
+        return Code.DNSKEY_REVOKED_IN_USE
     if any(not key.is_zone_key and key.tag == signature.key_tag for key in same):
-        return "dnskey_not_zone_key"
+        return Code.DNSKEY_NOT_ZONE_KEY
     if any(key.tag == signature.key_tag for key in same):
         return KEY_SIZE
-    return "dnskey_missing"
+    return Code.DNSKEY_MISSING
 
 
 KEY_SIZE = "key of an unsupported size"
 # The further a signature came before it failed, the more its fault explains.
 _ORDER = (
-    "validation_budget_exceeded",
-    "rrsig_crypto_invalid",
-    "rrsig_expired",
-    "rrsig_not_yet_valid",
-    "rrsig_window_inverted",
-    "dnskey_revoked_in_use",
-    "dnskey_not_zone_key",
+    Code.VALIDATION_BUDGET_EXCEEDED,
+    Code.RRSIG_CRYPTO_INVALID,
+    Code.RRSIG_EXPIRED,
+    Code.RRSIG_NOT_YET_VALID,
+    Code.RRSIG_WINDOW_INVERTED,
+    Code.DNSKEY_REVOKED_IN_USE,
+    Code.DNSKEY_NOT_ZONE_KEY,
     KEY_SIZE,
-    "dnskey_missing",
-    "rrsig_signer_invalid",
-    "algorithm_unsupported",
+    Code.DNSKEY_MISSING,
+    Code.RRSIG_SIGNER_INVALID,
+    Code.ALGORITHM_UNSUPPORTED,
 )
-_SENTENCES = {
-    "validation_budget_exceeded": "too many keys share the tag of a signature over {rrset}",
-    "rrsig_crypto_invalid": "the signature over {rrset} does not verify with the keys of {zone}",
-    "rrsig_expired": "the signature over {rrset} expired",
-    "rrsig_not_yet_valid": "the signature over {rrset} is not yet valid",
-    "rrsig_window_inverted": "the signature over {rrset} expires before its inception",
-    "dnskey_revoked_in_use": "{rrset} is signed by a revoked key of {zone}",
-    "dnskey_not_zone_key": "{rrset} is signed by a key of {zone} that is no zone key",
-    "dnskey_missing": "{zone} has no key with the tag of the signature over {rrset}",
-    "rrsig_signer_invalid": "the signature over {rrset} names another signer than {zone}, or a wrong label count",
-    "algorithm_unsupported": "{rrset} is signed by unsupported algorithms only",
+_SENTENCES: dict[str, str] = {
+    Code.VALIDATION_BUDGET_EXCEEDED: "too many keys share the tag of a signature over {rrset}",
+    Code.RRSIG_CRYPTO_INVALID: "the signature over {rrset} does not verify with the keys of {zone}",
+    Code.RRSIG_EXPIRED: "the signature over {rrset} expired",
+    Code.RRSIG_NOT_YET_VALID: "the signature over {rrset} is not yet valid",
+    Code.RRSIG_WINDOW_INVERTED: "the signature over {rrset} expires before its inception",
+    Code.DNSKEY_REVOKED_IN_USE: "{rrset} is signed by a revoked key of {zone}",
+    Code.DNSKEY_NOT_ZONE_KEY: "{rrset} is signed by a key of {zone} that is no zone key",
+    Code.DNSKEY_MISSING: "{zone} has no key with the tag of the signature over {rrset}",
+    Code.RRSIG_SIGNER_INVALID: "the signature over {rrset} names another signer than {zone}, or a wrong label count",
+    Code.ALGORITHM_UNSUPPORTED: "{rrset} is signed by unsupported algorithms only",
 }
 
 
-def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Refused:
+def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Fault:
     if not rrset.signatures:
-        return Refused("rrsig_missing", f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed")
+        return Fault(
+            Code.RRSIG_MISSING, f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed"
+        )
     code = next(code for code in _ORDER if faults[code])
     if code == KEY_SIZE:
         return refuse_key_size(rrset, zone, keys, policy)
     sentence = _SENTENCES[code].format(rrset=_describe(rrset), zone=names.to_text(zone))
-    if code == "algorithm_unsupported":
+    if code == Code.ALGORITHM_UNSUPPORTED:
         # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
-        code = "rrsig_missing"
-    return Refused(code, sentence)
+        code = Code.RRSIG_MISSING
+    return Fault(Code(code), sentence)
 
 
-def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Refused:
+def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Fault:
     """Return that an RRset is signed by keys alone whose size the policy refuses, with their tags and sizes."""
     signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
     small = sorted({(key.tag, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers})
     named = ", ".join(f"{tag} (RSA, {bits} bits)" for tag, bits in small)
     limits = f"{policy.rsa_min_bits} to {policy.rsa_max_bits} bits are supported"
     detail = f"{_describe(rrset)} is signed only by key {named} of {names.to_text(zone)}; {limits}"
-    return Refused("dnskey_missing", detail)
+    return Fault(Code.DNSKEY_MISSING, detail)
 
 
 def _describe(rrset: RRset) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from schemas.codes import Code
 from schemas.judgement import Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Occasion
 from schemas.wire import digest_of
@@ -90,7 +91,7 @@ class Churn:
         where = f"{judgement.name} {judgement.type}"
         zone = judgement.chain[-1].zone if judgement.chain else judgement.name
         detail = f"the answer for {where} changed {self.counted} times; while this goes on, changes are only counted"
-        remark = Reason("answer_unstable", zone, detail, None, where)
+        remark = Reason(Code.ANSWER_UNSTABLE, zone, detail, None, where)
         return msgspec.structs.replace(judgement, remarks=(*judgement.remarks, remark))
 
 

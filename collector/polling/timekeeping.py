@@ -5,6 +5,7 @@ What is due is decided by the monotonic clock; signatures and instants that are 
 
 from dataclasses import dataclass
 
+from schemas.codes import Code
 from schemas.messages import SelfReport, utc
 
 SLEW = 0.001
@@ -61,7 +62,7 @@ def describe_jump(jump: Jump) -> SelfReport:
         " time is wrong, valid signatures look expired or not yet valid, and expired ones valid: check the time service"
     )
     return SelfReport(
-        code="self_clock_jumped",
+        code=Code.SELF_CLOCK_JUMPED,
         subject=f"{moved} to {utc(jump.to):%Y-%m-%dT%H:%M:%SZ}",
         at=utc(jump.to),
         detail=detail,

@@ -1,13 +1,13 @@
 """In which zone a name lies, remembered for when nothing answers: all names of a dead zone then have one cause.
 
-Steps of the chain are forgotten with their TTL; where a name lies is not.
+Nodes of the chain are forgotten with their TTL; where a name lies is not.
 """
 
 from dataclasses import replace
 
 from collector.dnssec.names import Name
 from collector.dnssec.questions import FetchFailure
-from collector.dnssec.validation import Conclusion
+from collector.dnssec.validation import ValidationResult
 from schemas.judgement import Verdict
 
 MOST_NAMES = 200_000
@@ -31,17 +31,17 @@ class Homes:
         zone = self.zone_of(name)
         return replace(failure, zone=zone, walk=failure.walk and zone is None)
 
-    def learn(self, conclusion: Conclusion) -> None:
+    def learn(self, result: ValidationResult) -> None:
         """Take in where the names of a validation turned out to lie."""
         if len(self._zone_by_name) > MOST_NAMES:
             self._zone_by_name.clear()
-        for link in conclusion.links:
-            if link.step is None:
+        for judged in result.rrsets:
+            if judged.node is None:
                 continue
-            if link.verdict is not Verdict.INDETERMINATE:
-                self._zone_by_name[link.owner] = link.step.zone
-                self._silent.difference_update(step.zone for step in link.step.path())
+            if judged.verdict is not Verdict.INDETERMINATE:
+                self._zone_by_name[judged.owner] = judged.node.zone
+                self._silent.difference_update(node.zone for node in judged.node.path())
                 continue
-            self._zone_by_name.setdefault(link.owner, link.step.zone)
-            if link.step.verdict is Verdict.INDETERMINATE and link.step.zone:
-                self._silent.add(link.step.zone)
+            self._zone_by_name.setdefault(judged.owner, judged.node.zone)
+            if judged.node.verdict is Verdict.INDETERMINATE and judged.node.zone:
+                self._silent.add(judged.node.zone)

@@ -12,10 +12,11 @@ from collector.dnssec.context import reason
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Ask, Reply
-from collector.dnssec.validation import Conclusion, Link
+from collector.dnssec.validation import JudgedRRset, ValidationResult
+from schemas.codes import Code
 from schemas.judgement import Verdict
 
-MISSING = frozenset({"rrsig_missing", "denial_missing", "dnskey_missing"})
+MISSING = frozenset({Code.RRSIG_MISSING, Code.DENIAL_MISSING, Code.DNSKEY_MISSING})
 SIGNED_TYPES = (records.DNSKEY, records.SOA)
 ASKED_AGAIN = 3
 BELOW_ANCHOR = b"com"
@@ -38,24 +39,24 @@ class Control:
         return self.unsigned > 0 or bool(self.refused)
 
 
-def question_at_fault(conclusion: Conclusion) -> Ask | None:
+def question_at_fault(result: ValidationResult) -> Ask | None:
     """Return the question whose answer came without any signature, None where that is not what is wrong.
 
     An answer that is signed, by whatever key, was stripped by nobody.
     """
-    why = conclusion.weakest.reason
-    if conclusion.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
+    why = result.weakest.reason
+    if result.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
         return None
     owner, _, rdtype = why.rrset.partition(" ")
-    if why.code == "dnskey_missing" and not rdtype:
+    if why.code == Code.DNSKEY_MISSING and not rdtype:
         owner, rdtype = why.zone, "DNSKEY"
     if not rdtype:
         return None
     asked = Ask(names.from_text(owner), records.type_from_text(rdtype))
-    step = conclusion.weakest.step
+    node = result.weakest.node
     wires = [
-        *conclusion.messages,
-        *(wire for one in (step.path() if step is not None else ()) for wire in one.messages),
+        *result.messages,
+        *(wire for one in (node.path() if node is not None else ()) for wire in one.messages),
     ]
     replies = [read_response(wire) for wire in dict.fromkeys(wires)]
     return asked if any(_is_bare(asked, reply) for reply in replies) else None
@@ -71,10 +72,10 @@ def _is_bare(asked: Ask, reply: Response) -> bool:
     return not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values()))
 
 
-def control_questions(anchor: Name, conclusion: Conclusion) -> list[Ask]:
+def control_questions(anchor: Name, result: ValidationResult) -> list[Ask]:
     """Return questions whose answers are surely signed: of the anchored zone, and of the last zone above the fault."""
-    step = conclusion.weakest.step
-    above = [one.zone for one in step.path() if one.verdict is Verdict.SECURE] if step is not None else []
+    node = result.weakest.node
+    above = [one.zone for one in node.path() if one.verdict is Verdict.SECURE] if node is not None else []
     zone = above[-1] if above else anchor
     questions = [Ask(anchor, rdtype) for rdtype in SIGNED_TYPES] + [Ask(zone, rdtype) for rdtype in SIGNED_TYPES]
     # Whether there is such a delegation or none: every true answer of the anchored zone is signed.
@@ -111,16 +112,16 @@ def describe_stripping(control: Control, asked_again: int, signed_again: int) ->
     return f"the resolver leaves out DNSSEC records: {how} came without signatures"
 
 
-def as_stripped(conclusion: Conclusion, anchor: Name, detail: str) -> Conclusion:
-    """Return the conclusion with what fails for want of DNSSEC records indeterminate, for the vantage's sake."""
-    why = reason("vantage_strips_dnssec", anchor, detail)
-    links = [_unknown(link, why) for link in conclusion.links]
-    stripped = replace(conclusion, links=links)
+def as_stripped(result: ValidationResult, anchor: Name, detail: str) -> ValidationResult:
+    """Return the result with what fails for want of DNSSEC records indeterminate, for the vantage's sake."""
+    why = reason(Code.VANTAGE_STRIPS_DNSSEC, anchor, detail)
+    rrsets = [_unknown(judged, why) for judged in result.rrsets]
+    stripped = replace(result, rrsets=rrsets)
     stripped.verdict = stripped.weakest.verdict
     return stripped
 
 
-def _unknown(link: Link, why: object) -> Link:
-    if link.verdict not in (Verdict.BOGUS, Verdict.INDETERMINATE):
-        return link
-    return replace(link, verdict=Verdict.INDETERMINATE, reason=why)  # type: ignore[arg-type]  # a Reason
+def _unknown(judged: JudgedRRset, why: object) -> JudgedRRset:
+    if judged.verdict not in (Verdict.BOGUS, Verdict.INDETERMINATE):
+        return judged
+    return replace(judged, verdict=Verdict.INDETERMINATE, reason=why)  # type: ignore[arg-type]  # a Reason

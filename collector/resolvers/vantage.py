@@ -10,14 +10,14 @@ from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.chain import rcode_text
-from collector.dnssec.context import Context, Step
+from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.judgement import fresh_until, make_judgement
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import ALGORITHMS_SHA1, Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply
 from collector.dnssec.replay import responses_in, validate_from
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 from collector.resolvers.claims import differs, embeds, read_claim
 from collector.resolvers.homes import Homes
 from collector.resolvers.resolver import Resolver
@@ -31,12 +31,13 @@ from collector.resolvers.stripping import (
     question_at_fault,
     weigh_controls,
 )
+from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
-TIMING = {"rrsig_expired", "rrsig_not_yet_valid"}
+TIMING = {Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Vantage:
         self.resolver = resolver
         self.queries = 0
         self._anchors, self._policy, self._clock = anchors, policy, clock
-        self._steps: dict[Name, Step] = {}
+        self._nodes: dict[Name, ChainNode] = {}
         self._homes = Homes()
         self._answered: Ask | None = None
         self._swept_at = 0.0
@@ -106,44 +107,44 @@ class Vantage:
 
     def forget(self) -> None:
         """Forget what the chains have taught: the clock was set, so until when it was to stand means nothing now."""
-        self._steps = {}  # validations under way go on with the old ones
+        self._nodes = {}  # validations under way go on with the old ones
         self._swept_at = self._clock()
 
     async def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Judged:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 
-        What fails to validate is asked again over TCP, chain and all: a forged datagram or a stale step must not make
+        What fails to validate is asked again over TCP, chain and all: a forged datagram or a stale node must not make
         a zone bogus. Both runs share one budget, so that a hostile zone gains nothing by it.
         """
         self._sweep()
         if isinstance(first, FetchFailure) and first.is_silence:
             first = self._homes.located(first, name)
         budget = Budget(self._policy)
-        conclusion, context = await self._run(name, rdtype, self._policy, budget, self._steps, first, stream=False)
-        if conclusion.verdict is Verdict.BOGUS:
-            steps: dict[Name, Step] = {}
-            again, context_again = await self._run(name, rdtype, self._policy, budget, steps, None, stream=True)
+        result, context = await self._run(name, rdtype, self._policy, budget, self._nodes, first, stream=False)
+        if result.verdict is Verdict.BOGUS:
+            nodes: dict[Name, ChainNode] = {}
+            again, context_again = await self._run(name, rdtype, self._policy, budget, nodes, None, stream=True)
             if again.verdict is not Verdict.INDETERMINATE and not _is_spent(again):
-                conclusion, context = again, context_again
-                self._steps.update(steps)
-        conclusion = await self._weigh_stripping(conclusion, context.met_error)
-        judgement, evidence = make_judgement(context, conclusion, name, rdtype, self.name)
+                result, context = again, context_again
+                self._nodes.update(nodes)
+        result = await self._weigh_stripping(result, context.met_error)
+        judgement, evidence = make_judgement(context, result, name, rdtype, self.name)
         judgement = msgspec.structs.replace(
             judgement,
-            lenient_verdict=self._lenient(context, conclusion, judgement, evidence, name, rdtype),
+            lenient_verdict=self._lenient(context, result, judgement, evidence, name, rdtype),
             other_verdict=await self._other_profile(judgement, budget, name, rdtype),
         )
-        self._homes.learn(conclusion)
-        return Judged(judgement, evidence, fresh_until(conclusion), context.met_silence)
+        self._homes.learn(result)
+        return Judged(judgement, evidence, fresh_until(result), context.met_silence)
 
     def _sweep(self) -> None:
-        """Forget steps that are no longer fresh, now and then: names come and go, and each holds whole messages."""
+        """Forget nodes that are no longer fresh, now and then: names come and go, and each holds whole messages."""
         now = self._clock()
         if 0 <= now - self._swept_at < SWEEP_EVERY_S:
             return
         self._swept_at = now
-        for name in [name for name, step in self._steps.items() if step.fresh_until <= now]:
-            del self._steps[name]
+        for name in [name for name, node in self._nodes.items() if node.fresh_until <= now]:
+            del self._nodes[name]
 
     async def claims(self, judgement: Judgement, *, edns: bool = True, plain: bool = True) -> Claims:
         """Return what the resolver tells its clients (CD=0) of a name that was judged, asked in one way or in both.
@@ -173,8 +174,8 @@ class Vantage:
     async def _is_proven(self, name: Name, rdtype: int, reply: Response) -> bool:
         """Return whether the signatures or proofs that came with a claim hold."""
         budget = Budget(self._policy)
-        conclusion, _ = await self._run(name, rdtype, self._policy, budget, self._steps, reply, stream=False)
-        return conclusion.verdict is Verdict.SECURE
+        result, _ = await self._run(name, rdtype, self._policy, budget, self._nodes, reply, stream=False)
+        return result.verdict is Verdict.SECURE
 
     async def _explained(
         self, name: Name, rdtype: int, claim: ResolverClaim | None, proven: set[str]
@@ -191,27 +192,27 @@ class Vantage:
         known = data_of(ipv4.answers, "A") if ipv4.verdict is Verdict.SECURE else set()
         return msgspec.structs.replace(claim, translated=all(embeds(address, known) for address in made))
 
-    async def _weigh_stripping(self, conclusion: Conclusion, met_error: bool) -> Conclusion:
-        """Return the conclusion, the vantage blamed instead of a zone where it does not serve DNSSEC records."""
+    async def _weigh_stripping(self, result: ValidationResult, met_error: bool) -> ValidationResult:
+        """Return the result, the vantage blamed instead of a zone where it does not serve DNSSEC records."""
         anchor = min(self._anchors.by_zone, key=len, default=names.ROOT)
-        at_fault = question_at_fault(conclusion)
-        errs = conclusion.verdict is Verdict.INDETERMINATE and met_error
+        at_fault = question_at_fault(result)
+        errs = result.verdict is Verdict.INDETERMINATE and met_error
         if at_fault is None and not errs:
-            return conclusion
-        control = await self._control(anchor, conclusion, with_errors=errs)
+            return result
+        control = await self._control(anchor, result, with_errors=errs)
         if control.is_stripping:
-            return as_stripped(conclusion, anchor, describe_stripping(control, 0, 0))
+            return as_stripped(result, anchor, describe_stripping(control, 0, 0))
         if at_fault is None:
-            return conclusion
+            return result
         signed = 0
         for number in range(ASKED_AGAIN):
             signed += is_signed(at_fault, await self._ask_once(at_fault, stream=number % 2 == 1)) is True
         if signed:
-            return as_stripped(conclusion, anchor, describe_stripping(control, ASKED_AGAIN, signed))
-        return conclusion
+            return as_stripped(result, anchor, describe_stripping(control, ASKED_AGAIN, signed))
+        return result
 
-    async def _control(self, anchor: Name, conclusion: Conclusion, *, with_errors: bool) -> Control:
-        questions = control_questions(anchor, conclusion)
+    async def _control(self, anchor: Name, result: ValidationResult, *, with_errors: bool) -> Control:
+        questions = control_questions(anchor, result)
         replies = await self._ask_controls(tuple(questions))
         control = weigh_controls(questions, replies)
         if control.signed or control.unsigned or not with_errors:
@@ -242,12 +243,12 @@ class Vantage:
         rdtype: int,
         policy: Policy,
         budget: Budget,
-        steps: dict[Name, Step],
+        nodes: dict[Name, ChainNode],
         first: Reply | None,
         *,
         stream: bool,
-    ) -> tuple[Conclusion, Context]:
-        context = Context(int(self._clock()), self._anchors, policy, budget, steps)
+    ) -> tuple[ValidationResult, Context]:
+        context = Context(int(self._clock()), self._anchors, policy, budget, nodes)
         questions = validate(context, name, rdtype)
         is_first_asked_here = first is None and not stream
         try:
@@ -265,8 +266,8 @@ class Vantage:
                 context.met_error |= not isinstance(reply, Response) or reply.rcode not in (NOERROR, NXDOMAIN)
                 asked = questions.send(reply)
         except StopIteration as stop:
-            conclusion: Conclusion = stop.value
-            return conclusion, context
+            result: ValidationResult = stop.value
+            return result, context
 
     async def _weighed(self, silence: FetchFailure) -> FetchFailure:
         """Return a silence that may be traced to its zone if the vantage answers something else."""
@@ -288,14 +289,14 @@ class Vantage:
     def _lenient(
         self,
         context: Context,
-        conclusion: Conclusion,
+        result: ValidationResult,
         judgement: Judgement,
         evidence: Evidence,
         name: Name,
         rdtype: int,
     ) -> Verdict | None:
         """Return the verdict of a validator that forgives skew, where times are what is wrong."""
-        if conclusion.verdict is not Verdict.BOGUS or not any(r.code in TIMING for r in judgement.reasons):
+        if result.verdict is not Verdict.BOGUS or not any(r.code in TIMING for r in judgement.reasons):
             return None
         lenient = Context(context.now, self._anchors, self._policy, Budget(self._policy), {}, lenient=True)
         return validate_from(responses_in(evidence.messages), lenient, name, rdtype).verdict
@@ -307,12 +308,12 @@ class Vantage:
             return None
         other = "legacy" if self._policy.profile == "iana2025" else "iana2025"
         policy = msgspec.structs.replace(self._policy, profile=other)
-        conclusion, _ = await self._run(name, rdtype, policy, budget, {}, None, stream=False)
-        return conclusion.verdict
+        result, _ = await self._run(name, rdtype, policy, budget, {}, None, stream=False)
+        return result.verdict
 
 
-def _is_spent(conclusion: Conclusion) -> bool:
+def _is_spent(result: ValidationResult) -> bool:
     """Return whether the budget was what ended the validation."""
     return any(
-        link.reason is not None and link.reason.code == "validation_budget_exceeded" for link in conclusion.links
+        judged.reason is not None and judged.reason.code == Code.VALIDATION_BUDGET_EXCEEDED for judged in result.rrsets
     )

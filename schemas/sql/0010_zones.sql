@@ -35,13 +35,4 @@ ORDER BY (at, id)
 TTL toDateTime(at) + INTERVAL 800 DAY
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 -- An endpoint's evidence has its own messages; those of its zones are stored once, under the digests here.
-ALTER TABLE evidence ADD COLUMN IF NOT EXISTS zones Array(String);
-CREATE TABLE IF NOT EXISTS zone_evidence (
-    digest String,
-    at DateTime64(6, 'UTC'),
-    messages Array(String)
-)
-ENGINE = ReplacingMergeTree
-ORDER BY digest
-TTL toDateTime(at) + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE evidence ADD COLUMN IF NOT EXISTS zones Array(String)

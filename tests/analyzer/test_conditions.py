@@ -236,3 +236,7 @@ def test_servfail_to_clients_is_one_disagreement_and_says_to_whom(claim: Resolve
 
     assert (found.code, found.cause_rrset) == ("resolver_disagrees", "vantage corp")
     assert found.detail.endswith(said)
+
+
+def test_a_bogus_verdict_for_a_reason_of_a_newer_version_is_still_told() -> None:
+    assert codes(verdict="bogus", code="colour_of_zone") == [("verdict_bogus", "bank.example.")]

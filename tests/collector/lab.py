@@ -77,6 +77,6 @@ class Lab:
         policy = policy or Policy()
         context = Context(int(at.timestamp()), self.anchors, policy, Budget(policy), {})
         qname, qtype = names.from_text(name), records.type_from_text(rdtype)
-        conclusion = drive(validate(context, qname, qtype), self.reply)
+        result = drive(validate(context, qname, qtype), self.reply)
         self.context = context
-        return make_judgement(context, conclusion, qname, qtype, "lab")[0]
+        return make_judgement(context, result, qname, qtype, "lab")[0]

@@ -14,7 +14,7 @@ from collector.dnssec.context import Context
 from collector.dnssec.message import Response, read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, drive
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 
 SCENARIOS = Path(__file__).parents[3] / "shared" / "conformance" / "scenarios"
 
@@ -36,7 +36,7 @@ def checks() -> list[Any]:
     return found
 
 
-def run(path: Path, index: int) -> tuple[Conclusion, dict[str, Any]]:
+def run(path: Path, index: int) -> tuple[ValidationResult, dict[str, Any]]:
     from play import ask  # type: ignore[import-not-found]
     from recursor import Scenario  # type: ignore[import-not-found]
 
@@ -66,20 +66,20 @@ def as_compared(text: str) -> str:
 @pytest.mark.skipif(not SCENARIOS.is_dir(), reason=f"needs {SCENARIOS}, which comes beside a checkout")
 @pytest.mark.parametrize(("path", "index"), checks())
 def test_the_verdict_is_the_one_that_others_reach(conformance: Path, path: Path, index: int) -> None:
-    conclusion, data = run(path, index)
+    result, data = run(path, index)
 
     difference = EXPECTED_DIFFERENCES.get((path.stem, index))
     if difference is not None:
-        assert conclusion.verdict == difference[0], difference[1]
+        assert result.verdict == difference[0], difference[1]
         return
     wanted = ("secure", "insecure") if data["expect"] == "not-bogus" else (data["expect"],)
-    assert conclusion.verdict in wanted, conclusion.weakest.reason
+    assert result.verdict in wanted, result.weakest.reason
     if data["expect"] == "bogus":
         return
-    assert conclusion.rcode == data["rcode"]
+    assert result.rcode == data["rcode"]
     if data.get("answer") is not None:
         ours = {
             f"{names.to_text(owner)} {records.type_to_text(rdtype)} {records.rdata_to_text(rdtype, rdata)}".lower()
-            for owner, rdtype, rdata in conclusion.records
+            for owner, rdtype, rdata in result.records
         }
         assert ours == {as_compared(text) for text in data["answer"] if text.split()[1] != "RRSIG"}

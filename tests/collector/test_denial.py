@@ -9,7 +9,7 @@ import pytest
 from collector.dnssec import crypto, names, records
 from collector.dnssec.budget import Budget
 from collector.dnssec.message import Response, read_response
-from collector.dnssec.nsec import NsecDenial, Outcome
+from collector.dnssec.nsec import NsecDenial, ProofOutcome
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask
@@ -33,10 +33,10 @@ def test_a_wildcard_whose_closest_encloser_is_denied_as_well_proves_nothing() ->
     wide = NsecDenial(ZONE, [nsec("example", "d.example", "NS", "SOA")])
     close = NsecDenial(ZONE, [nsec("a.c.example", "d.example", "A")])
 
-    assert wide.check_no_closer(name("b.c.example"), name("c.example")).outcome is Outcome.FAILED
-    assert close.check_no_closer(name("b.c.example"), name("c.example")).outcome is Outcome.PROVEN
+    assert wide.prove_no_closer_match(name("b.c.example"), name("c.example")).outcome is ProofOutcome.FAILED
+    assert close.prove_no_closer_match(name("b.c.example"), name("c.example")).outcome is ProofOutcome.PROVEN
     both = NsecDenial(ZONE, [nsec("example", "d.example", "NS", "SOA"), nsec("a.c.example", "d.example", "A")])
-    assert both.check_no_closer(name("b.c.example"), name("c.example")).outcome is Outcome.PROVEN
+    assert both.prove_no_closer_match(name("b.c.example"), name("c.example")).outcome is ProofOutcome.PROVEN
 
 
 def match(owner: str, salt: bytes, iterations: int, *types: str) -> Nsec3:
@@ -61,12 +61,12 @@ def test_a_proof_may_be_made_of_two_sets_of_parameters(swapped: bool) -> None:
         cover("*.example", salt, iterations),
     ]
 
-    def outcome(records: list[Nsec3]) -> Outcome:
-        return Nsec3Denial(ZONE, records, Budget(Policy()), {}).check_no_name(name("www.example")).outcome
+    def outcome(records: list[Nsec3]) -> ProofOutcome:
+        return Nsec3Denial(ZONE, records, Budget(Policy()), {}).prove_nxdomain(name("www.example")).outcome
 
-    assert outcome(chain) is Outcome.PROVEN
+    assert outcome(chain) is ProofOutcome.PROVEN
     for missing in range(3):
-        assert outcome([one for number, one in enumerate(chain) if number != missing]) is Outcome.FAILED
+        assert outcome([one for number, one in enumerate(chain) if number != missing]) is ProofOutcome.FAILED
 
 
 def nxdomain(asked: Ask, message: dns.message.Message) -> dns.message.Message | None:

@@ -15,13 +15,13 @@ from collector.dnssec.anchors import parse_anchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import Context
 from collector.dnssec.message import Response, read_response
-from collector.dnssec.nsec import NsecDenial, Outcome
+from collector.dnssec.nsec import NsecDenial, ProofOutcome
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
-from collector.dnssec.signatures import Refused, Verified, verify_rrset
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.signatures import Fault, Verified, verify_rrset
+from collector.dnssec.validation import ValidationResult, validate
 
 LENIENT = Policy(profile="legacy", rsa_min_bits=512)
 
@@ -44,7 +44,7 @@ def posix(text: str) -> int:
     return int(datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp())
 
 
-def verify(owner: str, rdtype: str, data: str, rrsig: str, zone: str, dnskey: str, now: str) -> Verified | Refused:
+def verify(owner: str, rdtype: str, data: str, rrsig: str, zone: str, dnskey: str, now: str) -> Verified | Fault:
     rrset = RRset(
         names.from_text(owner), records.type_from_text(rdtype), 3600, (wire(rdtype, data),), (signature(rrsig),)
     )
@@ -267,39 +267,44 @@ class TestRfc5155AppB:
     def test_b1_name_error(self) -> None:
         proofs = denial3("example", "x.w.example", "a.example")
 
-        assert proofs.check_no_name(names.from_text("a.c.x.w.example")).outcome is Outcome.OPT_OUT
+        assert proofs.prove_nxdomain(names.from_text("a.c.x.w.example")).outcome is ProofOutcome.OPT_OUT
         for left_out in range(3):
             rest = [one for n, one in enumerate(("example", "x.w.example", "a.example")) if n != left_out]
-            assert denial3(*rest).check_no_name(names.from_text("a.c.x.w.example")).outcome is Outcome.FAILED
+            assert denial3(*rest).prove_nxdomain(names.from_text("a.c.x.w.example")).outcome is ProofOutcome.FAILED
 
     def test_b2_no_data(self) -> None:
         proofs = denial3("ns1.example")
 
-        assert proofs.check_no_type(names.from_text("ns1.example"), 15).outcome is Outcome.PROVEN
-        assert proofs.check_no_type(names.from_text("ns1.example"), records.A).outcome is Outcome.FAILED
+        assert proofs.prove_nodata(names.from_text("ns1.example"), 15).outcome is ProofOutcome.PROVEN
+        assert proofs.prove_nodata(names.from_text("ns1.example"), records.A).outcome is ProofOutcome.FAILED
 
     def test_b2_1_no_data_at_an_empty_non_terminal(self) -> None:
-        assert denial3("y.w.example").check_no_type(names.from_text("y.w.example"), records.A).outcome is Outcome.PROVEN
+        assert (
+            denial3("y.w.example").prove_nodata(names.from_text("y.w.example"), records.A).outcome
+            is ProofOutcome.PROVEN
+        )
 
     def test_b3_referral_to_an_opt_out_unsigned_zone(self) -> None:
         proofs = denial3("a.example", "example")
 
-        assert proofs.check_cut(names.from_text("c.example")).outcome is Outcome.OPT_OUT
+        assert proofs.prove_no_ds(names.from_text("c.example")).outcome is ProofOutcome.OPT_OUT
 
     def test_b4_wildcard_expansion(self) -> None:
-        found = denial3("ns2.example").check_no_closer(names.from_text("a.z.w.example"), names.from_text("w.example"))
+        found = denial3("ns2.example").prove_no_closer_match(
+            names.from_text("a.z.w.example"), names.from_text("w.example")
+        )
 
-        assert found.outcome is Outcome.OPT_OUT
+        assert found.outcome is ProofOutcome.OPT_OUT
 
     def test_b5_wildcard_no_data(self) -> None:
         proofs = denial3("w.example", "ns2.example", "*.w.example")
 
-        assert proofs.check_no_type(names.from_text("a.z.w.example"), records.AAAA).outcome is Outcome.OPT_OUT
-        assert proofs.check_no_type(names.from_text("a.z.w.example"), 15).outcome is Outcome.FAILED
+        assert proofs.prove_nodata(names.from_text("a.z.w.example"), records.AAAA).outcome is ProofOutcome.OPT_OUT
+        assert proofs.prove_nodata(names.from_text("a.z.w.example"), 15).outcome is ProofOutcome.FAILED
 
     def test_b6_ds_of_the_child_zone(self) -> None:
         """The apex's own NSEC3 does not speak for the DS at its parent."""
-        assert denial3("example").check_no_type(names.from_text("example"), records.DS).outcome is Outcome.FAILED
+        assert denial3("example").prove_nodata(names.from_text("example"), records.DS).outcome is ProofOutcome.FAILED
 
 
 # RFC 4035 App. A: the NSEC chain of the example zone.
@@ -334,42 +339,42 @@ class TestRfc4035AppB:
     def test_b2_name_error(self) -> None:
         name = names.from_text("ml.example")
 
-        assert denial("b.example", "example").check_no_name(name).outcome is Outcome.PROVEN
-        assert denial("b.example").check_no_name(name).outcome is Outcome.FAILED
-        assert denial("example").check_no_name(name).outcome is Outcome.FAILED
+        assert denial("b.example", "example").prove_nxdomain(name).outcome is ProofOutcome.PROVEN
+        assert denial("b.example").prove_nxdomain(name).outcome is ProofOutcome.FAILED
+        assert denial("example").prove_nxdomain(name).outcome is ProofOutcome.FAILED
 
     def test_b3_no_data(self) -> None:
-        assert denial("ns1.example").check_no_type(names.from_text("ns1.example"), 15).outcome is Outcome.PROVEN
+        assert denial("ns1.example").prove_nodata(names.from_text("ns1.example"), 15).outcome is ProofOutcome.PROVEN
 
     def test_b4_referral_to_a_signed_zone_has_a_ds(self) -> None:
-        assert denial("a.example").check_cut(names.from_text("a.example")).outcome is Outcome.FAILED
+        assert denial("a.example").prove_no_ds(names.from_text("a.example")).outcome is ProofOutcome.FAILED
 
     def test_b5_referral_to_an_unsigned_zone(self) -> None:
-        assert denial("b.example").check_cut(names.from_text("b.example")).outcome is Outcome.CUT
+        assert denial("b.example").prove_no_ds(names.from_text("b.example")).outcome is ProofOutcome.CUT
 
     def test_b6_wildcard_expansion(self) -> None:
         proofs = denial("x.y.w.example")
 
         assert (
-            proofs.check_no_closer(names.from_text("a.z.w.example"), names.from_text("w.example")).outcome
-            is Outcome.PROVEN
+            proofs.prove_no_closer_match(names.from_text("a.z.w.example"), names.from_text("w.example")).outcome
+            is ProofOutcome.PROVEN
         )
 
     def test_b7_wildcard_no_data(self) -> None:
         proofs = denial("x.y.w.example", "*.w.example")
 
-        assert proofs.check_no_type(names.from_text("a.z.w.example"), records.AAAA).outcome is Outcome.PROVEN
-        assert proofs.check_no_type(names.from_text("a.z.w.example"), 15).outcome is Outcome.FAILED
+        assert proofs.prove_nodata(names.from_text("a.z.w.example"), records.AAAA).outcome is ProofOutcome.PROVEN
+        assert proofs.prove_nodata(names.from_text("a.z.w.example"), 15).outcome is ProofOutcome.FAILED
 
     def test_b8_ds_of_the_child_zone(self) -> None:
-        assert denial("example").check_no_type(names.from_text("example"), records.DS).outcome is Outcome.FAILED
+        assert denial("example").prove_nodata(names.from_text("example"), records.DS).outcome is ProofOutcome.FAILED
 
     def test_an_ancestor_delegation_says_nothing_below_its_cut(self) -> None:
         """RFC 6840 §4.1."""
         below = names.from_text("www.a.example")
 
-        assert denial("a.example", "example").check_no_name(below).outcome is Outcome.FAILED
-        assert denial("a.example").check_no_type(below, records.A).outcome is Outcome.FAILED
+        assert denial("a.example", "example").prove_nxdomain(below).outcome is ProofOutcome.FAILED
+        assert denial("a.example").prove_nodata(below, records.A).outcome is ProofOutcome.FAILED
 
 
 RFC9102 = Path(__file__).parents[3] / "shared" / "conformance" / "rfc9102"
@@ -385,12 +390,12 @@ def test_rfc9102_appendix_a(path: Path) -> None:
     at = datetime.fromisoformat(words[-1].replace("Z", "+00:00"))
     anchors = parse_anchors(anchor, path.stem)
     context = Context(int(at.timestamp()), anchors, Policy(), Budget(Policy()), {})
-    conclusion = conclude(lines, context, qname, qtype.rstrip(","), denied=verdict.endswith("nxdomain"))
+    result = conclude(lines, context, qname, qtype.rstrip(","), denied=verdict.endswith("nxdomain"))
 
-    assert conclusion.verdict == verdict.partition("-")[0], conclusion.weakest.reason
+    assert result.verdict == verdict.partition("-")[0], result.weakest.reason
 
 
-def conclude(lines: list[str], context: Context, qname: str, qtype: str, *, denied: bool) -> Conclusion:
+def conclude(lines: list[str], context: Context, qname: str, qtype: str, *, denied: bool) -> ValidationResult:
     questions = validate(context, names.from_text(qname), records.type_from_text(qtype))
     absent = names.from_text(qname) if denied else None
     return drive(questions, lambda asked: answer_from(lines, asked, denied=asked.name == absent))

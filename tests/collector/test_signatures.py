@@ -15,7 +15,7 @@ from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.records import KeyRecord, RRset, Signature, parse_key
 from collector.dnssec.signatures import (
-    Refused,
+    Fault,
     Verified,
     absolute_time,
     check_window,
@@ -45,7 +45,7 @@ def signed(keys: list[SigningKey], **window: datetime) -> tuple[RRset, list[KeyR
 
 def verify(
     rrset: RRset, keys: list[KeyRecord], policy: Policy | None = None, now: int = NOW, **kwargs: bool
-) -> Verified | Refused:
+) -> Verified | Fault:
     policy = policy or Policy()
     return verify_rrset(rrset, ZONE, keys, now=now, policy=policy, budget=Budget(policy), **kwargs)
 
@@ -115,7 +115,7 @@ def test_one_valid_signature_of_several_is_enough() -> None:
 
 def refused(rrset: RRset, keys: list[KeyRecord], **kwargs: object) -> str:
     outcome = verify(rrset, keys, **kwargs)  # type: ignore[arg-type]
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Fault)
     return outcome.code
 
 
@@ -215,7 +215,7 @@ class TestBudgets:
 
         outcomes = [verify_rrset(bad, ZONE, keys, now=NOW, policy=Policy(), budget=budget) for _ in range(3)]
 
-        assert [one.code for one in outcomes if isinstance(one, Refused)] == [
+        assert [one.code for one in outcomes if isinstance(one, Fault)] == [
             "rrsig_crypto_invalid",
             "rrsig_crypto_invalid",
             "validation_budget_exceeded",

@@ -16,7 +16,7 @@ from worlds import Question, from_dns, to_dns
 from collector.dnssec import names, records
 from collector.dnssec.message import NOERROR, NXDOMAIN
 from collector.dnssec.names import Name
-from collector.dnssec.validation import Conclusion
+from collector.dnssec.validation import ValidationResult
 from schemas.judgement import Verdict
 
 UNEXPLAINED = "UNEXPLAINED"
@@ -84,10 +84,10 @@ class Disagreement:
 
 
 Essence = tuple[object, ...]
-"""What of our conclusion must not change: verdict, rcode and records."""
+"""What of our result must not change: verdict, rcode and records."""
 Dropped = tuple[Question, tuple[int, Name, int]]
 """A response, and in it section, owner and (covered) type of an RRset."""
-AskUs = Callable[[Case, list[Question] | None], Conclusion]
+AskUs = Callable[[Case, list[Question] | None], ValidationResult]
 AskUnbound = Callable[[Case], Opinion]
 
 
@@ -160,13 +160,13 @@ class Explainer:
         return f"{UNEXPLAINED}: both secure, with rcodes {ours.rcode} and {unbound.rcode}"
 
     def _asks_again(self, case: Case, unbound: Opinion) -> bool:
-        """Return whether the verdict of the links so far and of a target asked anew is Unbound's."""
+        """Return whether the verdict of the aliases so far and of a target asked anew is Unbound's."""
         worst = Verdict.SECURE
-        for link in self.ask_us(case, None).links:
-            worst = max(worst, link.verdict, key=lambda verdict: verdict.weakness)
-            if link.target is None:
+        for judged in self.ask_us(case, None).rrsets:
+            worst = max(worst, judged.verdict, key=lambda verdict: verdict.weakness)
+            if judged.target is None:
                 return False
-            tail = self.ask_us(Case(case.made, (link.target, case.question[1]), case.damages), None)
+            tail = self.ask_us(Case(case.made, (judged.target, case.question[1]), case.damages), None)
             together = max(worst, tail.verdict, key=lambda verdict: verdict.weakness)
             same_rcode = tail.rcode == {0: "NOERROR", 3: "NXDOMAIN"}.get(unbound.rcode)
             if together.value == unbound.verdict and (same_rcode or unbound.verdict in REFUSED):
@@ -176,9 +176,9 @@ class Explainer:
         return False
 
     def _is_unsigned(self, case: Case) -> bool:
-        """Return whether every insecure link is about a name below a delegation that has no DS, honestly."""
-        links = self.ask_us(case, None).links
-        owners = [link.owner for link in links if link.verdict is Verdict.INSECURE]
+        """Return whether every insecure RRset is about a name below a delegation that has no DS, honestly."""
+        rrsets = self.ask_us(case, None).rrsets
+        owners = [judged.owner for judged in rrsets if judged.verdict is Verdict.INSECURE]
         return not any(case.made.chain_is_signed(owner) for owner in owners)
 
     def _is_insecure_by_an_honest_chain(self, case: Case, ours: Opinion) -> bool:
@@ -206,9 +206,9 @@ class Explainer:
     def _unneeded(self, case: Case, ours: Opinion, unbound: Opinion) -> str:
         """Drop RRsets that our verdict does not need until Unbound agrees; name what had to go."""
         trace: list[Question] = []
-        conclusion = self.ask_us(case, trace)
-        wanted = _essence(conclusion)
-        targets = [(link.target, case.question[1]) for link in conclusion.links if link.target is not None]
+        result = self.ask_us(case, trace)
+        wanted = _essence(result)
+        targets = [(judged.target, case.question[1]) for judged in result.rrsets if judged.target is not None]
         questions = list(
             dict.fromkeys([case.question, *trace, *targets, *_cuts_above(target for target, _ in targets)])
         )
@@ -230,7 +230,7 @@ class Explainer:
             if not _has_false_soa(case, case.message(*case.question)):
                 return WHOLE_DENIAL  # the SOA stands beside a denial of the chain, where it decides nothing
             # Beside an answer that is there an SOA decides nothing; beside a denial, how long that is kept.
-            is_answer = any(rdtype == case.question[1] for _, rdtype, _ in conclusion.records)
+            is_answer = any(rdtype == case.question[1] for _, rdtype, _ in result.records)
             if ours.verdict != "secure" or (is_answer and ours.rcode == NOERROR):
                 return WHOLE_DENIAL
             return f"{UNEXPLAINED}: {FORGED_SOA}"
@@ -275,8 +275,8 @@ def _is_local_by_a_lie(case: Case, ours: Opinion) -> bool:
     return ours.why.startswith("locally_served") and any(damage.kind in LIES for damage in case.damages)
 
 
-def _essence(conclusion: Conclusion) -> Essence:
-    return conclusion.verdict, conclusion.rcode, tuple(conclusion.records)
+def _essence(result: ValidationResult) -> Essence:
+    return result.verdict, result.rcode, tuple(result.records)
 
 
 def _without(case: Case, gone: Sequence[Dropped]) -> Case:

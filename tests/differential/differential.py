@@ -28,7 +28,7 @@ from collector.dnssec.context import Context
 from collector.dnssec.message import FormError, read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 
 CASES_PER_WORLD = 25
 DELV_EVERY = 10
@@ -47,7 +47,7 @@ class Outcome:
     disagreements: tuple[Disagreement, ...]
 
 
-def ask_us(case: Case, trace: list[Question] | None = None) -> Conclusion:
+def ask_us(case: Case, trace: list[Question] | None = None) -> ValidationResult:
     """Validate in process; the questions asked on the way are added to ``trace``."""
     policy = Policy()
     context = Context(case.made.now, case.made.anchors, policy, Budget(policy), {})
@@ -67,11 +67,11 @@ def _reply(case: Case, asked: Ask) -> Reply:
         return FetchFailure("malformed", str(error))
 
 
-def opinion_of(conclusion: Conclusion) -> Opinion:
-    """Return our conclusion in the form of the oracles'."""
-    verdict = conclusion.verdict.value
-    why = conclusion.weakest.reason
-    rcode = {"NOERROR": 0, "NXDOMAIN": 3, "YXDOMAIN": 6}.get(conclusion.rcode, 2)
+def opinion_of(result: ValidationResult) -> Opinion:
+    """Return our result in the form of the oracles'."""
+    verdict = result.verdict.value
+    why = result.weakest.reason
+    rcode = {"NOERROR": 0, "NXDOMAIN": 3, "YXDOMAIN": 6}.get(result.rcode, 2)
     said = f"{why.code}: {why.detail}" if why else ""
     return Opinion("servfail" if verdict == "indeterminate" else verdict, rcode, said)
 

@@ -12,7 +12,7 @@ from worlds import SignedWorld, colliding_keys, from_dns, make_key, to_dns
 from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
 from collector.dnssec import crypto, names, records
 from collector.dnssec.budget import Budget
-from collector.dnssec.context import Context, Step
+from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.judgement import make_judgement
 from collector.dnssec.message import NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
@@ -20,7 +20,7 @@ from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, drive
 from collector.dnssec.records import AAAA, ANY, CNAME, DNAME, DNSKEY, DS, NS, NSEC, NSEC3, SOA, TXT, A
 from collector.dnssec.replay import replay
-from collector.dnssec.validation import Conclusion, validate
+from collector.dnssec.validation import ValidationResult, validate
 
 NOW = 1_800_000_000
 DAY_S = 86_400
@@ -111,11 +111,17 @@ class Stage:
         self.answer(question, rdtype, proof=soa + proof, rcode=rcode)
 
     def ask(
-        self, question: str, rdtype: int, *, now: int = NOW, steps: dict[Name, Step] | None = None, **policy: object
-    ) -> Conclusion:
+        self,
+        question: str,
+        rdtype: int,
+        *,
+        now: int = NOW,
+        nodes: dict[Name, ChainNode] | None = None,
+        **policy: object,
+    ) -> ValidationResult:
         settings = Policy(**policy)  # type: ignore[arg-type]
         self.context = context = Context(
-            now, self.made.anchors, settings, Budget(settings), {} if steps is None else steps
+            now, self.made.anchors, settings, Budget(settings), {} if nodes is None else nodes
         )
 
         def reply_to(asked: Ask) -> Response:
@@ -841,10 +847,10 @@ def test_records_that_nobody_asked_for_are_no_part_of_the_answer(stage: Stage) -
     extra = [*address("www.sec3.example."), Record(n("www.sec.example."), AAAA, 300, bytes(16)), *address("bank.")]
     stage.answer("www.sec.example.", A, genuine, extra)
 
-    conclusion = stage.ask("www.sec.example.", A)
+    result = stage.ask("www.sec.example.", A)
 
-    assert conclusion.verdict.value == "secure"
-    assert conclusion.records == [(n("www.sec.example."), A, bytes((192, 0, 2, 10)))]
+    assert result.verdict.value == "secure"
+    assert result.records == [(n("www.sec.example."), A, bytes((192, 0, 2, 10)))]
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -869,9 +875,9 @@ def test_a_soa_of_another_name_beside_a_denial_is_bogus(stage: Stage, owner: str
 def test_signed_data_count_for_what_they_say_whatever_the_rcode_is(stage: Stage, rdtype: int) -> None:
     data = stage.rrset("sec.example.", "www.sec.example.", A)
     stage.answer("www.sec.example.", rdtype, data, rcode=NXDOMAIN)
-    conclusion = stage.ask("www.sec.example.", rdtype)
+    result = stage.ask("www.sec.example.", rdtype)
 
-    assert (conclusion.verdict, conclusion.rcode) == ("secure", "NOERROR")
+    assert (result.verdict, result.rcode) == ("secure", "NOERROR")
 
     stage.answer("www.sec.example.", rdtype, [one for one in data if not one.is_signature], rcode=NXDOMAIN)
     assert stage.verdict("www.sec.example.", rdtype) == "bogus"
@@ -1033,10 +1039,10 @@ def test_a_step_ends_with_the_signature_it_rests_on(stage: Stage, name: str, rdt
         stage.answer(name, DS, made)
     else:
         stage.answer(name, DS, proof=made)
-    steps: dict[Name, Step] = {}
+    nodes: dict[Name, ChainNode] = {}
 
-    assert stage.verdict(f"www.{name}", steps=steps) == ("secure" if rdtype == DS else "insecure")
-    assert steps[n(name)].fresh_until == NOW + 60
+    assert stage.verdict(f"www.{name}", nodes=nodes) == ("secure" if rdtype == DS else "insecure")
+    assert nodes[n(name)].fresh_until == NOW + 60
 
 
 class TestBelowDname:
@@ -1077,9 +1083,9 @@ def test_a_loop_through_unsigned_space_is_no_fault_of_the_signed_zone(stage: Sta
 def test_a_verdict_over_keys_can_be_had_again_from_its_evidence(stage: Stage, rcode: int) -> None:
     keys = stage.rrset("sec.example.", "sec.example.", DNSKEY) if rcode else []
     stage.answer("sec.example.", DNSKEY, keys, rcode=rcode)
-    conclusion = stage.ask("www.sec.example.", A)
+    result = stage.ask("www.sec.example.", A)
     assert stage.context is not None
-    judgement, evidence = make_judgement(stage.context, conclusion, n("www.sec.example."), A, "here")
+    judgement, evidence = make_judgement(stage.context, result, n("www.sec.example."), A, "here")
 
     again = replay(evidence)
 

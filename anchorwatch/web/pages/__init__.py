@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from alerts.delivery.wording import printable
 from anchorwatch.web.views import EndpointView, IdentityView, host_count
-from schemas.catalogue import CATALOGUE
+from schemas.catalogue import sentence_of, source_of
 from schemas.judgement import Verdict
 from schemas.messages import Affected, Finding, Notification
 
@@ -34,7 +34,6 @@ def _instant(at: datetime | None) -> str:
 _environment.filters["instant"] = _instant
 _environment.filters["printable"] = printable
 _environment.filters["hosts"] = host_count
-_environment.globals["catalogue"] = CATALOGUE
 
 
 def _render(template: str, **values: Any) -> HTMLResponse:
@@ -83,7 +82,9 @@ def overview(
 
 def finding(versions: Sequence[Finding]) -> HTMLResponse:
     """Show one finding: its newest version, and the versions before."""
-    return _render("finding.html", finding=versions[-1], versions=versions, row=CATALOGUE[versions[-1].code])
+    newest = versions[-1]
+    sentence, source = sentence_of(newest.code), source_of(newest.code)
+    return _render("finding.html", finding=newest, versions=versions, sentence=sentence, source=source)
 
 
 def endpoint(

@@ -1,0 +1,695 @@
+"""What observations and polls come to: pure. What must be known from the history is asked for, and handed in.
+
+``needs`` says what a batch must be held against, ``take`` takes it in and returns rows to store and findings to send;
+``load`` takes up where an earlier process stopped. Time is an argument.
+"""
+
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+
+from analyzer.batch import Batch, Knowledge, Needs, Stored
+from analyzer.detected import Condition, Drift
+from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
+from analyzer.endpoints.current import Current, CurrentState
+from analyzer.endpoints.drift import detect_drift
+from analyzer.findings.blast import Consumers
+from analyzer.findings.book import FindingBook
+from analyzer.findings.radius import Radius
+from analyzer.history import rows
+from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.expiry import (
+    Agenda,
+    Expiry,
+    decide_tier,
+    expiry_of,
+    is_renewed,
+    left_at_renewal,
+    next_look_at,
+    usual_share,
+)
+from analyzer.zones.timeline import Timeline, ZoneState
+from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.codes import Code
+from schemas.judgement import Judgement, Verdict, data_of
+from schemas.messages import (
+    Act,
+    Evidence,
+    Finding,
+    InventoryIndex,
+    InventorySnapshot,
+    Message,
+    Observation,
+    PollBatch,
+    SelfReport,
+    Subject,
+    ZoneObservation,
+    utc,
+)
+from schemas.wire import id_of
+
+MOST_UNKNOWN = 10_000
+MOST_ENDS_KNOWN = 1_000
+LONGEST_GAP = timedelta(hours=1)
+EXPIRY_CHECK_S = 30.0
+DISK_FULL = Code.SELF_DISK_FULL
+REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
+EXPIRING = frozenset({Code.RRSIG_EXPIRING})
+RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
+Row = tuple[Subject, str, datetime, int, int]
+
+
+class Analysis:
+    """State: what is the case at each endpoint and in each zone, the open findings, who consumes what, and renewals.
+
+    ``taken`` counts the observations that were analysed, ``confirmed`` the polls that went on with one, ``unmatched``
+    the polls that spoke of one that is neither the subject's last nor stored, and ``dropped`` those that are not later
+    than one that was taken in: they came again, or a clock was set back.
+    """
+
+    def __init__(self) -> None:
+        self.consumers = Consumers()
+        self.current = CurrentState()
+        self.zones = Timeline()
+        self.taken = self.confirmed = self.unmatched = self.dropped = 0
+        self._book = FindingBook(Radius(self.consumers, self._behind))
+        self._agenda = Agenda()
+        # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
+        self._witnesses: dict[Subject, Subject | None] = {}
+        self._stale: set[Subject] = set()
+        self._expiring: set[Subject] = set()
+        self._expiry_checked_at = 0.0
+        self._full: dict[str, str] = {}
+        self._renewals: dict[str, list[float]] = {}
+        self._renewed_at: dict[str, datetime] = {}
+        self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
+        self._lost: set[str] = set()
+        self._serving: set[str] = set()
+        self._unknown: dict[Subject, str] = {}
+
+    def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Subject]:
+        """Yield the subjects whose chain leads through a zone; with ``since`` only those not polled after it."""
+        found = self.current.behind(zone, vantage)
+        return found if since is None else (one for one in found if self.current[one].applied_at <= since)
+
+    # what was known before
+
+    def load(self, stored: Stored, now: float) -> list[Finding]:
+        """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
+        for identity_id, identity in stored.identities:
+            self.consumers.put(identity_id, identity)
+        self._renewals = stored.renewals
+        for observation, observed_at, last_seen_at, judgement in stored.judgements:
+            if not self.consumers.endpoints_at(judgement.name, judgement.type):
+                continue  # nobody consumes it any more
+            self._book.vantages.add(judgement.vantage)
+            subject = (judgement.name, judgement.type, judgement.vantage)
+            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at))
+        above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
+        for message in stored.zones:
+            if message.zone in above or self.current.is_through(message.zone, message.vantage):
+                self._stale.add(message.subject)
+                if self._set_zone(message).conditions:
+                    self._witnesses[message.subject] = None
+        for subject, current in list(self.current.items()):
+            current.conditions = self._own(current.conditions, current.chain, subject[2])
+        for finding in stored.open_findings:
+            self._book.restore(finding, self._members_of(finding), utc(now))
+            if finding.code == Code.SELF_VANTAGE_LOST:
+                self._lost.update(finding.vantages)
+            if finding.code == DISK_FULL:
+                self._full[finding.cause_rrset] = finding.detail
+            if finding.code == Code.VANTAGE_STRIPS_DNSSEC and finding.severity is Severity.CRITICAL:
+                self._serving.update(finding.vantages)
+        since = utc(now) - REANNOUNCE_CLOSED_WITHIN
+        recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
+        return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
+
+    def _members_of(self, finding: Finding) -> list[tuple[Subject, Condition, datetime]]:
+        """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        showing = [
+            (subject, condition, current.applied_at)
+            for subject, current in self.current.items()
+            for condition in current.conditions
+            if condition.key == key
+        ]
+        for subject, state in self.zones.items():
+            for condition in state.conditions:
+                if condition.key == key:
+                    showing.append((subject, condition, state.observation.observed_at))
+                    self._witnesses[subject] = None
+        if showing:
+            return showing
+        named = set(finding.endpoints)
+        condition = Condition(*key, finding.severity, finding.detail)
+        subjects = [s for s in self.current if f"{s[0]} {s[1]}" in named and s[2] in finding.vantages]
+        if not subjects and finding.code in REPORTED:
+            subjects = [("", "", vantage) for vantage in finding.vantages]
+        return [(subject, condition, finding.updated_at) for subject in subjects]
+
+    def needs(self, batch: Sequence[Message]) -> Needs:
+        """Return what must be known of the time before a batch, and of observations that its polls speak of."""
+        needs = Needs()
+        for message in batch:
+            match message:
+                case ZoneObservation():
+                    state = self.zones.get(message.subject)
+                    if state is not None and message.observed_at <= state.observation.observed_at:
+                        needs.late_zones.append(message.id)
+                case Observation():
+                    current = self.current.get(message.subject)
+                    if current is None:
+                        continue
+                    needs.until.setdefault(message.subject, message.observed_at)
+                    if message.observed_at <= current.newest_at:
+                        needs.late.append(message.id)
+                case PollBatch():
+                    for subject, observation, *_ in _rows_of(message):
+                        if self.last_of(subject) != observation and self._is_watched(subject):
+                            needs.spoken_of[observation] = subject[0]
+        return needs
+
+    def needs_answers(
+        self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
+    ) -> dict[Subject, datetime]:
+        """Return whose earlier answers a batch must be held against, and before when."""
+        return {
+            other: until[message.subject]
+            for message in batch
+            if isinstance(message, Observation) and message.subject in baselines
+            if _is_compared(baselines[message.subject], message.judgement)
+            for other in _seen_as(message, self._book.vantages)
+        }
+
+    def _is_watched(self, subject: Subject) -> bool:
+        return subject in self.current or bool(self.consumers.endpoints_at(subject[0], subject[1]))
+
+    # what comes in
+
+    def take(
+        self, batch: Sequence[Message], knowledge: Knowledge, now: float, full: Mapping[str, str] | None = None
+    ) -> Batch:
+        """Take a batch in; an empty one means that time passed. ``full`` says why which disk is full, or nothing."""
+        out = Batch()
+        for message in batch:
+            self._book.trigger = id_of(message)
+            match message:
+                case ZoneObservation():
+                    self._take_zone(message, knowledge, out)
+                case Observation():
+                    self._take_observation(message, knowledge, out)
+                case PollBatch():
+                    self._take_polls(message, knowledge, out)
+                case InventorySnapshot():
+                    self._take_identity(message, out)
+                case InventoryIndex():
+                    self._take_index(message, out)
+                case SelfReport():
+                    self._take_report(message)
+                case Act():
+                    out.store("acts", rows.act_row(message))
+        self._book.trigger = "time"
+        self._check_disks(full or {}, now)
+        self._check_expiry(now)
+        for finding, trigger in self._book.take_changes(utc(now)):
+            out.messages.append(finding)
+            out.store("findings", rows.finding_row(finding, trigger))
+        return out
+
+    def next_due_at(self) -> float | None:
+        """Return when an empty batch may say something new, in POSIX seconds."""
+        return self._agenda.next_at()
+
+    # zones
+
+    def _take_zone(self, message: ZoneObservation, knowledge: Knowledge, out: Batch) -> None:
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        self._store_evidence(message.evidence, out)
+        if self.zones.adds_nothing(message):
+            return
+        subject, at = message.subject, message.observed_at
+        earlier = self.zones.get(subject)
+        baseline = earlier.validated if earlier is not None else None
+        out.store("zones", rows.zone_row(message))
+        if baseline is not None:
+            for edge in detect_zone_drift(baseline, message):
+                self._book.drift(edge, subject, at, message.evidence.digest)
+        state = self._set_zone(message)
+        self._stale.discard(subject)
+        for window in message.windows:
+            if (expiry := expiry_of(window)) is not None:
+                key = (subject, window.rrset)
+                self._learn_habit(self._zone_renewed.get(key), expiry, at, earlier is not None, out)
+                self._zone_renewed[key] = expiry
+        if state.conditions or subject in self._witnesses:
+            self._witnesses[subject] = None
+            self._poll_zone(subject, state, at)
+
+    def _set_zone(self, message: ZoneObservation) -> ZoneState:
+        state = self.zones.put(message)
+        if message.windows:
+            self._agenda.put(message.subject, 0.0)
+        return state
+
+    def _poll_zone(self, subject: Subject, state: ZoneState, at: datetime) -> None:
+        """Count a poll of a zone; what it does not show any more and no finding holds open needs no witness."""
+        conditions: Sequence[Condition] = state.conditions
+        if subject[2] in self._lost:
+            conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
+        ends = [window.expires_at for window in state.observation.windows]
+        self._book.poll(
+            subject,
+            conditions,
+            at,
+            evidence=state.observation.evidence.digest,
+            after=str(state.observation.link.verdict),
+            says_of=state.says_of,
+            ends_at=min(ends, default=None),
+        )
+        if not state.conditions and not self._book.holds(subject):
+            self._witnesses.pop(subject, None)
+
+    def _witness(self, subject: Subject, current: Current, at: datetime) -> None:
+        """Count a poll of a name for the zones of its chain: of each zone the polls of one name count.
+
+        So a zone is confirmed and found healed after as many looks as a name, however many names lie below it.
+        """
+        for zone in current.chain:
+            of_zone = (zone, "", subject[2])
+            if of_zone not in self._witnesses:
+                continue
+            witness = self._witnesses[of_zone]
+            seen = self.current.get(witness) if witness is not None else None
+            if seen is None or zone not in seen.chain:
+                self._witnesses[of_zone] = witness = subject
+            state = self.zones.get(of_zone)
+            if witness == subject and state is not None and at != state.observation.observed_at:
+                self._poll_zone(of_zone, state, at)
+
+    # endpoints
+
+    def _take_observation(self, message: Observation, knowledge: Knowledge, out: Batch) -> None:
+        subject, judgement, at = message.subject, message.judgement, message.observed_at
+        earlier = self.current.get(subject)
+        # What is late need not be a replay: two collectors may have had the subject for a moment, and clocks differ.
+        # The order of arrival says which of them goes on.
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        self.taken += 1
+        self._book.vantages.add(judgement.vantage)
+        out.store("observations", rows.observation_row(message))
+        out.store("verdicts", rows.verdict_row(message))
+        if message.evidence is not None:
+            self._store_evidence(message.evidence, out)
+        baseline = knowledge.baselines.get(subject)
+        if baseline is not None:
+            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+        known = Known(
+            proven=frozenset(
+                data
+                for other in _seen_as(message, self._book.vantages)
+                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+            ),
+            serves_dnssec=judgement.vantage in self._serving,
+            was_present=baseline is not None and bool(baseline.answers),
+        )
+        current = self._set_current(subject, judgement, message.id, at, known)
+        self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
+        knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
+        before = _describe(baseline) if baseline is not None else ""
+        self._poll(subject, current, at, before=before, after=_describe(judgement))
+        if current.validated:
+            knowledge.baselines[subject] = judgement
+
+    def _store_evidence(self, evidence: Evidence, out: Batch) -> None:
+        row, messages = rows.evidence_rows(evidence)
+        out.store("evidence", row)
+        out.store("evidence_messages", *messages)
+
+    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
+        judgement = message.judgement
+        endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
+        # Each row's own set: what one row allows must not permit a change at another one.
+        allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
+        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
+            self._book.drift(event, subject, message.observed_at, judgement.evidence)
+
+    def _set_current(
+        self, subject: Subject, judgement: Judgement, observation: str, at: datetime, known: Known = NOTHING_KNOWN
+    ) -> Current:
+        if judgement.verdict is Verdict.SECURE:
+            self._serving.add(judgement.vantage)
+        endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
+        earlier = self.current.get(subject)
+        chain = tuple(sys.intern(link.zone) for link in judgement.chain)
+        zones = chain
+        if earlier is not None and judgement.verdict not in VALIDATED:
+            # A chain that breaks above a zone says nothing of it: the name is still behind that zone.
+            zones = (*chain, *(zone for zone in earlier.zones if zone not in chain))
+        current = Current(
+            applied_at=at,
+            newest_at=at if earlier is None else max(at, earlier.newest_at),
+            observation=observation,
+            verdict=judgement.verdict,
+            cause_zone=judgement.cause_zone,
+            conditions=self._own(conditions_of(judgement, endpoints, known), chain, subject[2]),
+            expiry=None,
+            renewed=earlier.renewed if earlier is not None else None,
+            signer=_signer_of(judgement),
+            evidence=judgement.evidence,
+            zones=zones,
+            chain=chain,
+            claimed=judgement.resolver is not None,
+            claimed_plain=judgement.plain is not None,
+            absent=is_absent(judgement),
+        )
+        self.current.put(subject, current)
+        if earlier is not None and earlier.zones != zones:
+            self._drop_zones(earlier.zones, subject[2], at)
+        return current
+
+    def _own(self, conditions: tuple[Condition, ...], zones: Sequence[str], vantage: str) -> tuple[Condition, ...]:
+        """Return the conditions that are the name's own: a zone of its chain shows the others by itself."""
+        states = [self.zones.get((zone, "", vantage)) for zone in zones]
+        of_zones = {condition.key for state in states if state is not None for condition in state.conditions}
+        return tuple(condition for condition in conditions if condition.key not in of_zones) if of_zones else conditions
+
+    def _drop_zones(self, zones: Iterable[str], vantage: str, at: datetime) -> None:
+        """Forget zones that no chain leads through any more; what they held open is over, and is said to be."""
+        for zone in zones:
+            subject = (zone, "", vantage)
+            if subject in self.zones and not self.current.is_through(zone, vantage):
+                if self._book.holds(subject):
+                    self._book.forget(subject, at, f"no longer watched: no name is seen in {zone} through {vantage}")
+                self.zones.drop(subject)
+                self._agenda.drop(subject)
+                self._witnesses.pop(subject, None)
+                self._expiring.discard(subject)
+                self._stale.discard(subject)
+
+    def _keep_expiry(
+        self,
+        subject: Subject,
+        current: Current,
+        earlier: Current | None,
+        expiry: Expiry | None,
+        at: datetime,
+        out: Batch,
+    ) -> None:
+        """Note how the signature over the answer ends now, and what its renewal says of the zone's habit."""
+        known, current.expiry, current.live = current.expiry, expiry, True
+        if expiry is None:
+            return
+        if is_renewed(current.renewed, expiry):
+            seen_lately = earlier is not None and at - earlier.applied_at <= LONGEST_GAP
+            self._learn_habit(current.renewed, expiry, at, seen_lately, out)
+            current.renewed = expiry
+        if subject in self._expiring or known is None or expiry.expires_at < known.expires_at:
+            self._agenda.put(subject, 0.0)
+
+    def _learn_habit(self, earlier: Expiry | None, expiry: Expiry, at: datetime, lately: bool, out: Batch) -> None:
+        if earlier is None or not lately:
+            return  # when it was renewed is not known
+        renewed_at = self._renewed_at.get(expiry.zone)
+        same_s = RENEWED_AGAIN_AFTER * (expiry.expires_at - expiry.inception_at)
+        if renewed_at is not None and at - renewed_at < same_s:
+            return  # a zone renews all its signatures, and each name below it shows the same renewal
+        left = left_at_renewal(earlier, expiry, at)
+        if left is not None:
+            self._renewed_at[expiry.zone] = at
+            self._renewals.setdefault(expiry.zone, []).append(left)
+            out.store("renewals", (expiry.zone, at, left))
+
+    def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
+        conditions: Sequence[Condition] = current.conditions
+        if current.verdict is Verdict.INDETERMINATE and subject[2] in self._lost:
+            # The vantage is the cause, and has a finding of its own.
+            conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
+        if current.absent and not self._is_absent_altogether(subject):
+            conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        self._book.poll(
+            subject,
+            conditions,
+            at,
+            evidence=current.evidence,
+            before=before,
+            after=after,
+            says_of=current.says_of,
+            ends_at=current.expiry.expires_at if current.expiry is not None else None,
+        )
+        if self._stale:
+            self._freshen(current.chain, subject[2])
+        if self._witnesses:
+            self._witness(subject, current, at)
+
+    def _freshen(self, zones: Iterable[str], vantage: str) -> None:
+        """Note that what is stored of zones still holds: a name behind them was polled since this process started."""
+        for zone in zones:
+            subject = (zone, "", vantage)
+            if subject in self._stale:
+                self._stale.discard(subject)
+                self._agenda.put(subject, 0.0)
+
+    def _is_absent_altogether(self, subject: Subject) -> bool:
+        """Return whether a host has none of the types that are asked for, as far as they are known by now."""
+        name, _, vantage = subject
+        types = {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
+        others = (self.current.get((name, rdtype, vantage)) for rdtype in types)
+        return all(other is not None and other.absent for other in others)
+
+    def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
+        verdicts: dict[str, tuple[str, str]] = {}
+        for subject, observation, at, inception, expiration in _rows_of(message):
+            current = self.current.get(subject)
+            is_last = current is not None and current.observation == observation
+            judgement = knowledge.spoken_of.get(observation)
+            if not is_last and judgement is None:
+                self._note_unknown(subject, observation)
+                continue
+            until = current.applied_at if current is not None and is_last else knowledge.polled_until.get(observation)
+            if until is not None and at <= until:
+                self.dropped += 1  # it came before
+                continue
+            if judgement is not None and (current is None or not is_last):
+                current = self._set_current(subject, judgement, observation, at)
+            assert current is not None
+            self._keep_expiry(subject, current, current, _expiry(current.signer, inception, expiration), at, out)
+            current.applied_at, current.newest_at = at, max(at, current.newest_at)
+            knowledge.polled_until[observation] = at
+            self.confirmed += 1
+            verdicts[observation] = (str(current.verdict), current.cause_zone)
+            self._poll(subject, current, at)
+        out.store("verdicts", *rows.stretched_rows(message, verdicts))
+        if not verdicts:
+            out.replayed.append(message.id)
+
+    def _note_unknown(self, subject: Subject, observation: str) -> None:
+        """Note that polls of a subject that somebody consumes speak of an observation that did not arrive."""
+        if not self._is_watched(subject):
+            return
+        self.unmatched += 1
+        if len(self._unknown) < MOST_UNKNOWN:
+            self._unknown[subject] = observation
+
+    def take_unknown(self) -> dict[Subject, str]:
+        """Return whose polls spoke of an observation that had not arrived, and its id, since the last call."""
+        unknown, self._unknown = self._unknown, {}
+        return unknown
+
+    def last_of(self, subject: Subject) -> str | None:
+        """Return the observation that says what is the case at a subject, None if there is none."""
+        current = self.current.get(subject)
+        return None if current is None else current.observation
+
+    # the inventory, and ourselves
+
+    def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
+        orphans = self.consumers.put(message.id, message.identity)
+        out.store("identities", rows.identity_row(message))
+        because = f"no longer watched: removed from {message.source or 'the inventory'}"
+        for subject in [(f"{host}.", rdtype, vantage) for host, rdtype in orphans for vantage in self._book.vantages]:
+            self._forget(subject, message.seen_at, because)
+
+    def _forget(self, subject: Subject, at: datetime, because: str) -> None:
+        current = self.current.get(subject)
+        self.current.drop(subject)
+        self._agenda.drop(subject)
+        self._expiring.discard(subject)
+        self._book.forget(subject, at, because)
+        if current is None:
+            return
+        for zone in current.zones:
+            of_zone = (zone, "", subject[2])
+            if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
+                self._book.forget(of_zone, at, because)
+        self._drop_zones(current.zones, subject[2], at)
+
+    def _take_index(self, message: InventoryIndex, out: Batch) -> None:
+        """Drop who is in the inventory no more, be it that we were not running when they left."""
+        if message.vantages:
+            self._book.vantages = set(message.vantages)
+            for subject in [s for s in self.current if s[2] not in self._book.vantages]:
+                because = f"no longer watched: the vantage {subject[2]} was removed from the configuration"
+                self._forget(subject, message.seen_at, because)
+        if message.ids is None:
+            return
+        present = set(message.ids)
+        for identity in self.consumers.all():
+            if identity.id not in present:
+                self._take_identity(InventorySnapshot(id=identity.id, seen_at=message.seen_at, identity=None), out)
+
+    def _take_report(self, message: SelfReport) -> None:
+        over = not message.detail
+        row = CATALOGUE[Code(message.code)]
+        if row.kind is Kind.DRIFT:
+            if not over:
+                edge = Drift(message.code, "", message.subject, row.severity, message.detail, "", "")
+                self._book.drift(edge, ("", "", ""), message.at, "")
+            return
+        if message.code == Code.SELF_VANTAGE_LOST:
+            condition = of_vantage(row.code, message.subject, message.detail)
+            subjects = [subject for subject in self.current if subject[2] == message.subject]
+            if over:
+                self._lost.discard(message.subject)
+            else:
+                self._lost.add(message.subject)
+        elif message.code == Code.SPOOFING_SUSPECTED:
+            condition, subjects = of_vantage(row.code, message.subject, message.detail), []
+        else:
+            condition = Condition(message.code, "", message.subject, row.severity, message.detail)
+            subjects = []
+        self._book.report(condition, subjects, message.at, over=over)
+
+    def _check_disks(self, full: Mapping[str, str], now: float) -> None:
+        """Report a disk that is full, once, and again when it has room."""
+        for name, why in full.items():
+            if why != self._full.get(name, ""):
+                self._full[name] = why
+                self._take_report(SelfReport(code=DISK_FULL, subject=name, at=utc(now), detail=why))
+
+    # signatures that run out
+
+    def _check_expiry(self, now: float) -> None:
+        """Look at those whose signatures may have come closer to their end, at most every half minute."""
+        if abs(now - self._expiry_checked_at) < EXPIRY_CHECK_S:
+            return
+        self._expiry_checked_at = now
+        at = utc(now)
+        for subject in {*self._agenda.take(now), *self._expiring}:
+            if subject[1]:
+                self._look_at_endpoint(subject, at)
+            else:
+                self._look_at_zone(subject, at)
+
+    def _look_at_endpoint(self, subject: Subject, at: datetime) -> None:
+        current = self.current.get(subject)
+        if current is None or not current.live:
+            return  # what is stored may be days old; the first poll puts it on the agenda
+        # What is bogus has worse to tell.
+        expiries = [current.expiry] if current.expiry is not None and current.validated else []
+        self._look(subject, expiries, at, current.evidence)
+
+    def _look_at_zone(self, subject: Subject, at: datetime) -> None:
+        state = self.zones.get(subject)
+        if state is None or subject in self._stale:
+            return
+        message = state.observation
+        validated = message.link.verdict in VALIDATED
+        expiries = [one for one in map(expiry_of, message.windows) if one is not None] if validated else []
+        self._look(subject, expiries, at, message.evidence.digest)
+
+    def _look(self, subject: Subject, expiries: Sequence[Expiry], at: datetime, evidence: str) -> None:
+        conditions: dict[str, Condition] = {}
+        for expiry in sorted(expiries, key=lambda one: one.expires_at):
+            habit = usual_share(self._renewals.get(expiry.zone, ()))
+            tier = decide_tier(expiry, at, habit)
+            if tier is not None:
+                conditions.setdefault(expiry.zone, _expiring(expiry, tier, at))
+            if (look_at := next_look_at(expiry, at, habit)) is not None:
+                self._agenda.put(subject, look_at.timestamp())
+        self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
+        if conditions or self._book.holds(subject, EXPIRING):
+            self._expiring.add(subject)
+        else:
+            self._expiring.discard(subject)
+
+    @property
+    def next_ends(self) -> dict[str, datetime]:
+        """Return of the zones whose signatures end next, when they do: the soonest thousand."""
+        ends: dict[str, datetime] = {}
+        for current in list(self.current.values()):
+            if current.live and current.validated and current.expiry is not None:
+                zone, ends_at = current.expiry.zone, current.expiry.expires_at
+                ends[zone] = min(ends_at, ends.get(zone, ends_at))
+        for state in list(self.zones.values()):
+            for window in state.observation.windows if state.observation.subject not in self._stale else ():
+                ends[window.zone] = min(window.expires_at, ends.get(window.zone, window.expires_at))
+        return dict(nsmallest(MOST_ENDS_KNOWN, ends.items(), key=lambda end: end[1]))
+
+    def findings(self) -> list[Finding]:
+        """Return the open states, most severe first."""
+        return self._book.open_findings()
+
+
+def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
+    left = expiry.expires_at - at
+    ends = f"{expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+    detail = f"the signatures of {expiry.zone} end at {ends}, {expiry.left_ratio(at):.0%} of their lifetime is left"
+    if left < timedelta():
+        detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
+    return Condition(Code.RRSIG_EXPIRING, expiry.zone, "", severity, detail)
+
+
+def _expiry(zone: str, inception: int, expiration: int) -> Expiry | None:
+    if not expiration or expiration <= inception:
+        return None
+    return Expiry(zone, datetime.fromtimestamp(inception, UTC), datetime.fromtimestamp(expiration, UTC))
+
+
+def _ancestors_of(name: str) -> Iterator[str]:
+    """Yield a name and every name above it, the root last."""
+    while name not in ("", "."):
+        yield name
+        name = name.partition(".")[2]
+    yield "."
+
+
+def _signer_of(judgement: Judgement) -> str:
+    """Return the zone whose keys sign the answer."""
+    zones = [link.zone for link in judgement.links if link.zone]
+    return zones[-1] if zones else judgement.name
+
+
+def _rows_of(message: PollBatch) -> Iterator[Row]:
+    columns = (message.names, message.types, message.observations, message.polled_at)
+    for name, rdtype, observation, at, inception, expiration in zip(
+        *columns, message.inceptions, message.expirations, strict=True
+    ):
+        yield (name, rdtype, message.vantage), observation, at, inception, expiration
+
+
+def _is_compared(baseline: Judgement, judgement: Judgement) -> bool:
+    """Return whether a judgement must be held against what was seen earlier: it, or a claim, has other answers."""
+    claims = (claim for claim in (judgement.resolver, judgement.plain) if claim is not None)
+    return baseline.answers != judgement.answers or any(claim.answers != judgement.answers for claim in claims)
+
+
+def _seen_as(message: Observation, vantages: Iterable[str]) -> list[Subject]:
+    """Return the subjects whose earlier answers count as known for a name: its own, and all where it is not signed."""
+    name, rdtype, vantage = message.subject
+    if message.judgement.verdict is not Verdict.INSECURE:
+        return [message.subject]
+    return [(name, rdtype, other) for other in sorted({*vantages, vantage})]
+
+
+def _describe(judgement: Judgement) -> str:
+    """Return verdict and answers for people."""
+    answers = ", ".join(answer.split(" ", 2)[2] for answer in judgement.answers[:8])
+    return f"{judgement.verdict}: {answers or judgement.rcode}"

@@ -1,0 +1,66 @@
+"""The blast radius of a finding: which endpoints it affects, and which identities consume them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from heapq import nsmallest
+
+import msgspec
+
+from analyzer.findings.blast import Consumers, shortened
+from schemas.cause import INFRASTRUCTURE
+from schemas.codes import Code
+from schemas.messages import Finding, Subject
+
+MAX_ENDPOINTS_LISTED = 1000
+# What befalls a zone as a whole, so that every name behind it is affected.
+ZONE_WIDE = frozenset(
+    {Code.SECURE_TO_INSECURE, Code.DS_CHANGED, Code.KEY_ROLLOVER, Code.KEY_CHANGE_UNEXPECTED, Code.ALGORITHM_DOWNGRADED}
+)
+Behind = Callable[[str, str, datetime | None], Iterable[Subject]]
+
+
+class Radius:
+    """Draws the blast radius from what holds a finding open.
+
+    ``behind`` returns the subjects whose chain leads through a zone as a vantage sees it; with an instant, only those
+    not polled since.
+    """
+
+    def __init__(self, consumers: Consumers, behind: Behind) -> None:
+        self._consumers, self._behind = consumers, behind
+
+    def draw(self, finding: Finding, members: Mapping[Subject, object]) -> Finding:
+        """Return the finding with whom it affects, as far as is known."""
+        vantages = {vantage for _, _, vantage in members if vantage}
+        affected = self._affected(finding, members, vantages)
+        identities = self._consumers.affected_by({name for name, _ in affected})
+        listed = nsmallest(MAX_ENDPOINTS_LISTED, affected)
+        return msgspec.structs.replace(
+            finding,
+            vantages=tuple(sorted(vantages)),
+            endpoints=tuple(f"{name} {rdtype}" for name, rdtype in listed),
+            endpoint_count=len(affected),
+            identities=shortened(identities),
+            identity_count=len(identities),
+            endpoint_peak=max(finding.endpoint_peak, len(affected)),
+            identity_peak=max(finding.identity_peak, len(identities)),
+        )
+
+    def _affected(
+        self, finding: Finding, members: Mapping[Subject, object], vantages: Iterable[str]
+    ) -> set[tuple[str, str]]:
+        """Return (name, type) of every endpoint that shows it or lies behind a zone that does."""
+        found: set[tuple[str, str]] = set()
+        for name, rdtype, vantage in members:
+            if name and rdtype:
+                found.add((name, rdtype))
+            elif name:
+                found.update((one[0], one[1]) for one in self._behind(name, vantage, None))
+        zone, since = "", None
+        if finding.code in ZONE_WIDE:
+            zone = finding.cause_zone
+        elif finding.cause_rrset.endswith(INFRASTRUCTURE):
+            zone, since = finding.cause_rrset.rpartition(" ")[0], finding.opened_at
+        for vantage in vantages if zone else ():
+            found.update((one[0], one[1]) for one in self._behind(zone, vantage, since))
+        return found

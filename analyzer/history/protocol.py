@@ -1,0 +1,71 @@
+"""What the analyzer needs to remember."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from analyzer.history.rows import Row
+from schemas.judgement import Judgement
+from schemas.messages import Finding, Identity, Subject, ZoneObservation
+
+
+class History(Protocol):
+    """What the analyzer remembers; every method blocks and may raise Transient."""
+
+    def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Store rows; storing the same rows again changes nothing."""
+        ...
+
+    def validated_before(self, until: dict[Subject, datetime]) -> dict[Subject, Judgement]:
+        """Return each subject's last secure or insecure judgement strictly before its instant."""
+        ...
+
+    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
+        """Return each subject's answers of all validated judgements strictly before its instant."""
+        ...
+
+    def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
+        """Return of every subject the last observation: id, when, when last polled, judgement."""
+        ...
+
+    def open_findings(self) -> list[Finding]:
+        """Return the newest version of every state that is not closed, and of the drifts of the last day."""
+        ...
+
+    def findings(
+        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+    ) -> list[Finding]:
+        """Return the newest version of findings, newest first."""
+        ...
+
+    def stored_of(self, observations: Sequence[str]) -> set[str]:
+        """Return which of these observations are stored, by id."""
+        ...
+
+    def judgements_of(self, observations: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements of those of these observations that are stored, by id."""
+        ...
+
+    def polled_until(self, names_by_id: Mapping[str, str]) -> dict[str, datetime]:
+        """Return when each of these observations was last polled, by id, given the names that they are of."""
+        ...
+
+    def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
+        """Return what these messages caused when they were handled before."""
+        ...
+
+    def identities(self) -> list[tuple[str, Identity]]:
+        """Return every identity in the inventory."""
+        ...
+
+    def renewals(self) -> dict[str, list[float]]:
+        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
+        ...
+
+    def latest_zones(self) -> list[ZoneObservation]:
+        """Return of every zone and vantage the newest observation, after its newest validated one."""
+        ...
+
+    def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these observations of zones are stored, by id."""
+        ...
