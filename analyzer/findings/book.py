@@ -13,7 +13,7 @@ from analyzer.endpoints.conditions import REPORTED, Condition
 from analyzer.endpoints.drift import Drift
 from analyzer.findings.attribution import Key, NamesApart
 from analyzer.findings.blast import Consumers, shortened
-from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.catalogue import CATALOGUE, Confirmation, Kind, Scope, Severity, codes_where
 from schemas.cause import INFRASTRUCTURE
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
@@ -31,17 +31,15 @@ SAME_DRIFT_WITHIN = timedelta(hours=24)
 SHRINK_EVERY = timedelta(seconds=60)
 # A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
 # data that nothing proves. Unbound keeps a bogus answer for 60 s.
-LAGGING = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
+LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 LAG = timedelta(seconds=90)
 # What befalls a zone as a whole, so that every name behind it is affected.
-ZONE_WIDE = frozenset(
-    {Code.SECURE_TO_INSECURE, Code.DS_CHANGED, Code.KEY_ROLLOVER, Code.KEY_CHANGE_UNEXPECTED, Code.ALGORITHM_DOWNGRADED}
-)
+ZONE_WIDE = codes_where(lambda row: row.kind is Kind.DRIFT and row.scope is Scope.ZONE)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({Code.RRSIG_EXPIRING, *REPORTED}) - {Code.SELF_CLOCK_SKEW}
+IMMEDIATE = codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
 # What a clock that is set back makes look healed.
-ENDED = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_EXPIRING})
+ENDED = codes_where(lambda row: row.after_end)
 
 
 @dataclass(slots=True)

@@ -21,14 +21,15 @@ from collector.dnssec.private import neighbour_of, private_suffix
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
 from collector.dnssec.signatures import Fault, Verified, is_usable_key, refuse_key_size
+from schemas.catalogue import codes_where
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Key, Reason, Verdict
 from schemas.messages import utc
 
 FAILED_NODE_TTL_S = 5
-PROVEN_UNSIGNED = frozenset({Code.UNSIGNED_DELEGATION, Code.OPT_OUT_SPAN})
+PROVEN_UNSIGNED = codes_where(lambda row: row.proves_unsigned)
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
-NORMAL_AT_ANCHOR = frozenset({Code.DS_ORPHAN, Code.ALGORITHM_SIGNING_INCOMPLETE})
+NORMAL_AT_ANCHOR = codes_where(lambda row: row.normal_at_anchor)
 MAX_NODE_TTL_S = 86_400
 
 
