@@ -1,14 +1,17 @@
-"""Every fact an operator may see: one row a code.
+"""Every fact an operator may see: one row a code, with all that depends on the code as its columns.
 
 A *state* opens and closes; a *drift* is an edge between two observations; a *reason* only explains a verdict and is
 never a finding by itself. Codes are permanent once released. ``detected`` is False for rows that nothing reports yet.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from schemas.codes import Code
+from schemas.judgement import Verdict
 
 
 class Severity(StrEnum):
@@ -34,11 +37,55 @@ class Kind(StrEnum):
     REASON = "reason"
 
 
+class Scope(StrEnum):
+    """What a code is about."""
+
+    ZONE = "zone"
+    """A zone; a fault of its data is told by owner name while only few names show it."""
+    NAME = "name"
+    VANTAGE = "vantage"
+    SERVER = "server"
+    """One of the servers of a zone."""
+    SELF = "self"
+    """We ourselves."""
+
+
+class Confirmation(StrEnum):
+    """What confirms a finding, so that it may be told."""
+
+    POLLS = "polls"
+    """Several polls that agree."""
+    CLAIM = "claim"
+    """Several polls in which the resolver said what it tells its clients, for longer than its caches lag behind."""
+    ONCE = "once"
+    """One look: it follows from what is known already."""
+    REPORT = "report"
+    """The report of a stage; no poll of a name shows it."""
+
+
+class Doubt(StrEnum):
+    """What else than the zone itself makes a code appear."""
+
+    CLOCK = "clock"
+    """A clock of ours that is wrong."""
+    POLICY = "policy"
+    """Our policy, where the resolver may honestly have another."""
+    STRIPPING = "stripping"
+    """A resolver that leaves out DNSSEC records."""
+
+
 class Row(msgspec.Struct, frozen=True):
-    """One code of the catalogue.
+    """One code of the catalogue: what it says, and how the product treats it.
 
     ``sentence`` says to a person what is the case; ``source`` is the clause it rests on; ``ede`` are the extended DNS
-    error codes (RFC 8914) that say the same, most exact first.
+    error codes (RFC 8914) that say the same, most exact first. A poll with a verdict of ``unknown_when`` is no evidence
+    that the finding is over.
+
+    explains_below: as a fault of a zone as a whole it lies in the zone's own chain, and may explain faults below.
+    after_end: it comes with the end of a signature, so a clock that is set back makes it look healed.
+    normal_at_anchor: it is no remark on the anchored zone, where a rollover of the anchor leaves it behind.
+    proves_unsigned: as a reason it is a proof that the zone is not signed.
+    umbrella: it says that something is wrong, but not what.
     """
 
     code: Code
@@ -48,28 +95,95 @@ class Row(msgspec.Struct, frozen=True):
     source: str
     ede: tuple[int, ...] = ()
     detected: bool = True
+    scope: Scope = Scope.ZONE
+    confirmed_by: Confirmation = Confirmation.POLLS
+    unknown_when: tuple[Verdict, ...] = (Verdict.INDETERMINATE,)
+    doubts: tuple[Doubt, ...] = ()
+    explains_below: bool = False
+    after_end: bool = False
+    normal_at_anchor: bool = False
+    proves_unsigned: bool = False
+    umbrella: bool = False
 
 
 _S, _D, _R = Kind.STATE, Kind.DRIFT, Kind.REASON
 _C, _H, _M, _L, _I = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO
+_NAME, _VANTAGE, _SELF, _REPORT = Scope.NAME, Scope.VANTAGE, Scope.SELF, Confirmation.REPORT
+_CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,)
+_NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
 
 
-def _later(*row: object) -> Row:
-    return msgspec.structs.replace(Row(*row), detected=False)  # type: ignore[arg-type]
+def _later(row: Row) -> Row:
+    """Return the row of what nothing reports yet."""
+    return msgspec.structs.replace(row, detected=False)
+
+
+def _drift(
+    code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = (), **columns: Any
+) -> Row:
+    return Row(code, _D, severity, sentence, source, ede, confirmed_by=Confirmation.ONCE, **columns)
+
+
+def _reason(code: Code, sentence: str, source: str, **columns: Any) -> Row:
+    return Row(code, _R, _I, sentence, source, **columns)
+
+
+def _claim(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> Row:
+    return Row(code, _S, severity, sentence, source, ede, scope=_VANTAGE, confirmed_by=Confirmation.CLAIM)
+
+
+def _of_server(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> Row:
+    return Row(code, _S, severity, sentence, source, ede, scope=Scope.SERVER)
+
+
+def _ours(code: Code, kind: Kind, severity: Severity, sentence: str, source: str) -> Row:
+    return Row(code, kind, severity, sentence, source, scope=_SELF, confirmed_by=_REPORT)
 
 
 ROWS: tuple[Row, ...] = (
     # the bogus and indeterminate families
-    Row(Code.VERDICT_BOGUS, _S, _C, "an endpoint that should validate does not", "RFC 4033 §5", (6,)),
+    Row(Code.VERDICT_BOGUS, _S, _C, "an endpoint that should validate does not", "RFC 4033 §5", (6,), umbrella=True),
     Row(
-        Code.VERDICT_INDETERMINATE, _S, _M, "something the chain needs could not be fetched", "RFC 4035 §4.3", (22, 23)
+        Code.VERDICT_INDETERMINATE,
+        _S,
+        _M,
+        "something the chain needs could not be fetched",
+        "RFC 4035 §4.3",
+        (22, 23),
+        unknown_when=(),
+        umbrella=True,
     ),
-    Row(Code.RRSIG_EXPIRED, _S, _C, "every signature is past its expiration", "RFC 4035 §5.3.1", (7,)),
-    Row(Code.RRSIG_NOT_YET_VALID, _S, _C, "every signature lies before its inception", "RFC 4035 §5.3.1", (8,)),
+    Row(
+        Code.RRSIG_EXPIRED,
+        _S,
+        _C,
+        "every signature is past its expiration",
+        "RFC 4035 §5.3.1",
+        (7,),
+        doubts=_CLOCK,
+        after_end=True,
+    ),
+    Row(
+        Code.RRSIG_NOT_YET_VALID,
+        _S,
+        _C,
+        "every signature lies before its inception",
+        "RFC 4035 §5.3.1",
+        (8,),
+        doubts=_CLOCK,
+    ),
     Row(Code.RRSIG_WINDOW_INVERTED, _S, _C, "a signature ends before it begins", "RFC 4034 §3.1.5", (25,)),
     Row(Code.RRSIG_CRYPTO_INVALID, _S, _C, "no signature verifies with any key of the zone", "RFC 4035 §5.3.3", (6,)),
     Row(Code.RRSIG_PARTIAL_INVALID, _S, _M, "some signatures verify and some do not", "RFC 6840 §5.4"),
-    Row(Code.RRSIG_MISSING, _S, _C, "a signed zone answers without a signature", "RFC 4035 §3.1.1", (10,)),
+    Row(
+        Code.RRSIG_MISSING,
+        _S,
+        _C,
+        "a signed zone answers without a signature",
+        "RFC 4035 §3.1.1",
+        (10,),
+        doubts=_STRIPPING,
+    ),
     Row(
         Code.RRSIG_SIGNER_INVALID,
         _S,
@@ -78,9 +192,34 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §5.3.1",
         (6,),
     ),
-    Row(Code.DNSKEY_MISSING, _S, _C, "the parent has a DS and the zone has no key for it", "RFC 4035 §5.2", (9,)),
-    Row(Code.DNSKEY_NOT_ZONE_KEY, _S, _H, "the zone has only keys that may not sign it", "RFC 4034 §2.1", (11,)),
-    Row(Code.DNSKEY_REVOKED_IN_USE, _S, _H, "the DS or a signature rests on a revoked key", "RFC 5011 §2.1", (9,)),
+    Row(
+        Code.DNSKEY_MISSING,
+        _S,
+        _C,
+        "the parent has a DS and the zone has no key for it",
+        "RFC 4035 §5.2",
+        (9,),
+        doubts=_STRIPPING,
+        explains_below=True,
+    ),
+    Row(
+        Code.DNSKEY_NOT_ZONE_KEY,
+        _S,
+        _H,
+        "the zone has only keys that may not sign it",
+        "RFC 4034 §2.1",
+        (11,),
+        explains_below=True,
+    ),
+    Row(
+        Code.DNSKEY_REVOKED_IN_USE,
+        _S,
+        _H,
+        "the DS or a signature rests on a revoked key",
+        "RFC 5011 §2.1",
+        (9,),
+        explains_below=True,
+    ),
     Row(
         Code.DS_DNSKEY_MISMATCH,
         _S,
@@ -88,11 +227,29 @@ ROWS: tuple[Row, ...] = (
         "no DS at the parent matches a key that signs the zone's key set",
         "RFC 4035 §5.2",
         (9,),
+        explains_below=True,
     ),
-    Row(Code.DS_ORPHAN, _S, _L, "a DS at the parent has no key in the zone", "RFC 6781 §4.1.2"),
-    Row(Code.DENIAL_MISSING, _S, _C, "a negative or wildcard answer comes without proof", "RFC 4035 §5.4", (12,)),
+    Row(Code.DS_ORPHAN, _S, _L, "a DS at the parent has no key in the zone", "RFC 6781 §4.1.2", normal_at_anchor=True),
+    Row(
+        Code.DENIAL_MISSING,
+        _S,
+        _C,
+        "a negative or wildcard answer comes without proof",
+        "RFC 4035 §5.4",
+        (12,),
+        doubts=_STRIPPING,
+    ),
     Row(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(Code.DENIAL_CONTRADICTS_DATA, _S, _H, "a valid denial denies what another answer proves", "RFC 4035 §3.1.3"),
+    _later(
+        Row(
+            Code.DENIAL_CONTRADICTS_DATA,
+            _S,
+            _H,
+            "a valid denial denies what another answer proves",
+            "RFC 4035 §3.1.3",
+            scope=_NAME,
+        )
+    ),
     Row(
         Code.WILDCARD_PROOF_INVALID,
         _S,
@@ -102,7 +259,14 @@ ROWS: tuple[Row, ...] = (
         (12,),
     ),
     Row(Code.ALIAS_CHAIN_BROKEN, _S, _H, "the chain of aliases loops, breaks or contradicts itself", "RFC 6672 §5.3.1"),
-    Row(Code.ALIAS_EXITS_SIGNED_SPACE, _S, _L, "a secure alias leads to a name that is not signed", "RFC 4035 §4.3"),
+    Row(
+        Code.ALIAS_EXITS_SIGNED_SPACE,
+        _S,
+        _L,
+        "a secure alias leads to a name that is not signed",
+        "RFC 4035 §4.3",
+        scope=_NAME,
+    ),
     Row(
         Code.TRUST_ANCHOR_MISMATCH,
         _S,
@@ -110,8 +274,9 @@ ROWS: tuple[Row, ...] = (
         "the anchored zone's key set is signed by no configured trust anchor",
         "RFC 4035 §5",
         (6,),
+        explains_below=True,
     ),
-    _later(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4"),
+    _later(Row(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4")),
     Row(
         Code.VALIDATION_BUDGET_EXCEEDED,
         _S,
@@ -127,6 +292,7 @@ ROWS: tuple[Row, ...] = (
         "the NSEC3 iteration count is over the limit: the proof counts as insecure",
         "RFC 9276 §3.2",
         (27,),
+        doubts=_POLICY,
     ),
     Row(Code.NSEC3_PARAMS_POOR, _S, _I, "NSEC3 with extra iterations or a salt", "RFC 9276 §3.1"),
     Row(
@@ -136,44 +302,71 @@ ROWS: tuple[Row, ...] = (
         "no DS is usable: insecure although a DS exists",
         "RFC 4035 §5.2",
         (1, 2),
+        doubts=_POLICY,
     ),
     Row(Code.ALGORITHM_DEPRECATED, _S, _M, "the zone rests on a deprecated algorithm or digest", "RFC 9904, RFC 9905"),
     Row(Code.KEY_WEAK, _S, _L, "an RSA key of the zone is short", "RFC 6781 §3.4.2"),
-    Row(Code.ALGORITHM_SIGNING_INCOMPLETE, _S, _L, "an announced algorithm signs nothing", "RFC 4035 §2.2"),
-    Row(Code.RRSIG_EXPIRING, _S, _L, "the signatures run out and were not renewed in time", "RFC 6781 §4.4.2"),
-    _later(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2"),
+    Row(
+        Code.ALGORITHM_SIGNING_INCOMPLETE,
+        _S,
+        _L,
+        "an announced algorithm signs nothing",
+        "RFC 4035 §2.2",
+        normal_at_anchor=True,
+    ),
+    Row(
+        Code.RRSIG_EXPIRING,
+        _S,
+        _L,
+        "the signatures run out and were not renewed in time",
+        "RFC 6781 §4.4.2",
+        confirmed_by=Confirmation.ONCE,
+        after_end=True,
+    ),
+    _later(Row(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2")),
     Row(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
     _later(
-        Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
-        _S,
-        _I,
-        "a cut-off secondary would serve expired signatures",
-        "RFC 6781 §4.4.2",
+        Row(
+            Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
+            _S,
+            _I,
+            "a cut-off secondary would serve expired signatures",
+            "RFC 6781 §4.4.2",
+        )
     ),
     _later(
-        Code.AUTH_SIGNATURE_DIVERGENCE,
-        _S,
-        _H,
-        "some authoritative servers validate, others do not",
-        "RFC 4035 §5",
-        (6, 7),
+        _of_server(
+            Code.AUTH_SIGNATURE_DIVERGENCE,
+            _H,
+            "some authoritative servers validate, others do not",
+            "RFC 4035 §5",
+            (6, 7),
+        )
     ),
-    _later(Code.AUTH_DNSKEY_DIVERGENCE, _S, _M, "the key sets differ between servers", "RFC 8901 §2"),
-    _later(Code.AUTH_DS_DIVERGENCE, _S, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4"),
-    _later(Code.AUTH_ANSWER_DIVERGENCE, _S, _L, "the data differ between servers", "RFC 1034 §4.3.5"),
-    _later(Code.AUTH_SERVER_UNSIGNED, _S, _H, "one server strips DNSSEC records", "RFC 4035 §3.2.1", (10,)),
-    _later(Code.AUTH_SERVER_UNREACHABLE, _S, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)),
+    _later(_of_server(Code.AUTH_DNSKEY_DIVERGENCE, _M, "the key sets differ between servers", "RFC 8901 §2")),
+    _later(_of_server(Code.AUTH_DS_DIVERGENCE, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4")),
+    _later(_of_server(Code.AUTH_ANSWER_DIVERGENCE, _L, "the data differ between servers", "RFC 1034 §4.3.5")),
+    _later(_of_server(Code.AUTH_SERVER_UNSIGNED, _H, "one server strips DNSSEC records", "RFC 4035 §3.2.1", (10,))),
     _later(
-        Code.DELEGATION_DANGLING, _S, _H, "no server of the delegation answers for the zone", "RFC 1034 §4.2.2", (22,)
+        _of_server(
+            Code.AUTH_SERVER_UNREACHABLE, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)
+        )
     ),
-    _later(Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2"),
-    _later(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5"),
-    _later(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1"),
-    _later(Code.CDS_DELETE_REQUESTED, _D, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4"),
+    _later(
+        _of_server(
+            Code.DELEGATION_DANGLING, _H, "no server of the delegation answers for the zone", "RFC 1034 §4.2.2", (22,)
+        )
+    ),
+    _later(Row(Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2")),
+    _later(Row(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5")),
+    _later(Row(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1")),
+    _later(_drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4")),
     # what the resolver does beside our own validation
-    Row(Code.RESOLVER_DISAGREES, _S, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
-    Row(Code.RESOLVER_NOT_VALIDATING, _S, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
-    _later(Code.RESOLVER_NTA_SUSPECTED, _S, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,)),
+    _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
+    _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
+    _later(
+        _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,))
+    ),
     Row(
         Code.VANTAGE_STRIPS_DNSSEC,
         _S,
@@ -181,33 +374,80 @@ ROWS: tuple[Row, ...] = (
         "the resolver gives no DNSSEC records even for the anchored zone",
         "RFC 4035 §3.2.1",
         (10,),
-    ),
-    Row(Code.SPOOFING_SUSPECTED, _S, _H, "replies arrive that match no question of ours", "RFC 5452 §9"),
-    Row(Code.ENDPOINT_ABSENT, _S, _M, "a host in the inventory provably DOES NOT EXIST", "RFC 4035 §5.4"),
-    Row(Code.ANSWER_UNSTABLE, _S, _L, "the answer changes so often that changes are only counted", "poll: interval"),
-    _later(Code.VANTAGE_DISAGREEMENT, _S, _M, "vantages see different verdicts or answers", "RFC 4035 §4.9"),
-    # drift
-    Row(Code.SECURE_TO_INSECURE, _D, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
-    _later(Code.ZONE_CUT_CHANGED, _D, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2"),
-    Row(Code.DS_CHANGED, _D, _M, "the DS set at the parent changed", "RFC 7583 §3.3"),
-    Row(Code.KEY_ROLLOVER, _D, _I, "the zone's keys changed as a rollover does", "RFC 6781 §4.1, RFC 7583"),
-    _later(
-        Code.ROLLOVER_UNSAFE, _D, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,)
+        scope=_VANTAGE,
+        unknown_when=(),
     ),
     Row(
-        Code.KEY_CHANGE_UNEXPECTED,
-        _D,
-        _C,
-        "the secure-entry key and its DS were replaced without overlap",
-        "RFC 6781 §4.3",
+        Code.SPOOFING_SUSPECTED,
+        _S,
+        _H,
+        "replies arrive that match no question of ours",
+        "RFC 5452 §9",
+        scope=_VANTAGE,
+        confirmed_by=_REPORT,
     ),
-    _later(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
-    Row(Code.ALGORITHM_DOWNGRADED, _D, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
-    _later(Code.NS_SET_CHANGED, _D, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2"),
-    _later(Code.TAKEOVER_PATTERN, _D, _C, "several changes together look like a takeover", "RFC 4033 §12"),
-    Row(Code.ANSWER_CHANGED, _D, _L, "the answer changed", "RFC 4033 §12"),
-    _later(Code.ENVIRONMENT_MIXED, _S, _M, "identities of several environments consume one name", "OWASP NHI8:2025"),
-    Row(Code.EXPECTATION_MISSED, _S, _H, "the verdict is not the one that the inventory expects", "inventory: expect"),
+    Row(
+        Code.ENDPOINT_ABSENT,
+        _S,
+        _M,
+        "a host in the inventory provably DOES NOT EXIST",
+        "RFC 4035 §5.4",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
+    ),
+    Row(
+        Code.ANSWER_UNSTABLE,
+        _S,
+        _L,
+        "the answer changes so often that changes are only counted",
+        "poll: interval",
+        scope=_NAME,
+    ),
+    _later(
+        Row(
+            Code.VANTAGE_DISAGREEMENT,
+            _S,
+            _M,
+            "vantages see different verdicts or answers",
+            "RFC 4035 §4.9",
+            scope=_NAME,
+        )
+    ),
+    # drift
+    _drift(Code.SECURE_TO_INSECURE, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
+    _later(_drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2")),
+    _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3"),
+    _drift(Code.KEY_ROLLOVER, _I, "the zone's keys changed as a rollover does", "RFC 6781 §4.1, RFC 7583"),
+    _later(
+        _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,))
+    ),
+    _drift(
+        Code.KEY_CHANGE_UNEXPECTED, _C, "the secure-entry key and its DS were replaced without overlap", "RFC 6781 §4.3"
+    ),
+    _later(Row(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B")),
+    _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
+    _later(_drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2")),
+    _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
+    _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
+    _later(
+        Row(
+            Code.ENVIRONMENT_MIXED,
+            _S,
+            _M,
+            "identities of several environments consume one name",
+            "OWASP NHI8:2025",
+            scope=_NAME,
+        )
+    ),
+    Row(
+        Code.EXPECTATION_MISSED,
+        _S,
+        _H,
+        "the verdict is not the one that the inventory expects",
+        "inventory: expect",
+        unknown_when=_NO_DATA,
+        umbrella=True,
+    ),
     # ourselves
     Row(
         Code.SELF_CLOCK_SKEW,
@@ -215,47 +455,54 @@ ROWS: tuple[Row, ...] = (
         _C,
         "everything, the anchor included, is outside its time: our clock",
         "RFC 4034 §3.1.5",
+        scope=_SELF,
+        explains_below=True,
     ),
-    _later(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval"),
-    Row(
+    _later(
+        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    ),
+    _ours(
         Code.SELF_INVENTORY_STALE,
         _S,
         _M,
         "an inventory source can't be read: its last good rows stay",
         "inventory: path",
     ),
-    Row(
+    _ours(
         Code.SELF_INVENTORY_SHRUNK,
         _S,
         _H,
         "an inventory source lost more rows than its bound: the last good rows stay",
         "inventory: max_shrink",
     ),
-    Row(Code.SELF_CLOCK_JUMPED, _D, _H, "our clock was set forward or back", "poll: interval"),
-    Row(Code.SELF_CLOCKS_DIFFER, _S, _H, "the clocks of our own processes differ", "bus: url"),
-    Row(Code.SELF_DISK_FULL, _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
-    _later(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
-    Row(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
-    Row(
+    _ours(Code.SELF_CLOCK_JUMPED, _D, _H, "our clock was set forward or back", "poll: interval"),
+    _ours(Code.SELF_CLOCKS_DIFFER, _S, _H, "the clocks of our own processes differ", "bus: url"),
+    _ours(Code.SELF_DISK_FULL, _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
+    _later(_ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path")),
+    _ours(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
+    _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"
     ),
     # reasons that explain a verdict and are no fault
-    Row(Code.UNSIGNED_DELEGATION, _R, _I, "the parent proves that the zone is not signed", "RFC 4035 §5.2"),
-    Row(Code.OPT_OUT_SPAN, _R, _I, "an opt-out span may hide an unsigned delegation", "RFC 5155 §9.2"),
-    Row(Code.NO_TRUST_ANCHOR, _R, _I, "no trust anchor lies at or above the name", "RFC 4035 §4.3"),
-    Row(Code.NEGATIVE_TRUST_ANCHOR, _R, _I, "the configuration declares the zone unsigned", "RFC 7646 §2"),
-    Row(
-        Code.LOCALLY_SERVED,
-        _R,
-        _I,
-        "the resolver answers a private or special-use name by itself",
-        "RFC 6761, RFC 8375",
+    _reason(
+        Code.UNSIGNED_DELEGATION, "the parent proves that the zone is not signed", "RFC 4035 §5.2", proves_unsigned=True
     ),
-    Row(Code.TYPE_NEVER_SIGNED, _R, _I, "signatures themselves are never signed", "RFC 4035 §2.2"),
+    _reason(
+        Code.OPT_OUT_SPAN, "an opt-out span may hide an unsigned delegation", "RFC 5155 §9.2", proves_unsigned=True
+    ),
+    _reason(Code.NO_TRUST_ANCHOR, "no trust anchor lies at or above the name", "RFC 4035 §4.3"),
+    _reason(Code.NEGATIVE_TRUST_ANCHOR, "the configuration declares the zone unsigned", "RFC 7646 §2", doubts=_POLICY),
+    _reason(Code.LOCALLY_SERVED, "the resolver answers a private or special-use name by itself", "RFC 6761, RFC 8375"),
+    _reason(Code.TYPE_NEVER_SIGNED, "signatures themselves are never signed", "RFC 4035 §2.2"),
 )
 
 CATALOGUE: dict[Code, Row] = {row.code: row for row in ROWS}
 _ROW_BY_TEXT: dict[str, Row] = {str(code): row for code, row in CATALOGUE.items()}
+
+
+def codes_where(holds: Callable[[Row], bool]) -> frozenset[Code]:
+    """Return the codes whose row has some property."""
+    return frozenset(row.code for row in ROWS if holds(row))
 
 
 def find_row(code: str) -> Row | None:

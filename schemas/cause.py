@@ -5,20 +5,11 @@
 ``vantage corp www.zone.test.`` one name as that resolver answers it. An empty text is a zone as a whole.
 """
 
-from schemas.codes import Code
+from schemas.catalogue import codes_where
 
 KEYS = " DNSKEY"
 INFRASTRUCTURE = (KEYS, " DS")
-OF_CHAIN = frozenset(
-    {
-        Code.TRUST_ANCHOR_MISMATCH,
-        Code.DNSKEY_MISSING,
-        Code.DS_DNSKEY_MISMATCH,
-        Code.DNSKEY_NOT_ZONE_KEY,
-        Code.DNSKEY_REVOKED_IN_USE,
-        Code.SELF_CLOCK_SKEW,
-    }
-)
+OF_CHAIN = codes_where(lambda row: row.explains_below)
 VANTAGE = "vantage "
 
 

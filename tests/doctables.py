@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from collector.dnssec.policy import Policy
-from schemas.catalogue import ROWS, Kind, Row, Severity
+from schemas.catalogue import ROWS, Confirmation, Kind, Row, Scope, Severity
 
 README = Path(__file__).parents[1] / "README.md"
 FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
@@ -13,6 +13,19 @@ KINDS = {
     Kind.STATE: "A state: it opens, and closes once it is gone.",
     Kind.DRIFT: "A drift: a change between two observations; it does not close by itself.",
     Kind.REASON: "A reason: it explains a verdict and is no finding.",
+}
+SCOPES = {
+    Scope.ZONE: "It is about a zone.",
+    Scope.NAME: "It is about one name.",
+    Scope.VANTAGE: "It is about a vantage.",
+    Scope.SERVER: "It is about a server of a zone.",
+    Scope.SELF: "It is about ourselves.",
+}
+CONFIRMATIONS = {
+    Confirmation.POLLS: "Several polls that agree confirm it.",
+    Confirmation.CLAIM: "Several polls in which the resolver was heard confirm it, once its caches can't lag any more.",
+    Confirmation.ONCE: "It is confirmed at once.",
+    Confirmation.REPORT: "It is confirmed at once, by the report of a stage.",
 }
 
 
@@ -36,6 +49,9 @@ def _entry(row: Row) -> str:
     facts = [KINDS[row.kind]]
     if row.kind is not Kind.REASON:
         facts.append(f"Severity by default: **{row.severity}**.")
+        facts += [SCOPES[row.scope], CONFIRMATIONS[row.confirmed_by]]
+    if row.explains_below:
+        facts.append("As a fault of a whole zone it may explain faults below it.")
     facts.append(f"Source: {row.source}.")
     if row.ede:
         numbers = ", ".join(str(code) for code in row.ede)

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from alerts.decision.news import Story
-from schemas.catalogue import Kind, Severity
+from schemas.catalogue import Kind, Severity, codes_where
 from schemas.cause import owner_of, vantage_of
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
 # Codes that say that something is wrong, but not what.
-UMBRELLAS = frozenset({"expectation_missed", "verdict_bogus", "verdict_indeterminate"})
+UMBRELLAS = codes_where(lambda row: row.umbrella)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 
 from analyzer.detected import Condition
 from analyzer.endpoints.claims import disagreements
-from schemas.catalogue import CATALOGUE, Kind, Severity, find_row
+from schemas.catalogue import CATALOGUE, Confirmation, Doubt, Kind, Scope, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE, VANTAGE
 from schemas.codes import Code
 from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Endpoint
 
-TIMES = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID})
-PER_NAME = frozenset({Code.ALIAS_EXITS_SIGNED_SPACE, Code.ANSWER_UNSTABLE})
+TIMES = codes_where(lambda row: Doubt.CLOCK in row.doubts)
+PER_NAME = codes_where(lambda row: row.kind is Kind.STATE and row.scope is Scope.NAME)
 # What a stage reports of itself or of a vantage, so that no poll of a name shows it.
-REPORTED = frozenset({Code.SPOOFING_SUSPECTED, *(code for code in CATALOGUE if code.startswith("self_"))})
+REPORTED = codes_where(lambda row: row.scope is Scope.SELF or row.confirmed_by is Confirmation.REPORT)
 # Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
-PROFILE_DEPENDENT = frozenset(
-    {Code.ALGORITHM_UNSUPPORTED, Code.NSEC3_ITERATIONS_OVER_LIMIT, Code.NEGATIVE_TRUST_ANCHOR}
-)
+PROFILE_DEPENDENT = codes_where(lambda row: Doubt.POLICY in row.doubts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
+from schemas.catalogue import Confirmation, codes_where
 from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
 Chain = tuple[str, ...]
-CLAIMED = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
-KNOWN_WHEN_INDETERMINATE = frozenset({Code.VERDICT_INDETERMINATE, Code.VANTAGE_STRIPS_DNSSEC})
-UNKNOWN_WHEN_BOGUS = frozenset({Code.EXPECTATION_MISSED, Code.ENDPOINT_ABSENT})
+CLAIMED = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
+KNOWN_WHEN_INDETERMINATE = codes_where(lambda row: Verdict.INDETERMINATE not in row.unknown_when)
+UNKNOWN_WHEN_BOGUS = codes_where(lambda row: Verdict.BOGUS in row.unknown_when)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from analyzer.detected import Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import Key, NamesApart
 from analyzer.findings.radius import Radius
-from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
 from schemas.wire import digest_of
@@ -35,13 +35,13 @@ GROW_PAUSE_PER_MEMBER = timedelta(microseconds=50)
 PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 # A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
 # data that nothing proves. Unbound keeps a bogus answer for 60 s.
-LAGGING = frozenset({Code.RESOLVER_DISAGREES, Code.RESOLVER_NOT_VALIDATING})
+LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 LAG = timedelta(seconds=90)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = frozenset({Code.RRSIG_EXPIRING, *REPORTED}) - {Code.SELF_CLOCK_SKEW}
+IMMEDIATE = codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
 # What a clock that is set back makes look healed.
-ENDED = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_EXPIRING})
+ENDED = codes_where(lambda row: row.after_end)
 
 
 @dataclass(slots=True)

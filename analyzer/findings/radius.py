@@ -7,15 +7,13 @@ from heapq import nsmallest
 import msgspec
 
 from analyzer.findings.blast import Consumers, shortened
+from schemas.catalogue import Kind, Scope, codes_where
 from schemas.cause import INFRASTRUCTURE
-from schemas.codes import Code
 from schemas.messages import Finding, Subject
 
 MAX_ENDPOINTS_LISTED = 1000
 # What befalls a zone as a whole, so that every name behind it is affected.
-ZONE_WIDE = frozenset(
-    {Code.SECURE_TO_INSECURE, Code.DS_CHANGED, Code.KEY_ROLLOVER, Code.KEY_CHANGE_UNEXPECTED, Code.ALGORITHM_DOWNGRADED}
-)
+ZONE_WIDE = codes_where(lambda row: row.kind is Kind.DRIFT and row.scope is Scope.ZONE)
 Behind = Callable[[str, str, datetime | None], Iterable[Subject]]
 
 

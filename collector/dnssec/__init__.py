@@ -3,9 +3,10 @@
 Where to look
     message, records, names    wire format: octets to RRsets
     signatures, crypto         one RRset and its RRSIGs (RFC 4035 §5.3)
-    delegation                 DS and DNSKEY: which keys a parent vouches for (RFC 4035 §5.2)
+    delegation, keyset         DS and DNSKEY: which keys a parent vouches for, and what they sign (RFC 4035 §5.2)
     chain                      from the anchor to the zone of a name, one label at a time
-    denial, nsec, nsec3        absence: gathered, then proven (RFC 4035 §5.4, RFC 5155 §8)
+    denial                     absence: the denial records of a response, verified
+    proof, nsec, nsec3         what they prove: the questions, and two kinds of answers (RFC 4035 §5.4, RFC 5155 §8)
     validation                 one question: aliases, wildcards, data or denial
     judgement                  what a validation came to, as a message
     policy, budget, anchors    what is allowed, what it may cost, what is trusted

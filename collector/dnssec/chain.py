@@ -8,27 +8,26 @@ Source: RFC 4035 §5.2, §5.3.1; RFC 6840 §4.4; RFC 4592 §4.2.
 
 from dataclasses import replace
 
-from collector.dnssec import crypto, names, records
+from collector.dnssec import names, records
 from collector.dnssec.anchors import Anchor
 from collector.dnssec.context import ChainNode, Context, Window, ask, reason
-from collector.dnssec.delegation import describe_unsupported, match_entry_keys, remark_on_keys, usable_ds
+from collector.dnssec.delegation import describe_unsupported, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
+from collector.dnssec.keyset import DistrustedKeys, TrustedKeys, describe_keys, judge_key_set
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
-from collector.dnssec.nsec import ProofOutcome
 from collector.dnssec.policy import DEPRECATED_ALGORITHMS, Policy
 from collector.dnssec.private import neighbour_of, private_suffix
+from collector.dnssec.proof import ProofOutcome
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
-from collector.dnssec.signatures import Fault, Verified, is_usable_key, refuse_key_size
+from collector.dnssec.signatures import Fault, Verified
+from schemas.catalogue import codes_where
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Key, Reason, Verdict
-from schemas.messages import utc
+from schemas.judgement import ChainLink, Reason, Verdict
 
 FAILED_NODE_TTL_S = 5
-PROVEN_UNSIGNED = frozenset({Code.UNSIGNED_DELEGATION, Code.OPT_OUT_SPAN})
-# During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
-NORMAL_AT_ANCHOR = frozenset({Code.DS_ORPHAN, Code.ALGORITHM_SIGNING_INCOMPLETE})
+PROVEN_UNSIGNED = codes_where(lambda row: row.proves_unsigned)
 MAX_NODE_TTL_S = 86_400
 
 
@@ -145,17 +144,13 @@ def _prime(context: Context, anchor: Anchor) -> Questions[ChainNode]:
     if not rrset.signatures and not context.signatures_seen:
         why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, "the key set of the anchored zone arrives without signatures")
         return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
-    node = _judge_keys(context, None, zone, anchor.ds, rrset, (reply.wire,), anchor_keys=tuple(keys))
-    if (
-        node.verdict is Verdict.BOGUS
-        and node.reason
-        and node.reason.code in (Code.DNSKEY_MISSING, Code.DS_DNSKEY_MISMATCH)
-    ):
-        why = reason(
-            Code.TRUST_ANCHOR_MISMATCH, zone, f"no configured trust anchor signs the key set: {node.reason.detail}"
-        )
-        return replace(node, reason=why)
-    return node
+    judged = judge_key_set(context, zone, anchor.ds, rrset, tuple(keys), is_anchor=True)
+    if isinstance(judged, DistrustedKeys) and judged.fault.code in (Code.DNSKEY_MISSING, Code.DS_DNSKEY_MISMATCH):
+        detail = f"no configured trust anchor signs the key set: {judged.fault.detail}"
+        why = reason(Code.TRUST_ANCHOR_MISMATCH, zone, detail)
+        ttl_s, wires = FAILED_NODE_TTL_S, (reply.wire,)
+        return _ended(context, zone, None, Verdict.BOGUS, why, wires, ttl_s, anchor.ds, judged.keys)
+    return _node_of(context, None, zone, anchor.ds, rrset, judged, (reply.wire,))
 
 
 def _keyless_anchor(context: Context, zone: Name, reply: Response) -> ChainNode:
@@ -309,121 +304,41 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     if keys_rrset is None or not keys_rrset.rdatas:
         why = reason(Code.DNSKEY_MISSING, name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
         return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, ds_set)
-    node = _judge_keys(context, parent, name, ds_set, keys_rrset, wires)
+    judged = judge_key_set(context, name, ds_set, keys_rrset)
+    node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
     return replace(node, window=window.or_earlier(node.window), fresh_until=ends)
 
 
-def _judge_keys(
+def _node_of(
     context: Context,
     parent: ChainNode | None,
     zone: Name,
     ds_set: tuple[DelegationSigner, ...],
     rrset: RRset,
+    judged: TrustedKeys | DistrustedKeys,
     wires: tuple[bytes, ...],
-    anchor_keys: tuple[KeyRecord, ...] = (),
 ) -> ChainNode:
-    """Decide whether a DNSKEY set is vouched for by ``ds_set`` or ``anchor_keys`` and signed by what they point at."""
-    keys = tuple(key for key in map(records.parse_key, rrset.rdatas) if key is not None)
-    usable = usable_ds(ds_set, context.policy)
-    entry = match_entry_keys(zone, usable, keys, context.policy)
-    trusted = {key.public_key: key for key in anchor_keys}
-    listed = tuple(
-        key
-        for key in keys
-        if key.public_key in trusted
-        and key.algorithm == trusted[key.public_key].algorithm
-        and key.is_zone_key
-        and not key.is_revoked
-    )
-    entry_keys = tuple(dict.fromkeys(entry.keys + listed))
-    common = (ds_set, keys)
-    if not entry_keys:
-        verdict = Verdict.INSECURE if entry.unsupported else Verdict.BOGUS
-        assert entry.fault is not None
-        why = reason(entry.fault, zone, entry.detail, rrset=f"{names.to_text(zone)} DNSKEY")
-        ttl_s = rrset.ttl if entry.unsupported else FAILED_NODE_TTL_S
-        return _ended(context, zone, parent, verdict, why, wires, ttl_s, *common)
-    made = rrset.signatures
-    rrset = _signed_by_entry_keys(rrset, keys, entry_keys)
-    verified = context.verify(rrset, zone, entry_keys)
-    if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the key set of {names.to_text(zone)} comes from a wildcard")
-    required: frozenset[int] = frozenset()
-    if isinstance(verified, Verified) and context.policy.every_algorithm:
-        required = frozenset(ds.algorithm for ds in usable) | frozenset(key.algorithm for key in anchor_keys)
-        bare = ChainNode(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
-        verified = context.verify_in(bare, rrset)
-    if isinstance(verified, Fault) and verified.code == Code.DNSKEY_MISSING:
-        verified = _refuse_size(context, rrset, zone, keys) or verified
-    if isinstance(verified, Fault):
-        code = Code.DS_DNSKEY_MISMATCH if verified.code == Code.DNSKEY_MISSING else verified.code
-        why = reason(code, zone, verified.detail, rrset=f"{names.to_text(zone)} DNSKEY")
-        return _ended(context, zone, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, *common)
-    window = context.window_of(verified)
-    link = ChainLink(
-        names.to_text(zone),
-        Verdict.SECURE,
-        ds=tuple(sorted(ds.to_text() for ds in ds_set)),
-        keys=describe_keys(keys),
-        signed_by=tuple(sorted({s.key_tag for s in made if s.signer == zone})),
-        inception_at=utc(window.inception),
-        expires_at=utc(window.expiration),
-        ttl_s=rrset.ttl,
-    )
-    remarks = [
-        reason(code, zone, detail)
-        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in made})
-        if parent is not None or code not in NORMAL_AT_ANCHOR
-    ]
-    if verified.failed:
-        remarks.append(
-            reason(
-                Code.RRSIG_PARTIAL_INVALID, zone, f"{verified.failed} of the signatures over the key set do not verify"
-            )
-        )
-    ttl_s = min(rrset.ttl, verified.signature.original_ttl, window.expiration - context.now)
+    """Return the node at the apex of a zone whose key set was judged."""
+    if isinstance(judged, DistrustedKeys):
+        verdict = Verdict.INSECURE if judged.is_insecure else Verdict.BOGUS
+        why = reason(judged.fault.code, zone, judged.fault.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        ttl_s = rrset.ttl if judged.is_insecure else FAILED_NODE_TTL_S
+        return _ended(context, zone, parent, verdict, why, wires, ttl_s, ds_set, judged.keys)
+    ttl_s = min(judged.ttl_s, judged.window.expiration - context.now)
     return ChainNode(
         zone,
         zone,
         Verdict.SECURE,
-        keys=keys,
-        remarks=tuple(remarks),
-        link=link,
+        keys=judged.keys,
+        remarks=judged.remarks,
+        link=judged.link,
         parent=parent,
-        required_algorithms=required,
-        window=window.or_earlier(parent.window if parent else None),
+        required_algorithms=judged.required_algorithms,
+        window=judged.window.or_earlier(parent.window if parent else None),
         fresh_until=context.now + min(max(ttl_s, 0), MAX_NODE_TTL_S),
         messages=wires,
     )
-
-
-def _refuse_size(context: Context, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Fault | None:
-    """Return that keys of an unsupported size alone sign the key set, where that is why it fails."""
-    signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
-    signing = [key for key in keys if (key.tag, key.algorithm) in signers and key.is_zone_key and not key.is_revoked]
-    if not signing or any(is_usable_key(key, context.policy) for key in signing):
-        return None
-    return refuse_key_size(rrset, zone, signing, context.policy)
-
-
-def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys: tuple[KeyRecord, ...]) -> RRset:
-    """Return the key set without the signatures that other keys of the set made: they are no fault, and no proof.
-
-    Many signers sign the key set with every key, where only the secure-entry keys can vouch for it.
-    """
-    entry = {(key.tag, key.algorithm) for key in entry_keys}
-    others = {(key.tag, key.algorithm) for key in keys} - entry
-    kept = tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in others)
-    return replace(rrset, signatures=kept) if kept else rrset
-
-
-def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:
-    """Return the keys for people and for drift, ordered by tag."""
-    described = [
-        Key(key.tag, key.algorithm, key.flags, crypto.rsa_bits(key), crypto.key_digest(key.rdata)) for key in keys
-    ]
-    return tuple(sorted(described, key=lambda key: (key.tag, key.algorithm, key.digest)))
 
 
 def _no_cut_at_alias(context: Context, parent: ChainNode, name: Name, reply: Response, alias: RRset) -> ChainNode:

@@ -9,9 +9,10 @@ from collector.dnssec import names, records
 from collector.dnssec.context import ChainNode, Context, Window, reason
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
-from collector.dnssec.nsec import Denial, NsecDenial
+from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
+from collector.dnssec.proof import Denial
 from collector.dnssec.records import Nsec, Nsec3, RRset
 from collector.dnssec.signatures import Fault, Verified
 from schemas.codes import Code

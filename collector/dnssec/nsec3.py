@@ -1,4 +1,4 @@
-"""What a set of NSEC3 records proves: the same questions as in ``collector.dnssec.nsec``, asked of hashes.
+"""What a set of NSEC3 records proves: the questions of ``collector.dnssec.proof``, asked of hashes.
 
 Source: RFC 5155 §8; RFC 6840 §4.1; RFC 9276 §3.2.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from collector.dnssec import crypto, names
 from collector.dnssec.budget import Budget
 from collector.dnssec.names import Name
-from collector.dnssec.nsec import (
+from collector.dnssec.proof import (
     PROVEN,
     TOO_COSTLY,
     Proof,

@@ -15,8 +15,9 @@ from collector.dnssec.context import ChainNode, Context, Window, ask, reason
 from collector.dnssec.denial import Gathered, gather_denial
 from collector.dnssec.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
 from collector.dnssec.names import Name
-from collector.dnssec.nsec import Denial, NsecDenial, Proof, ProofOutcome
+from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.private import private_suffix
+from collector.dnssec.proof import Denial, Proof, ProofOutcome
 from collector.dnssec.questions import FetchFailure, Questions
 from collector.dnssec.records import RRset
 from collector.dnssec.signatures import Fault, Verified

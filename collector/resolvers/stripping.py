@@ -13,10 +13,11 @@ from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Ask, Reply
 from collector.dnssec.validation import JudgedRRset, ValidationResult
+from schemas.catalogue import Doubt, codes_where
 from schemas.codes import Code
 from schemas.judgement import Verdict
 
-MISSING = frozenset({Code.RRSIG_MISSING, Code.DENIAL_MISSING, Code.DNSKEY_MISSING})
+MISSING = codes_where(lambda row: Doubt.STRIPPING in row.doubts)
 SIGNED_TYPES = (records.DNSKEY, records.SOA)
 ASKED_AGAIN = 3
 BELOW_ANCHOR = b"com"

@@ -31,13 +31,14 @@ from collector.resolvers.stripping import (
     question_at_fault,
     weigh_controls,
 )
+from schemas.catalogue import Doubt, codes_where
 from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
 from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
-TIMING = {Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID}
+TIMING = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ import pytest
 from collector.dnssec import crypto, names, records
 from collector.dnssec.budget import Budget
 from collector.dnssec.message import Response, read_response
-from collector.dnssec.nsec import NsecDenial, ProofOutcome
+from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
+from collector.dnssec.proof import ProofOutcome
 from collector.dnssec.questions import Ask
 from collector.dnssec.records import Nsec, Nsec3
 from tests.collector.lab import Lab

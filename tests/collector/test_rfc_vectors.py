@@ -15,9 +15,10 @@ from collector.dnssec.anchors import parse_anchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import Context
 from collector.dnssec.message import Response, read_response
-from collector.dnssec.nsec import NsecDenial, ProofOutcome
+from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
 from collector.dnssec.policy import Policy
+from collector.dnssec.proof import ProofOutcome
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
 from collector.dnssec.signatures import Fault, Verified, verify_rrset

@@ -1,0 +1,107 @@
+"""What can be asked of the denial records of a zone, and what they answer.
+
+One question at a time: the name has no such type, the name does not exist, no closer name exists than the wildcard
+that was expanded, there is (or is not) a zone cut. The records must already be verified as the zone's own; the proofs
+trust nothing else. Every proof returns a ``Proof`` that says what holds, never a bare boolean.
+
+Source: RFC 4035 §5.4, RFC 5155 §8, RFC 6840 §4.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from collector.dnssec import records
+from collector.dnssec.names import Name
+
+
+class ProofOutcome(Enum):
+    """What the records prove."""
+
+    PROVEN = auto()
+    OPT_OUT = auto()
+    """Proven but for a span that may hide unsigned delegations: the answer is insecure."""
+    CUT = auto()
+    """An insecure delegation lies here: NS present, DS and SOA absent."""
+    NO_CUT = auto()
+    """The name exists, or is an empty non-terminal, and is no zone cut."""
+    ABSENT = auto()
+    """The name does not exist, so neither it nor anything below is a cut."""
+    FAILED = auto()
+    TOO_COSTLY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An outcome, and for ``FAILED`` what is missing."""
+
+    outcome: ProofOutcome
+    detail: str = ""
+
+
+PROVEN = Proof(ProofOutcome.PROVEN)
+TOO_COSTLY = Proof(ProofOutcome.TOO_COSTLY, "the proof needs more NSEC3 hashes than the budget has")
+
+
+def failed(detail: str) -> Proof:
+    """Return the proof that failed, and why."""
+    return Proof(ProofOutcome.FAILED, detail)
+
+
+class Denial(Protocol):
+    """The proofs that a zone's NSEC or NSEC3 records can give; ``nsec`` and ``nsec3`` implement them."""
+
+    def prove_nodata(self, name: Name, rdtype: int) -> Proof:
+        """Prove that ``name`` exists, or a wildcard covers it, without ``rdtype``: PROVEN or OPT_OUT."""
+        ...
+
+    def prove_nxdomain(self, name: Name) -> Proof:
+        """Prove that neither ``name`` nor a wildcard that would match it exists: PROVEN or OPT_OUT."""
+        ...
+
+    def prove_no_closer_match(self, name: Name, encloser: Name) -> Proof:
+        """Prove that an answer for ``name`` could only come from the wildcard below ``encloser``: PROVEN or OPT_OUT."""
+        ...
+
+    def prove_no_ds(self, name: Name) -> Proof:
+        """Prove that ``name`` has no DS: CUT, NO_CUT, ABSENT or OPT_OUT."""
+        ...
+
+
+def is_parent_side(types: frozenset[int]) -> bool:
+    """Return whether a type bitmap is the parent's side of a zone cut: NS without SOA."""
+    return records.NS in types and records.SOA not in types
+
+
+def hides_descendants(types: frozenset[int]) -> bool:
+    """Return whether the record can't speak for names below its owner.
+
+    "An 'ancestor delegation' NSEC RR ... MUST NOT be used to assume nonexistence of any RRs below that zone cut", nor
+    one with the DNAME bit for "any subdomain of that NSEC/NSEC3 RR's (original) owner name". Source: RFC 6840 §4.1.
+    """
+    return is_parent_side(types) or records.DNAME in types
+
+
+def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> Proof:
+    """Check that a bitmap of the name itself denies ``rdtype``."""
+    if rdtype in types or records.CNAME in types:
+        return failed("the type bitmap has the type, or an alias")
+    if rdtype == records.ANY and types - {records.RRSIG, records.NSEC}:
+        return failed("the type bitmap has types, and any was asked for")
+    if rdtype == records.DS:
+        # "the NSEC RR of the child's apex" does not speak for the DS: RFC 4035 §5.2, RFC 6840 §4.4
+        if records.SOA in types and not is_root:
+            return failed("the proof is of the child's side of the cut")
+    elif is_parent_side(types):
+        return failed("the proof is of the parent's side of a zone cut")
+    return PROVEN
+
+
+def check_cut_bitmap(types: frozenset[int]) -> Proof:
+    """Say what a bitmap that matches the name tells of a zone cut there."""
+    if records.DS in types:
+        return failed("the type bitmap has a DS")
+    if records.SOA in types:
+        return failed("the proof is of the child's side of the cut")
+    # "the validator MUST check for the presence of the NS bit ... and absence of the SOA bit": RFC 6840 §4.4
+    return Proof(ProofOutcome.CUT if records.NS in types else ProofOutcome.NO_CUT)
