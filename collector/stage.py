@@ -42,6 +42,7 @@ from collector.polling.reachability import Reachability
 from collector.polling.registrable import registrable_domain
 from collector.polling.schedule import Schedule, first_round_s, phase_of
 from collector.polling.timekeeping import ClockWatch, describe_jump
+from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.address import Address
 from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim
 from collector.resolvers.resolver import Resolver
@@ -53,10 +54,8 @@ from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
     Identity,
     Message,
-    Observation,
     utc,
 )
-from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +128,7 @@ class Collector:
         self._clock_watch = ClockWatch(config.interval_s)
         self._jumped_at = NEVER
         self._memory: dict[Subject, Memory] = {}
+        self._zones = ZonesTold(config.refresh_s)
         self._identities: dict[str, Identity] = {}
         self._suffixes = PublicSuffixList()
         self._open_transport = open_transport
@@ -201,6 +201,7 @@ class Collector:
                 continue  # nothing that we poll
             if (memory := self._memory.get(subject)) is not None:
                 memory.observed_at = NEVER
+                self._zones.forget(memory.zones, vantage)
 
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
@@ -285,6 +286,7 @@ class Collector:
         for gone in set(self._memory) - set(subjects):
             del self._memory[gone]
             self._confirmations.forget(gone)
+        self._zones.keep((zone, one.vantage) for one, memory in self._memory.items() for zone in memory.zones)
         for source in self._config.sources:
             path = str(source.path)
             messages += self._report(Code.SELF_INVENTORY_STALE, path, self._feed.troubles.get(path, ""), now)
@@ -357,7 +359,7 @@ class Collector:
         if stands and not claim_due and not refresh_due:
             self._note_reply(subject, memory, reply)
             self._confirm_soon(subject, memory.cause, is_news=False)
-            self._outbox.confirm(subject, memory.observation, self._clock())
+            self._outbox.confirm(subject, memory.observation, self._clock(), memory.signed)
             return
         await self._validate(subject, memory, vantage, reply, mark, began_at, claim_due=claim_due)
 
@@ -406,8 +408,12 @@ class Collector:
     def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes, *, was_answered: bool) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
         resolver, plain = (memory.claim, memory.plain) if was_answered else (None, None)
-        judgement = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
+        whole = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
+        judgement = as_observed(whole, judged.zones, judged.answer)
         now, at = self._ticks(), utc(self._clock())
+        seen = self._zones.see(judged.zones, judged.evidence, subject.vantage, at, now)
+        self._outbox.add(*seen.news)
+        memory.signed, memory.zones = judged.answer.signed, tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
@@ -416,13 +422,11 @@ class Collector:
         if occasion is None:
             if memory.churn.is_unstable:
                 take_note(memory, judgement)
-            self._outbox.confirm(subject, memory.observation, at.timestamp())
+            self._outbox.confirm(subject, memory.observation, at.timestamp(), memory.signed)
             return
-        observation_id = digest_of(judgement.name, judgement.type, subject.vantage, at.isoformat())[:32]
-        remember(memory, judgement, observation_id, now)
-        self._outbox.add(
-            Observation(id=observation_id, occasion=occasion, observed_at=at, judgement=told, evidence=judged.evidence)
-        )
+        message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
+        remember(memory, judgement, message.id, now)
+        self._outbox.add(message)
 
     def _confirm_soon(self, subject: Subject, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import Anchor
-from collector.dnssec.context import ChainNode, Context, Window, ask, reason
+from collector.dnssec.context import ChainNode, Context, Signed, Window, ask, reason
 from collector.dnssec.delegation import describe_unsupported, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
 from collector.dnssec.keyset import DistrustedKeys, TrustedKeys, describe_keys, judge_key_set
@@ -188,8 +188,10 @@ def _ended(
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
     # What a node rests on ends with its signature: RFC 4035 §5.3.3.
     fresh_until = context.now + min(ttl_s, MAX_NODE_TTL_S)
+    signed: tuple[Signed, ...] = ()
     if window is not None:
         fresh_until = min(fresh_until, window.expiration)
+        signed = (Signed(records.DS, parent.zone if parent is not None else zone, window),)
     if parent is not None and parent.window is not None:
         window = parent.window.or_earlier(window)
     return ChainNode(
@@ -202,6 +204,7 @@ def _ended(
         messages=wires,
         window=window,
         fresh_until=fresh_until,
+        signed=signed,
     )
 
 
@@ -307,7 +310,8 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     judged = judge_key_set(context, name, ds_set, keys_rrset)
     node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
-    return replace(node, window=window.or_earlier(node.window), fresh_until=ends)
+    signed = (Signed(records.DS, parent.zone, window), *node.signed)
+    return replace(node, window=window.or_earlier(node.window), fresh_until=ends, signed=signed)
 
 
 def _node_of(
@@ -338,6 +342,7 @@ def _node_of(
         window=judged.window.or_earlier(parent.window if parent else None),
         fresh_until=context.now + min(max(ttl_s, 0), MAX_NODE_TTL_S),
         messages=wires,
+        signed=(Signed(records.DNSKEY, zone, judged.window),),
     )
 
 

@@ -30,13 +30,23 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """The signature over one RRset that a node rests on: of which type, by the keys of which zone, from when to when."""
+
+    rdtype: int
+    signer: Name
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
 class ChainNode:
     """What is known at one name on the way down.
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
     empty and ``reason`` says why. ``link`` describes the zone where the node is a cut or the anchor. ``sealed``: the
     name is proven absent, so no cut lies below; ``absent``: of a private name, and no wildcard stands in for it.
-    ``messages`` are the responses this very node rests on; ``fresh_until`` POSIX seconds.
+    ``messages`` are the responses this very node rests on, and ``signed`` its own signatures, while ``window`` is the
+    earliest of the whole way; ``fresh_until`` POSIX seconds.
     """
 
     name: Name
@@ -53,6 +63,7 @@ class ChainNode:
     window: Window | None = None
     fresh_until: int = 0
     messages: tuple[bytes, ...] = ()
+    signed: tuple[Signed, ...] = ()
 
     def path(self) -> "list[ChainNode]":
         """Return the nodes from the anchor to this one."""

@@ -1,6 +1,7 @@
 """From the result of a validation to the judgement and the evidence that leave the collector."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -8,13 +9,13 @@ from typing import Any
 import msgspec
 
 from collector.dnssec import names, records
-from collector.dnssec.context import ChainNode, Context
+from collector.dnssec.context import ChainNode, Context, Window
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.validation import JudgedRRset, ValidationResult
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
-from schemas.messages import Evidence, utc
+from schemas.messages import Evidence, SignatureWindow, utc
 from schemas.wire import digest_of
 
 
@@ -48,6 +49,82 @@ def make_judgement(
             evidence=evidence.digest,
         ),
         evidence,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFacts:
+    """What a validation showed of one zone of its chain; ``parent`` is the zone above it, empty at the anchor.
+
+    ``messages`` are the responses that lead from the zone above to this one.
+    """
+
+    link: ChainLink
+    parent: str
+    reasons: tuple[Reason, ...]
+    remarks: tuple[Reason, ...]
+    windows: tuple[SignatureWindow, ...]
+    messages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What a validation showed of the name itself: the responses that no zone's part of the chain rests on, its own
+    remarks, and of the signatures over the answer the one that ends first."""
+
+    messages: tuple[bytes, ...]
+    remarks: tuple[Reason, ...]
+    signed: SignatureWindow | None
+
+
+def zone_facts(result: ValidationResult) -> tuple[ZoneFacts, ...]:
+    """Return what the chain shows of each of its zones, once, each zone after the one above it.
+
+    Where a vantage withholds DNSSEC records, what seems wrong with a zone is no fact of it.
+    """
+    is_stripped = any(judged.reason and judged.reason.code == Code.VANTAGE_STRIPS_DNSSEC for judged in result.rrsets)
+    found: dict[str, ZoneFacts] = {}
+    for judged in result.rrsets:
+        parent = ""
+        wires: tuple[bytes, ...] = ()
+        for node in judged.node.path() if judged.node else []:
+            wires = (*wires, *node.messages)
+            if node.link is None or (is_stripped and node.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE)):
+                continue
+            if node.link.zone not in found:
+                reasons = (node.reason,) if node.reason is not None and node.verdict is not Verdict.SECURE else ()
+                windows = tuple(_window(node.name, one.rdtype, one.signer, one.window) for one in node.signed)
+                found[node.link.zone] = ZoneFacts(node.link, parent, reasons, node.remarks, windows, wires)
+            parent, wires = node.link.zone, ()
+    return tuple(found.values())
+
+
+def answer_facts(result: ValidationResult) -> AnswerFacts:
+    """Return what the answer shows beyond the zones of its chain."""
+    wires: dict[bytes, None] = {}
+    remarks: dict[tuple[str, str, str], Reason] = {}
+    windows = []
+    for judged in result.rrsets:
+        below: list[ChainNode] = []
+        for node in judged.node.path() if judged.node else []:
+            below = [] if node.link is not None else [*below, node]
+        for node in below:
+            wires |= dict.fromkeys(node.messages)
+        for remark in (*(remark for node in below for remark in node.remarks), *judged.remarks):
+            remarks.setdefault((remark.code, remark.zone, remark.rrset), remark)
+        if judged.own is not None and judged.node is not None:
+            windows.append(_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
+    wires |= dict.fromkeys(result.messages)
+    signed = min(windows, key=lambda one: one.expires_at, default=None)
+    return AnswerFacts(tuple(wires), tuple(remarks.values()), signed)
+
+
+def _window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
+    return SignatureWindow(
+        zone=names.to_text(signer),
+        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
+        inception_at=utc(window.inception),
+        expires_at=utc(window.expiration),
     )
 
 

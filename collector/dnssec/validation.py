@@ -36,7 +36,8 @@ class JudgedRRset:
     """One RRset on the way (or its absence), judged.
 
     ``node`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
-    although the rcode said NXDOMAIN.
+    although the rcode said NXDOMAIN. ``own`` is the window of its own signature or proof, ``window`` the earliest of
+    the whole way.
     """
 
     owner: Name
@@ -47,6 +48,7 @@ class JudgedRRset:
     remarks: tuple[Reason, ...] = ()
     target: Name | None = None
     window: Window | None = None
+    own: Window | None = None
     ttl_s: int = 0
     signed_by: tuple[int, ...] = ()
     no_data: bool = False
@@ -359,7 +361,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             node = below
     if isinstance(verified, Fault):
         return _bogus(node, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
-    window = context.window_of(verified).or_earlier(node.window)
+    own = context.window_of(verified)
     remarks = list(_remarks_on(context, node, rrset, verified))
     verdict, why = Verdict.SECURE, None
     if verified.encloser is not None:
@@ -378,7 +380,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             return _bogus(node, rrset.name, rrset.rdtype, Fault(code, outcome.detail), ttl_s=rrset.ttl)
         verdict, why = outcome
         assert isinstance(gathered, Gathered)
-        window = window.or_earlier(gathered.window)
+        own = own.or_earlier(gathered.window)
         remarks.extend(gathered.remarks)
     return JudgedRRset(
         rrset.name,
@@ -388,7 +390,8 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
         why,
         tuple(remarks),
         None,
-        window,
+        own.or_earlier(node.window),
+        own,
         min(rrset.ttl, verified.signature.original_ttl),
         (verified.key.tag, verified.key.algorithm),
     )
@@ -470,7 +473,19 @@ def _judge_denial_below(
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(node.window)
-    return JudgedRRset(name, qtype, verdict, node, why, gathered.remarks, None, window, gathered.ttl_s, no_data=no_data)
+    return JudgedRRset(
+        name,
+        qtype,
+        verdict,
+        node,
+        why,
+        gathered.remarks,
+        None,
+        window,
+        gathered.window,
+        gathered.ttl_s,
+        no_data=no_data,
+    )
 
 
 def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:

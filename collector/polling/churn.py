@@ -113,7 +113,7 @@ def state_of(judgement: Judgement) -> str:
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
     for link in judgement.chain:
-        parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
+        parts += (link.zone, link.verdict)
     for alias in judgement.links:
         parts += (alias.name, alias.verdict, alias.target, alias.zone)
     for claim in _claims_of(judgement):

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
 from schemas.judgement import Judgement, ResolverClaim, Verdict
-from schemas.messages import Occasion
+from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
 
-MIN_EXPIRY_MOVE_S = 3600
 NEVER = float("-inf")
 
 
@@ -27,7 +26,7 @@ class Memory:
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
-    clock that is set changes nothing. ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
+    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain. ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
     is asked again.
     """
@@ -35,8 +34,8 @@ class Memory:
     skim: bytes = b""
     fresh_until: float = 0.0
     content: str = ""
-    expires_at: float = 0.0
-    lifetime_s: float = 0.0
+    signed: SignatureWindow | None = None
+    zones: tuple[str, ...] = ()
     verdict: Verdict | None = None
     observation: str = ""
     observed_at: float = NEVER
@@ -80,7 +79,7 @@ def content_of(judgement: Judgement) -> str:
         parts += (reason.code, reason.zone, reason.rrset)
     parts += judgement.answers
     for link in judgement.chain:
-        parts += (link.zone, link.verdict, *link.ds, *(f"{key.digest}/{key.flags}" for key in link.keys))
+        parts += (link.zone, link.verdict)
     for alias in judgement.links:
         parts += (alias.name, alias.verdict, alias.target, alias.zone)
     for claim in filter(None, (judgement.resolver, judgement.plain)):
@@ -91,15 +90,11 @@ def content_of(judgement: Judgement) -> str:
 def decide_occasion(memory: Memory, judgement: Judgement, now: float, refresh_s: float) -> Occasion | None:
     """Return why a full validation must become an observation, None if it says what the last one said.
 
-    A signature that was renewed counts as a change once its end moves by an hour or a tenth of its lifetime, so that
-    zones signed on the fly do not fill the history.
+    A signature that was renewed changes nothing: its window goes with the poll.
     """
     if memory.verdict is None:
         return Occasion.FIRST
     if content_of(judgement) != memory.content:
-        return Occasion.CHANGE
-    expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
-    if abs(expires_at - memory.expires_at) >= max(MIN_EXPIRY_MOVE_S, memory.lifetime_s / 10):
         return Occasion.CHANGE
     if now - memory.observed_at >= refresh_s:
         return Occasion.REFRESH
@@ -132,7 +127,4 @@ def take_note(memory: Memory, judgement: Judgement) -> None:
     """Note what a validated poll said, observed or only counted."""
     memory.content = content_of(judgement)
     memory.answers = judgement.answers
-    memory.expires_at = judgement.expires_at.timestamp() if judgement.expires_at else 0.0
-    if judgement.expires_at and judgement.inception_at:
-        memory.lifetime_s = (judgement.expires_at - judgement.inception_at).total_seconds()
     memory.verdict = judgement.verdict

@@ -4,10 +4,10 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.polling.memory import Subject
-from schemas.messages import Message, PollBatch, SelfReport, utc
+from schemas.messages import Message, PollBatch, SelfReport, SignatureWindow, utc
 from schemas.wire import digest_of, encode
 
-Unchanged = tuple[Subject, str, float]
+Unchanged = tuple[Subject, str, float, SignatureWindow | None]
 
 
 class Outbox:
@@ -25,9 +25,9 @@ class Outbox:
         """Hand a message on, in this order."""
         self._messages += messages
 
-    def confirm(self, subject: Subject, observation: str, at: float) -> None:
-        """Hand on that a poll at ``at`` (POSIX seconds) said what the observation said."""
-        self._unchanged.append((subject, observation, at))
+    def confirm(self, subject: Subject, observation: str, at: float, signed: SignatureWindow | None) -> None:
+        """Hand on that a poll at ``at`` (POSIX seconds) said what the observation said, as signed now."""
+        self._unchanged.append((subject, observation, at, signed))
 
     def news_of(self, code: str, subject: str, detail: str, at: float) -> list[Message]:
         """Return a report of our own trouble, or that there is none (empty detail), if it says something new.
@@ -57,9 +57,11 @@ def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:
     batch = PollBatch(
         id="",
         vantage=vantage,
-        names=tuple(names.to_text(subject.name) for subject, _, _ in rows),
-        types=tuple(records.type_to_text(subject.rdtype) for subject, _, _ in rows),
-        observations=tuple(observation for _, observation, _ in rows),
-        polled_at=tuple(utc(at) for _, _, at in rows),
+        names=tuple(names.to_text(row[0].name) for row in rows),
+        types=tuple(records.type_to_text(row[0].rdtype) for row in rows),
+        observations=tuple(row[1] for row in rows),
+        polled_at=tuple(utc(row[2]) for row in rows),
+        inceptions=tuple(int(row[3].inception_at.timestamp()) if row[3] else 0 for row in rows),
+        expirations=tuple(int(row[3].expires_at.timestamp()) if row[3] else 0 for row in rows),
     )
     return msgspec.structs.replace(batch, id=digest_of(encode(batch))[:32])

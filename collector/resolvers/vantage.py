@@ -11,7 +11,7 @@ from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.chain import rcode_text
 from collector.dnssec.context import ChainNode, Context
-from collector.dnssec.judgement import fresh_until, make_judgement
+from collector.dnssec.judgement import AnswerFacts, ZoneFacts, answer_facts, fresh_until, make_judgement, zone_facts
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import ALGORITHMS_SHA1, Policy
@@ -38,6 +38,7 @@ from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
+NOTHING_SHOWN = AnswerFacts((), (), None)
 TIMING = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 
 
@@ -51,6 +52,8 @@ class Judged:
     judgement: Judgement
     evidence: Evidence
     fresh_until: int
+    zones: tuple[ZoneFacts, ...] = ()
+    answer: AnswerFacts = NOTHING_SHOWN
     met_silence: bool = False
 
 
@@ -136,7 +139,9 @@ class Vantage:
             other_verdict=await self._other_profile(judgement, budget, name, rdtype),
         )
         self._homes.learn(result)
-        return Judged(judgement, evidence, fresh_until(result), context.met_silence)
+        return Judged(
+            judgement, evidence, fresh_until(result), zone_facts(result), answer_facts(result), context.met_silence
+        )
 
     def _sweep(self) -> None:
         """Forget nodes that are no longer fresh, now and then: names come and go, and each holds whole messages."""

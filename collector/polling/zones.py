@@ -1,0 +1,149 @@
+"""What was told of each zone, so that it is told once however many names lie below, and again when it changes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from collector.dnssec.judgement import AnswerFacts, ZoneFacts
+from schemas.judgement import ChainLink, Judgement
+from schemas.messages import Evidence, Observation, Occasion, ZoneObservation
+from schemas.wire import digest_of
+from schemas.zone import content_of, is_renewed
+
+ZoneKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How the zones of one validation are referred to: ids and evidence of their observations, and what is new."""
+
+    ids: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    news: tuple[ZoneObservation, ...] = ()
+
+
+class ZonesTold:
+    """The last observation of each zone as each vantage sees it."""
+
+    def __init__(self, refresh_s: float) -> None:
+        """A zone that stays the same is told again after ``refresh_s``."""
+        self._refresh_s = refresh_s
+        self._told: dict[ZoneKey, tuple[ZoneObservation, str, float]] = {}
+
+    def see(self, facts: Sequence[ZoneFacts], evidence: Evidence, vantage: str, at: datetime, now: float) -> Seen:
+        """Take in the zones of a validation; ``at`` is wall clock, ``now`` monotonic, ``evidence`` that of the whole."""
+        ids: dict[str, str] = {}
+        digests: dict[str, str] = {}
+        news = []
+        for one in facts:
+            zone = one.link.zone
+            above = tuple(digests[name] for name in _above(one, facts) if name in digests)
+            message = _observation(one, above, evidence, vantage, at)
+            known = self._told.get((zone, vantage))
+            content = content_of(message)
+            occasion = self._occasion(known, message, content, now)
+            if occasion is None and known is not None:
+                message = known[0]
+            else:
+                message = msgspec.structs.replace(message, occasion=occasion or Occasion.FIRST)
+                self._told[zone, vantage] = (message, content, now)
+                news.append(message)
+            ids[zone], digests[zone] = message.id, message.evidence.digest
+        return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
+
+    def _occasion(
+        self, known: tuple[ZoneObservation, str, float] | None, message: ZoneObservation, content: str, now: float
+    ) -> Occasion | None:
+        if known is None:
+            return Occasion.FIRST
+        told, said, at = known
+        if said != content or is_renewed(told.windows, message.windows, message.observed_at):
+            return Occasion.CHANGE
+        return Occasion.REFRESH if now - at >= self._refresh_s else None
+
+    def forget(self, zones: Iterable[str], vantage: str) -> None:
+        """Have zones told again: what was told of them did not arrive."""
+        for zone in zones:
+            self._told.pop((zone, vantage), None)
+
+    def keep(self, wanted: Iterable[ZoneKey]) -> None:
+        """Forget all zones but these."""
+        kept = set(wanted)
+        self._told = {key: told for key, told in self._told.items() if key in kept}
+
+
+def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:
+    """Return the zones above one, root first."""
+    parents = {fact.link.zone: fact.parent for fact in facts}
+    found: list[str] = []
+    zone = one.parent
+    while zone and zone not in found:
+        found.append(zone)
+        zone = parents.get(zone, "")
+    return found[::-1]
+
+
+def _observation(
+    one: ZoneFacts, above: tuple[str, ...], evidence: Evidence, vantage: str, at: datetime
+) -> ZoneObservation:
+    zone = one.link.zone
+    asked = "DNSKEY" if one.link.keys else "DS"
+    own = msgspec.structs.replace(
+        evidence,
+        digest=digest_of(zone, asked, evidence.at.isoformat(), *above, *one.messages),
+        name=zone,
+        type=asked,
+        messages=one.messages,
+        zones=above,
+    )
+    message = ZoneObservation(
+        id="",
+        zone=zone,
+        vantage=vantage,
+        occasion=Occasion.FIRST,
+        observed_at=at,
+        parent=one.parent,
+        link=one.link,
+        reasons=one.reasons,
+        remarks=one.remarks,
+        windows=one.windows,
+        evidence=own,
+    )
+    identity = digest_of(zone, vantage, content_of(message), at.isoformat())[:32]
+    return msgspec.structs.replace(message, id=identity)
+
+
+def as_observed(judgement: Judgement, facts: Sequence[ZoneFacts], answer: AnswerFacts) -> Judgement:
+    """Return a judgement as an observation has it: the chain by name and verdict only, and its own remarks."""
+    chain = tuple(ChainLink(one.link.zone, one.link.verdict) for one in facts)
+    of_zones = {(remark.code, remark.zone, remark.rrset) for one in facts for remark in one.remarks}
+    own = {(remark.code, remark.zone, remark.rrset) for remark in answer.remarks}
+    remarks = tuple(
+        remark
+        for remark in judgement.remarks
+        if (key := (remark.code, remark.zone, remark.rrset)) in own or key not in of_zones
+    )
+    return msgspec.structs.replace(judgement, chain=chain, remarks=remarks)
+
+
+def observation_of(
+    judgement: Judgement, occasion: Occasion, answer: AnswerFacts, seen: Seen, evidence: Evidence, at: datetime
+) -> Observation:
+    """Return the observation of an endpoint; ``evidence`` is that of the whole validation."""
+    own = msgspec.structs.replace(
+        evidence,
+        digest=digest_of(judgement.name, judgement.type, evidence.at.isoformat(), *seen.evidence, *answer.messages),
+        messages=answer.messages,
+        zones=seen.evidence,
+    )
+    return Observation(
+        id=digest_of(judgement.name, judgement.type, judgement.vantage, at.isoformat())[:32],
+        occasion=occasion,
+        observed_at=at,
+        judgement=msgspec.structs.replace(judgement, evidence=own.digest),
+        zones=seen.ids,
+        signed=answer.signed,
+        evidence=own,
+    )
