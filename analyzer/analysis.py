@@ -4,7 +4,6 @@
 ``load`` takes up where an earlier process stopped. Time is an argument.
 """
 
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
@@ -87,6 +86,7 @@ class Analysis:
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._unknown: dict[Subject, str] = {}
+        self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Subject]:
         """Yield the subjects whose chain leads through a zone; with ``since`` only those not polled after it."""
@@ -348,7 +348,7 @@ class Analysis:
             self._serving.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
-        chain = tuple(sys.intern(link.zone) for link in judgement.chain)
+        chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
         zones = chain
         if earlier is not None and judgement.verdict not in VALIDATED:
             # A chain that breaks above a zone says nothing of it: the name is still behind that zone.
@@ -669,8 +669,9 @@ def _signer_of(judgement: Judgement) -> str:
 
 def _rows_of(message: PollBatch) -> Iterator[Row]:
     columns = (message.names, message.types, message.observations, message.polled_at)
+    unknown = (0,) * len(message.names)
     for name, rdtype, observation, at, inception, expiration in zip(
-        *columns, message.inceptions, message.expirations, strict=True
+        *columns, message.inceptions or unknown, message.expirations or unknown, strict=True
     ):
         yield (name, rdtype, message.vantage), observation, at, inception, expiration
 

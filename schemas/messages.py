@@ -157,7 +157,8 @@ class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
     """Polls through one vantage that changed nothing: row i says "at ``polled_at[i]``, as in ``observations[i]``".
 
     ``id`` is a hash of the content. The columns have one length. ``inceptions`` and ``expirations`` (POSIX seconds; 0:
-    no signature) are those of ``Observation.signed`` as they are now: a zone may sign the same data anew each time.
+    no signature) are those of ``Observation.signed`` as they are now: a zone may sign the same data anew each
+    time. They are empty in early messages.
     """
 
     id: str
@@ -166,12 +167,13 @@ class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
     types: tuple[str, ...]
     observations: tuple[str, ...]
     polled_at: tuple[datetime, ...]
-    inceptions: tuple[PosixTime, ...]
-    expirations: tuple[PosixTime, ...]
+    inceptions: tuple[PosixTime, ...] = ()
+    expirations: tuple[PosixTime, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(*self.polled_at)
-        columns = (self.types, self.observations, self.polled_at, self.inceptions, self.expirations)
+        columns = [self.types, self.observations, self.polled_at]
+        columns += [column for column in (self.inceptions, self.expirations) if column]
         if any(len(column) != len(self.names) for column in columns):
             raise ValueError("the columns of a poll batch differ in length")
 

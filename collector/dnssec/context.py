@@ -31,7 +31,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The signature over one RRset that a node rests on: of which type, by the keys of which zone, from when to when."""
+    """The signature over one RRset that a node rests on: its type, whose keys signed it, and from when to when."""
 
     rdtype: int
     signer: Name

@@ -33,7 +33,7 @@ class ZonesTold:
         self._told: dict[ZoneKey, tuple[ZoneObservation, str, float]] = {}
 
     def see(self, facts: Sequence[ZoneFacts], evidence: Evidence, vantage: str, at: datetime, now: float) -> Seen:
-        """Take in the zones of a validation; ``at`` is wall clock, ``now`` monotonic, ``evidence`` that of the whole."""
+        """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""
         ids: dict[str, str] = {}
         digests: dict[str, str] = {}
         news = []

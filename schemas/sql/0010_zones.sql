@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS zones (
 ENGINE = ReplacingMergeTree
 ORDER BY (zone, vantage, server, observed_at)
 TTL toDateTime(observed_at) + INTERVAL 800 DAY
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 1024;
 -- What people did, for ever traceable.
 CREATE TABLE IF NOT EXISTS acts (
     id String,
@@ -32,7 +32,10 @@ CREATE TABLE IF NOT EXISTS acts (
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (at, id)
-TTL toDateTime(at) + INTERVAL 800 DAY
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+TTL toDateTime(at) + INTERVAL 800 DAY;
 -- An endpoint's evidence has its own messages; those of its zones are stored once, under the digests here.
-ALTER TABLE evidence ADD COLUMN IF NOT EXISTS zones Array(String)
+ALTER TABLE evidence ADD COLUMN IF NOT EXISTS zones Array(String);
+ALTER TABLE zones MODIFY SETTING non_replicated_deduplication_window = 1000;
+ALTER TABLE acts MODIFY SETTING non_replicated_deduplication_window = 1000;
+ALTER TABLE zones MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1;
+ALTER TABLE acts MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1

@@ -10,7 +10,7 @@ LOGIN: Subject = ("login.idp.example.", "A", "corp")
 
 
 def current(*zones: str) -> Current:
-    return Current(AT, AT, "o1", Verdict.SECURE, "", (), None, "", zones)
+    return Current(AT, AT, "o1", Verdict.SECURE, "", (), None, None, "", "", zones, zones)
 
 
 def test_subjects_lie_behind_every_zone_of_their_chain() -> None:
@@ -18,9 +18,9 @@ def test_subjects_lie_behind_every_zone_of_their_chain() -> None:
     state.put(API, current(".", "example.", "bank.example."))
     state.put(LOGIN, current(".", "example.", "idp.example."))
 
-    assert state.behind(".") == state.behind("example.") == {API, LOGIN}
-    assert state.behind("bank.example.") == {API}
-    assert state.behind("elsewhere.") == set()
+    assert set(state.behind(".", "corp")) == set(state.behind("example.", "corp")) == {API, LOGIN}
+    assert set(state.behind("bank.example.", "corp")) == {API}
+    assert set(state.behind("elsewhere.", "corp")) == set()
 
 
 def test_a_subject_that_moves_or_goes_is_behind_its_old_chain_no_more() -> None:
@@ -29,11 +29,11 @@ def test_a_subject_that_moves_or_goes_is_behind_its_old_chain_no_more() -> None:
     state.put(LOGIN, current(".", "example."))
 
     state.put(API, current(".", "test."))
-    assert (state.behind("bank.example."), state.behind("test.")) == (set(), {API})
-    assert state.behind("example.") == {LOGIN}
+    assert (set(state.behind("bank.example.", "corp")), set(state.behind("test.", "corp"))) == (set(), {API})
+    assert set(state.behind("example.", "corp")) == {LOGIN}
 
     state.drop(API)
     state.drop(API)
-    assert (state.behind("."), list(state)) == ({LOGIN}, [LOGIN])
+    assert (set(state.behind(".", "corp")), list(state)) == ({LOGIN}, [LOGIN])
     state.drop(LOGIN)
-    assert state.behind(".") == set()
+    assert set(state.behind(".", "corp")) == set()

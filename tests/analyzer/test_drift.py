@@ -1,11 +1,24 @@
 import msgspec
 import pytest
-from making import judgement, key, link
+from making import AT, judgement, key, link, zones_of
 
-from analyzer.endpoints.drift import Drift, detect_drift
+from analyzer.detected import Drift
+from analyzer.endpoints.drift import detect_drift
+from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Key, Verdict
+
+
+def zone_drift(before: Judgement, after: Judgement) -> list[Drift]:
+    """What the timelines of the zones in both chains show."""
+    earlier = {one.zone: one for one in zones_of(before, AT)}
+    return [
+        drift
+        for one in zones_of(after, AT)
+        if one.zone in earlier
+        for drift in detect_zone_drift(earlier[one.zone], one)
+    ]
 
 
 def codes(found: list[Drift]) -> list[tuple[str, str, str]]:
@@ -27,7 +40,8 @@ def test_a_ds_removed_is_two_edges_on_one_cause() -> None:
         chain=(link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE)),
     )
 
-    assert codes(detect_drift(judgement(), after)) == [
+    assert detect_drift(judgement(), after) == [], "the zone tells it, not each name below"
+    assert codes(zone_drift(judgement(), after)) == [
         ("secure_to_insecure", "bank.example.", "critical"),
         ("ds_changed", "bank.example.", "high"),
     ]
@@ -40,9 +54,18 @@ def test_an_alias_to_an_unsigned_place_is_not_a_loss_of_security_of_the_zone() -
 
 
 def test_security_lost_above_the_zone_is_noticed() -> None:
-    after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."),))
+    gone = link("example.", verdict=Verdict.INSECURE)
+    after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."), gone))
 
-    assert detect_drift(judgement(), after)[0].code == "secure_to_insecure"
+    assert codes(zone_drift(judgement(), after))[0] == ("secure_to_insecure", "example.", "critical")
+
+
+def test_an_unsigned_cut_that_is_new_above_a_signed_zone_is_noticed() -> None:
+    before = judgement(chain=(link("."), link("bank.example.")))
+    gone = link("example.", verdict=Verdict.INSECURE)
+    after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."), gone))
+
+    assert codes(detect_drift(before, after)) == [("secure_to_insecure", "example.", "critical")]
 
 
 def test_a_declared_negative_anchor_is_no_drift() -> None:
@@ -69,7 +92,7 @@ def test_what_is_not_validated_is_never_a_side_of_a_drift(verdict: str) -> None:
     ],
 )
 def test_ds_changes_are_told_apart(before: tuple[str, ...], after: tuple[str, ...], severity: str, words: str) -> None:
-    (drift,) = [d for d in detect_drift(with_bank(ds=before), with_bank(ds=after)) if d.code == "ds_changed"]
+    (drift,) = [d for d in zone_drift(with_bank(ds=before), with_bank(ds=after)) if d.code == "ds_changed"]
 
     assert drift.severity == severity
     assert words in drift.detail
@@ -81,18 +104,18 @@ def test_a_ds_added_to_an_unsigned_zone_is_noticed() -> None:
         chain=(link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE)),
     )  # fmt: skip
 
-    assert ("ds_changed", "bank.example.", "medium") in codes(detect_drift(before, judgement()))
+    assert ("ds_changed", "bank.example.", "medium") in codes(zone_drift(before, judgement()))
 
 
 def test_a_weaker_algorithm_or_digest_is_noticed_and_a_stronger_is_not() -> None:
     strong, weak = with_bank(ds=("1 13 2 AA",)), with_bank(ds=("1 13 2 AA", "9 8 2 BB"))
 
-    downgrade = detect_drift(strong, with_bank(ds=("9 8 2 BB",)))
+    downgrade = zone_drift(strong, with_bank(ds=("9 8 2 BB",)))
     assert "algorithm_downgraded" in {drift.code for drift in downgrade}
-    assert "algorithm_downgraded" not in {drift.code for drift in detect_drift(with_bank(ds=("9 8 2 BB",)), strong)}
-    assert "algorithm_downgraded" not in {drift.code for drift in detect_drift(strong, weak)}
+    assert "algorithm_downgraded" not in {drift.code for drift in zone_drift(with_bank(ds=("9 8 2 BB",)), strong)}
+    assert "algorithm_downgraded" not in {drift.code for drift in zone_drift(strong, weak)}
     assert "algorithm_downgraded" in {
-        d.code for d in detect_drift(with_bank(ds=("1 13 4 A",)), with_bank(ds=("1 13 2 B",)))
+        d.code for d in zone_drift(with_bank(ds=("1 13 4 A",)), with_bank(ds=("1 13 2 B",)))
     }
 
 

@@ -1,9 +1,20 @@
 from datetime import timedelta
 
+import msgspec
 import pytest
-from making import AT, judgement
+from making import AT
 
-from analyzer.zones.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
+from analyzer.zones.expiry import (
+    Agenda,
+    Expiry,
+    decide_tier,
+    expiry_of,
+    is_renewed,
+    left_at_renewal,
+    next_look_at,
+    usual_share,
+)
+from schemas.messages import SignatureWindow
 
 TEN_DAYS = Expiry("z.", AT, AT + timedelta(days=10))
 
@@ -34,8 +45,41 @@ def test_the_share_left_at_a_renewal_is_learnt() -> None:
     assert left_at_renewal(TEN_DAYS, Expiry("other.", renewed.inception_at, renewed.expires_at), AT) is None
 
 
-def test_the_zone_whose_signature_ends_first_is_named() -> None:
-    assert expiry_of(judgement()) == Expiry(".", AT - timedelta(days=1), AT + timedelta(days=13))
-    soon = judgement(expires_at=AT + timedelta(days=2))
-    assert expiry_of(soon) == Expiry("bank.example.", AT - timedelta(days=1), AT + timedelta(days=2))
-    assert expiry_of(judgement(verdict="bogus", code="rrsig_missing")) is None
+def test_a_signature_that_ends_before_it_begins_has_no_lifetime() -> None:
+    window = SignatureWindow(zone="z.", rrset="a.z. A", inception_at=AT, expires_at=AT + timedelta(days=10))
+
+    assert expiry_of(window) == TEN_DAYS
+    assert expiry_of(msgspec.structs.replace(window, expires_at=AT)) is None
+    assert expiry_of(None) is None
+
+
+def test_a_zone_that_signs_each_answer_anew_has_no_habit() -> None:
+    day = timedelta(days=1)
+    renewed = Expiry("z.", AT + 2 * day, AT + 12 * day)
+
+    assert left_at_renewal(TEN_DAYS, renewed, AT + 2 * day) is None
+    assert is_renewed(TEN_DAYS, renewed)
+    assert not is_renewed(TEN_DAYS, Expiry("z.", AT + day, AT + 11 * day))
+
+
+def test_the_next_look_is_where_the_urgency_changes() -> None:
+    day, second = timedelta(days=1), timedelta(seconds=1)
+
+    assert next_look_at(TEN_DAYS, AT, None) == AT + 6.7 * day + second
+    assert next_look_at(TEN_DAYS, AT + 7 * day, None) == AT + 8 * day + second
+    assert next_look_at(TEN_DAYS, AT + 7 * day, 0.25) == AT + 7.75 * day + second
+    assert next_look_at(TEN_DAYS, AT + 9.5 * day, None) is None
+
+
+def test_each_subject_is_on_the_agenda_once_at_its_earliest() -> None:
+    agenda = Agenda()
+    one, other = ("a.", "A", "corp"), ("b.", "A", "corp")
+    agenda.put(one, 30.0)
+    agenda.put(one, 10.0)
+    agenda.put(one, 20.0)
+    agenda.put(other, 15.0)
+
+    assert (agenda.take(9.0), agenda.next_at()) == ([], 10.0)
+    assert agenda.take(15.0) == [one, other]
+    assert agenda.take(100.0) == []
+    assert len(agenda) == 0

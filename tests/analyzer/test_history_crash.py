@@ -12,7 +12,7 @@ from analyzer.stage import Analyzer
 from schemas.faults import Rejected
 from schemas.judgement import Judgement
 from schemas.messages import Finding
-from tests.analyzer.making import AT, judgement, observation, snapshot
+from tests.analyzer.making import AT, judgement, observation, snapshot, with_zones
 
 
 class Killed(Exception):
@@ -49,8 +49,10 @@ def test_every_table_is_filled() -> None:
 def test_no_finding_is_lost(
     history: ClickHouseHistory, client: Any, clock: Any, table: str, found: Judgement, code: str
 ) -> None:
-    asyncio.run(Analyzer(history, clock).handle([snapshot("sa", "api.bank.example"), observation(judgement(), AT)]))
-    batch = [observation(found, AT + timedelta(minutes=1))]
+    first = with_zones([snapshot("sa", "api.bank.example"), observation(judgement(), AT)])
+    asyncio.run(Analyzer(history, clock).handle(first))
+    made = observation(found, AT + timedelta(minutes=1))
+    batch = with_zones([made])
     with pytest.raises(Killed):
         asyncio.run(Analyzer(ClickHouseHistory(Dying(client, table)), clock).handle(batch))
 
@@ -58,7 +60,7 @@ def test_no_finding_is_lost(
 
     assert {message.code for message in out if isinstance(message, Finding)} == {code}
     assert [finding.code for finding in history.findings()] == [code]
-    assert found in [judged for _, _, _, judged in history.latest_judgements()]
+    assert made.judgement in [judged for _, _, _, judged in history.latest_judgements()]
     assert history.evidence(found.evidence) is not None
 
 

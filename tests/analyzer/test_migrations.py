@@ -143,6 +143,7 @@ RELEASED = {
     "0007_renewals.sql": "cb038f72d4d1d07b",
     "0008_deduplication.sql": "5c54952d6509ac39",
     "0009_durability.sql": "01a6ccfb3c96fc35",
+    "0010_zones.sql": "a86dda207aaf1d4a",
 }
 
 
@@ -158,6 +159,6 @@ def test_what_people_were_told_of_is_synced_at_each_insert(client: Any) -> None:
     sql = "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()"
     made = dict(client.query(sql).result_rows)
 
-    for table in ("evidence_messages", "evidence", "findings", "observations"):
+    for table in ("evidence_messages", "evidence", "findings", "observations", "zones", "acts"):
         assert "fsync_after_insert = 1" in made[table], table
         assert "fsync_part_directory = 1" in made[table], table

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 COMPOSE = HERE.parents[1] / "compose"
 sys.path[:0] = [str(HERE), str(HERE.parent / "analyzer"), str(COMPOSE / "grafana")]
 
-from making import AT, judgement, key, link, observation, polls, snapshot  # noqa: E402
+from making import AT, judgement, key, link, observation, polls, snapshot, with_zones  # noqa: E402
 
 from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
 from analyzer.stage import Analyzer  # noqa: E402
@@ -39,7 +39,7 @@ def demo(history: ClickHouseHistory, clock: Any) -> ClickHouseHistory:
 
     def handle(minute: int, *messages: Message) -> None:
         clock.seconds = (AT + minute * MINUTE).timestamp()
-        asyncio.run(analyzer.handle(messages))
+        asyncio.run(analyzer.handle(with_zones(messages)))
 
     soon, later = AT + timedelta(hours=12), AT + timedelta(days=9)
     old, new = _chain(soon), _chain(later, new_key=True)

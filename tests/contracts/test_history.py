@@ -23,9 +23,9 @@ from analyzer.history.connection import connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
-from schemas.messages import Finding, FindingStatus, InventorySnapshot, Observation
+from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.alerts.findings import closed, finding
-from tests.analyzer.making import AT, judgement, observation, polls, snapshot
+from tests.analyzer.making import AT, judgement, observation, polls, snapshot, zones_of
 from tests.clickhouse_front import FrontProcess
 from tests.conftest import new_database
 
@@ -61,6 +61,8 @@ def everything() -> Tables:
         findings=[(finding(), "t1"), (finding("ds_changed"), "t2")],
         identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
         renewals=[("bank.example.", AT, 0.25)],
+        zones=[rows.zone_row(one) for one in zones_of(judgement(), AT)],
+        acts=[rows.act_row(Act(id="a1", kind="accept_inventory", by="ops", at=AT, subject="inventory.yaml"))],
     )
 
 

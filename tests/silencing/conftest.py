@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "analyzer"), str(HERE.parent / "alerts"), str(HERE.parent / "collector")]
 
 from desk import Desk  # noqa: E402
-from making import AT  # noqa: E402
+from making import AT, with_zones  # noqa: E402
 
 from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
 from analyzer.stage import Analyzer  # noqa: E402
@@ -29,7 +29,7 @@ class Pipeline:
 
     def at(self, minute: float, *batch: Message) -> None:
         self.clock.seconds = (AT + timedelta(minutes=minute)).timestamp()
-        found = [one for one in asyncio.run(self.analyzer.handle(batch)) if isinstance(one, Finding)]
+        found = [one for one in asyncio.run(self.analyzer.handle(with_zones(batch))) if isinstance(one, Finding)]
         self.findings += found
         self.desk.handle(*found)
         self.desk.handle()
