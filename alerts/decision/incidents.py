@@ -235,11 +235,24 @@ def take_finding(incident: Incident, entry: Entry) -> Incident:
 def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
     """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold``.
 
-    Once somebody was told, only what somebody must hear of holds it: a mild remark on the zone, which has no receiver,
-    must not keep a pager from hearing the end.
+    Once somebody was notified, only what somebody must hear of holds it: a mild remark on the zone, which has no
+    receiver, must not keep a pager from hearing the end.
     """
-    entries = [e for e in incident.entries.values() if e.receivers or not incident.notified]
+    entries = _holding(incident)
     if any(entry.is_open for entry in entries):
         return False
     drifts = [entry for entry in entries if entry.finding.kind is Kind.DRIFT]
     return all(now - entry.finding.updated_at > drift_hold for entry in drifts)
+
+
+def held_until(incident: Incident, drift_hold: timedelta) -> datetime | None:
+    """Return until when drift alone holds the incident open; None while a state holds it."""
+    entries = _holding(incident)
+    drifts = [entry.finding.updated_at for entry in entries if entry.finding.kind is Kind.DRIFT]
+    if not drifts or any(entry.is_open for entry in entries):
+        return None
+    return max(drifts) + drift_hold
+
+
+def _holding(incident: Incident) -> list[Entry]:
+    return [e for e in incident.entries.values() if e.receivers or not incident.notified]

@@ -4,6 +4,16 @@ What is told keeps the clock's own time.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant: ``steady`` only runs on and is waited by, ``wall`` is what the clock says and is told."""
+
+    steady: datetime
+    wall: datetime
 
 
 class SteadyClock:

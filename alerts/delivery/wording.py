@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from alerts.decision.incidents import Incident
-from alerts.delivery.delivery import Delivery
+from alerts.decision.order import Order
 from schemas.catalogue import CATALOGUE
 from schemas.cause import owner_of
 
@@ -44,7 +44,7 @@ def summarise(incident: Incident, event: str) -> str:
     return printable(f"{prefix}[{incident.severity}] {where}: {sentence} ({lead.code}); {affects}")
 
 
-def describe(delivery: Delivery) -> dict[str, Any]:
+def describe(delivery: Order) -> dict[str, Any]:
     """Return the incident as the object that receivers get; lists are cut, their true lengths are said."""
     incident = delivery.incident
     entries = sorted(incident.entries.values(), key=lambda e: (-e.severity.rank, e.finding.opened_at))
@@ -91,7 +91,7 @@ def describe(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def screen(delivery: Delivery) -> str:
+def screen(delivery: Order) -> str:
     """Return the incident as a few lines of plain text."""
     told = describe(delivery)
     lines = [told["summary"]]
