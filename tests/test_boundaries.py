@@ -31,7 +31,9 @@ IO = {
     "alerts.delivery.sending",  # threads
     "alerts.receivers.webhook",  # HTTP
     "alerts.receivers.pagerduty",  # HTTP
-    "alerts.receivers.local",  # console and commands
+    "alerts.receivers.console",  # standard output
+    "alerts.receivers.command",  # processes
+    "alerts.receivers.types",  # knows every receiver
     "alerts.stage",  # threads, logging
 }
 
