@@ -1,6 +1,6 @@
-"""The alerts stage: drives the incident book and the dispatch with a clock, a ledger, threads and a log.
+"""The alerts stage: drives the incident book and the dispatch with a clock, a ledger and threads.
 
-What is decided is in the ledger before anything leaves, so a crash loses nothing. Deliveries go out in threads of each
+Decisions are in the ledger before anything leaves, so a crash loses nothing. Deliveries go out in threads of each
 receiver's own; ``handle`` waits for none of them longer than ``PATIENCE_S``, and takes in later what came of them. A
 delivery is tried until it arrives, however long its incident is open. A receiver that refuses, or fails for long, is
 itself a finding that goes to the others, and what it should have said goes to them as well.
@@ -19,13 +19,13 @@ from alerts.config import AlertsConfig
 from alerts.decision.book import IncidentBook
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment, SteadyClock
-from alerts.delivery.delivery import Settled, delivery_of
+from alerts.delivery.delivery import Settled
 from alerts.delivery.dispatch import Attempt, Dispatch, Settlement
-from alerts.delivery.failures import UNTOLD, make_failure, shown_of, shown_of_attempt, summary_of
+from alerts.delivery.failures import UNDELIVERED, make_failure
 from alerts.delivery.notifier import Notifier
-from alerts.delivery.record import record_delivery, record_withheld
+from alerts.delivery.record import record_delivery
 from alerts.delivery.sending import GONE, Sender
-from alerts.delivery.wording import screen
+from alerts.journal import Journal
 from alerts.ledger.ledger import Ledger
 from schemas.faults import Rejected, Transient
 from schemas.messages import Finding, Message, Notification, NotificationStatus, utc
@@ -60,7 +60,8 @@ class Alerts:
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
         self._steady = SteadyClock(clock, ticks or clock)
-        self._patience_s, self._last_resort = patience_s, last_resort or sys.stderr.write
+        self._patience_s = patience_s
+        self._journal = Journal(ledger, last_resort or sys.stderr.write)
         self._sender = Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -76,7 +77,7 @@ class Alerts:
     @property
     def failing(self) -> dict[str, str]:
         """Return the receivers that can't be reached, with what they answer."""
-        return {name: finding.detail.partition(UNTOLD)[0] for name, finding in list(self._book.failing.items())}
+        return {name: finding.detail.partition(UNDELIVERED)[0] for name, finding in list(self._book.failing.items())}
 
     @property
     def reaches_nobody(self) -> bool:
@@ -129,7 +130,7 @@ class Alerts:
         records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost]
         book = IncidentBook(self._config, self._notifiers)
         step = book.load(self._ledger.open_incidents(), at)
-        self._write(step, Settlement(settled=[Settled(one, True) for one in lost], notifications=records))
+        self._journal.write(step, Settlement([Settled(one, True) for one in lost], notifications=records), at.wall)
         self._book, self._loaded = book, True
 
     def _advance(self, batch: Sequence[Message] | None) -> list[Notification]:
@@ -146,12 +147,10 @@ class Alerts:
         steps = self._hear(settlement, at)
         if batch is not None:
             steps.append(self._book.take(findings, handled, at))
-        said = self._write(Step.joined(steps), settlement)
+        said = self._journal.write(Step.joined(steps), settlement, at.wall)
         self._dispatch.conclude(settlement)
         self._unsettled = []
-        for delivery, outcome in attempts:
-            level, text, shown = shown_of_attempt(delivery, outcome)
-            log.log(logging.getLevelNamesMapping()[level], text, extra=shown)
+        self._journal.log_attempts(attempts)
         self._begin_due()
         return said
 
@@ -173,27 +172,6 @@ class Alerts:
                 steps.append(self._book.fail(make_failure(report.delivery, report.detail, at.wall), left, at))
         return steps
 
-    def _write(self, step: Step, settlement: Settlement) -> list[Notification]:
-        """Write a step, then log it; return its notifications."""
-        at = utc(self._clock())
-        withheld = [record_withheld(one, at) for one in step.withheld]
-        said = [*settlement.notifications, *withheld]
-        self._ledger.commit(
-            incidents=step.incidents,
-            handled=step.handled.items(),
-            deliveries=[*settlement.renewed, *map(delivery_of, step.orders)],
-            settled=settlement.settled,
-            notifications=said,
-        )
-        for finding in step.taken:
-            log.info(f"finding {finding.status}", extra=shown_of(finding))
-        for one in withheld:
-            log.info("notification withheld", extra={"incident": one.incident, "reason": one.reason})
-        for order in step.unheard:
-            log.error("nobody can be told", extra={"receiver": order.receiver, "summary": summary_of(order)})
-            self._last_resort(f"NOT DELIVERED to {order.receiver}, and no receiver can be reached:\n{screen(order)}\n")
-        return said
-
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
         now = self._steady()
@@ -201,7 +179,7 @@ class Alerts:
             receiver = due[0].receiver
             busy = self._sender.busy(receiver)
             lanes, settlement = self._dispatch.choose(due, busy, self._book.incidents, now)
-            self._write(Step(), settlement)
+            self._journal.write(Step(), settlement, utc(self._clock()))
             self._sender.begin(receiver, lanes)
 
     async def _deliver(self, patience_s: float) -> list[Notification]:

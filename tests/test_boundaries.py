@@ -34,6 +34,7 @@ IO = {
     "alerts.receivers.console",  # standard output
     "alerts.receivers.command",  # processes
     "alerts.receivers.types",  # knows every receiver
+    "alerts.journal",  # the ledger, logging
     "alerts.stage",  # threads, logging
 }
 

@@ -34,7 +34,7 @@ class _Draft:
     taken: list[Finding] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
-    unheard: list[Order] = field(default_factory=list)
+    undeliverable: list[Order] = field(default_factory=list)
     shifted: set[str] = field(default_factory=set)
 
     def step(self) -> Step:
@@ -45,7 +45,7 @@ class _Draft:
             handled={finding.id: finding.version for finding in self.taken},
             orders=tuple(self.orders),
             withheld=tuple(self.withheld),
-            unheard=tuple(self.unheard),
+            undeliverable=tuple(self.undeliverable),
         )
 
 
@@ -116,7 +116,7 @@ class IncidentBook:
         return draft.step()
 
     def fail(self, failure: Finding, undelivered: Iterable[Order], at: Moment) -> Step:
-        """Note that the receiver ``failure.cause_rrset`` can't be reached; others are told what it does not take."""
+        """Note that the receiver ``failure.cause_rrset`` can't be reached; others are notified instead."""
         self._failing[failure.cause_rrset] = failure
         draft, step = _Draft(), self.take([failure], {}, at)
         for order in {order.id: order for order in undelivered}.values():
@@ -149,7 +149,7 @@ class IncidentBook:
         self._put(bound_incident(take_finding(incident, entry)), draft)
 
     def _receivers_of(self, finding: Finding, routed: Sequence[str]) -> tuple[str, ...]:
-        """Return who must hear of a finding; that a receiver fails is said to any other one."""
+        """Return who is notified of a finding; of a receiver that fails any other one is."""
         if finding.code != FAILED_CODE:
             return tuple(routed)
         others = [name for name in routed if name != finding.cause_rrset]
@@ -244,18 +244,18 @@ class IncidentBook:
         )
         self._put(ordered, draft)
         self._plan(ordered, at)
-        # Whoever was notified before may have something else to hear.
+        # Receivers that were notified before may need an update.
         self._unfinished[ordered.id] = None
 
     def _stand_in(self, undelivered: Order, draft: _Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
         reachable = [name for name in self._receivers if name not in self._failing]
         if not reachable:
-            draft.unheard.append(undelivered)
+            draft.undeliverable.append(undelivered)
             return
         incident = self._open.get(undelivered.incident.id)
         if incident is None or undelivered.event == "resolve":
-            return  # whoever was notified hears the end
+            return  # receivers that were notified get its end anyway
         notified = [name for name in incident.notified if name in reachable]
         if notified and (undelivered.event == "trigger" or set(notified) & set(incident.receivers)):
             return

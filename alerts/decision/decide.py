@@ -1,4 +1,4 @@
-"""Whether an incident is said now, to whom, and why: every decision returns its reason. Pure."""
+"""Whether receivers are notified of an incident now, and why: every decision returns its reason. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LOOK_AGAIN = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people.
+    """Notify ``receivers`` of ``event``, or nobody if there are none; ``reason`` is for people.
 
     ``explained_by`` says why it is withheld from receivers that know of another incident; ``ends`` is whether the
     incident is over with this.
@@ -42,9 +42,9 @@ def decide(
     Findings are dated by the clock, which may be ahead of the steady time or behind it: a hold must be over by both.
     """
     if is_over(incident, min(at.steady, at.wall), drift_hold):
-        # "Suppression stops creation only, never resolution": whoever was told hears the end.
+        # "Suppression stops creation only, never resolution": every receiver that was notified gets the end.
         if incident.left_because:
-            # Nobody saw it heal: whoever was notified must not read "resolved", and closes it by hand.
+            # Nobody saw it heal: people must not read "resolved", and close it by hand.
             return Decision("update", tuple(incident.notified), incident.left_because, ends=True)
         reason = "no more news of a change" if incident.ends_unproven else "nothing holds it open any more"
         return Decision("resolve", tuple(incident.notified), reason, ends=True)
@@ -63,7 +63,7 @@ def decide(
 
 
 def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> Decision:
-    """Decide what those who were notified must hear now."""
+    """Decide on an update or a reminder for receivers that were notified."""
     notified = tuple(name for name in incident.receivers if name in incident.notified)
     story = incident.story
     news = {name: describe_news(incident.said[name], story) for name in notified if name in incident.said}

@@ -36,7 +36,7 @@ class Withheld:
 class Step:
     """What one call of the incident book changed; the driver writes it before anything leaves.
 
-    ``handled`` are the versions of findings, by id. ``unheard`` are orders of which no receiver can be told.
+    ``handled`` are the versions of findings, by id. ``undeliverable`` are orders that no receiver takes.
     """
 
     incidents: tuple[Incident, ...] = ()
@@ -44,7 +44,7 @@ class Step:
     handled: Mapping[str, int] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
     withheld: tuple[Withheld, ...] = ()
-    unheard: tuple[Order, ...] = ()
+    undeliverable: tuple[Order, ...] = ()
 
     @classmethod
     def joined(cls, steps: Iterable[Self]) -> Self:
@@ -57,5 +57,5 @@ class Step:
             handled={key: version for step in steps for key, version in step.handled.items()},
             orders=tuple(order for step in steps for order in step.orders),
             withheld=tuple(one for step in steps for one in step.withheld),
-            unheard=tuple(order for step in steps for order in step.unheard),
+            undeliverable=tuple(order for step in steps for order in step.undeliverable),
         )

@@ -1,6 +1,6 @@
 """Time to wait by, which goes on evenly when the clock is set: no retry waits for it to come round again. Pure.
 
-What is told keeps the clock's own time.
+Messages have the clock's own time.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant: ``steady`` only runs on and is waited by, ``wall`` is what the clock says and is told."""
+    """One instant: ``steady`` only runs on and is waited by, ``wall`` is what the clock says and messages have."""
 
     steady: datetime
     wall: datetime

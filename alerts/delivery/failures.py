@@ -11,7 +11,7 @@ from schemas.catalogue import CATALOGUE, Kind
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import digest_of
 
-UNTOLD = "; not delivered: "
+UNDELIVERED = "; not delivered: "
 UNFIT = Outcome(False, "", retry=False, unfit=True)
 """What becomes of a delivery whose words were refused as such and are still the same."""
 
@@ -31,7 +31,7 @@ def make_failure(delivery: Order, detail: str, at: datetime) -> Finding:
         confirmed=True,
         cause_zone="",
         cause_rrset=receiver,
-        detail=f"receiver {receiver}: {detail}{UNTOLD}{summary_of(delivery)}",
+        detail=f"receiver {receiver}: {detail}{UNDELIVERED}{summary_of(delivery)}",
         opened_at=at,
         updated_at=at,
     )

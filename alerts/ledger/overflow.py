@@ -1,7 +1,7 @@
-"""The ledger in a file, and in memory while the disk has no room: people are told all the same.
+"""The ledger in a file, and in memory while the disk has no room: people are notified all the same.
 
-What changed in memory is written once there is room. Only if the process ends before that is it forgotten what was
-told, so that it may be told again.
+Changes in memory are written once there is room. Only if the process ends before that, they are forgotten, and people
+may be notified again.
 """
 
 import logging
@@ -24,7 +24,7 @@ TRY_EVERY_S = 2.0
 TIDY_EVERY = 200
 # What ended and what was said is kept for looking back: so many of each.
 KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
-FULL = "the disk of the ledger is full: what was told is kept in memory; make room before a restart"
+FULL = "the disk of the ledger is full: notifications are noted in memory only; make room before a restart"
 # Source: https://www.sqlite.org/rescode.html (primary codes: the low octet). A disk that fails or that the system made
 # read-only is no place to write to either.
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
@@ -38,7 +38,7 @@ def has_no_room(error: BaseException | None) -> bool:
 
 
 def _rename_if_damaged(path: Path) -> None:
-    """Rename a ledger that can't be read: what is still open is then told again, which is better than silence."""
+    """Rename a ledger that can't be read: open findings page again, which is better than silence."""
     if not path.is_file() or not path.stat().st_size:
         return
     connection = sqlite3.connect(path)
@@ -52,14 +52,14 @@ def _rename_if_damaged(path: Path) -> None:
         damage = str(error)
     finally:
         connection.close()
-    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    renamed = path.with_name(f"{path.name}.damaged-{int(time.time())}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
+            part.rename(renamed.with_name(renamed.name + suffix))
     log.error(
-        "the ledger is damaged and was put aside: what was told is not known, so what is open is told again",
-        extra={"put_aside": str(aside), "damage": damage},
+        "the ledger is damaged and was renamed: earlier notifications are not known, so open findings page again",
+        extra={"renamed_to": str(renamed), "damage": damage},
     )
 
 
@@ -141,7 +141,7 @@ class OverflowLedger:
         self._write_rest()
         if self._memory is not None:
             log.error(
-                "the disk is full at the end: what was told lately is in no ledger and may be told again",
+                "the disk is full at the end: the last notifications are in no ledger and may be sent again",
                 extra={"rows": len(self._unwritten)},
             )
             self._memory.close()
@@ -162,6 +162,6 @@ class OverflowLedger:
             self._file.apply(self._unwritten.values())
         except Transient:
             return
-        log.warning("there is room again: the ledger has what was told", extra={"rows": len(self._unwritten)})
+        log.warning("there is room again: the file of the ledger is complete", extra={"rows": len(self._unwritten)})
         # Not closed here: another thread may be reading it.
         self._memory, self._unwritten = None, {}
