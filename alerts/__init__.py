@@ -1,4 +1,4 @@
-"""Decides what a person must hear: findings → rules → incidents → deliveries, each decision with its reason.
+"""Decides who is notified of what: findings → rules → incidents → deliveries, each decision with its reason.
 
-State is the ledger's: what was said, to whom, what is open.
+Its state is in the ledger: open incidents, deliveries, notifications.
 """

@@ -1,10 +1,10 @@
 """What the alerts stage needs to know; the shell fills it from the configuration and the rule files."""
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from alerts.receivers.receiver import Receiver
 from schemas.catalogue import Severity
 from schemas.messages import Control, Criticality
 
@@ -47,19 +47,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     receiver: str
 
 
-class ReceiverConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver; which fields count depends on ``type``. ``secret`` never leaves the process."""
-
-    name: str
-    type: Literal["webhook", "pagerduty", "console", "command"]
-    url: str = ""
-    secret: str = ""
-    command: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"ReceiverConfig(name={self.name!r}, type={self.type!r})"
-
-
 class ControlMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which controls codes touch; ``purpose`` limits it to endpoints whose purpose has one of the words in it."""
 
@@ -69,7 +56,7 @@ class ControlMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the alerts stage is told.
+    """The configuration of the alerts stage.
 
     repeat_s: an incident that stays open is said again after this long.
     drift_hold_s: an incident that only drift holds open ends after this long.
@@ -79,7 +66,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: tuple[Rule, ...]
     routes: tuple[Route, ...]
-    receivers: tuple[ReceiverConfig, ...]
+    receivers: tuple[Receiver, ...]
     mappings: tuple[ControlMapping, ...]
     ledger: Path
     repeat_s: float = 4 * 3600

@@ -8,7 +8,7 @@ Source: https://prometheus.io/docs/practices/naming/
 from collections import Counter
 from collections.abc import Mapping
 
-from alerts.ledger.sqlite import SqliteLedger
+from alerts.ledger.ledger import Record
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
@@ -76,7 +76,7 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
     )
 
 
-def add_alerts_metrics(meter: Meter, ledger: SqliteLedger) -> None:
+def add_alerts_metrics(meter: Meter, ledger: Record) -> None:
     """Show what still has to be delivered."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
 

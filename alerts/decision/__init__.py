@@ -1,10 +1,16 @@
-"""Who is told what, and why. Pure.
+"""Who is notified of what, and why. Pure.
 
 Where to look
+    book                findings and the passing of time in, orders out
+    order               what a decision asks for
     rules, frameworks   severity, receivers and controls of a finding
     incidents           findings with one cause
-    decide              whether something is said now, and where a page is withheld
+    open_incidents      the open ones, by cause, and what they explain
+    decide              whether a receiver is notified now
+    inhibition          where a page is withheld
+    agenda              when an incident is looked at again
     news                what in an open incident must be said again
+    failing             a receiver that fails
     bounds              how large an incident may grow
     coverage            receivers and severities that no rule reaches
     timekeeping         a clock that is never set

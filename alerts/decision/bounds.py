@@ -26,7 +26,7 @@ def bound_incident(incident: Incident) -> Incident:
 def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Return the entries of an incident with the first of those that are no open state; order is kept.
 
-    First is what somebody must hear of, of that the most severe (it may be a drift that holds the incident), and of
+    First come entries with receivers, of those the most severe (it may be a drift that holds the incident), and of
     that the newest.
     """
     past = sorted(

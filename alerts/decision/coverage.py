@@ -1,4 +1,4 @@
-"""Who would hear of nothing, and what nobody would hear of, as the configuration stands. Pure."""
+"""Receivers that would be notified of nothing, and findings of which nobody would be. Pure."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ SEVERE = (Severity.CRITICAL, Severity.HIGH)
 def find_gaps(config: AlertsConfig) -> list[str]:
     """Return a sentence for each gap between findings and people, empty if there is none."""
     if not config.receivers:
-        return ["receivers: there is none, so nobody is told of any finding"]
+        return ["receivers: there is none, so nobody is notified of any finding"]
     return [*_idle_receivers(config), *_unheard_severities(config)]
 
 
@@ -20,8 +20,8 @@ def _idle_receivers(config: AlertsConfig) -> Iterator[str]:
     for receiver in config.receivers:
         if receiver.name not in named:
             yield (
-                f"receivers: no route and no rule names {receiver.name!r}, so it is told of nothing but that another"
-                " receiver can't be reached"
+                f"receivers: no route and no rule names {receiver.name!r}, so it is notified of nothing but that"
+                " another receiver can't be reached"
             )
 
 
@@ -30,11 +30,11 @@ def _unheard_severities(config: AlertsConfig) -> Iterator[str]:
     for severity in SEVERE:
         fitting = [match for match in ways if not match.severity or severity in match.severity]
         if not fitting:
-            yield f"routes: none takes findings of severity {severity}, so nobody is told of them"
+            yield f"routes: none takes findings of severity {severity}, so nobody is notified of them"
         elif all(map(_is_narrow, fitting)):
             yield (
                 f"routes: those for severity {severity} take only some codes, zones, owners, environments or"
-                " criticalities, so nobody is told of the others"
+                " criticalities, so nobody is notified of the others"
             )
 
 

@@ -1,51 +1,50 @@
-"""Whether an incident is said now, to whom, and why: every decision returns its reason."""
+"""Whether receivers are notified of an incident now, and why: every decision returns its reason. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.decision.incidents import Entry, Incident, is_over
+from alerts.decision.incidents import Incident, held_until, is_over
+from alerts.decision.inhibition import Explanation, find_inhibitor
 from alerts.decision.news import describe_news
-from schemas.catalogue import Kind, Severity
-from schemas.cause import is_of_chain
+from alerts.decision.timekeeping import Moment
 from schemas.messages import NotificationEvent
 
-CLOCK = "self_clock_skew"
+LOOK_AGAIN = timedelta(seconds=1)
+"""An incident whose instant has come by one clock only is looked at again after this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Say ``event`` to ``receivers``, or nothing if there are none; ``reason`` is for people.
+    """Notify ``receivers`` of ``event``, or nobody if there are none; ``reason`` is for people.
 
-    ``explained_by`` is the incident because of which it is withheld from receivers that know of that one; ``ends`` is
-    whether the incident is over with this.
+    ``explained_by`` says why it is withheld from receivers that know of another incident; ``ends`` is whether the
+    incident is over with this.
     """
 
     event: NotificationEvent
     receivers: tuple[str, ...]
     reason: str
-    explained_by: Incident | None = None
+    explained_by: Explanation | None = None
     ends: bool = False
 
 
 def decide(
     incident: Incident,
-    explaining: Mapping[str, Incident],
+    explaining: Mapping[str, Explanation],
     *,
-    now: datetime,
-    wall: datetime,
+    at: Moment,
     repeat: timedelta,
     drift_hold: timedelta,
 ) -> Decision:
-    """Decide on one incident; ``explaining`` are those that may explain others (see ``explaining_by_cause``).
+    """Decide on one incident; ``explaining`` is what other incidents may explain, by cause.
 
-    ``now`` is time that only runs on, ``wall`` what the clock says, by which findings are dated: either may be ahead,
-    so a hold must be over by both.
+    Findings are dated by the clock, which may be ahead of the steady time or behind it: a hold must be over by both.
     """
-    if is_over(incident, min(now, wall), drift_hold):
-        # "Suppression stops creation only, never resolution": whoever was told hears the end.
+    if is_over(incident, min(at.steady, at.wall), drift_hold):
+        # "Suppression stops creation only, never resolution": every receiver that was notified gets the end.
         if incident.left_because:
-            # Nobody saw it heal: whoever was notified must not read "resolved", and closes it by hand.
+            # Nobody saw it heal: people must not read "resolved", and close it by hand.
             return Decision("update", tuple(incident.notified), incident.left_because, ends=True)
         reason = "no more news of a change" if incident.ends_unproven else "nothing holds it open any more"
         return Decision("resolve", tuple(incident.notified), reason, ends=True)
@@ -60,11 +59,11 @@ def decide(
         return Decision("trigger", new, "confirmed", inhibitor)
     if inhibitor is not None and not incident.notified:
         return Decision("trigger", (), f"explained by the open incident on {inhibitor.cause}", inhibitor)
-    return _decide_update(incident, now=now, repeat=repeat)
+    return _decide_update(incident, now=at.steady, repeat=repeat)
 
 
 def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> Decision:
-    """Decide what those who were notified must hear now."""
+    """Decide on an update or a reminder for receivers that were notified."""
     notified = tuple(name for name in incident.receivers if name in incident.notified)
     story = incident.story
     news = {name: describe_news(incident.said[name], story) for name in notified if name in incident.said}
@@ -79,50 +78,12 @@ def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> D
     return Decision("update", (), "nothing new for anybody")
 
 
-def explaining_by_cause(incidents: Iterable[Incident]) -> dict[str, Incident]:
-    """Return the incidents that may explain others, by cause: open, with a confirmed critical fault of a chain."""
-    return {i.cause: i for i in incidents if i.ended_at is None and any(map(_explains, i.entries.values()))}
-
-
-def _explains(entry: Entry) -> bool:
-    finding = entry.finding
-    critical = entry.is_open and entry.is_live and entry.severity is Severity.CRITICAL
-    return critical and is_of_chain(finding.code, finding.cause_rrset)
-
-
-def find_inhibitor(incident: Incident, explaining: Mapping[str, Incident]) -> Incident | None:
-    """Return the open incident that explains this one: our clock, or a broken chain of a zone above.
-
-    The root is over a TLD is over a zone. It explains only endpoints whose own chain breaks there, as seen through the
-    same vantages, and only states: a drift is no consequence of a broken chain. Where a list is cut short, nothing is
-    explained.
-    """
-    live = [entry for entry in incident.entries.values() if entry.is_live]
-    if any(entry.finding.kind is Kind.DRIFT for entry in live):
-        return None
-    for cause in (CLOCK, *_zones_above(incident.cause)):
-        other = explaining.get(cause)
-        if other is not None and other.id != incident.id and _covers(other, live):
-            return other
-    return None
-
-
-def _covers(other: Incident, live: list[Entry]) -> bool:
-    faults = [entry.finding for entry in other.entries.values() if _explains(entry)]
-    endpoints = {endpoint for finding in faults for endpoint in finding.endpoints}
-    vantages = {vantage for finding in faults for vantage in finding.vantages}
-    return all(
-        entry.finding.endpoints
-        and entry.finding.endpoint_count <= len(entry.finding.endpoints)
-        and endpoints.issuperset(entry.finding.endpoints)
-        and vantages.issuperset(entry.finding.vantages)
-        for entry in live
-    )
-
-
-def _zones_above(zone: str) -> list[str]:
-    """Return every zone name strictly above an absolute one, the nearest last; empty for what is no zone."""
-    if not zone.endswith(".") or zone == ".":
-        return []
-    labels = zone[:-1].split(".")
-    return [".", *(".".join(labels[n:]) + "." for n in range(len(labels) - 1, 0, -1))]
+def next_look_at(incident: Incident, *, at: Moment, repeat: timedelta, drift_hold: timedelta) -> datetime | None:
+    """Return the steady time at which time alone may change the decision that was just made; None: never."""
+    instants = []
+    if (hold_ends_at := held_until(incident, drift_hold)) is not None:
+        instants.append(hold_ends_at)
+    is_reminded = incident.confirmed and any(name in incident.notified for name in incident.receivers)
+    if incident.last_notified_at is not None and is_reminded:
+        instants.append(incident.last_notified_at + repeat)
+    return max(min(instants), at.steady + LOOK_AGAIN) if instants else None

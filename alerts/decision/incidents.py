@@ -20,7 +20,7 @@ UMBRELLAS = codes_where(lambda row: row.umbrella)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as an incident has it: with the severity that the rules gave it, and who must hear of it."""
+    """One finding as an incident has it: with the severity and the receivers that the rules gave it."""
 
     finding: Finding
     severity: Severity
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_live(self) -> bool:
-        """Return whether there is something to tell: a confirmed state that holds, or a drift."""
+        """Return whether it is to be notified: a confirmed state that holds, or a drift."""
         return self.finding.confirmed and (self.is_open or self.finding.kind is Kind.DRIFT)
 
 
@@ -61,10 +61,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severity(self) -> Severity:
-        """Return the highest severity of what there is to tell, or of all entries where nothing is."""
-        told = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
+        """Return the highest severity of live entries, those with receivers first, or of all where none is live."""
+        routed = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
         live = [e.severity for e in self.entries.values() if e.is_live]
-        return max(told or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+        return max(routed or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
 
     @property
     def lead(self) -> Finding:
@@ -83,12 +83,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def confirmed(self) -> bool:
-        """Return whether there is anything to tell."""
+        """Return whether any entry is live."""
         return any(e.is_live for e in self.entries.values())
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """Return who must hear of what there is to tell, each once."""
+        """Return the receivers of live entries, each once."""
         return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
 
     @property
@@ -123,8 +123,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         newest = {entry.finding.key: entry for entry in states}.values()
         if any(entry.is_open for entry in newest):
             return ""
-        told = [e.finding for e in newest if e.finding.confirmed and (e.receivers or not self.notified)]
-        return "; ".join(dict.fromkeys(finding.closed_because for finding in told if finding.closed_because))
+        routed = [e.finding for e in newest if e.finding.confirmed and (e.receivers or not self.notified)]
+        return "; ".join(dict.fromkeys(finding.closed_because for finding in routed if finding.closed_because))
 
     @property
     def ends_unproven(self) -> bool:
@@ -133,7 +133,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def story(self) -> Story:
-        """Return what a receiver must have been told of the incident as it is."""
+        """Return what a receiver must know of the incident as it is."""
         live = [e for e in self.entries.values() if e.is_live]
         people = {i.id: i for e in live for i in e.finding.identities}.values()
         worst = min((CRITICALITY_ORDER[i.criticality] for i in people), default=len(CRITICALITY_ORDER))
@@ -155,7 +155,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _names_at_fault(entries: Iterable[Entry]) -> set[str]:
-    """Return the owner names that somebody must hear of by themselves; the analyzer tells few of them apart."""
+    """Return the owner names at fault by themselves, with receivers; the analyzer distinguishes few of them."""
     grave = (e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank)
     return {owner for entry in grave if (owner := owner_of(entry.finding.cause_rrset))}
 
@@ -235,11 +235,24 @@ def take_finding(incident: Incident, entry: Entry) -> Incident:
 def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
     """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold``.
 
-    Once somebody was told, only what somebody must hear of holds it: a mild remark on the zone, which has no receiver,
-    must not keep a pager from hearing the end.
+    Once somebody was notified, only entries with receivers hold it: a mild remark on the zone, which has none, must
+    not keep the resolution from a pager.
     """
-    entries = [e for e in incident.entries.values() if e.receivers or not incident.notified]
+    entries = _holding(incident)
     if any(entry.is_open for entry in entries):
         return False
     drifts = [entry for entry in entries if entry.finding.kind is Kind.DRIFT]
     return all(now - entry.finding.updated_at > drift_hold for entry in drifts)
+
+
+def held_until(incident: Incident, drift_hold: timedelta) -> datetime | None:
+    """Return until when drift alone holds the incident open; None while a state holds it."""
+    entries = _holding(incident)
+    drifts = [entry.finding.updated_at for entry in entries if entry.finding.kind is Kind.DRIFT]
+    if not drifts or any(entry.is_open for entry in entries):
+        return None
+    return max(drifts) + drift_hold
+
+
+def _holding(incident: Incident) -> list[Entry]:
+    return [e for e in incident.entries.values() if e.receivers or not incident.notified]

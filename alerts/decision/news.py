@@ -1,4 +1,4 @@
-"""What a receiver was told of an incident, and what of it is news since. Pure."""
+"""The story of an incident that a receiver got, and what is news since. Pure."""
 
 import msgspec
 
@@ -24,21 +24,21 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
-def describe_news(told: Story, now: Story) -> str:
-    """Return what must be added or corrected since a receiver was told, in one line; empty when nothing must.
+def describe_news(sent: Story, now: Story) -> str:
+    """Return what must be added or corrected since a receiver was notified, in one line; empty when nothing must.
 
-    Less of anything is no news: the end of an incident is told as such.
+    Less of anything is no news: the end of an incident is a message of its own.
     """
     news = []
-    if now.lead != told.lead and now.severity.rank >= told.severity.rank:
-        news.append(f"{told.lead} became {now.lead}")
-    if _place(now.criticality) < _place(told.criticality):
+    if now.lead != sent.lead and now.severity.rank >= sent.severity.rank:
+        news.append(f"{sent.lead} became {now.lead}")
+    if _place(now.criticality) < _place(sent.criticality):
         news.append(f"an identity of criticality {now.criticality} is affected")
     for word, before, after in (
-        ("also affects", told.owners, now.owners),
-        ("also found:", told.drifts, now.drifts),
-        ("also at fault:", told.names, now.names),
-        ("withheld as explained by it:", told.explains, now.explains),
+        ("also affects", sent.owners, now.owners),
+        ("also found:", sent.drifts, now.drifts),
+        ("also at fault:", sent.names, now.names),
+        ("withheld as explained by it:", sent.explains, now.explains),
     ):
         if added := sorted(set(after) - set(before)):
             more = f" and {len(added) - MAX_NAMED} more" if len(added) > MAX_NAMED else ""

@@ -11,7 +11,7 @@ from schemas.messages import Finding
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules make of a finding: its severity, and who hears of it."""
+    """What the rules make of a finding: its severity and its receivers."""
 
     severity: Severity
     receivers: tuple[str, ...]

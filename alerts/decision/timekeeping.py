@@ -1,9 +1,19 @@
 """Time to wait by, which goes on evenly when the clock is set: no retry waits for it to come round again. Pure.
 
-What is told keeps the clock's own time.
+Messages have the clock's own time.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant: ``steady`` only runs on and is waited by, ``wall`` is what the clock says and messages have."""
+
+    steady: datetime
+    wall: datetime
 
 
 class SteadyClock:

@@ -3,7 +3,9 @@
 Where to look
     delivery    something to be said to one receiver, and what came of it
     notifier    what is asked of every receiver
-    outbox      what goes out now, and when again
+    dispatch    what goes out now, and what attempts came to, over all receivers
+    outbox      the same for one receiver
+    record      the notification that goes on record
     sending     threads
     failures    a receiver that fails is itself a finding
     wording     an incident in words

@@ -1,36 +1,32 @@
 """Something to be said to one receiver, and what became of an attempt to say it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import msgspec
 
-from alerts.decision.incidents import Incident
-from schemas.messages import NotificationEvent
+from alerts.decision.order import Order
 
 LONGEST_WAIT_S = 900.0
 """A receiver that asks for more time than this is not given more."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to be said to one receiver; ``id`` is the receiver's idempotency key and never changes.
+class Delivery(Order, frozen=True, kw_only=True):
+    """An order on its way; ``id`` is the receiver's idempotency key.
 
-    ``incident`` is the incident as it was when the decision fell; ``position`` is its place among all deliveries, which
-    the ledger gives it. ``refused``: at the last attempt the receiver refused it; ``unfit``: and must not get the same
-    words again.
+    ``position`` is its place among all deliveries, which the ledger gives it. ``refused``: at the last attempt the
+    receiver refused it; ``unfit``: and must not get the same words again.
     """
 
-    id: str
-    receiver: str
-    event: NotificationEvent
-    reason: str
-    incident: Incident
-    decided_at: datetime
     position: int = 0
     attempts: int = 0
     next_at: float = 0.0
     refused: bool = False
     unfit: bool = False
+
+
+def delivery_of(order: Order) -> Delivery:
+    """Return an order as a delivery that was not yet tried."""
+    return Delivery(**msgspec.structs.asdict(order))
 
 
 @dataclass(frozen=True, slots=True)

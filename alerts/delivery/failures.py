@@ -2,23 +2,21 @@
 
 from datetime import datetime
 
-import msgspec
-
+from alerts.decision.failing import FAILED_CODE
 from alerts.decision.incidents import cause_of
+from alerts.decision.order import Order
 from alerts.delivery.delivery import Delivery, Outcome
 from alerts.delivery.wording import summarise
 from schemas.catalogue import CATALOGUE, Kind
-from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import digest_of
 
-FAILED_CODE = Code.SELF_ALERT_DELIVERY_FAILED
-UNTOLD = "; not delivered: "
+UNDELIVERED = "; not delivered: "
 UNFIT = Outcome(False, "", retry=False, unfit=True)
 """What becomes of a delivery whose words were refused as such and are still the same."""
 
 
-def make_failure(delivery: Delivery, detail: str, at: datetime) -> Finding:
+def make_failure(delivery: Order, detail: str, at: datetime) -> Finding:
     """Return the finding that a delivery's receiver can't be reached; it names what was not delivered."""
     row, receiver = CATALOGUE[FAILED_CODE], delivery.receiver
     key = digest_of(row.code, "", receiver)[:32]
@@ -33,20 +31,13 @@ def make_failure(delivery: Delivery, detail: str, at: datetime) -> Finding:
         confirmed=True,
         cause_zone="",
         cause_rrset=receiver,
-        detail=f"receiver {receiver}: {detail}{UNTOLD}{summary_of(delivery)}",
+        detail=f"receiver {receiver}: {detail}{UNDELIVERED}{summary_of(delivery)}",
         opened_at=at,
         updated_at=at,
     )
 
 
-def end_failure(finding: Finding, at: datetime) -> Finding:
-    """Return the finding as it is once the receiver works again."""
-    return msgspec.structs.replace(
-        finding, version=finding.version + 1, status=FindingStatus.CLOSED, updated_at=at, closed_at=at
-    )
-
-
-def summary_of(delivery: Delivery) -> str:
+def summary_of(delivery: Order) -> str:
     """Return in one line what is to be delivered."""
     return summarise(delivery.incident, delivery.event)
 
@@ -62,3 +53,20 @@ def shown_of(finding: Finding) -> dict[str, object]:
         "confirmed": finding.confirmed,
         "identities": max(finding.identity_count, len(finding.identities)),
     }
+
+
+def shown_of_attempt(delivery: Delivery, outcome: Outcome) -> tuple[str, str, dict[str, object]]:
+    """Return what the log says of an attempt: its level, its text and its fields."""
+    shown: dict[str, object] = {
+        "receiver": delivery.receiver,
+        "event": delivery.event,
+        "incident": delivery.incident.id,
+        "delivery": delivery.id,
+        "attempt": delivery.attempts + 1,
+        "detail": outcome.detail,
+    }
+    if outcome.delivered:
+        return "INFO", "delivered", shown
+    if outcome.retry:
+        return "WARNING", "delivery failed, will be tried again", shown
+    return "ERROR", "delivery refused, will be tried again while its incident is open", shown

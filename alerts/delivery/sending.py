@@ -1,6 +1,6 @@
 """Deliveries under way: threads of each receiver's own, and what came of them.
 
-Whoever decides never waits for a receiver. A thread that is still in one delivery after its time is left alone (it may
+Decisions never wait for a receiver. A thread that is still in one delivery after its time is abandoned (it may
 hang in looking up a name, which nothing can cut) and counts as a failure; when all threads hang, no more are made.
 """
 
@@ -31,7 +31,7 @@ class _Lane:
 
 
 @dataclass(slots=True, eq=False)
-class _Desk:
+class _Threads:
     """One receiver's threads, and the deliveries, by incident, that wait for one of them."""
 
     lanes: list[_Lane] = field(default_factory=list)
@@ -56,28 +56,28 @@ class Sender:
         self._notifiers, self._clock, self._monotonic = notifiers, clock, monotonic
         self._left_after_s = left_after_s
         self._lock = threading.Lock()
-        self._desks: dict[str, _Desk] = {}
+        self._threads_by_receiver: dict[str, _Threads] = {}
         self._results: list[tuple[Delivery, Outcome]] = []
         self._wake: Callable[[], object] | None = None
 
     def busy(self, receiver: str) -> set[str]:
         """Return the incidents of the deliveries to a receiver that are under way or have results not taken."""
         with self._lock:
-            desk = self._desks.get(receiver)
+            threads = self._threads_by_receiver.get(receiver)
             taken = {delivery.incident.id for delivery, _ in self._results if delivery.receiver == receiver}
-            return taken | (desk.incidents if desk is not None else set())
+            return taken | (threads.incidents if threads is not None else set())
 
     @property
     def is_idle(self) -> bool:
         """Return whether nothing is under way and nothing waits to be taken; what was left alone does not count."""
         with self._lock:
-            return not self._results and not any(desk.incidents for desk in self._desks.values())
+            return not self._results and not any(threads.incidents for threads in self._threads_by_receiver.values())
 
     @property
     def is_busy(self) -> bool:
         """Return whether any delivery is under way."""
         with self._lock:
-            return any(desk.incidents for desk in self._desks.values())
+            return any(threads.incidents for threads in self._threads_by_receiver.values())
 
     def begin(self, receiver: str, lanes: Iterable[Sequence[Delivery]]) -> None:
         """Send the deliveries of each lane one after the other, the lanes side by side.
@@ -86,39 +86,39 @@ class Sender:
         """
         notifier = self._notifiers.get(receiver)
         with self._lock:
-            desk = self._desks.setdefault(receiver, _Desk())
+            threads = self._threads_by_receiver.setdefault(receiver, _Threads())
             for lane in lanes:
                 if notifier is None:
                     self._results += [(delivery, Outcome(False, GONE, retry=False)) for delivery in lane]
                     continue
-                desk.queue.append(deque(lane))
-                desk.incidents.add(lane[0].incident.id)
-            hanging = sum(lane.is_left for lane in desk.lanes)
-            if desk.queue and notifier is not None and hanging >= SIDE_BY_SIDE:
+                threads.queue.append(deque(lane))
+                threads.incidents.add(lane[0].incident.id)
+            hanging = sum(lane.is_left for lane in threads.lanes)
+            if threads.queue and notifier is not None and hanging >= SIDE_BY_SIDE:
                 stuck = Outcome(False, f"{hanging} earlier deliveries still hang")
-                self._results += [(group[0], stuck) for group in desk.queue]
-                self._give_back(desk)
-            wanted = min(SIDE_BY_SIDE - len(desk.lanes), len(desk.queue))
+                self._results += [(group[0], stuck) for group in threads.queue]
+                self._give_back(threads)
+            wanted = min(SIDE_BY_SIDE - len(threads.lanes), len(threads.queue))
             for _ in range(max(0, wanted)):
                 assert notifier is not None
                 one = _Lane()
-                desk.lanes.append(one)
+                threads.lanes.append(one)
                 name = f"to-{receiver}"
-                threading.Thread(target=self._run, args=(desk, one, notifier), name=name, daemon=True).start()
+                threading.Thread(target=self._run, args=(threads, one, notifier), name=name, daemon=True).start()
 
     def take(self) -> list[tuple[Delivery, Outcome]]:
         """Return what came of deliveries since the last time, in order; late ones have failed."""
         now = self._monotonic()
         with self._lock:
-            for desk in self._desks.values():
-                for lane in desk.lanes:
+            for threads in self._threads_by_receiver.values():
+                for lane in threads.lanes:
                     if lane.delivery is None or lane.is_left or now - lane.since <= self._left_after_s:
                         continue
                     late = Outcome(False, f"no end within {now - lane.since:.0f} s")
                     self._results.append((lane.delivery, late))
-                    desk.incidents.discard(lane.delivery.incident.id)
+                    threads.incidents.discard(lane.delivery.incident.id)
                     lane.is_left = True
-                    self._give_back(desk)
+                    self._give_back(threads)
             results, self._results = self._results, []
         return results
 
@@ -146,30 +146,30 @@ class Sender:
     def close(self) -> None:
         """Begin nothing more, and end what can be ended."""
         with self._lock:
-            for desk in self._desks.values():
-                self._give_back(desk)
+            for threads in self._threads_by_receiver.values():
+                self._give_back(threads)
         for notifier in self._notifiers.values():
             if isinstance(notifier, Closing):
                 notifier.close()
 
     @staticmethod
-    def _give_back(desk: _Desk) -> None:
+    def _give_back(threads: _Threads) -> None:
         """Drop what no thread has begun: it is in the ledger, and comes again."""
-        for group in desk.queue:
-            desk.incidents.discard(group[0].incident.id)
-        desk.queue.clear()
+        for group in threads.queue:
+            threads.incidents.discard(group[0].incident.id)
+        threads.queue.clear()
 
-    def _run(self, desk: _Desk, lane: _Lane, notifier: Notifier) -> None:
+    def _run(self, threads: _Threads, lane: _Lane, notifier: Notifier) -> None:
         """Be one thread: take groups while there are any."""
         while True:
             with self._lock:
-                if not desk.queue or lane.is_left:
-                    desk.lanes.remove(lane)
+                if not threads.queue or lane.is_left:
+                    threads.lanes.remove(lane)
                     return
-                group = desk.queue.popleft()
-            self._send_group(desk, lane, notifier, group)
+                group = threads.queue.popleft()
+            self._send_group(threads, lane, notifier, group)
 
-    def _send_group(self, desk: _Desk, lane: _Lane, notifier: Notifier, group: deque[Delivery]) -> None:
+    def _send_group(self, threads: _Threads, lane: _Lane, notifier: Notifier, group: deque[Delivery]) -> None:
         incident = group[0].incident.id
         for delivery in group:
             with self._lock:
@@ -181,7 +181,7 @@ class Sender:
                     return  # it counts as failed already, and is tried again
                 self._results.append((delivery, outcome))
                 if not outcome.delivered or delivery is group[-1]:
-                    desk.incidents.discard(incident)
+                    threads.incidents.discard(incident)
                 if self._wake is not None:
                     self._wake()
             if not outcome.delivered:
@@ -191,6 +191,6 @@ class Sender:
 def _send(notifier: Notifier, delivery: Delivery, now: float) -> Outcome:
     try:
         return notifier.send(delivery, now)
-    except Exception as fault:  # a receiver's bug is this receiver's failure, and told as such
+    except Exception as fault:  # a receiver's bug is this receiver's failure, and reported as such
         log.exception("a receiver's code failed", exc_info=fault, extra={"receiver": delivery.receiver})
         return Outcome(False, f"a fault of our own: {type(fault).__name__}")

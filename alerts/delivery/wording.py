@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from alerts.decision.incidents import Incident
-from alerts.delivery.delivery import Delivery
+from alerts.decision.order import Order
 from schemas.catalogue import sentence_of, source_of
 from schemas.cause import owner_of
 
@@ -44,7 +44,7 @@ def summarise(incident: Incident, event: str) -> str:
     return printable(f"{prefix}[{incident.severity}] {where}: {sentence} ({lead.code}); {affects}")
 
 
-def describe(delivery: Delivery) -> dict[str, Any]:
+def describe(delivery: Order) -> dict[str, Any]:
     """Return the incident as the object that receivers get; lists are cut, their true lengths are said."""
     incident = delivery.incident
     entries = sorted(incident.entries.values(), key=lambda e: (-e.severity.rank, e.finding.opened_at))
@@ -91,21 +91,21 @@ def describe(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def screen(delivery: Delivery) -> str:
+def screen(delivery: Order) -> str:
     """Return the incident as a few lines of plain text."""
-    told = describe(delivery)
-    lines = [told["summary"]]
-    for finding in told["findings"][:5]:
+    described = describe(delivery)
+    lines = [described["summary"]]
+    for finding in described["findings"][:5]:
         lines.append(f"  {finding['code']} ({finding['severity']}, {finding['status']}): {finding['detail']}")
-    more = told["identity_count"] - 5
-    for identity in told["identities"][:5]:
+    more = described["identity_count"] - 5
+    for identity in described["identities"][:5]:
         where = ", ".join(filter(None, (identity["owner"], identity["environment"], identity["criticality"])))
         lines.append(f"  affects {printable(identity['id'])} ({printable(where)})")
     if more > 0:
         lines.append(f"  and {more} more")
-    controls = ", ".join(f"{c['control']} ({c['relation']})" for c in told["controls"])
-    if told["explains"]:
-        lines.append(f"  explains, so that no page was sent for: {', '.join(told['explains'][:5])}")
+    controls = ", ".join(f"{c['control']} ({c['relation']})" for c in described["controls"])
+    if described["explains"]:
+        lines.append(f"  explains, so that no page was sent for: {', '.join(described['explains'][:5])}")
     if controls:
         lines.append(f"  touches {controls}")
     return "\n".join(lines)

@@ -1,18 +1,22 @@
-"""The ledger in a file, and in memory while the disk has no room: people are told all the same.
+"""The ledger in a file, and in memory while the disk has no room: people are notified all the same.
 
-What changed in memory is written once there is room. Only if the process ends before that is it forgotten what was
-told, so that it may be told again.
+Changes in memory are written once there is room. Only if the process ends before that, they are forgotten, and people
+may be notified again.
 """
 
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Unpack
 
+from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
+from alerts.ledger.ledger import Parts
 from alerts.ledger.sqlite import Change, SqliteLedger, Table
 from schemas.faults import Transient
+from schemas.messages import Notification
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +24,7 @@ TRY_EVERY_S = 2.0
 TIDY_EVERY = 200
 # What ended and what was said is kept for looking back: so many of each.
 KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
-FULL = "the disk of the ledger is full: what was told is kept in memory; make room before a restart"
+FULL = "the disk of the ledger is full: notifications are noted in memory only; make room before a restart"
 # Source: https://www.sqlite.org/rescode.html (primary codes: the low octet). A disk that fails or that the system made
 # read-only is no place to write to either.
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
@@ -33,8 +37,8 @@ def has_no_room(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in NO_ROOM
 
 
-def _put_aside_if_damaged(path: Path) -> None:
-    """Rename a ledger that can't be read: what is still open is then told again, which is better than silence."""
+def _rename_if_damaged(path: Path) -> None:
+    """Rename a ledger that can't be read: open findings page again, which is better than silence."""
     if not path.is_file() or not path.stat().st_size:
         return
     connection = sqlite3.connect(path)
@@ -48,78 +52,100 @@ def _put_aside_if_damaged(path: Path) -> None:
         damage = str(error)
     finally:
         connection.close()
-    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    renamed = path.with_name(f"{path.name}.damaged-{int(time.time())}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
+            part.rename(renamed.with_name(renamed.name + suffix))
     log.error(
-        "the ledger is damaged and was put aside: what was told is not known, so what is open is told again",
-        extra={"put_aside": str(aside), "damage": damage},
+        "the ledger is damaged and was renamed: earlier notifications are not known, so open findings page again",
+        extra={"renamed_to": str(renamed), "damage": damage},
     )
 
 
-class OverflowLedger(SqliteLedger):
+class OverflowLedger:
     """A ledger in a file that goes on in memory while it can't be written; ``clock`` is monotonic."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        _put_aside_if_damaged(path)
-        super().__init__(path)
+        _rename_if_damaged(path)
+        self._file = SqliteLedger(path)
+        self._memory: SqliteLedger | None = None
         self._clock = clock
-        self._file = self._db
         self._unwritten: dict[tuple[Table, str], Change] = {}
         self._try_at = 0.0
         self._steps = 0
 
     @property
-    def _in_memory(self) -> bool:
-        return self._db is not self._file
+    def _current(self) -> SqliteLedger:
+        return self._memory or self._file
 
     def why_full(self) -> str:
         """Return that the disk has no room for the ledger, empty while it has."""
-        return FULL if self._in_memory else ""
+        return FULL if self._memory is not None else ""
+
+    def incidents(self, limit: int) -> list[Incident]:
+        """Return incidents, open ones first, then the newest."""
+        return self._current.incidents(limit)
+
+    def notifications(self, limit: int) -> list[Notification]:
+        """Return what was said or withheld, newest first."""
+        return self._current.notifications(limit)
+
+    def pending(self) -> int:
+        """Return how many deliveries wait."""
+        return self._current.pending()
+
+    def open_incidents(self) -> list[Incident]:
+        """Return the open incidents, oldest first."""
+        return self._current.open_incidents()
+
+    def handled_versions(self, findings: Collection[str]) -> dict[str, int]:
+        """Return the last version that was taken in, by finding; what never was is left out."""
+        return self._current.handled_versions(findings)
+
+    def deliveries(self) -> list[Delivery]:
+        """Return everything that waits, oldest first."""
+        return self._current.deliveries()
+
+    def waiting(self, deliveries: Collection[str]) -> set[str]:
+        """Return which of these deliveries still have to be made."""
+        return self._current.waiting(deliveries)
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
-        """Return for each receiver up to ``most`` of its oldest deliveries, in order, if the first of them is due."""
-        self._make_up()
-        return super().due(now, most)
+        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order."""
+        self._write_rest()
+        return self._current.due(now, most)
+
+    def commit(self, **parts: Unpack[Parts]) -> None:
+        """Write one step, whole or not at all; in memory only while there is no room."""
+        if not (changes := self._current.changes_of(**parts)):
+            return
+        self._write_rest()
+        self._steps += 1
+        step = [*(self._current.surplus(KEPT) if self._steps % TIDY_EVERY == 0 else ()), *changes]
+        try:
+            self._current.apply(step)
+        except Transient as fault:
+            if self._memory is not None or not has_no_room(fault.__cause__):
+                raise
+            log.error("the ledger goes on in memory", extra={"detail": str(fault)})
+            self._memory = self._file.copy()
+            self._try_at = self._clock() + TRY_EVERY_S
+            self._memory.apply(step)
+        if self._memory is not None:
+            self._remember(step)
 
     def close(self) -> None:
         """Write what is in memory only, if there is room now, and let go of the file."""
         self._try_at = 0.0
-        self._make_up()
-        if self._in_memory:
+        self._write_rest()
+        if self._memory is not None:
             log.error(
-                "the disk is full at the end: what was told lately is in no ledger and may be told again",
+                "the disk is full at the end: the last notifications are in no ledger and may be sent again",
                 extra={"rows": len(self._unwritten)},
             )
-            self._file.close()
-        super().close()
-
-    def _keep(self, changes: Sequence[Change]) -> None:
-        self._make_up()
-        self._steps += 1
-        step = [*(self.surplus(KEPT) if self._steps % TIDY_EVERY == 0 else ()), *changes]
-        try:
-            self.apply(step)
-        except Transient as fault:
-            if self._in_memory or not has_no_room(fault.__cause__):
-                raise
-            log.error("the ledger goes on in memory", extra={"detail": str(fault)})
-            self._db = self._copy()
-            self._try_at = self._clock() + TRY_EVERY_S
-            self.apply(step)
-        if self._in_memory:
-            self._remember(step)
-
-    def _copy(self) -> sqlite3.Connection:
-        memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        try:
-            self._file.backup(memory)
-        except sqlite3.Error as error:
-            memory.close()
-            raise Transient(f"the ledger can't be read: {error}") from error
-        return memory
+            self._memory.close()
+        self._file.close()
 
     def _remember(self, step: Sequence[Change]) -> None:
         for change in step:
@@ -127,16 +153,15 @@ class OverflowLedger(SqliteLedger):
             self._unwritten.pop(key, None)  # the last word comes last, too
             self._unwritten[key] = change
 
-    def _make_up(self) -> None:
-        """Write what is in memory only, if there is room again."""
-        if not self._in_memory or self._clock() < self._try_at:
+    def _write_rest(self) -> None:
+        """Write to the file what is in memory only, if there is room again."""
+        if self._memory is None or self._clock() < self._try_at:
             return
         self._try_at = self._clock() + TRY_EVERY_S
-        memory, self._db = self._db, self._file
         try:
-            self.apply(self._unwritten.values())
+            self._file.apply(self._unwritten.values())
         except Transient:
-            self._db = memory
             return
-        log.warning("there is room again: the ledger has what was told", extra={"rows": len(self._unwritten)})
-        self._unwritten = {}
+        log.warning("there is room again: the file of the ledger is complete", extra={"rows": len(self._unwritten)})
+        # Not closed here: another thread may be reading it.
+        self._memory, self._unwritten = None, {}

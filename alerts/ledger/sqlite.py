@@ -1,17 +1,20 @@
-"""What was said, to whom, what is open, and what still has to be delivered: one SQLite file, one transaction a step."""
+"""The ledger in one SQLite file, or in memory: one transaction a step."""
 
+import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery, Settled
 from alerts.delivery.outbox import LONGEST_PAUSE_S
+from alerts.ledger.ledger import Parts
 from schemas.faults import ConfigError, Transient
 from schemas.messages import Notification
 
@@ -54,8 +57,19 @@ class Change:
     value: Incident | int | Delivery | Notification | None
 
 
+class _About(msgspec.Struct):
+    id: str
+
+
+class _Resting(msgspec.Struct):
+    """As much of a delivery as says what it holds up."""
+
+    incident: _About
+    unfit: bool = False
+
+
 class SqliteLedger:
-    """The ledger; every method blocks.
+    """The ledger; every method blocks. Other ledgers have one of these, as their file or as their copy in memory.
 
     Raises:
         Transient: the disk is full or the file is locked; the step left nothing behind.
@@ -73,6 +87,9 @@ class SqliteLedger:
             self._db.executescript(SCHEMA)
             if version != SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._last_position = int(
+                self._db.execute("SELECT coalesce(max(position), 0) FROM deliveries").fetchone()[0]
+            )
         except (sqlite3.Error, OSError) as error:
             raise ConfigError([f"alerts.ledger: {path} can't be used: {error}"]) from error
 
@@ -80,14 +97,33 @@ class SqliteLedger:
         """Let go of the file."""
         self._db.close()
 
-    def why_full(self) -> str:
-        """Return that the disk has no room for the ledger, empty while it has."""
-        return ""
+    def copy(self) -> "SqliteLedger":
+        """Return a ledger in memory with the same content."""
+        twin = SqliteLedger(Path(":memory:"))
+        try:
+            self._db.backup(twin._db)
+        except sqlite3.Error as error:
+            twin.close()
+            raise Transient(f"the ledger can't be read: {error}") from error
+        twin._last_position = self._last_position
+        return twin
 
-    def handled_version(self, finding_id: str) -> int:
-        """Return the last version of a finding that was taken in, 0 for none."""
-        row = self._read("SELECT version FROM handled WHERE finding = ?", (finding_id,))
-        return int(row[0][0]) if row else 0
+    def handled_versions(self, findings: Collection[str]) -> dict[str, int]:
+        """Return the last version that was taken in, by finding; what never was is left out."""
+        if not findings:
+            return {}
+        sql = "SELECT finding, version FROM handled WHERE finding IN (SELECT value FROM json_each(?))"
+        return dict(self._read(sql, (_json(findings),)))
+
+    def handled(self) -> list[tuple[str, int]]:
+        """Return every finding that was taken in, and its version, oldest first."""
+        return [
+            (key, version) for key, version in self._read("SELECT finding, version FROM handled ORDER BY rowid", ())
+        ]
+
+    def rows(self, table: Table) -> list[tuple[str, bytes]]:
+        """Return the rows of incidents or notifications as they were written, oldest first."""
+        return [(key, content) for key, content in self._read(f"SELECT id, content FROM {table} ORDER BY rowid", ())]
 
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
@@ -100,42 +136,41 @@ class SqliteLedger:
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
-        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
-
-        While one that failed is not due again, what else is to be said of its incident is left out too; only what must
-        not be said in the same words again holds up nothing. One that is due later than any pause is long was put off
-        by a clock that has been set back since: it is due.
-        """
+        """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order."""
         found = []
         rests = "next_at > ? AND next_at <= ?"
         until = (now, now + LONGEST_PAUSE_S)
         for (receiver,) in self._read("SELECT DISTINCT receiver FROM deliveries", ()):
-            resting = self._deliveries(f"WHERE receiver = ? AND {rests}", (receiver, *until))
-            incidents = {one.incident.id for one in resting if not one.unfit}
-            waiting = self._deliveries(
-                f"WHERE receiver = ? AND NOT ({rests})", (receiver, *until), -1 if incidents else most
-            )
-            if due := [one for one in waiting if one.incident.id not in incidents][:most]:
+            sql = f"SELECT content FROM deliveries WHERE receiver = ? AND {rests}"
+            resting = [msgspec.json.decode(row, type=_Resting) for (row,) in self._read(sql, (receiver, *until))]
+            held_up = {one.incident.id for one in resting if not one.unfit}
+            waiting = self._deliveries(f"WHERE receiver = ? AND NOT ({rests})", (receiver, *until))
+            fit = (one for one in waiting if one.incident.id not in held_up)
+            if due := list(islice(fit, most)):
                 found.append(due)
         return found
 
-    def waits(self, delivery_id: str) -> bool:
-        """Return whether a delivery still has to be made."""
-        return bool(self._read("SELECT 1 FROM deliveries WHERE id = ?", (delivery_id,)))
+    def waiting(self, deliveries: Collection[str]) -> set[str]:
+        """Return which of these deliveries still have to be made."""
+        if not deliveries:
+            return set()
+        sql = "SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(?))"
+        return {key for (key,) in self._read(sql, (_json(deliveries),))}
 
     def deliveries(self) -> list[Delivery]:
         """Return everything that waits, oldest first."""
-        return self._deliveries("", ())
+        return list(self._deliveries("", ()))
 
-    def _deliveries(self, where: str, parameters: tuple[object, ...], most: int = -1) -> list[Delivery]:
-        sql = f"SELECT content, position, attempts, next_at FROM deliveries {where} ORDER BY position LIMIT ?"
-        rows = self._read(sql, (*parameters, most))
-        return [
-            msgspec.structs.replace(
-                msgspec.json.decode(content, type=Delivery), position=position, attempts=attempts, next_at=next_at
-            )
-            for content, position, attempts, next_at in rows
-        ]
+    def _deliveries(self, where: str, parameters: tuple[object, ...]) -> Iterator[Delivery]:
+        """Yield deliveries, oldest first; what is not asked for is not read."""
+        sql = f"SELECT content, position, attempts, next_at FROM deliveries {where} ORDER BY position"
+        try:
+            with contextlib.closing(self._db.execute(sql, parameters)) as rows:
+                for content, position, attempts, next_at in rows:
+                    delivery = msgspec.json.decode(content, type=Delivery)
+                    yield msgspec.structs.replace(delivery, position=position, attempts=attempts, next_at=next_at)
+        except sqlite3.Error as error:
+            raise Transient(f"the ledger can't be read: {error}") from error
 
     def pending(self) -> int:
         """Return how many deliveries wait."""
@@ -146,41 +181,34 @@ class SqliteLedger:
         rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Notification) for (content,) in rows]
 
-    def commit(
-        self,
-        *,
-        incidents: Iterable[Incident] = (),
-        handled: Iterable[tuple[str, int]] = (),
-        deliveries: Iterable[Delivery] = (),
-        settled: Iterable[Settled] = (),
-        notifications: Iterable[Notification] = (),
-    ) -> None:
+    def commit(self, **parts: Unpack[Parts]) -> None:
         """Write one step, whole or not at all."""
-        changes = [
-            *(Change(Table.INCIDENTS, incident.id, incident) for incident in incidents),
-            *(Change(Table.HANDLED, finding, version) for finding, version in handled),
-            *self._placed(deliveries),
-            *(_settled(one) for one in settled),
-            *(Change(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n) for n in notifications),
-        ]
-        if changes:
-            self._keep(changes)
+        if changes := self.changes_of(**parts):
+            self.apply(changes)
 
-    def _placed(self, deliveries: Iterable[Delivery]) -> Iterator[Change]:
-        """Yield new deliveries behind all others."""
-        last = int(self._read("SELECT coalesce(max(position), 0) FROM deliveries", ())[0][0])
-        for place, delivery in enumerate(deliveries, last + 1):
-            yield Change(Table.DELIVERIES, delivery.id, msgspec.structs.replace(delivery, position=place))
+    def changes_of(self, **parts: Unpack[Parts]) -> list[Change]:
+        """Return a step as rows; new deliveries come behind all others."""
+        last = self._last_position
+        deliveries = [
+            msgspec.structs.replace(delivery, position=place)
+            for place, delivery in enumerate(parts.get("deliveries", ()), last + 1)
+        ]
+        return [
+            *(Change(Table.INCIDENTS, incident.id, incident) for incident in parts.get("incidents", ())),
+            *(Change(Table.HANDLED, finding, version) for finding, version in parts.get("handled", ())),
+            *(Change(Table.DELIVERIES, delivery.id, delivery) for delivery in deliveries),
+            *(_settled(one) for one in parts.get("settled", ())),
+            *(
+                Change(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n)
+                for n in parts.get("notifications", ())
+            ),
+        ]
 
     def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
         """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
         return [
             Change(table, key, None) for table, count in kept.items() for (key,) in self._read(OLDEST[table], (count,))
         ]
-
-    def _keep(self, changes: Sequence[Change]) -> None:
-        """Make a step last; what implements this otherwise calls ``apply`` too."""
-        self.apply(changes)
 
     def apply(
         self, changes: Iterable[Change], *, anew: bool = False, before_commit: Callable[[], None] = lambda: None
@@ -223,6 +251,7 @@ class SqliteLedger:
             case int():
                 run("INSERT OR REPLACE INTO handled VALUES (?, ?)", (key, value))
             case Delivery():
+                self._last_position = max(self._last_position, value.position)
                 row = (key, value.position, value.receiver, value.attempts, value.next_at, content)
                 run("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)", row)
             case Notification():
@@ -234,6 +263,10 @@ class SqliteLedger:
             return self._db.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be read: {error}") from error
+
+
+def _json(keys: Collection[str]) -> str:
+    return msgspec.json.encode(list(keys)).decode()
 
 
 def _settled(one: Settled) -> Change:

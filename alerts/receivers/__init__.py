@@ -1,7 +1,9 @@
-"""Ways to reach people, one file each.
+"""Ways to reach people: one file for each type, with its configuration and its notifier.
 
 Where to look
+    types       every type that there is
+    receiver    what all of them have
+    webhook, pagerduty, command, console
     posting     one POST of JSON, and what came of it
     exchange    one HTTP exchange with a deadline
-    webhook, pagerduty, local
 """

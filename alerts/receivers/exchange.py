@@ -10,25 +10,16 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from alerts.receivers.receiver import Answer
 from schemas.egress import Egress
 
 MAX_BODY_BYTES = 2048
 AGENT = "anchorwatch"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Status, headers, and the first octets of the body where it was asked for."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Line:

@@ -3,15 +3,17 @@
 Source: PagerDuty, "Events API v2 overview", "Send an alert event". A 400 is never retried; 429 and 5xx are.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
-from alerts.delivery.notifier import DEADLINE_S
+from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.exchange import Line
 from alerts.receivers.posting import post_json
+from alerts.receivers.receiver import HttpClient, Receiver, Secret, check_url
 
 DEFAULT_URL = "https://events.pagerduty.com/v2/enqueue"
 SEVERITIES = {"critical": "critical", "high": "error", "medium": "warning", "low": "info", "info": "info"}
@@ -19,11 +21,29 @@ MAX_SUMMARY = 1024
 MAX_EVENT_BYTES = 512_000
 
 
+class PagerDuty(Receiver, frozen=True, kw_only=True, tag="pagerduty"):
+    """A service of PagerDuty's; ``url`` is for its other regions, and for a proxy of one's own."""
+
+    url: str = ""
+    routing_key: Secret = msgspec.field(default="", name="routing_key_file")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what can't be right."""
+        if not self.routing_key:
+            yield "", "pagerduty needs a 'routing_key_file'"
+        if self.url:
+            yield from check_url(self.url)
+
+    def make_notifier(self, http: HttpClient) -> Notifier:
+        """Return what sends events to it."""
+        return PagerDutyNotifier(self.routing_key, self.url, http)
+
+
 class PagerDutyNotifier:
     """Sends events by one routing key; a later start resolves what an earlier one triggered."""
 
     def __init__(
-        self, routing_key: str, url: str = "", line: Line | None = None, *, deadline_s: float = DEADLINE_S
+        self, routing_key: str, url: str = "", line: HttpClient | None = None, *, deadline_s: float = DEADLINE_S
     ) -> None:
         self._routing_key = routing_key
         self._url = url or DEFAULT_URL
@@ -46,18 +66,18 @@ def make_event(delivery: Delivery, routing_key: str) -> bytes:
     }
     if delivery.event == "resolve":
         return msgspec.json.encode(event)
-    told = describe(delivery)
+    described = describe(delivery)
     lead = incident.lead
     environments = sorted({i.environment for i in incident.identities if i.environment})
     payload: dict[str, object] = {
-        "summary": told["summary"][:MAX_SUMMARY],
+        "summary": described["summary"][:MAX_SUMMARY],
         "source": incident.cause,
         "severity": SEVERITIES[incident.severity],
         "timestamp": incident.opened_at.isoformat(timespec="milliseconds"),
         "component": lead.cause_rrset or lead.cause_zone,
         "group": "/".join(environments),
         "class": f"dnssec.{lead.code}",
-        "custom_details": told,
+        "custom_details": described,
     }
     event |= {"payload": payload, "client": "anchorwatch"}
     encoded = msgspec.json.encode(event)

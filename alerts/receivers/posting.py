@@ -8,7 +8,7 @@ import urllib3
 
 from alerts.delivery.delivery import LONGEST_WAIT_S, Outcome
 from alerts.delivery.notifier import DEADLINE_S
-from alerts.receivers.exchange import Line
+from alerts.receivers.receiver import HttpClient
 from schemas.redaction import redact, secrets_of_url
 
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -16,7 +16,7 @@ RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def post_json(
-    line: Line,
+    line: HttpClient,
     url: str,
     body: bytes,
     headers: dict[str, str],

@@ -7,14 +7,16 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
 
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
-from alerts.delivery.notifier import DEADLINE_S
+from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.exchange import Line
 from alerts.receivers.posting import post_json
+from alerts.receivers.receiver import HttpClient, Receiver, Secret, check_url
 
 EVENTS = {
     "trigger": "incident.triggered",
@@ -46,10 +48,35 @@ def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
+class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):
+    """An HTTP endpoint; with a secret, deliveries are signed."""
+
+    url: str = ""
+    secret: Secret = msgspec.field(default="", name="secret_file")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what can't be right."""
+        if not self.url:
+            yield "", "a webhook needs a 'url'"
+        else:
+            yield from check_url(self.url)
+        if self.secret:
+            try:
+                read_secret(self.secret)
+            except ValueError as error:
+                yield "secret_file", str(error)
+
+    def make_notifier(self, http: HttpClient) -> Notifier:
+        """Return what posts to it."""
+        return WebhookNotifier(self.url, self.secret, http)
+
+
 class WebhookNotifier:
     """Posts each delivery; ``webhook-id`` is the delivery's own id over all retries."""
 
-    def __init__(self, url: str, secret: str, line: Line | None = None, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, url: str, secret: str, line: HttpClient | None = None, *, deadline_s: float = DEADLINE_S
+    ) -> None:
         self._url, self._secret, self._deadline_s = url, secret, deadline_s
         self._key = read_secret(secret) if secret else None
         self._line = line or Line()

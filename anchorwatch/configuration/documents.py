@@ -95,7 +95,7 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
     for key, item in value.items():
         below = _below(path, key)
         if key not in fields:
-            document.problem(below, f"unknown key; known here: {', '.join(fields)}")
+            document.problem(below, f"unknown key; known here: {', '.join([*_tag_fields(struct), *fields])}")
             continue
         name, hint, _ = fields[key]
         found[name] = _decode(item, hint, below, document)
@@ -106,12 +106,12 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
 
 
 def _decode(value: Any, hint: Any, path: str, document: Document) -> Any:
-    struct = _struct_in(hint)
-    if struct is not None and value is not None:
-        return decode_struct(value, struct, path, document)
-    item = _struct_item(hint)
-    if item is not None and isinstance(value, list):
-        return tuple(decode_struct(one, item, f"{path}[{n}]", document) for n, one in enumerate(value))
+    structs = _structs_in(hint)
+    if structs and value is not None:
+        return _decode_one_of(value, structs, path, document)
+    items = _struct_items(hint)
+    if items and isinstance(value, list):
+        return tuple(_decode_one_of(one, items, f"{path}[{n}]", document) for n, one in enumerate(value))
     try:
         return msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError as error:
@@ -124,15 +124,35 @@ def _decode(value: Any, hint: Any, path: str, document: Document) -> Any:
         return None
 
 
-def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return next((one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
-
-
-def _struct_item(hint: Any) -> type[msgspec.Struct] | None:
-    if get_origin(hint) is not tuple:
+def _decode_one_of(value: Any, structs: list[type[msgspec.Struct]], path: str, document: Document) -> Any:
+    """Return ``value`` as the one struct there is, or as the one whose tag it has."""
+    field_name = structs[0].__struct_config__.tag_field
+    if field_name is None or not isinstance(value, dict):
+        return decode_struct(value, structs[0], path, document)
+    by_tag = {struct.__struct_config__.tag: struct for struct in structs}
+    known = ", ".join(str(tag) for tag in by_tag)
+    if field_name not in value:
+        document.problem(path, f"the key {field_name!r} is missing; one of {known} is expected")
         return None
-    return _struct_in(get_args(hint)[0])
+    tag = value[field_name]
+    if not isinstance(tag, str) or tag not in by_tag:
+        document.problem(_below(path, field_name), f"{safe(tag)} is none of {known}")
+        return None
+    rest = {key: item for key, item in value.items() if key != field_name}
+    return decode_struct(rest, by_tag[tag], path, document)
+
+
+def _tag_fields(struct: type[msgspec.Struct]) -> list[str]:
+    return [field_name] if (field_name := struct.__struct_config__.tag_field) else []
+
+
+def _structs_in(hint: Any) -> list[type[msgspec.Struct]]:
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return [one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+
+
+def _struct_items(hint: Any) -> list[type[msgspec.Struct]]:
+    return _structs_in(get_args(hint)[0]) if get_origin(hint) is tuple else []
 
 
 def _name_of(value: Any) -> str:

@@ -5,6 +5,7 @@ Relative paths are relative to the file; secrets are only ever named by ``*_file
 
 import re
 import ssl
+from collections.abc import Sequence
 from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,10 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, Route, Rule
+from alerts.config import AlertsConfig, ControlMapping, Match, Route, Rule
 from alerts.decision.coverage import find_gaps
 from alerts.decision.frameworks import check_mappings
-from alerts.receivers.webhook import read_secret
+from alerts.receivers.receiver import Receiver, secret_fields
+from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig, server_of
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.egress import configured_egress
@@ -129,17 +131,6 @@ class AlertsSection(_Section, frozen=True, kw_only=True):
     max_attempts: Natural = 8
 
 
-class ReceiverSection(_Section, frozen=True, kw_only=True):
-    """One receiver."""
-
-    name: str
-    type: Literal["webhook", "pagerduty", "console", "command"]
-    url: str = ""
-    secret_file: str = ""
-    routing_key_file: str = ""
-    command: tuple[str, ...] = ()
-
-
 class HttpSection(_Section, frozen=True, kw_only=True):
     """Where API, metrics and pages are served."""
 
@@ -187,7 +178,7 @@ class FileSections(_Section, frozen=True, kw_only=True):
     bus: BusSection = BusSection()
     history: HistorySection = HistorySection()
     alerts: AlertsSection = AlertsSection()
-    receivers: tuple[ReceiverSection, ...] = ()
+    receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[Route, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
@@ -522,7 +513,7 @@ def read_anchor_file(path: Path) -> TrustAnchors:
 
 def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsConfig:
     alerts = sections.alerts
-    receivers = tuple(_receivers(sections, base, document))
+    receivers = tuple(_receivers(sections.receivers, base, document))
     rules = (
         tuple(rule for one in alerts.rules for rule in _rules(base / one, document))
         if alerts.rules
@@ -569,23 +560,24 @@ def _check_match(match: Match, path: str, document: Document) -> None:
             document.problem(f"{path}.code", f"there is no finding {safe(code)}")
 
 
-def _receivers(sections: FileSections, base: Path, document: Document) -> list[ReceiverConfig]:
-    found: list[ReceiverConfig] = []
-    for number, section in enumerate(sections.receivers):
+def _receivers(receivers: Sequence[Receiver], base: Path, document: Document) -> list[Receiver]:
+    """Return receivers with their secrets in them, as their types name and check them."""
+    found: list[Receiver] = []
+    for number, receiver in enumerate(receivers):
         path = f"receivers[{number}]"
-        if any(receiver.name == section.name for receiver in found):
-            document.problem(f"{path}.name", f"{safe(section.name)} is there twice")
-        secret = ""
-        secret_key = "routing_key_file" if section.type == "pagerduty" else "secret_file"
-        secret_path = section.routing_key_file if section.type == "pagerduty" else section.secret_file
-        if secret_path:
-            secret = _read_secret(base / secret_path, f"{path}.{secret_key}", document)
-        _check_receiver(section, path, secret, document)
-        found.append(
-            ReceiverConfig(
-                name=section.name, type=section.type, url=section.url, secret=secret, command=section.command
-            )
-        )
+        if any(one.name == receiver.name for one in found):
+            document.problem(f"{path}.name", f"{safe(receiver.name)} is there twice")
+        secrets, unread = {}, set()
+        for name, key in secret_fields(type(receiver)).items():
+            if file_name := getattr(receiver, name):
+                if secret := _read_secret(base / file_name, f"{path}.{key}", document):
+                    secrets[name] = secret
+                else:
+                    unread.add(key)
+        found.append(msgspec.structs.replace(receiver, **secrets))
+        for key, sentence in found[-1].problems():
+            if key not in unread:
+                document.problem(f"{path}.{key}" if key else path, sentence)
     return found
 
 
@@ -598,23 +590,6 @@ def _read_secret(path: Path, where: str, document: Document) -> str:
     if not secret:
         document.problem(where, f"{path} is empty")
     return secret
-
-
-def _check_receiver(section: ReceiverSection, path: str, secret: str, document: Document) -> None:
-    if section.url and urlsplit(section.url).scheme not in ("http", "https"):
-        document.problem(f"{path}.url", "a URL begins with https:// (or http://)")
-    if section.type == "webhook":
-        if not section.url:
-            document.problem(path, "a webhook needs a 'url'")
-        if secret:
-            try:
-                read_secret(secret)
-            except ValueError as error:
-                document.problem(f"{path}.secret_file", str(error))
-    if section.type == "pagerduty" and not section.routing_key_file:
-        document.problem(path, "pagerduty needs a 'routing_key_file'")
-    if section.type == "command" and not section.command:
-        document.problem(path, "a command receiver needs a 'command', a list of words")
 
 
 def _rules(path: Path, document: Document) -> tuple[Rule, ...]:

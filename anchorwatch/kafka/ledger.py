@@ -11,9 +11,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 from kafka.errors import KafkaError, ProducerFencedError
@@ -21,6 +21,7 @@ from kafka.structs import TopicPartition
 
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
+from alerts.ledger.ledger import Parts
 from alerts.ledger.sqlite import Change, SqliteLedger, Table
 from anchorwatch.kafka.clients import DELIVERY_S, flush_aloud, open_again, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
@@ -52,7 +53,7 @@ TYPES: dict[Table, Any] = {
 }
 
 
-class KafkaLedger(SqliteLedger):
+class KafkaLedger:
     """The ledger as the topic has it, with a copy in memory that is asked.
 
     The stage reads ``deliveries`` or ``open_incidents`` before its first step and after every fault: that takes the
@@ -60,7 +61,7 @@ class KafkaLedger(SqliteLedger):
     """
 
     def __init__(self, config: KafkaConfig, client_id: str, source: str) -> None:
-        super().__init__(Path(":memory:"))
+        self._copy = SqliteLedger(Path(":memory:"))
         self._config, self._client_id, self._source = config, client_id, source
         self._topic = full_name(config, LEDGER)
         self._lock = threading.RLock()
@@ -95,38 +96,46 @@ class KafkaLedger(SqliteLedger):
         """Let go of Kafka."""
         with self._lock:
             self._let_go()
-            super().close()
+            self._copy.close()
 
     def incidents(self, limit: int) -> list[Incident]:
         """Return incidents, open ones first, then the newest."""
         self._look()
-        return super().incidents(limit)
+        return self._copy.incidents(limit)
 
     def notifications(self, limit: int) -> list[Notification]:
         """Return what was said or withheld, newest first."""
         self._look()
-        return super().notifications(limit)
+        return self._copy.notifications(limit)
 
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
         self._take_over()
-        return super().open_incidents()
+        return self._copy.open_incidents()
 
     def deliveries(self) -> list[Delivery]:
         """Return everything that waits, oldest first."""
         self._take_over()
-        return super().deliveries()
+        return self._copy.deliveries()
+
+    def handled_versions(self, findings: Collection[str]) -> dict[str, int]:
+        """Return the last version that was taken in, by finding; what never was is left out."""
+        return self._copy.handled_versions(findings)
+
+    def waiting(self, deliveries: Collection[str]) -> set[str]:
+        """Return which of these deliveries still have to be made."""
+        return self._copy.waiting(deliveries)
 
     def pending(self) -> int:
         """Return how many deliveries wait, as far as they are ours to make; does not block."""
-        return super().pending() if self._writer is not None else 0
+        return self._copy.pending() if self._writer is not None else 0
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
         """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
 
-        Something is only due from whoever is still the active process: who has not written lately writes a mark first.
+        Only the active process may deliver: one that has not written lately writes a mark first, which fails elsewhere.
         """
-        found = super().due(now, most)
+        found = self._copy.due(now, most)
         with self._lock:
             if found and time.monotonic() - self._wrote_at > PROOF_HOLDS_S:
                 self._check_writer()
@@ -173,7 +182,7 @@ class KafkaLedger(SqliteLedger):
         changes = self._changes_of(read_on(self._reader, [partition]))
         # Only a copy of what was on the topic is better than a topic that knows nothing.
         self._went_back = is_shorter and not self._has_begun
-        self.apply(changes, anew=anew and not self._went_back)
+        self._copy.apply(changes, anew=anew and not self._went_back)
         self._read_at = time.monotonic()
 
     def _changes_of(self, records: Iterable[Any]) -> list[Change]:
@@ -195,36 +204,36 @@ class KafkaLedger(SqliteLedger):
 
     def _forget_untold(self) -> None:
         """Forget that findings were handled whose incident is not there: it may be the one that can't be read."""
-        told = {finding.id for one in super().open_incidents() for finding in _findings_of(one)}
-        handled = [key for (key,) in self._read("SELECT finding FROM handled", ()) if key not in told]
-        self.apply([Change(Table.HANDLED, key, None) for key in handled])
+        told = {finding.id for one in self._copy.open_incidents() for finding in _findings_of(one)}
+        self._copy.apply([Change(Table.HANDLED, key, None) for key, _ in self._copy.handled() if key not in told])
 
     def _restore(self) -> None:
         """Write the copy in memory to a topic that was made anew or cut off."""
         log.error(
             "the ledger's topic was lost: it is written anew from the copy in memory", extra={"topic": self._topic}
         )
-        kept = "SELECT id, content FROM {} ORDER BY rowid"
         rows: list[tuple[bytes, bytes | None]] = [
             (f"{table}/{key}".encode(), content)
             for table in (Table.INCIDENTS, Table.NOTIFICATIONS)
-            for key, content in self._read(kept.format(table), ())
+            for key, content in self._copy.rows(table)
         ]
-        rows += [_row_of(Change(Table.DELIVERIES, one.id, one)) for one in super().deliveries()]
-        handled = self._read("SELECT finding, version FROM handled ORDER BY rowid", ())
-        rows += [_row_of(Change(Table.HANDLED, key, version)) for key, version in handled]
+        rows += [_row_of(Change(Table.DELIVERIES, one.id, one)) for one in self._copy.deliveries()]
+        rows += [_row_of(Change(Table.HANDLED, key, version)) for key, version in self._copy.handled()]
         self._last_offset = -1
         for start in range(0, len(rows), RESTORED_AT_ONCE):
             self._write_rows(rows[start : start + RESTORED_AT_ONCE])
 
-    def _keep(self, changes: Sequence[Change]) -> None:
+    def commit(self, **parts: Unpack[Parts]) -> None:
+        """Write one step, whole or not at all."""
+        if not (changes := self._copy.changes_of(**parts)):
+            return
         with self._lock:
             self._check_writer()
             self._steps += 1
-            dropped = self.surplus(KEPT) if self._steps % TIDY_EVERY == 0 else []
+            dropped = self._copy.surplus(KEPT) if self._steps % TIDY_EVERY == 0 else []
             step = [*dropped, *changes]
             # What the copy in memory can't hold must not come onto the topic: nobody could take over from it.
-            self._talk("can't be written", lambda: self.apply(step, before_commit=lambda: self._write(step)))
+            self._talk("can't be written", lambda: self._copy.apply(step, before_commit=lambda: self._write(step)))
 
     def _check_writer(self) -> None:
         if self._writer is None:

@@ -14,13 +14,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from alerts.config import ReceiverConfig
 from alerts.delivery.notifier import Notifier
 from alerts.ledger.overflow import OverflowLedger
 from alerts.receivers.exchange import Line
-from alerts.receivers.local import CommandNotifier, ConsoleNotifier
-from alerts.receivers.pagerduty import PagerDutyNotifier
-from alerts.receivers.webhook import WebhookNotifier
+from alerts.receivers.receiver import Receiver
 from alerts.stage import Alerts
 from analyzer.history.clickhouse import open_history
 from analyzer.history.overflow import OverflowHistory
@@ -56,21 +53,9 @@ class NotificationSink:
         """Nothing to close."""
 
 
-def make_notifiers(receivers: Sequence[ReceiverConfig], line: Line) -> dict[str, Notifier]:
+def make_notifiers(receivers: Sequence[Receiver], line: Line) -> dict[str, Notifier]:
     """Return the notifier of each receiver, by name; those on the net are reached by ``line``."""
-    return {receiver.name: _make_notifier(receiver, line) for receiver in receivers}
-
-
-def _make_notifier(receiver: ReceiverConfig, line: Line) -> Notifier:
-    match receiver.type:
-        case "webhook":
-            return WebhookNotifier(receiver.url, receiver.secret, line)
-        case "pagerduty":
-            return PagerDutyNotifier(receiver.secret, receiver.url, line)
-        case "command":
-            return CommandNotifier(receiver.command)
-        case "console":
-            return ConsoleNotifier()
+    return {receiver.name: receiver.make_notifier(line) for receiver in receivers}
 
 
 class Instance:

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from alerts.decision.incidents import Incident
 from alerts.delivery.wording import printable, summarise
-from alerts.ledger.sqlite import SqliteLedger
+from alerts.ledger.ledger import Record
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
@@ -66,7 +66,7 @@ class Parts:
     progress: Progress
     analyzer: Analyzer | None = None
     history: ClickHouseHistory | None = None
-    ledger: SqliteLedger | None = None
+    ledger: Record | None = None
     reload: Callable[[], None] | None = None
     warnings: tuple[str, ...] = ()
 
@@ -143,7 +143,7 @@ class Api:
         return _here(self._parts.history, "the analyzer")
 
     @property
-    def _ledger(self) -> SqliteLedger:
+    def _ledger(self) -> Record:
         return _here(self._parts.ledger, "the alerts stage")
 
     async def endpoints(self, request: Request) -> Response:

@@ -1,11 +1,12 @@
 from pathlib import Path
 from typing import Any
 
-from alerts.config import AlertsConfig, Match, ReceiverConfig, Route, Rule
+from alerts.config import AlertsConfig, Match, Route, Rule
 from alerts.decision.coverage import find_gaps
+from alerts.receivers.console import Console
 from schemas.catalogue import Severity
 
-SOC, CHAT = (ReceiverConfig(name=name, type="console") for name in ("soc", "chat"))
+SOC, CHAT = (Console(name=name) for name in ("soc", "chat"))
 ALL = Route(match=Match(), receiver="soc")
 
 
@@ -18,7 +19,7 @@ def test_a_receiver_for_everything_leaves_no_gap() -> None:
 
 
 def test_without_a_receiver_nobody_is_told() -> None:
-    assert find_gaps(config(receivers=())) == ["receivers: there is none, so nobody is told of any finding"]
+    assert find_gaps(config(receivers=())) == ["receivers: there is none, so nobody is notified of any finding"]
 
 
 def test_a_receiver_that_nothing_names_is_told_of_nothing() -> None:

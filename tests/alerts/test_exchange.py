@@ -13,8 +13,8 @@ from findings import Endpoint
 from hostile import Hostile, accepts_with_an_endless_body, drips, refuses_with_an_endless_body, says_nothing
 from test_receivers import NOW, SECRET, delivery
 
+from alerts.receivers.command import KEPT_BYTES, CommandNotifier
 from alerts.receivers.exchange import Line
-from alerts.receivers.local import KEPT_BYTES, CommandNotifier
 from alerts.receivers.pagerduty import PagerDutyNotifier
 from alerts.receivers.webhook import WebhookNotifier
 from schemas.egress import Egress

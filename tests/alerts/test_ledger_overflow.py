@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alerts.delivery.delivery import Settled
+from alerts.ledger.ledger import Ledger
 from alerts.ledger.overflow import TIDY_EVERY, TRY_EVERY_S, OverflowLedger
 from alerts.ledger.sqlite import SqliteLedger
 from tests.contracts.test_ledger import delivery, incident, notification
@@ -16,12 +17,12 @@ class SmallLedger(OverflowLedger):
     """A ledger whose file may be kept from growing, as by a full disk."""
 
     def fill(self) -> None:
-        self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (pages,) = self._file.execute("PRAGMA page_count").fetchone()
-        self._file.execute(f"PRAGMA max_page_count={pages}")
+        self._file._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (pages,) = self._file._db.execute("PRAGMA page_count").fetchone()
+        self._file._db.execute(f"PRAGMA max_page_count={pages}")
 
     def make_room(self) -> None:
-        self._file.execute("PRAGMA max_page_count=1000000")
+        self._file._db.execute("PRAGMA max_page_count=1000000")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def ledger(tmp_path: Path, clock: Any) -> Iterator[SmallLedger]:
     ledger.close()
 
 
-def commit_much(ledger: SqliteLedger) -> None:
+def commit_much(ledger: Ledger) -> None:
     """Write what no free page can hold."""
     for number in range(1, 40):
         ledger.commit(
@@ -43,10 +44,10 @@ def commit_much(ledger: SqliteLedger) -> None:
         )
 
 
-def content(ledger: SqliteLedger) -> list[Any]:
+def content(ledger: Ledger) -> list[Any]:
     return [
         sorted(ledger.open_incidents(), key=lambda one: one.id),
-        [ledger.handled_version(f"f{number}") for number in range(41)],
+        ledger.handled_versions([f"f{number}" for number in range(41)]),
         ledger.deliveries(),
         ledger.notifications(100),
         ledger.pending(),
@@ -60,7 +61,7 @@ def test_what_is_decided_on_a_full_disk_is_known_and_due(ledger: SmallLedger) ->
 
     assert ledger.why_full()
     assert len(ledger.open_incidents()) == 40
-    assert ledger.handled_version("f39") == 39
+    assert ledger.handled_versions(["f39"])["f39"] == 39
     assert len(ledger.due(0.0, 10)) == 40
 
 
@@ -89,7 +90,7 @@ def test_it_stays_in_memory_as_long_as_there_is_no_room(ledger: SmallLedger, clo
         ledger.commit(handled=[("late", 7)])
 
     assert ledger.why_full()
-    assert ledger.handled_version("late") == 7
+    assert ledger.handled_versions(["late"])["late"] == 7
 
 
 def test_the_end_of_the_process_is_one_more_try(ledger: SmallLedger, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_the_end_of_the_process_is_one_more_try(ledger: SmallLedger, tmp_path: P
 
     ledger.close()
 
-    assert SqliteLedger(tmp_path / "alerts.sqlite").handled_version("f39") == 39
+    assert SqliteLedger(tmp_path / "alerts.sqlite").handled_versions(["f39"])["f39"] == 39
 
 
 def test_a_ledger_that_another_process_writes_to_is_no_full_disk(
@@ -109,7 +110,7 @@ def test_a_ledger_that_another_process_writes_to_is_no_full_disk(
 
     other = open_other(tmp_path / "alerts.sqlite")
     other.execute("BEGIN IMMEDIATE")
-    ledger._file.execute("PRAGMA busy_timeout=10")
+    ledger._file._db.execute("PRAGMA busy_timeout=10")
 
     with pytest.raises(Transient, match="locked"):
         ledger.commit(handled=[("f1", 1)])
@@ -139,7 +140,7 @@ def test_the_file_is_pruned(tmp_path: Path) -> None:
     for number in range(TIDY_EVERY):
         ledger.commit(handled=[("f", number)])
 
-    (count,) = ledger._read("SELECT count(*) FROM notifications", ())[0]
+    (count,) = ledger._file._read("SELECT count(*) FROM notifications", ())[0]
     ledger.close()
 
     assert count == 5_000

@@ -12,7 +12,8 @@ from standardwebhooks import Webhook
 from alerts.decision.incidents import Entry, begin_incident, take_finding
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.wording import describe, printable, screen
-from alerts.receivers.local import CommandNotifier, ConsoleNotifier
+from alerts.receivers.command import CommandNotifier
+from alerts.receivers.console import ConsoleNotifier
 from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
 from alerts.receivers.webhook import WebhookNotifier, read_secret, sign
 from schemas.messages import Affected

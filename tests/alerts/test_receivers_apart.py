@@ -212,7 +212,7 @@ def test_with_no_other_receiver_it_is_on_the_terminal_and_in_the_log(
     desk.handle(finding())
 
     assert any("NOT DELIVERED to pager" in text and "bank.example." in text for text in desk.shouted)
-    assert any(r.levelno == logging.ERROR and "nobody can be told" in r.message for r in caplog.records)
+    assert any(r.levelno == logging.ERROR and "nobody can be notified" in r.message for r in caplog.records)
     assert desk.stage.reaches_nobody
 
 

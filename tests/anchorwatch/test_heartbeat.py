@@ -193,4 +193,4 @@ class TestConfiguration:
         assert by_list.proxy_for("https://env.example/") == "http://env:1"
 
     def test_who_would_not_be_told_is_a_warning(self, tmp_path: Path) -> None:
-        assert self.load(tmp_path, "").warnings == ("receivers: there is none, so nobody is told of any finding",)
+        assert self.load(tmp_path, "").warnings == ("receivers: there is none, so nobody is notified of any finding",)

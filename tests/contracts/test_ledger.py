@@ -11,6 +11,7 @@ import pytest
 import anchorwatch.kafka.ledger
 from alerts.decision.incidents import Entry, Incident, begin_incident, take_finding
 from alerts.delivery.delivery import Delivery, Settled
+from alerts.ledger.ledger import Ledger
 from alerts.ledger.overflow import OverflowLedger
 from alerts.ledger.sqlite import Change, SqliteLedger, Table
 from anchorwatch.kafka.clients import open_consumer
@@ -26,7 +27,7 @@ from tests.alerts.findings import AT, finding
 from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.servers.daemons import until
 
-Opener = Callable[[], SqliteLedger]
+Opener = Callable[[], Ledger]
 _numbers = itertools.count()
 
 
@@ -98,8 +99,7 @@ def test_a_step_is_there_for_the_next_process(open_ledger: Opener) -> None:
     for reader in (ledger, open_ledger()):
         assert reader.open_incidents() == [about]
         assert reader.incidents(10) == [about, over]
-        assert reader.handled_version("f1") == 3
-        assert reader.handled_version("f2") == 0
+        assert reader.handled_versions(["f1", "f2"]) == {"f1": 3}
         assert [one.id for one in reader.deliveries()] == ["d1"]
         assert reader.pending() == 1
         assert reader.notifications(10) == [notification(1)]
@@ -116,7 +116,7 @@ def test_what_changes_is_changed(open_ledger: Opener) -> None:
     for reader in (ledger, open_ledger()):
         assert reader.open_incidents() == []
         assert reader.incidents(10) == [ended]
-        assert reader.handled_version("f1") == 2
+        assert reader.handled_versions(["f1"]) == {"f1": 2}
 
 
 def test_a_delivery_keeps_its_place_until_it_is_done(open_ledger: Opener) -> None:
@@ -128,6 +128,7 @@ def test_a_delivery_keeps_its_place_until_it_is_done(open_ledger: Opener) -> Non
 
     for reader in (ledger, open_ledger()):
         waiting = reader.deliveries()
+        assert reader.waiting(["d1", "d4", "d5"]) == {"d1", "d4"}
         assert [(one.id, one.attempts, one.next_at) for one in waiting] == [
             ("d1", 1, 60.0),
             ("d2", 0, 0.0),
@@ -163,7 +164,7 @@ def test_a_process_that_stands_by_shows_what_the_active_one_writes(open_topic: C
     active.commit(handled=[("f", 1)])  # it was not hindered
     with pytest.raises(Transient):
         other.commit(handled=[("g", 1)])
-    assert active.handled_version("g") == 0
+    assert active.handled_versions(["g"]) == {}
 
 
 def test_whoever_takes_over_sees_everything_and_the_one_before_can_write_no_more(
@@ -223,12 +224,12 @@ def test_who_takes_over_again_remembers_nothing_of_its_own(open_topic: Callable[
     """Kafka forgets after a day that a row was dropped: what is not on the topic is not the case."""
     ledger = open_topic()
     ledger.deliveries()
-    ledger.apply([Change(Table.DELIVERIES, "d1", delivery(1)), Change(Table.HANDLED, "f1", 3)])
+    ledger._copy.apply([Change(Table.DELIVERIES, "d1", delivery(1)), Change(Table.HANDLED, "f1", 3)])
 
     ledger.forget()
 
     assert ledger.deliveries() == []
-    assert ledger.handled_version("f1") == 0
+    assert ledger.handled_versions(["f1"]) == {}
 
 
 def test_notifications_reach_their_topic_with_the_step_that_they_belong_to(
@@ -275,5 +276,5 @@ def test_of_what_is_only_looked_back_at_the_newest_is_kept(tmp_path: Path) -> No
     ledger.apply(dropped)
 
     assert ledger.incidents(10) == [incident(), ended[3], ended[2]]
-    assert [ledger.handled_version(f"f{n}") for n in range(4)] == [0, 1, 1, 1]
+    assert ledger.handled_versions([f"f{n}" for n in range(4)]) == {"f1": 1, "f2": 1, "f3": 1}
     assert ledger.notifications(10) == [notification(3)]

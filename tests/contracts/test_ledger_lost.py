@@ -95,7 +95,7 @@ def test_a_topic_that_is_lost_under_the_active_process_is_written_anew_from_its_
     other = ledgers()
     assert other.open_incidents() == [incident()]
     assert [one.id for one in other.deliveries()] == ["d1"]
-    assert (other.handled_version("f1"), other.handled_version("f2")) == (3, 1)
+    assert other.handled_versions(["f1", "f2"]) == {"f1": 3, "f2": 1}
 
 
 def test_what_the_copy_in_memory_can_not_hold_comes_not_onto_the_topic(ledgers: Any) -> None:
@@ -109,7 +109,7 @@ def test_what_the_copy_in_memory_can_not_hold_comes_not_onto_the_topic(ledgers: 
     ledger.commit(handled=[("f", 1)])
     other = ledgers()
     assert other.open_incidents() == []
-    assert other.handled_version("f") == 1
+    assert other.handled_versions(["f"]) == {"f": 1}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_row_that_can_not_be_read_ends_nobody_and_findings_are_taken_up_again(
     other = ledgers()
     assert not other.has_begun()
     assert incident("other.example.") in other.open_incidents()
-    assert other.handled_version("gone") == 0, "its incident may be the one that can't be read"
+    assert other.handled_versions(["gone"]) == {}, "its incident may be the one that can't be read"
     other.note_begun()
     assert ledgers().has_begun(), "the row was dropped"
 

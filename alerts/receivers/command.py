@@ -1,21 +1,21 @@
-"""Receivers on this machine: the console, and a command of the operator's."""
+"""A command of the operator's on this machine."""
 
 import contextlib
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 import msgspec
 
 from alerts.delivery.delivery import Delivery, Outcome
-from alerts.delivery.notifier import DEADLINE_S
-from alerts.delivery.wording import describe, screen
+from alerts.delivery.notifier import DEADLINE_S, Notifier
+from alerts.delivery.wording import describe
+from alerts.receivers.receiver import HttpClient, Receiver
 
 LOOK_S = 0.05
 CHUNK = 65_536
@@ -23,19 +23,19 @@ KEPT_BYTES = 4096
 """So much of what a command says last is kept."""
 
 
-class ConsoleNotifier:
-    """Writes a few lines to standard output, or to what ``write`` is."""
+class Command(Receiver, frozen=True, kw_only=True, tag="command"):
+    """A command of the operator's, as a list of words."""
 
-    def __init__(self, write: Callable[[str], object] | None = None) -> None:
-        self._write = write or sys.stdout.write
+    command: tuple[str, ...] = ()
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
-        """Write it."""
-        try:
-            self._write(f"NOTIFICATION {delivery.event}: {screen(delivery)}\n")
-        except (OSError, ValueError) as error:
-            return Outcome(False, f"the console is gone: {error}")
-        return Outcome(True, "written")
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what can't be right."""
+        if not self.command:
+            yield "", "a command receiver needs a 'command', a list of words"
+
+    def make_notifier(self, http: HttpClient) -> Notifier:
+        """Return what runs it."""
+        return CommandNotifier(self.command)
 
 
 class CommandNotifier:
@@ -67,8 +67,8 @@ class CommandNotifier:
             status = self._end(run)
         if not in_time:
             return Outcome(False, f"{program} ran longer than {self._deadline_s:g} s")
-        told = said.decode("utf-8", "replace").strip()[-200:]
-        return Outcome(status == 0, f"exit status {status} {told}".strip())
+        last_words = said.decode("utf-8", "replace").strip()[-200:]
+        return Outcome(status == 0, f"exit status {status} {last_words}".strip())
 
     def close(self) -> None:
         """End every command with its group; none is run from now on."""

@@ -1,0 +1,268 @@
+"""The incident book: findings and the passing of time in, orders out. Pure: it has neither clock nor ledger.
+
+Only incidents that a call concerns are decided on: those whose findings changed, those whose instant has come, and
+those that are withheld because of an incident that changed. So a batch costs what it changes, however much is open.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from alerts.config import AlertsConfig
+from alerts.decision.agenda import Agenda
+from alerts.decision.bounds import bound_incident
+from alerts.decision.decide import Decision, decide, next_look_at
+from alerts.decision.failing import FAILED_CODE, end_failure
+from alerts.decision.frameworks import match_controls
+from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
+from alerts.decision.inhibition import may_explain
+from alerts.decision.open_incidents import OpenIncidents
+from alerts.decision.order import Order, Step, Withheld
+from alerts.decision.rules import assess
+from alerts.decision.timekeeping import Moment
+from schemas.messages import Finding, FindingStatus
+from schemas.wire import digest_of
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A step under way; ``shifted`` are the causes that explain something else than before."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    taken: list[Finding] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    undeliverable: list[Order] = field(default_factory=list)
+    shifted: set[str] = field(default_factory=set)
+
+    def step(self) -> Step:
+        """Return what came of it."""
+        return Step(
+            incidents=tuple(self.incidents.values()),
+            taken=tuple(self.taken),
+            handled={finding.id: finding.version for finding in self.taken},
+            orders=tuple(self.orders),
+            withheld=tuple(self.withheld),
+            undeliverable=tuple(self.undeliverable),
+        )
+
+
+class IncidentBook:
+    """State: the open incidents and the receivers that fail; each call returns what it changed.
+
+    A book whose step could not be written is of no use any more: load another one from what was written.
+    """
+
+    def __init__(self, config: AlertsConfig, receivers: Iterable[str]) -> None:
+        self._config, self._receivers = config, tuple(receivers)
+        self._join = timedelta(seconds=config.join_s)
+        self._pace = {
+            "repeat": timedelta(seconds=config.repeat_s),
+            "drift_hold": timedelta(seconds=config.drift_hold_s),
+        }
+        self._open = OpenIncidents()
+        self._failing: dict[str, Finding] = {}
+        self._agenda = Agenda()
+        # Withheld, at least from some receivers, because another incident explains it: id and cause.
+        self._explained: dict[str, str] = {}
+        # To be decided on by the next call, though nothing new is reported of them.
+        self._unfinished: dict[str, None] = {}
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """Return the open incidents by id."""
+        return self._open
+
+    @property
+    def failing(self) -> Mapping[str, Finding]:
+        """Return the receivers that can't be reached, with the finding that says so."""
+        return self._failing
+
+    def load(self, incidents: Iterable[Incident], at: Moment) -> Step:
+        """Take up open incidents; receivers that the configuration lost are forgotten, and so are their failures."""
+        for incident in incidents:
+            notified = {name: severity for name, severity in incident.notified.items() if name in self._receivers}
+            entries = {key: self._without_lost(entry) for key, entry in incident.entries.items()}
+            self._open.put(msgspec.structs.replace(incident, notified=notified, entries=entries))
+            self._unfinished[incident.id] = None
+            for entry in incident.entries.values():
+                if entry.finding.code == FAILED_CODE and entry.is_open:
+                    self._failing[entry.finding.cause_rrset] = entry.finding
+        lost = [self._failing.pop(name) for name in list(self._failing) if name not in self._receivers]
+        return self.take([end_failure(finding, at.wall) for finding in lost], {}, at)
+
+    def _without_lost(self, entry: Entry) -> Entry:
+        receivers = tuple(name for name in entry.receivers if name in self._receivers)
+        return msgspec.structs.replace(entry, receivers=receivers)
+
+    def take(self, findings: Sequence[Finding], handled: Mapping[str, int], at: Moment) -> Step:
+        """Take findings in and decide; without any only time has passed.
+
+        ``handled`` are the versions that were taken in before, by the finding's id: those and older ones are left out.
+        """
+        draft = _Draft()
+        versions = dict(handled)
+        for finding in findings:
+            if finding.version > versions.get(finding.id, 0):
+                versions[finding.id] = finding.version
+                draft.taken.append(finding)
+                self._place(finding, draft)
+        self._decide_on(self._concerned(draft, at), draft, at)
+        for order in list(draft.orders):
+            if order.receiver in self._failing:
+                self._stand_in(order, draft, at)
+        return draft.step()
+
+    def fail(self, failure: Finding, undelivered: Iterable[Order], at: Moment) -> Step:
+        """Note that the receiver ``failure.cause_rrset`` can't be reached; others are notified instead."""
+        self._failing[failure.cause_rrset] = failure
+        draft, step = _Draft(), self.take([failure], {}, at)
+        for order in {order.id: order for order in undelivered}.values():
+            self._stand_in(order, draft, at)
+        return Step.joined([step, draft.step()])
+
+    def recover(self, receiver: str, at: Moment) -> Step:
+        """Note that a receiver that failed works again."""
+        return self.take([end_failure(self._failing.pop(receiver), at.wall)], {}, at)
+
+    def _put(self, incident: Incident, draft: _Draft) -> None:
+        draft.incidents[incident.id] = incident
+        if self._open.put(incident):
+            draft.shifted.add(incident.cause)
+
+    def _place(self, finding: Finding, draft: _Draft) -> None:
+        """Put a finding into its incident."""
+        assessment = assess(finding, self._config.rules, self._config.routes)
+        incident = find_incident(finding, assessment.severity, self._open.on(cause_of(finding)), self._join)
+        if incident is None:
+            if finding.status is FindingStatus.CLOSED:
+                return  # it was over before we ever heard of it
+            incident = begin_incident(finding)
+        entry = Entry(
+            finding=finding,
+            severity=assessment.severity,
+            receivers=self._receivers_of(finding, assessment.receivers),
+            controls=match_controls(finding, self._config.mappings),
+        )
+        self._put(bound_incident(take_finding(incident, entry)), draft)
+
+    def _receivers_of(self, finding: Finding, routed: Sequence[str]) -> tuple[str, ...]:
+        """Return who is notified of a finding; of a receiver that fails any other one is."""
+        if finding.code != FAILED_CODE:
+            return tuple(routed)
+        others = [name for name in routed if name != finding.cause_rrset]
+        everybody = [name for name in self._receivers if name != finding.cause_rrset]
+        for names in (others, everybody):
+            if reachable := tuple(name for name in names if name not in self._failing):
+                return reachable
+        return tuple(others or everybody)
+
+    def _concerned(self, draft: _Draft, at: Moment) -> list[str]:
+        """Return the incidents to decide on now."""
+        found = dict.fromkeys(draft.incidents)
+        found |= self._unfinished
+        found |= dict.fromkeys(self._agenda.take_due(at.steady))
+        found |= dict.fromkeys(self._explained_below(draft.shifted))
+        self._unfinished = {}
+        draft.shifted.clear()
+        return [key for key in found if key in self._open]
+
+    def _explained_below(self, causes: Collection[str]) -> list[str]:
+        if not causes:
+            return []
+        return [key for key, below in self._explained.items() if any(may_explain(one, below) for one in causes)]
+
+    def _decide_on(self, concerned: Sequence[str], draft: _Draft, at: Moment) -> None:
+        """Decide on incidents and carry it out; an incident that explains others names them in what it says."""
+        decisions = {key: self._decision_on(key, at) for key in concerned}
+        explained: dict[str, set[str]] = {}
+        for key, decision in decisions.items():
+            if decision.explained_by is not None:
+                explained.setdefault(decision.explained_by.incident, set()).add(self._open[key].cause)
+        for key, causes in explained.items():
+            other = self._open[key]
+            if not causes.issubset(other.explains):
+                explains = tuple(sorted(causes.union(other.explains)))
+                self._put(msgspec.structs.replace(other, explains=explains), draft)
+                decisions[key] = self._decision_on(key, at)
+        for key, decision in decisions.items():
+            self._carry_out(self._open[key], decision, draft, at)
+        self._unfinished |= dict.fromkeys(self._explained_below(draft.shifted))
+
+    def _decision_on(self, key: str, at: Moment) -> Decision:
+        return decide(self._open[key], self._open.explaining, at=at, **self._pace)
+
+    def _carry_out(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
+        if decision.receivers:
+            return self._order(incident, decision, draft, at)
+        before = incident
+        if not incident.notified and not decision.ends and decision.reason != incident.withheld:
+            withheld_id = digest_of(incident.id, "withheld", decision.reason)[:32]
+            draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
+            incident = msgspec.structs.replace(incident, withheld=decision.reason)
+        if decision.ends:
+            incident = msgspec.structs.replace(incident, ended_at=at.wall)
+        elif any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
+            # The worst is over: when it comes back, receivers are notified of it again.
+            incident = msgspec.structs.replace(incident, notified=dict.fromkeys(incident.notified, incident.severity))
+        if incident is not before:
+            self._put(incident, draft)
+        return self._plan(incident, at)
+
+    def _plan(self, incident: Incident, at: Moment) -> None:
+        """Note when, and because of what else, to look at an incident again."""
+        is_open = incident.ended_at is None
+        self._agenda.note(incident.id, next_look_at(incident, at=at, **self._pace) if is_open else None)
+        if is_open and any(name not in incident.notified for name in incident.receivers):
+            self._explained[incident.id] = incident.cause
+        else:
+            self._explained.pop(incident.id, None)
+
+    def _order(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
+        """Order a page for each receiver, and note in the incident that they are notified."""
+        number = incident.deliveries + 1
+        for receiver in decision.receivers:
+            draft.orders.append(
+                Order(
+                    id=digest_of(incident.id, receiver, decision.event, str(number))[:32],
+                    receiver=receiver,
+                    event=decision.event,
+                    reason=decision.reason,
+                    incident=incident,
+                    decided_at=at.wall,
+                )
+            )
+        ordered = msgspec.structs.replace(
+            incident,
+            notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
+            said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
+            last_notified_at=at.steady,
+            deliveries=number,
+            ended_at=at.wall if decision.ends else None,
+        )
+        self._put(ordered, draft)
+        self._plan(ordered, at)
+        # Receivers that were notified before may need an update.
+        self._unfinished[ordered.id] = None
+
+    def _stand_in(self, undelivered: Order, draft: _Draft, at: Moment) -> None:
+        """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
+        reachable = [name for name in self._receivers if name not in self._failing]
+        if not reachable:
+            draft.undeliverable.append(undelivered)
+            return
+        incident = self._open.get(undelivered.incident.id)
+        if incident is None or undelivered.event == "resolve":
+            return  # receivers that were notified get its end anyway
+        notified = [name for name in incident.notified if name in reachable]
+        if notified and (undelivered.event == "trigger" or set(notified) & set(incident.receivers)):
+            return
+        failure = self._failing[undelivered.receiver]
+        assessment = assess(failure, self._config.rules, self._config.routes)
+        on_failures = self._receivers_of(failure, assessment.receivers)
+        stand_ins = notified or [name for name in on_failures if name in reachable] or reachable
+        event = undelivered.event if notified else "trigger"
+        reason = f"receiver {undelivered.receiver} can't be reached"
+        self._order(incident, Decision(event, tuple(stand_ins), reason), draft, at)

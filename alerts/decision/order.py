@@ -1,0 +1,61 @@
+"""What a decision asks for: pages to send, pages to withhold, and the rows that must be written first. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+import msgspec
+
+from alerts.decision.incidents import Incident
+from schemas.messages import Finding, NotificationEvent
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell."""
+
+    id: str
+    receiver: str
+    event: NotificationEvent
+    reason: str
+    incident: Incident
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """An incident that nobody is notified of, and why."""
+
+    id: str
+    incident: Incident
+    event: NotificationEvent
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one call of the incident book changed; the driver writes it before anything leaves.
+
+    ``handled`` are the versions of findings, by id. ``undeliverable`` are orders that no receiver takes.
+    """
+
+    incidents: tuple[Incident, ...] = ()
+    taken: tuple[Finding, ...] = ()
+    handled: Mapping[str, int] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    undeliverable: tuple[Order, ...] = ()
+
+    @classmethod
+    def joined(cls, steps: Iterable[Self]) -> Self:
+        """Return several steps as one; of an incident the last state counts."""
+        steps = list(steps)
+        incidents = {incident.id: incident for step in steps for incident in step.incidents}
+        return cls(
+            incidents=tuple(incidents.values()),
+            taken=tuple(finding for step in steps for finding in step.taken),
+            handled={key: version for step in steps for key, version in step.handled.items()},
+            orders=tuple(order for step in steps for order in step.orders),
+            withheld=tuple(one for step in steps for one in step.withheld),
+            undeliverable=tuple(order for step in steps for order in step.undeliverable),
+        )

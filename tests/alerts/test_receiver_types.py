@@ -1,0 +1,106 @@
+"""A type of receiver is one file and one place in the union: nothing else knows any of them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.notifier import Notifier
+from alerts.receivers.exchange import Line
+from alerts.receivers.receiver import HttpClient, Receiver, Secret
+from alerts.receivers.types import AnyReceiver
+from anchorwatch.configuration.documents import decode_struct, read_document
+from anchorwatch.configuration.loading import _receivers
+from anchorwatch.pipeline.run import make_notifiers
+
+ROOT = Path(__file__).parents[2]
+
+
+class Pigeon(Receiver, frozen=True, kw_only=True, tag="pigeon"):
+    """A type that there is not."""
+
+    loft: str
+    ring: Secret = msgspec.field(default="", name="ring_file")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.loft == "moon":
+            yield "loft", "too far away"
+
+    def make_notifier(self, http: HttpClient) -> Notifier:
+        return PigeonNotifier(self.ring)
+
+
+class PigeonNotifier:
+    def __init__(self, ring: str) -> None:
+        self.ring = ring
+
+    def send(self, delivery: Delivery, now: float) -> Outcome:
+        return Outcome(True, "flown")
+
+
+class File(msgspec.Struct, frozen=True):
+    receivers: tuple[AnyReceiver | Pigeon, ...]
+
+
+def load(text: str, base: Path) -> tuple[list[Receiver], list[str]]:
+    document = read_document(f"receivers: [{text}]", "a.yaml")
+    file = decode_struct(document.value, File, "", document)
+    return _receivers(file.receivers, base, document) if file else [], document.problems
+
+
+def test_a_new_type_is_read_checked_and_made_by_what_its_struct_says(tmp_path: Path) -> None:
+    (tmp_path / "ring.key").write_text("r1ng-s3cret\n")
+
+    receivers, problems = load("{name: a, type: pigeon, loft: roof, ring_file: ring.key}", tmp_path)
+
+    assert problems == []
+    notifier = make_notifiers(receivers, Line())["a"]
+    assert isinstance(notifier, PigeonNotifier)
+    assert notifier.ring == "r1ng-s3cret"
+    assert "s3cret" not in repr(receivers) + str(receivers)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{name: a, type: pigeon, loft: moon}", "receivers[0].loft: too far away"),
+        ("{name: a, type: pigeon}", "the key 'loft' is missing"),
+        ("{name: a, type: pigeon, loft: roof, url: x}", "receivers[0].url: unknown key; known here: type, name, loft"),
+        ("{name: a, type: pigeon, loft: roof, ring_file: gone}", "receivers[0].ring_file: "),
+        ("{name: a, type: [pigeon], loft: roof}", "receivers[0].type: a list is none of webhook, "),
+        ("{name: a, type: console}, {name: a, type: pigeon, loft: roof}", "receivers[1].name: 'a' is there twice"),
+    ],
+)
+def test_what_is_wrong_with_a_new_type_is_named_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    _, problems = load(text, tmp_path)
+
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+@pytest.mark.parametrize("kind", get_args(AnyReceiver))
+def test_only_its_file_and_the_union_name_a_type(kind: type[Receiver]) -> None:
+    files = [path for room in ("alerts", "anchorwatch") for path in (ROOT / room).rglob("*.py")]
+    notifier = re.compile(rf"\b{kind.__name__}Notifier\b|import {kind.__name__}\b")
+
+    knowing = {path.relative_to(ROOT).as_posix() for path in files if notifier.search(path.read_text())}
+
+    tag = kind.__struct_config__.tag
+    assert knowing == {f"alerts/receivers/{tag}.py", "alerts/receivers/types.py"}
+
+
+@pytest.mark.parametrize("url", ["hooks.example/x", "ftp://x", "https://", "https://[", "https://h:99999/"])
+def test_a_url_that_leads_nowhere_is_named_at_the_start(tmp_path: Path, url: str) -> None:
+    _, problems = load(f"{{name: a, type: webhook, url: '{url}'}}", tmp_path)
+
+    assert ["receivers[0].url: a URL begins with" in one for one in problems] == [True]
+
+
+def test_a_secret_that_can_not_be_read_hides_no_other_problem(tmp_path: Path) -> None:
+    _, problems = load("{name: a, type: webhook, url: x, secret_file: gone}", tmp_path)
+
+    assert [one.split(": ")[1] for one in problems] == ["receivers[0].secret_file", "receivers[0].url"]
