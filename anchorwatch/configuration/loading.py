@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alerts.config import AlertsConfig, ControlMapping, Match, ReceiverConfig, Route, Rule
+from alerts.config import AlertsConfig, ControlMapping, Match, Route, Rule
 from alerts.decision.coverage import find_gaps
 from alerts.decision.frameworks import check_mappings
-from alerts.receivers.webhook import read_secret
 from analyzer.config import HistoryConfig, server_of
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.egress import configured_egress
+from anchorwatch.configuration.receivers import ReceiverSection, read_receivers
+from anchorwatch.configuration.values import Section, TlsSection, read_seconds, read_secret_file, read_share, read_tls
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.web.config import HttpConfig, is_loopback
 from anchorwatch.web.doors import split_authority
@@ -35,19 +36,12 @@ from schemas.catalogue import CATALOGUE
 from schemas.egress import DIRECT, Egress
 from schemas.faults import ConfigError
 from schemas.redaction import safe, without_quoted
-from schemas.tls import TlsConfig
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 Natural = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of the file."""
-
-
-class SourceSection(_Section, frozen=True, kw_only=True):
+class SourceSection(Section, frozen=True, kw_only=True):
     """One inventory source."""
 
     path: str
@@ -56,20 +50,20 @@ class SourceSection(_Section, frozen=True, kw_only=True):
     accept_after: str = "24h"
 
 
-class VantageSection(_Section, frozen=True, kw_only=True):
+class VantageSection(Section, frozen=True, kw_only=True):
     """One resolver."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
     resolver: str
 
 
-class AnchorsSection(_Section, frozen=True, kw_only=True):
+class AnchorsSection(Section, frozen=True, kw_only=True):
     """Where the trust anchors are."""
 
     path: str
 
 
-class PollSection(_Section, frozen=True, kw_only=True):
+class PollSection(Section, frozen=True, kw_only=True):
     """How often and how hard the vantages are asked."""
 
     interval: str = "60s"
@@ -81,15 +75,7 @@ class PollSection(_Section, frozen=True, kw_only=True):
     changes_per_hour: Natural = 12
 
 
-class TlsSection(_Section, frozen=True, kw_only=True):
-    """Whom to trust (the system's authorities without ``ca_file``), and who we are where a client must say it."""
-
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-
-
-class SaslSection(_Section, frozen=True, kw_only=True):
+class SaslSection(Section, frozen=True, kw_only=True):
     """How to log in to Kafka."""
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -97,7 +83,7 @@ class SaslSection(_Section, frozen=True, kw_only=True):
     password_file: str
 
 
-class BusSection(_Section, frozen=True, kw_only=True):
+class BusSection(Section, frozen=True, kw_only=True):
     """Where the stages meet; all but the URL is for Kafka."""
 
     url: str = "local:"
@@ -109,7 +95,7 @@ class BusSection(_Section, frozen=True, kw_only=True):
     sasl: SaslSection | None = None
 
 
-class HistorySection(_Section, frozen=True, kw_only=True):
+class HistorySection(Section, frozen=True, kw_only=True):
     """Where the verdict history is; all but the URL is for a server."""
 
     url: str = "chdb:data"
@@ -118,7 +104,7 @@ class HistorySection(_Section, frozen=True, kw_only=True):
     cluster: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,100}$")] = ""
 
 
-class AlertsSection(_Section, frozen=True, kw_only=True):
+class AlertsSection(Section, frozen=True, kw_only=True):
     """Rules, and how insistent the alerts are."""
 
     rules: tuple[str, ...] = ()
@@ -129,18 +115,7 @@ class AlertsSection(_Section, frozen=True, kw_only=True):
     max_attempts: Natural = 8
 
 
-class ReceiverSection(_Section, frozen=True, kw_only=True):
-    """One receiver."""
-
-    name: str
-    type: Literal["webhook", "pagerduty", "console", "command"]
-    url: str = ""
-    secret_file: str = ""
-    routing_key_file: str = ""
-    command: tuple[str, ...] = ()
-
-
-class HttpSection(_Section, frozen=True, kw_only=True):
+class HttpSection(Section, frozen=True, kw_only=True):
     """Where API, metrics and pages are served."""
 
     listen: str = "127.0.0.1:8053"
@@ -150,7 +125,7 @@ class HttpSection(_Section, frozen=True, kw_only=True):
     protect_metrics: bool = False
 
 
-class OutboundSection(_Section, frozen=True, kw_only=True):
+class OutboundSection(Section, frozen=True, kw_only=True):
     """How everything that leaves the process leaves it; what is not said comes from the environment."""
 
     proxy: str = ""
@@ -159,7 +134,7 @@ class OutboundSection(_Section, frozen=True, kw_only=True):
     ca_file: str = ""
 
 
-class HeartbeatSection(_Section, frozen=True, kw_only=True):
+class HeartbeatSection(Section, frozen=True, kw_only=True):
     """Who is called while all goes well, and notices when the calls cease."""
 
     url: str = ""
@@ -167,14 +142,14 @@ class HeartbeatSection(_Section, frozen=True, kw_only=True):
     interval: str = "60s"
 
 
-class LogSection(_Section, frozen=True, kw_only=True):
+class LogSection(Section, frozen=True, kw_only=True):
     """How much is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
 
 
-class FileSections(_Section, frozen=True, kw_only=True):
+class FileSections(Section, frozen=True, kw_only=True):
     """The whole file."""
 
     inventory: tuple[SourceSection, ...]
@@ -238,13 +213,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.http.host, self.http.port
 
 
-class RulesFile(_Section, frozen=True, kw_only=True):
+class RulesFile(Section, frozen=True, kw_only=True):
     """A rule file."""
 
     rules: tuple[Rule, ...]
 
 
-class MappingsFile(_Section, frozen=True, kw_only=True):
+class MappingsFile(Section, frozen=True, kw_only=True):
     """The framework mapping."""
 
     mappings: tuple[ControlMapping, ...]
@@ -289,11 +264,11 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         vantages=tuple(_vantages(sections, document)),
         anchors=_anchors(sections, base, document),
         policy=msgspec.structs.replace(sections.policy, negative_trust_anchors=zones),
-        interval_s=_seconds(poll.interval, "poll.interval", document, least=1.0),
-        refresh_s=_seconds(poll.refresh, "poll.refresh", document, least=1.0),
+        interval_s=read_seconds(poll.interval, "poll.interval", document, least=1.0),
+        refresh_s=read_seconds(poll.refresh, "poll.refresh", document, least=1.0),
         claim_every=poll.claim_every,
         concurrency=poll.concurrency,
-        timeout_s=_seconds(poll.timeout, "poll.timeout", document, least=0.05),
+        timeout_s=read_seconds(poll.timeout, "poll.timeout", document, least=0.05),
         attempts=poll.attempts,
         egress=egress,
         changes_per_hour=poll.changes_per_hour,
@@ -315,7 +290,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
 def _egress(section: OutboundSection, base: Path, document: Document) -> Egress:
     user = ""
     if section.proxy_user_file:
-        user = _read_secret(base / section.proxy_user_file, "outbound.proxy_user_file", document)
+        user = read_secret_file(base / section.proxy_user_file, "outbound.proxy_user_file", document)
     ca_path = str(base / section.ca_file) if section.ca_file else ""
     if ca_path:
         try:
@@ -336,11 +311,11 @@ def _heartbeat(section: HeartbeatSection | None, base: Path, document: Document)
         document.problem("heartbeat", "say either 'url' or 'url_file'")
     url = section.url
     if section.url_file:
-        url = _read_secret(base / section.url_file, "heartbeat.url_file", document)
+        url = read_secret_file(base / section.url_file, "heartbeat.url_file", document)
     if url and not is_web_url(url):
         where = "heartbeat.url" if section.url else "heartbeat.url_file"
         document.problem(where, "a URL begins with https:// (or http://) and names a host")
-    interval_s = _seconds(section.interval, "heartbeat.interval", document, least=1.0)
+    interval_s = read_seconds(section.interval, "heartbeat.interval", document, least=1.0)
     return HeartbeatConfig(url=url, interval_s=interval_s)
 
 
@@ -356,11 +331,11 @@ def _bus(section: BusSection, base: Path, document: Document) -> KafkaConfig | N
         prefix=section.prefix,
         partitions=section.partitions,
         replication=section.replication,
-        session_timeout_s=_seconds(section.session_timeout, "bus.session_timeout", document, least=6.0),
-        tls=_tls(section.tls, "bus.tls", base, document),
+        session_timeout_s=read_seconds(section.session_timeout, "bus.session_timeout", document, least=6.0),
+        tls=read_tls(section.tls, "bus.tls", base, document),
         mechanism=sasl.mechanism if sasl else "",
         user=sasl.user if sasl else "",
-        password=_read_secret(base / sasl.password_file, "bus.sasl.password_file", document) if sasl else "",
+        password=read_secret_file(base / sasl.password_file, "bus.sasl.password_file", document) if sasl else "",
     )
 
 
@@ -381,10 +356,10 @@ def _brokers(url: str) -> tuple[str, ...]:
 def _history(section: HistorySection, base: Path, document: Document) -> HistoryConfig:
     if not section.url.startswith(("chdb:", "clickhouse://")):
         document.problem("history.url", "chdb:PATH or clickhouse://user@host:port/database is expected")
-    password = (
-        _read_secret(base / section.password_file, "history.password_file", document) if section.password_file else ""
-    )
-    tls = _tls(section.tls, "history.tls", base, document)
+    password = ""
+    if section.password_file:
+        password = read_secret_file(base / section.password_file, "history.password_file", document)
+    tls = read_tls(section.tls, "history.tls", base, document)
     history = HistoryConfig(url=section.url, base=base, password=password, tls=tls, cluster=section.cluster)
     if section.url.startswith("clickhouse://"):
         try:
@@ -393,43 +368,6 @@ def _history(section: HistorySection, base: Path, document: Document) -> History
             for problem in error.problems:
                 document.problem("history.url", problem.removeprefix("history.url: "))
     return history
-
-
-def _tls(section: TlsSection | None, where: str, base: Path, document: Document) -> TlsConfig | None:
-    if section is None:
-        return None
-    paths = {}
-    for key in ("ca_file", "cert_file", "key_file"):
-        text = getattr(section, key)
-        paths[key] = str(base / text) if text else ""
-        if text and not (base / text).is_file():
-            document.problem(f"{where}.{key}", f"there is no file {base / text}")
-    if bool(section.cert_file) != bool(section.key_file):
-        document.problem(where, "cert_file and key_file go together")
-    return TlsConfig(ca_path=paths["ca_file"], cert_path=paths["cert_file"], key_path=paths["key_file"])
-
-
-def parse_duration(text: str) -> float:
-    """Return ``60s``, ``5m``, ``1h30m`` or ``1500ms`` in seconds.
-
-    Raises:
-        ValueError: another form.
-    """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{safe(text)} is no duration such as 60s, 5m or 24h")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-
-
-def _seconds(text: str, path: str, document: Document, *, least: float) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        document.problem(path, str(error))
-        return least
-    if seconds < least:
-        document.problem(path, f"{text} is less than {least:g}s")
-    return max(seconds, least)
 
 
 def _sources(sections: FileSections, base: Path, state: Path, document: Document) -> list[Source]:
@@ -446,21 +384,10 @@ def _sources(sections: FileSections, base: Path, state: Path, document: Document
             document.problem(f"inventory[{number}].path", f"there is no file {path}")
         if any(one.path == path for one in found):
             document.problem(f"inventory[{number}].path", f"{section.path} is there twice")
-        accept_after = _seconds(section.accept_after, f"inventory[{number}].accept_after", document, least=1.0)
-        shrink = _share(section.max_shrink, f"inventory[{number}].max_shrink", document)
+        accept_after = read_seconds(section.accept_after, f"inventory[{number}].accept_after", document, least=1.0)
+        shrink = read_share(section.max_shrink, f"inventory[{number}].max_shrink", document)
         found.append(Source(path=path, format=format_name, max_shrink=shrink, accept_after_s=accept_after))
     return found
-
-
-def _share(value: str | float, path: str, document: Document) -> float:
-    """Return ``20%`` or ``0.2`` as 0.2."""
-    text = str(value).strip()
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text)
-    share = float(match[1]) / (100 if match[2] or float(match[1]) > 1 else 1) if match else -1.0
-    if not 0 <= share <= 1 or (match and not match[2] and float(match[1]) == 1):  # 1 may mean 1% or all
-        document.problem(path, "a share such as 20% or 0.2 is expected")
-        return 0.2
-    return share
 
 
 def _data_folder(history_url: str, base: Path) -> Path:
@@ -522,7 +449,7 @@ def read_anchor_file(path: Path) -> TrustAnchors:
 
 def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsConfig:
     alerts = sections.alerts
-    receivers = tuple(_receivers(sections, base, document))
+    receivers = read_receivers(sections.receivers, base, document)
     rules = (
         tuple(rule for one in alerts.rules for rule in _rules(base / one, document))
         if alerts.rules
@@ -545,9 +472,9 @@ def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsCon
         receivers=receivers,
         mappings=shipped_mappings(),
         ledger=base / alerts.ledger if alerts.ledger else _default_ledger(sections.history.url, base),
-        repeat_s=_seconds(alerts.repeat, "alerts.repeat", document, least=1.0),
-        drift_hold_s=_seconds(alerts.drift_hold, "alerts.drift_hold", document, least=1.0),
-        join_s=_seconds(alerts.join, "alerts.join", document, least=0.0),
+        repeat_s=read_seconds(alerts.repeat, "alerts.repeat", document, least=1.0),
+        drift_hold_s=read_seconds(alerts.drift_hold, "alerts.drift_hold", document, least=1.0),
+        join_s=read_seconds(alerts.join, "alerts.join", document, least=0.0),
         max_attempts=alerts.max_attempts,
     )
 
@@ -567,54 +494,6 @@ def _check_match(match: Match, path: str, document: Document) -> None:
     for code in match.code:
         if code not in CATALOGUE:
             document.problem(f"{path}.code", f"there is no finding {safe(code)}")
-
-
-def _receivers(sections: FileSections, base: Path, document: Document) -> list[ReceiverConfig]:
-    found: list[ReceiverConfig] = []
-    for number, section in enumerate(sections.receivers):
-        path = f"receivers[{number}]"
-        if any(receiver.name == section.name for receiver in found):
-            document.problem(f"{path}.name", f"{safe(section.name)} is there twice")
-        secret = ""
-        secret_key = "routing_key_file" if section.type == "pagerduty" else "secret_file"
-        secret_path = section.routing_key_file if section.type == "pagerduty" else section.secret_file
-        if secret_path:
-            secret = _read_secret(base / secret_path, f"{path}.{secret_key}", document)
-        _check_receiver(section, path, secret, document)
-        found.append(
-            ReceiverConfig(
-                name=section.name, type=section.type, url=section.url, secret=secret, command=section.command
-            )
-        )
-    return found
-
-
-def _read_secret(path: Path, where: str, document: Document) -> str:
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        document.problem(where, f"{path} can't be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
-        return ""
-    if not secret:
-        document.problem(where, f"{path} is empty")
-    return secret
-
-
-def _check_receiver(section: ReceiverSection, path: str, secret: str, document: Document) -> None:
-    if section.url and urlsplit(section.url).scheme not in ("http", "https"):
-        document.problem(f"{path}.url", "a URL begins with https:// (or http://)")
-    if section.type == "webhook":
-        if not section.url:
-            document.problem(path, "a webhook needs a 'url'")
-        if secret:
-            try:
-                read_secret(secret)
-            except ValueError as error:
-                document.problem(f"{path}.secret_file", str(error))
-    if section.type == "pagerduty" and not section.routing_key_file:
-        document.problem(path, "pagerduty needs a 'routing_key_file'")
-    if section.type == "command" and not section.command:
-        document.problem(path, "a command receiver needs a 'command', a list of words")
 
 
 def _rules(path: Path, document: Document) -> tuple[Rule, ...]:
@@ -665,7 +544,7 @@ def _shipped(name: str) -> str:
 
 def _http(section: HttpSection, base: Path, document: Document) -> HttpConfig:
     host, port = _listen(section.listen, document)
-    token = _read_secret(base / section.token_file, "http.token_file", document) if section.token_file else ""
+    token = read_secret_file(base / section.token_file, "http.token_file", document) if section.token_file else ""
     if token and (why := check_token(token)):
         document.problem("http.token_file", why)
     hosts = set()
