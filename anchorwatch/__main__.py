@@ -56,7 +56,7 @@ class At(click.ParamType[datetime]):
 
 
 def _anchors(path: str | None) -> Any:
-    from anchorwatch.configuration.loading import read_anchor_file
+    from anchorwatch.configuration.anchors import read_anchor_file
     from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
 
     if path is None:
@@ -71,7 +71,7 @@ def _anchors(path: str | None) -> Any:
 
 
 def _points(resolvers: tuple[str, ...]) -> Any:
-    from anchorwatch.configuration.loading import RESOLV_CONF, default_vantages
+    from anchorwatch.configuration.vantages import RESOLV_CONF, default_vantages
     from collector.config import VantagePoint
     from collector.resolvers.address import parse_address
 

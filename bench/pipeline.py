@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from anchorwatch.configuration.loading import read_anchor_file
+from anchorwatch.configuration.anchors import read_anchor_file
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import KafkaLetters
 from anchorwatch.kafka.sink import KafkaSink

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from alerts.receivers.exchange import Line
-from anchorwatch.configuration.loading import HeartbeatConfig
+from anchorwatch.configuration.heartbeat import HeartbeatConfig
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 

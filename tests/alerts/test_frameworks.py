@@ -4,7 +4,7 @@ import msgspec
 from findings import PAYMENTS, finding
 
 from alerts.decision.frameworks import check_mappings, match_controls
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import CATALOGUE, ROWS, Kind
 
 CSF = {

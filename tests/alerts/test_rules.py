@@ -4,7 +4,7 @@ from findings import PAYMENTS, finding
 
 from alerts.config import Change, Match, Route, Rule
 from alerts.decision.rules import assess, match_finding
-from anchorwatch.configuration.loading import shipped_rules
+from anchorwatch.configuration.rules import shipped_rules
 from schemas.catalogue import Severity
 
 

@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from alerts.config import AlertsConfig, Match, Route
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.anew import BegunLedger, still_open
 from anchorwatch.kafka.clients import open_producer
 from anchorwatch.kafka.config import KafkaConfig

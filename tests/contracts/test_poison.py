@@ -13,7 +13,7 @@ import pytest
 from alerts.config import AlertsConfig, Match, Route
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.clients import open_producer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import KafkaLetters
