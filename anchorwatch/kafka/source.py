@@ -32,6 +32,7 @@ from anchorwatch.kafka.rows import read_message
 from anchorwatch.kafka.skew import ClockSkews
 from anchorwatch.kafka.topics import COMPACTED, full_name
 from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.local_bus import Batch, Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
@@ -75,7 +76,7 @@ class KafkaSource:
         self._topics = [full_name(config, topic) for topic in topics]
         self._backlog = Backlog(self._topics)
         self._taken: list[Any] = []
-        self._messages: list[Message] | None = None
+        self._batch: list[Message | Unreadable] | None = None
         self._origins: dict[int, Any] = {}
         self._closing = asyncio.Event()
         self._assignor = ActiveAssignor()
@@ -114,18 +115,18 @@ class KafkaSource:
         """Return whether ``stop`` was called."""
         return self._closing.is_set()
 
-    async def batch(self) -> Sequence[Message] | None:
+    async def batch(self) -> Batch | None:
         """Return what was not committed, else what is new, else nothing after a quiet second; None once stopped.
 
         Raises:
             Transient: Kafka is away.
         """
         while not self._closing.is_set():
-            if self._messages is None or not self._taken:
+            if self._batch is None or not self._taken:
                 await self._in_thread(self._poll)
                 self.turned()
-            if self._messages is not None:
-                return list(self._messages)
+            if self._batch is not None:
+                return list(self._batch)
         return None
 
     async def commit(self) -> None:
@@ -142,13 +143,14 @@ class KafkaSource:
         """Return whether the last batch is still ours, and let the group know that we live while it is tried again."""
         return await self._in_thread(self._keep_place)
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message of this batch as a dead letter.
+    async def put_aside(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep an item of this batch as a dead letter.
 
         Raises:
             Transient: Kafka is away.
         """
-        letter = self._letter(self._origins[id(message)], reason)
+        record = message.record if isinstance(message, Unreadable) else self._origins[id(message)]
+        letter = self._letter(record, reason)
         await self._in_thread(lambda: self._letters.put(letter))
 
     async def close(self) -> None:
@@ -166,13 +168,13 @@ class KafkaSource:
             raise Transient(f"Kafka is away: {type(error).__name__}: {error}") from error
 
     def _poll(self) -> None:
-        """Take the next batch, if work is ours; what was taken is kept until what can't be read is put aside."""
-        self._messages = None
+        """Take the next batch, if work is ours; a partly usable row of the inventory is a dead letter, too."""
+        self._batch = None
         if not self._taken:
             self._taken = self._next_records()
         if not self._membership.owned:
             return
-        messages = []
+        batch: list[Message | Unreadable] = []
         origins = {}
         for record in self._taken:
             if record.value is None:
@@ -180,16 +182,16 @@ class KafkaSource:
             try:
                 message, problem = read_message(record)
             except Rejected as fault:
-                self._put_away(record, str(fault))
+                batch.append(Unreadable(str(fault), record))
                 continue
             if problem:
-                self._put_away(record, problem)
-            messages.append(message)
+                self._keep_partly_usable(record, problem)
+            batch.append(message)
             origins[id(message)] = record
-        self._messages, self._origins = messages, origins
+        self._batch, self._origins = batch, origins
 
-    def _put_away(self, record: Any, reason: str) -> None:
-        log.error("what can't be read is put aside", extra={"at": _place(record), "why": reason})
+    def _keep_partly_usable(self, record: Any, reason: str) -> None:
+        log.error("a row is only partly usable", extra={"at": _place(record), "why": reason})
         self._letters.put(self._letter(record, reason))
         self._meter.dead_letters.labels(self._stage).inc()
 
@@ -306,12 +308,18 @@ class KafkaSource:
         for partition in self._membership.owned:
             end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
             to_come[partition.topic] += max(0, end - self._consumer.position(partition))
-        held = {topic: self._backlog.count(topic) for topic in self._topics}
+        held = self._count_held()
         self.lag = sum(to_come.values()) + sum(held.values())
+        self._pause_full(held)
+        return to_come
+
+    def _count_held(self) -> dict[str, int]:
+        return {topic: self._backlog.count(topic) for topic in self._topics}
+
+    def _pause_full(self, held: Mapping[str, int]) -> None:
         for partition in self._membership.owned:
             full = held[partition.topic] >= MOST_HELD
             (self._consumer.pause if full else self._consumer.resume)(partition)
-        return to_come
 
     def _keep_place(self) -> bool:
         """Follow the group; once it shares out anew the batch comes again, here or elsewhere."""
@@ -322,6 +330,7 @@ class KafkaSource:
             return True  # what we do is repeatable; where another has begun, the commit will say so
         self._is_unsettled = self._membership.take_news() or self._is_unsettled
         if self._membership.owned and not self._is_unsettled:
+            self._pause_full(self._count_held())  # a batch may be tried again for hours
             return True
         self._interrupt()
         return False
@@ -332,7 +341,7 @@ class KafkaSource:
         self._was_interrupted = self._is_unsettled = True
 
     def _forget_batch(self) -> None:
-        self._messages, self._taken, self._origins = None, [], {}
+        self._batch, self._taken, self._origins = None, [], {}
 
     def _commit(self) -> None:
         owned = self._membership.owned

@@ -2,18 +2,30 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from anchorwatch.pipeline.dead_letters import Letter, Letters
 from schemas.messages import Message
 from schemas.wire import encode, key_of
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Unreadable:
+    """A place on a bus with something that is no message; ``record`` is known to its source only."""
+
+    reason: str
+    record: Any = None
+
+
+Batch = Sequence[Message | Unreadable]
+
+
 class Source(Protocol):
     """Messages in order, at least once."""
 
-    async def batch(self) -> Sequence[Message] | None:
+    async def batch(self) -> Batch | None:
         """Return the next messages: empty after a quiet spell, None once closed."""
         ...
 
@@ -21,8 +33,8 @@ class Source(Protocol):
         """Never deliver the last batch again."""
         ...
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message of the last batch, which no retry can help, as a dead letter."""
+    async def put_aside(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep an item of the last batch, which no retry can help, as a dead letter."""
         ...
 
     async def is_ours(self) -> bool:
@@ -120,8 +132,9 @@ class LocalBus:
         """Return True: nobody else reads here."""
         return True
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message as a dead letter."""
+    async def put_aside(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep a message as a dead letter; nothing here is unreadable."""
+        assert not isinstance(message, Unreadable)
         letter = Letter(
             reason=reason,
             stage=self.name,

@@ -12,7 +12,7 @@ from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS, prepare_topics
 from anchorwatch.pipeline.dead_letters import FileLetters, Letter
-from anchorwatch.pipeline.local_bus import LocalBus
+from anchorwatch.pipeline.local_bus import LocalBus, Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message
 
@@ -71,7 +71,7 @@ class KafkaBus:
     async def commit(self) -> None:
         await self.source().commit()
 
-    async def put_aside(self, message: Message, reason: str) -> None:
+    async def put_aside(self, message: Message | Unreadable, reason: str) -> None:
         await self.source().put_aside(message, reason)
 
     async def reopened(self) -> "KafkaBus":
