@@ -17,7 +17,7 @@ import msgspec
 
 from anchorwatch.configuration.anchors import read_anchor_file
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.lab.receiver import Receiver
@@ -111,7 +111,7 @@ def measure_pipeline(world: Served, *, observations: int, changes: int, rate: in
     try:
         config = KafkaConfig(brokers=(kafka.address,), partitions=6)
         prepare_topics(config, "bench")
-        letters = KafkaLetters(config, "bench")
+        letters = KafkaDeadLetters(config, "bench")
         sink = KafkaSink(config, "bench", "/bench", letters, Meter())
         with _stages(folder, kafka.address, front.history_url("anchorwatch"), receiver.url) as ports:
             return asyncio.run(_drive(sink, judged, receiver, ports, observations, changes, rate))

@@ -56,14 +56,14 @@ def findings(status: str, code: str | None, zone: str | None, api: str, token_fi
 @click.command()
 @_api_option
 def incidents(api: str, token_file: Path | None, as_json: bool) -> None:
-    """List incidents of a running instance: what people were told, or why not."""
+    """List incidents of a running instance: who was notified, or why nobody."""
     document = _fetch(api, token_file, "/api/v1/incidents")
     _print_rows(
         document,
         as_json,
         lambda i: (
             f"{'OPEN ' if i['open'] else 'ended'} {i['opened_at'][:19]} {i['summary']}"
-            f"  [{('told ' + ', '.join(i['notified'])) if i['notified'] else 'not told: ' + i['withheld']}]"
+            f"  [{('notified ' + ', '.join(i['notified'])) if i['notified'] else 'not notified: ' + i['withheld']}]"
         ),
         "no incidents",
     )
@@ -141,7 +141,7 @@ def _fetch(api: str, token_file: Path | None, path: str, **parameters: str | Non
     try:
         document = json.loads(answer.data or b"null")
     except ValueError as error:
-        raise click.ClickException(f"what answers at {api} is no anchorwatch (HTTP {answer.status})") from error
+        raise click.ClickException(f"the server at {api} is no anchorwatch (HTTP {answer.status})") from error
     if answer.status == 401:
         given = f"the token in {token_file} is not its own" if token_file else "say --token-file FILE"
         raise click.ClickException(f"{api} asks for a token: {given}")

@@ -1,6 +1,6 @@
 """``anchorwatch inventory``: what is kept of each source, and a person's acceptance of a loss.
 
-An acceptance is a file in the folder of what is kept, so whoever may write there may accept, and nobody over HTTP.
+An acceptance is a file beside the rows that are kept: a user who may write there may accept, and nobody over HTTP.
 """
 
 import getpass

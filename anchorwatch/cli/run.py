@@ -41,7 +41,7 @@ def run(config_path: Path, check_config: bool) -> None:
 
 
 def warn_of_gaps(config: "Config") -> None:
-    """Say on standard error which findings would notify nobody, and which receivers would get none."""
+    """Say on standard error which findings would notify nobody, and which receivers would get nothing."""
     for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
 

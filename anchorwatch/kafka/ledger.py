@@ -1,6 +1,6 @@
 """The alerts' ledger on a compacted topic, so that any alerts process can take over from any other.
 
-A step is one transaction on the topic. Whoever becomes the active process takes the transactional id over: from then on
+A step is one transaction on the topic. The process that becomes active takes over the transactional id: from then on
 no step of the one before can succeed, and what is on the topic is the truth.
 
 A topic that can be lost says whether it was: the record ``begun`` is on it once the findings that were open when it
@@ -22,7 +22,7 @@ from kafka.structs import TopicPartition
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.sqlite import Change, SqliteLedger, Table
-from anchorwatch.kafka.clients import DELIVERY_S, flush_aloud, open_again, open_consumer, open_producer
+from anchorwatch.kafka.clients import DELIVERY_S, flush_reporting, open_again, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import TOO_LARGE
 from anchorwatch.kafka.reading import read_on
@@ -124,7 +124,7 @@ class KafkaLedger(SqliteLedger):
     def due(self, now: float, most: int) -> list[list[Delivery]]:
         """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order.
 
-        Something is only due from whoever is still the active process: who has not written lately writes a mark first.
+        Only the active process may deliver: a process that has not written lately writes a mark first.
         """
         found = super().due(now, most)
         with self._lock:
@@ -195,8 +195,8 @@ class KafkaLedger(SqliteLedger):
 
     def _forget_untold(self) -> None:
         """Forget that findings were handled whose incident is not there: it may be the one that can't be read."""
-        told = {finding.id for one in super().open_incidents() for finding in _findings_of(one)}
-        handled = [key for (key,) in self._read("SELECT finding FROM handled", ()) if key not in told]
+        known = {finding.id for one in super().open_incidents() for finding in _findings_of(one)}
+        handled = [key for (key,) in self._read("SELECT finding FROM handled", ()) if key not in known]
         self.apply([Change(Table.HANDLED, key, None) for key in handled])
 
     def _restore(self) -> None:
@@ -243,7 +243,7 @@ class KafkaLedger(SqliteLedger):
         """Write in one transaction; return whether the topic was lost: it gave offsets that it had given before."""
         self._writer.begin_transaction()
         sent = [self._writer.send(self._topic, key=key, value=value) for key, value in rows]
-        told = [
+        handed_over = [
             self._writer.send(
                 full_name(self._config, NOTIFICATIONS),
                 key=key_of(notification).encode(),
@@ -252,10 +252,10 @@ class KafkaLedger(SqliteLedger):
             )
             for notification in notifications
         ]
-        # A commit waits for ever where Kafka is away; this does not.
-        flush_aloud(self._writer, DELIVERY_S, self._tell)
+        # A commit waits for ever while Kafka is unavailable; this does not.
+        flush_reporting(self._writer, DELIVERY_S, self._report)
         offsets = [one.get(timeout=0.1).offset for one in sent]
-        for one in told:
+        for one in handed_over:
             one.get(timeout=0.1)
         self._writer.commit_transaction()
         self._wrote_at = time.monotonic()
@@ -263,7 +263,7 @@ class KafkaLedger(SqliteLedger):
         self._last_offset = max(offsets)
         return was_lost
 
-    def _tell(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble and not self.trouble:
             log.warning("Kafka takes no messages", extra={"topic": self._topic, "detail": trouble})
         self.trouble = trouble

@@ -1,7 +1,8 @@
 """Messages from Kafka, as a member of a consumer group.
 
 An offset is committed only when the pump says so, that is after the stage's outputs are stored. A member that stands by
-waits here: no batch reaches its stage, not even an empty one, until partitions are its own; nor while Kafka is away.
+waits here: no batch reaches its stage, not even an empty one, until partitions are assigned to it; nor while Kafka is
+unavailable.
 """
 
 import asyncio
@@ -26,12 +27,12 @@ from anchorwatch.kafka.active import ActiveAssignor
 from anchorwatch.kafka.backlog import Backlog
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.membership import Membership
 from anchorwatch.kafka.rows import read_message
 from anchorwatch.kafka.skew import ClockSkews
 from anchorwatch.kafka.topics import COMPACTED, full_name
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.local_bus import Batch, Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
@@ -67,12 +68,18 @@ class KafkaSource:
         config: KafkaConfig,
         stage: str,
         topics: Sequence[str],
-        letters: KafkaLetters,
+        dead_letters: KafkaDeadLetters,
         meter: Meter,
         *,
         gained: Callable[[], None],
     ) -> None:
-        self._config, self._stage, self._letters, self._meter, self._gained = config, stage, letters, meter, gained
+        self._config, self._stage, self._dead_letters, self._meter, self._gained = (
+            config,
+            stage,
+            dead_letters,
+            meter,
+            gained,
+        )
         self._topics = [full_name(config, topic) for topic in topics]
         self._backlog = Backlog(self._topics)
         self._taken: list[Any] = []
@@ -92,14 +99,14 @@ class KafkaSource:
         self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=self._assignor)
         self._consumer.subscribe(self._topics, listener=self._membership)
         self.lag = 0
-        self.is_away = False
+        self.is_silent = False
         self.turned: Callable[[], None] = _nothing
         """Called whenever Kafka was asked and answered, with work or without: to stand by is progress."""
 
     @property
     def partitions(self) -> int:
         """Return how many partitions this member has, 0 while it stands by or hears nothing from Kafka."""
-        return 0 if self.is_away else len(self._membership.owned)
+        return 0 if self.is_silent else len(self._membership.owned)
 
     def stop(self) -> None:
         """Return None from the next ``batch``; what was not committed comes again, here or to another member."""
@@ -119,7 +126,7 @@ class KafkaSource:
         """Return what was not committed, else what is new, else nothing after a quiet second; None once stopped.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         while not self._closing.is_set():
             if self._batch is None or not self._taken:
@@ -133,7 +140,7 @@ class KafkaSource:
         """Never deliver the last batch again, unless the group has gone on without us: then it comes again somewhere.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         if self._taken:
             await self._in_thread(self._commit)
@@ -143,29 +150,29 @@ class KafkaSource:
         """Return whether the last batch is still ours, and let the group know that we live while it is tried again."""
         return await self._in_thread(self._keep_place)
 
-    async def put_aside(self, message: Message | Unreadable, reason: str) -> None:
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
         """Keep an item of this batch as a dead letter.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         record = message.record if isinstance(message, Unreadable) else self._origins[id(message)]
         letter = self._letter(record, reason)
-        await self._in_thread(lambda: self._letters.put(letter))
+        await self._in_thread(lambda: self._dead_letters.put(letter))
 
     async def close(self) -> None:
         """Leave the group, so that another member takes over at once."""
         try:
             await self._in_thread(lambda: self._consumer.close(autocommit=False, timeout_ms=5000))
         except Transient as fault:
-            log.warning("left Kafka untidily", extra={"stage": self._stage, "detail": str(fault)})
+            log.warning("a consumer could not close in order", extra={"stage": self._stage, "detail": str(fault)})
         self._thread.shutdown(wait=False)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except KafkaError as error:
-            raise Transient(f"Kafka is away: {type(error).__name__}: {error}") from error
+            raise Transient(f"Kafka is unavailable: {type(error).__name__}: {error}") from error
 
     def _poll(self) -> None:
         """Take the next batch, if work is ours; a partly usable row of the inventory is a dead letter, too."""
@@ -192,7 +199,7 @@ class KafkaSource:
 
     def _keep_partly_usable(self, record: Any, reason: str) -> None:
         log.error("a row is only partly usable", extra={"at": _place(record), "why": reason})
-        self._letters.put(self._letter(record, reason))
+        self._dead_letters.put(self._letter(record, reason))
         self._meter.dead_letters.labels(self._stage).inc()
 
     def _next_records(self) -> list[Any]:
@@ -211,10 +218,10 @@ class KafkaSource:
                 return records
 
     def _fetch(self, wait_s: float) -> None:
-        """Fetch; the library says nothing when Kafka is away, so in quiet times it is asked for something.
+        """Fetch; the library says nothing when Kafka is unavailable, so in quiet times it is asked for something.
 
         Raises:
-            KafkaError: Kafka is away.
+            KafkaError: Kafka is unavailable.
         """
         found = self._consumer.poll(timeout_ms=int(wait_s * 1000))
         self._add(found)
@@ -222,12 +229,12 @@ class KafkaSource:
             self._looked_at = time.time()  # at every broker there was nothing more
         now = time.monotonic()
         if not found and now - self._heard_at >= PROBE_EVERY_S:
-            self.is_away = True  # unless this succeeds
+            self.is_silent = True  # unless this succeeds
             self._consumer.end_offsets([TopicPartition(self._topics[0], 0)], timeout_ms=int(PROBE_S * 1000))
             now = time.monotonic()
         elif not found:
             return
-        self._heard_at, self.is_away = now, False
+        self._heard_at, self.is_silent = now, False
 
     def _add(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         self._backlog.add(found)
@@ -270,7 +277,7 @@ class KafkaSource:
         self._consumer.seek(partition, max(offset, begin))
 
     def _settle(self) -> bool:
-        """Take up a new share, if there is one, from where it was committed; return whether there was."""
+        """Take up a new assignment, if there is one, from where it was committed; return whether there was."""
         membership = self._membership
         self._is_unsettled = membership.take_news() or self._is_unsettled
         if not self._is_unsettled:
@@ -322,11 +329,11 @@ class KafkaSource:
             (self._consumer.pause if full else self._consumer.resume)(partition)
 
     def _keep_place(self) -> bool:
-        """Follow the group; once it shares out anew the batch comes again, here or elsewhere."""
+        """Follow the group; once it assigns partitions anew the batch comes again, here or elsewhere."""
         try:
             self._add(self._consumer.poll(timeout_ms=0))
         except KafkaError as error:
-            log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
+            log.warning("Kafka does not answer for the group", extra={"stage": self._stage, "detail": str(error)})
             return True  # what we do is repeatable; where another has begun, the commit will say so
         self._is_unsettled = self._membership.take_news() or self._is_unsettled
         if self._membership.owned and not self._is_unsettled:
@@ -350,14 +357,14 @@ class KafkaSource:
             self._consumer.commit({p: OffsetAndMetadata(end, "", -1) for p, end in ends.items() if p in owned})
         except LOST_ITS_PLACE as error:
             log.warning(
-                "the group has gone on without us; the batch comes again, and is known then",
+                "the group assigned the partitions anew; the batch comes again",
                 extra={"stage": self._stage, "detail": type(error).__name__},
             )
             self._membership.on_partitions_lost()
             self._interrupt()
 
-    def _letter(self, record: Any, reason: str) -> Letter:
-        return Letter(
+    def _letter(self, record: Any, reason: str) -> DeadLetter:
+        return DeadLetter(
             reason=reason,
             stage=self._stage,
             at=datetime.now(UTC),

@@ -40,7 +40,7 @@ LONGEST_REASON = 2_000
 
 
 class GivenUp(Exception):
-    """The process ends while a dependency is away; the batch was not committed and comes again."""
+    """The process ends while a dependency is unavailable; the batch was not committed and comes again."""
 
 
 class TakenOver(Exception):
@@ -65,7 +65,7 @@ class Sifted:
 
 
 class Pump:
-    """One stage between a source and a sink; ``step`` is told of its progress."""
+    """One stage between a source and a sink; ``step`` notes its progress."""
 
     def __init__(
         self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter, step: Step | None = None
@@ -77,16 +77,18 @@ class Pump:
     async def run(self) -> None:
         """Run until the source closes, then close the sink; a fault that no message causes escapes."""
         try:
-            # A source looks itself whether it still has a share of the work: reading again needs no question.
+            # A source checks by itself whether partitions are still assigned to it: reading again needs no question.
             while (batch := await self._patiently("read", self._source.batch, batch_is_out=False)) is not None:
                 self._step.turned()
                 try:
                     await self._take_or_halt(batch)
                 except TakenOver:
                     self._resume()
-                    log.warning("while it was tried again the batch became another's", extra={"stage": self._name})
+                    log.warning(
+                        "another process took the batch over while it was tried again", extra={"stage": self._name}
+                    )
         except GivenUp as fault:
-            log.warning("ending while a dependency is away", extra={"stage": self._name, "detail": str(fault)})
+            log.warning("ending while a dependency is unavailable", extra={"stage": self._name, "detail": str(fault)})
         self._step.ended()
         await self._sink.close()
 
@@ -104,8 +106,8 @@ class Pump:
     async def _finish(self, batch: Batch, sifted: Sifted) -> None:
         """Send what came of a batch, keep what can't be handled as dead letters, commit."""
         for message, reason in sifted.unfit:
-            log.error("message put aside as dead letter", extra={"stage": self._name, "detail": reason})
-            await self._patiently("put aside", partial(self._source.put_aside, message, reason))
+            log.error("message kept as a dead letter", extra={"stage": self._name, "detail": reason})
+            await self._patiently("keep dead letter", partial(self._source.keep_dead_letter, message, reason))
             self._meter.dead_letters.labels(self._name).inc()
         await self._send(sifted.outputs)
         await self._patiently("commit", self._source.commit)
@@ -268,8 +270,8 @@ def _reason_of(fault: Exception) -> str:
 async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None = None) -> None:
     """Hand on what the collector observes until it ends, then close the sink.
 
-    While the sink is away nothing is lost: the collector waits. What it can't hand on when it is told to end is left:
-    it observes everything anew when it starts again. ``step`` is told of its progress: that the loop turns is none
+    While the sink is unavailable nothing is lost: the collector waits. Messages that it can't hand on at the end are
+    dropped: it observes everything again when it starts again. ``step`` notes its progress: a turn of the loop is none
     while there is something to poll and no poll ends.
     """
     step = step or Step("collector", time.monotonic)
@@ -283,7 +285,7 @@ async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None
             step.begins("poll")
             meter.count_out(batch)
     except GivenUp as fault:
-        log.warning("ending while a dependency is away", extra={"stage": "collector", "detail": str(fault)})
+        log.warning("ending while a dependency is unavailable", extra={"stage": "collector", "detail": str(fault)})
     step.ended()
     await sink.close()
 
@@ -296,12 +298,12 @@ async def patiently(
     is_stopping: Callable[[], bool],
     again: Callable[[], Awaitable[Result]] | None = None,
 ) -> Result:
-    """Try again, with growing pauses, while a dependency is away; by ``again``, if given, from the second time on.
+    """Try again, with growing pauses, while a dependency is unavailable; ``again`` is the later tries, if given.
 
     ``step`` is the stage that waits.
 
     Raises:
-        GivenUp: it is away, and the process is to end.
+        GivenUp: it is unavailable, and the process is to end.
     """
     pause_s = FIRST_PAUSE_S
     while True:
@@ -314,7 +316,7 @@ async def patiently(
                 raise GivenUp(str(fault)) from fault
             meter.transients.labels(step.name).inc()
             log.warning(
-                "a dependency is away, trying again",
+                "a dependency is unavailable, trying again",
                 extra={"stage": step.name, "doing": what, "detail": str(fault), "in_s": pause_s},
             )
             await _sleep(pause_s, is_stopping)

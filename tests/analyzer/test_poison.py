@@ -9,7 +9,7 @@ from making import AT, judgement, observation, polls, snapshot
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.local_bus import LocalBus
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.pipeline.pump import Pump
@@ -33,9 +33,9 @@ class Sink:
 
 class Kept:
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetter] = []
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.intake import MOST_IN_A_ROW, MOST_IN_WINDOW
 from anchorwatch.pipeline.local_bus import Batch, LocalBus, Unreadable
 from anchorwatch.pipeline.progress import Progress, Step
@@ -43,9 +43,9 @@ class Collected:
 
 class Kept:
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetter] = []
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
 
 
@@ -232,7 +232,7 @@ def test_standing_by_while_the_bus_is_away_is_no_crash() -> None:
         async def batch(self) -> Sequence[Message] | None:
             self.failures -= 1
             if self.failures >= 0:
-                raise Transient("Kafka is away")
+                raise Transient("Kafka is unavailable")
             return None
 
     async def nothing(batch: Sequence[Message]) -> Sequence[Message]:
@@ -415,7 +415,7 @@ class Mixed(LocalBus):
     async def commit(self) -> None:
         del self.batches[:1]
 
-    async def put_aside(self, one: Message | Unreadable, reason: str) -> None:
+    async def keep_dead_letter(self, one: Message | Unreadable, reason: str) -> None:
         self.dead.append(reason)
 
 

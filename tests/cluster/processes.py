@@ -137,11 +137,11 @@ class Cluster(Watch):
     # who works
 
     def working(self, stage: str) -> list[str]:
-        """Return the processes of a stage that have a share of the work."""
+        """Return the processes of a stage that have assigned partitions."""
         return [name for name, process in self.processes.items() if process.stage == stage and self.works(process)]
 
     def works(self, process: Process) -> bool:
-        """Return whether a process has a share of the work."""
+        """Return whether a process has assigned partitions."""
         return process.daemon.is_running and self.status(f"{process.url}/-/ready") == 200
 
     def until_works(self, stage: str, other_than: str) -> str:

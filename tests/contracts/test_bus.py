@@ -51,7 +51,7 @@ async def read_all(bus: Any) -> list[Message]:
     while (batch := await bus.batch()) is not None:
         for one in batch:
             if isinstance(one, Unreadable):
-                await bus.put_aside(one, one.reason)
+                await bus.keep_dead_letter(one, one.reason)
             else:
                 found.append(one)
         await bus.commit()
@@ -103,7 +103,7 @@ def test_a_message_put_aside_is_kept_with_its_reason_and_its_octets(bench: Bench
         await bus.send([message(1), message(2)])
         await bus.close()
         first = await next_batch(bus)
-        await bus.put_aside(first[0], "no use for it")
+        await bus.keep_dead_letter(first[0], "no use for it")
         await bus.commit()
         await read_all(bus)
 
