@@ -41,8 +41,8 @@ from schemas.messages import (
     utc,
 )
 from schemas.wire import digest_of
-from tests.brokers.broker import ApacheKafka, fetch_jars
-from tests.clickhouse_front import FrontProcess
+from tests.support.broker import ApacheKafka, fetch_jars
+from tests.support.clickhouse_front import FrontProcess
 
 VANTAGE = "bench"
 WAIT_S = 120.0

@@ -1,11 +1,11 @@
 import msgspec
 import pytest
-from making import judgement, key, link
 
 from analyzer.endpoints.drift import Drift, detect_drift
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Key, Verdict
+from tests.support.making import judgement, key, link
 
 
 def codes(found: list[Drift]) -> list[tuple[str, str, str]]:

@@ -1,9 +1,9 @@
 from datetime import timedelta
 
 import pytest
-from making import AT, judgement
 
 from analyzer.zones.expiry import Expiry, decide_tier, expiry_of, left_at_renewal, usual_share
+from tests.support.making import AT, judgement
 
 TEN_DAYS = Expiry("z.", AT, AT + timedelta(days=10))
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from making import AT, judgement, observation, polls, snapshot
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
@@ -16,6 +15,7 @@ from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
 from schemas.messages import Finding, Message, SelfReport
 from schemas.wire import decode, encode
+from tests.support.making import AT, judgement, observation, polls, snapshot
 
 BAD = judgement("api.bank.example.", verdict="bogus", code="rrsig_expired")
 

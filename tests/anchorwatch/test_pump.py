@@ -16,7 +16,7 @@ from anchorwatch.web.api import Parts, make_app
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import decode
-from tests import virtual
+from tests.support import virtual
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 

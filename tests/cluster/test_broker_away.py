@@ -12,8 +12,8 @@ from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS
 from anchorwatch.telemetry import Meter
 from schemas.faults import Transient
-from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars
 from tests.contracts.test_kafka_faults import prepared
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars
 
 pytestmark = pytest.mark.cluster
 

@@ -19,11 +19,11 @@ from anchorwatch.kafka.topics import OBSERVATIONS, POLLS, full_name
 from anchorwatch.pipeline.dead_letters import DeadLetter
 from schemas.messages import Message, Observation, PollBatch, Subject
 from schemas.wire import decode
-from tests.cluster.builds import next_build
-from tests.cluster.processes import Cluster, Process
-from tests.servers.daemons import until
-from tests.servers.watch import Instance, Row, Watch
-from tests.servers.world import World
+from tests.support.builds import next_build
+from tests.support.daemons import until
+from tests.support.processes import Cluster, Process
+from tests.support.watch import Instance, Row, Watch
+from tests.support.world import World
 
 pytestmark = [pytest.mark.servers, pytest.mark.cluster]
 

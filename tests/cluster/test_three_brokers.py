@@ -16,8 +16,8 @@ from anchorwatch.kafka.topics import OBSERVATIONS, TOPICS, full_name
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message, SelfReport, utc
 from schemas.wire import decode
-from tests.brokers.broker import NEEDED, ThreeBrokers, fetch_jars
 from tests.contracts.test_kafka_faults import prepared
+from tests.support.broker import NEEDED, ThreeBrokers, fetch_jars
 
 pytestmark = pytest.mark.cluster
 TOLD_WITHIN_S = 10.0

@@ -14,8 +14,8 @@ from anchorwatch.pipeline.local_bus import Unreadable
 from schemas.faults import Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import encode
-from tests.brokers.broker import free_port
-from tests.contracts.buses import KafkaBench, LocalBench
+from tests.support.broker import free_port
+from tests.support.buses import KafkaBench, LocalBench
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 Bench = LocalBench | KafkaBench

@@ -23,9 +23,9 @@ from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.messages import Message, Recall, SelfReport
 from schemas.wire import encode
-from tests.alerts.findings import AT
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT
 
 pytestmark = pytest.mark.cluster
 

@@ -26,10 +26,10 @@ from anchorwatch.telemetry import Meter
 from schemas.catalogue import Kind, Severity
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import encode
-from tests.alerts.findings import AT, finding
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.contracts.test_ledger import delivery, incident
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, finding
 
 pytestmark = pytest.mark.cluster
 

@@ -31,9 +31,9 @@ from collector.inventory.sources import Sources
 from schemas.catalogue import Severity
 from schemas.messages import Endpoint, Identity, InventorySnapshot
 from schemas.wire import encode
-from tests.alerts.findings import AT, closed, finding
-from tests.brokers.broker import free_port
-from tests.servers.daemons import until
+from tests.support.broker import free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, closed, finding
 
 pytestmark = pytest.mark.cluster
 

@@ -17,8 +17,8 @@ from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.telemetry import Meter
 from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, SelfReport
-from tests.brokers.broker import free_port
 from tests.contracts.test_bus import AT
+from tests.support.broker import free_port
 
 pytestmark = pytest.mark.slow
 

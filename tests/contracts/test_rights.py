@@ -29,11 +29,11 @@ from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.faults import AnchorwatchError
 from schemas.messages import Message, Recall, SelfReport
-from tests.alerts.findings import AT, finding
-from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port
 from tests.contracts.test_kafka_faults import SASL, prepared
 from tests.contracts.test_ledger import incident, notification
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, finding
 
 pytestmark = pytest.mark.cluster
 

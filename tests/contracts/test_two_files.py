@@ -18,8 +18,8 @@ from anchorwatch.telemetry import Meter
 from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.messages import InventoryIndex, InventorySnapshot, Message
-from tests.brokers.broker import free_port
-from tests.servers.daemons import until
+from tests.support.broker import free_port
+from tests.support.daemons import until
 
 pytestmark = pytest.mark.cluster
 

@@ -4,12 +4,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.brokers.broker import ApacheKafka, ThreeBrokers
-from tests.servers.daemons import Daemon, free_ports, until
-from tests.servers.watch import VANTAGE, Watch
+from tests.support.broker import ApacheKafka, ThreeBrokers
+from tests.support.daemons import Daemon, free_ports, until
+from tests.support.watch import VANTAGE, Watch
 
 ROOT = Path(__file__).parents[2]
-FRONT = ROOT / "tests" / "clickhouse_front.py"
+FRONT = ROOT / "tests" / "support" / "clickhouse_front.py"
 STAGES = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1", "alerts-2")
 CONFIG = """\
 inventory: [{{path: {folder}/inventory.yaml}}]
