@@ -145,7 +145,7 @@ class Meter:
             "anchorwatch_transients_total", "Times a stage waited for a dependency.", ["stage"], registry=registry
         )
         self.dead_letters = Counter(
-            "anchorwatch_dead_letters_total", "Messages put aside for good.", ["stage"], registry=registry
+            "anchorwatch_dead_letters_total", "Messages kept as dead letters.", ["stage"], registry=registry
         )
         self.expired = Counter(
             "anchorwatch_bus_expired_total",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from anchorwatch.configuration.loading import read_anchor_file
+from anchorwatch.configuration.anchors import read_anchor_file
 from bench.pipeline import measure_pipeline
 from bench.world import Served, free_port, served, which
 from collector.dnssec import names, records

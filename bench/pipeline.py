@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from anchorwatch.configuration.loading import read_anchor_file
+from anchorwatch.configuration.anchors import read_anchor_file
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.lab.receiver import Receiver
@@ -41,8 +41,8 @@ from schemas.messages import (
     utc,
 )
 from schemas.wire import digest_of
-from tests.brokers.broker import ApacheKafka, fetch_jars
-from tests.clickhouse_front import FrontProcess
+from tests.support.broker import ApacheKafka, fetch_jars
+from tests.support.clickhouse_front import FrontProcess
 
 VANTAGE = "bench"
 WAIT_S = 120.0
@@ -111,7 +111,7 @@ def measure_pipeline(world: Served, *, observations: int, changes: int, rate: in
     try:
         config = KafkaConfig(brokers=(kafka.address,), partitions=6)
         prepare_topics(config, "bench")
-        letters = KafkaLetters(config, "bench")
+        letters = KafkaDeadLetters(config, "bench")
         sink = KafkaSink(config, "bench", "/bench", letters, Meter())
         with _stages(folder, kafka.address, front.history_url("anchorwatch"), receiver.url) as ports:
             return asyncio.run(_drive(sink, judged, receiver, ports, observations, changes, rate))

@@ -1,11 +1,10 @@
 """What tests share: a fixed now, and one embedded engine with a database a test."""
 
-import itertools
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,10 +14,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.history.migrations import migrate
-from tests.clickhouse_front import FrontProcess
+from tests.support.clickhouse_front import FrontProcess
+from tests.support.clock import NOW, ManualClock
+from tests.support.databases import new_database
 
 SHARED = Path(__file__).parents[2] / "shared"
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 MEMORY, ENGINE_BYTES = Path("/dev/shm"), 2 * 1024**3
 
@@ -28,8 +28,6 @@ DEAR = {
     "servers": "a world of real servers",
     "test_history_refusals.py": "a ClickHouse front with TLS",
 }
-
-_numbers = itertools.count(1)
 
 
 class Distribution(LoadScopeScheduling):  # type: ignore[misc]
@@ -129,27 +127,6 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProcess]:
     front = FrontProcess(tmp_path_factory.mktemp("front"))
     yield front
     front.kill()
-
-
-def new_database() -> str:
-    return f"test_{next(_numbers)}"
-
-
-class ManualClock:
-    """A clock that moves only when it is told to; calling it returns POSIX seconds."""
-
-    def __init__(self, at: datetime = NOW) -> None:
-        self.seconds = at.timestamp()
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    @property
-    def at(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
 
 
 @pytest.fixture

@@ -11,11 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent / "collector"))
-
-from lab import AT, Lab  # type: ignore[import-not-found]
 
 from anchorwatch.lab.zones import Nsec3Params
 from collector.dnssec import names, records
@@ -27,6 +22,7 @@ from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.skim import skim
 from collector.dnssec.validation import ValidationResult, validate
+from tests.support.lab import AT, Lab
 
 LONGEST_S = 0.05
 POLICY = Policy()

@@ -1,6 +1,5 @@
 """What is written is what is there."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,15 +9,10 @@ from click.testing import CliRunner
 from anchorwatch.__main__ import cli
 from anchorwatch.configuration.loading import FileSections
 from anchorwatch.web.api import make_app
+from tests import doctables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-_spec = importlib.util.spec_from_file_location("doctables", Path(__file__).with_name("doctables.py"))
-assert _spec is not None
-assert _spec.loader is not None
-doctables = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(doctables)
 
 
 def test_the_tables_are_those_of_the_code() -> None:

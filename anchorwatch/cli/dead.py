@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 
 
 @click.group()
@@ -18,11 +18,11 @@ def dead_list(config_path: Path) -> None:
     """List the dead letters, oldest first: number, time, stage, origin, reason."""
     from alerts.delivery.wording import printable
 
-    letters = _letters(config_path)
-    for number, letter in enumerate(letters, 1):
+    dead_letters = _read_all(config_path)
+    for number, letter in enumerate(dead_letters, 1):
         line = f"{number:5} {letter.at:%Y-%m-%d %H:%M:%S} {letter.stage:10} {letter.origin:28} {letter.reason}"
         click.echo(printable(line))
-    if not letters:
+    if not dead_letters:
         click.echo("no dead letters")
 
 
@@ -34,7 +34,7 @@ def dead_show(config_path: Path, number: int) -> None:
     from alerts.delivery.wording import printable
     from anchorwatch.pipeline.dead_letters import describe_value
 
-    letter = _chosen(_letters(config_path), number)
+    letter = _chosen(_read_all(config_path), number)
     click.echo(f"reason: {printable(letter.reason)}")
     click.echo(f"origin: {letter.origin}, stage {letter.stage}, {letter.at:%Y-%m-%d %H:%M:%S} UTC")
     for name, value in letter.headers:
@@ -51,14 +51,14 @@ def dead_replay(config_path: Path, numbers: tuple[int, ...]) -> None:
     They stay in the list: what a stage knows already it does not take twice.
     """
     from anchorwatch.configuration.loading import load_config
-    from anchorwatch.kafka.dead_letters import KafkaLetters
+    from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 
     config = load_config(config_path)
     if config.bus is None:
         raise click.UsageError("the bus is inside one process: start it again, and it observes everything anew")
-    topic = KafkaLetters(config.bus, f"{config.bus.prefix}-dead")
-    letters = topic.all()
-    chosen = [_chosen(letters, number) for number in numbers]
+    topic = KafkaDeadLetters(config.bus, f"{config.bus.prefix}-dead")
+    dead_letters = topic.all()
+    chosen = [_chosen(dead_letters, number) for number in numbers]
     try:
         for number, letter in zip(numbers, chosen, strict=True):
             topic.send_again(letter)
@@ -67,19 +67,19 @@ def dead_replay(config_path: Path, numbers: tuple[int, ...]) -> None:
         topic.close()
 
 
-def _letters(config_path: Path) -> list[Letter]:
+def _read_all(config_path: Path) -> list[DeadLetter]:
     from anchorwatch.configuration.loading import load_config
-    from anchorwatch.pipeline.dead_letters import FileLetters, dead_letter_file
+    from anchorwatch.pipeline.dead_letters import FileDeadLetters, dead_letter_file
 
     config = load_config(config_path)
     if config.bus is None:
-        return FileLetters(dead_letter_file(config.alerts.ledger)).all()
-    from anchorwatch.kafka.dead_letters import KafkaLetters
+        return FileDeadLetters(dead_letter_file(config.alerts.ledger)).all()
+    from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 
-    return KafkaLetters(config.bus, f"{config.bus.prefix}-dead").all()
+    return KafkaDeadLetters(config.bus, f"{config.bus.prefix}-dead").all()
 
 
-def _chosen(letters: list[Letter], number: int) -> Letter:
-    if number > len(letters):
-        raise click.UsageError(f"there are {len(letters)} dead letters")
-    return letters[number - 1]
+def _chosen(dead_letters: list[DeadLetter], number: int) -> DeadLetter:
+    if number > len(dead_letters):
+        raise click.UsageError(f"there are {len(dead_letters)} dead letters")
+    return dead_letters[number - 1]

@@ -1,13 +1,11 @@
 """``anchorwatch inventory``: what is kept of each source, and a person's acceptance of a loss.
 
-An acceptance is a file in the folder of what is kept, so whoever may write there may accept, and nobody over HTTP.
+An acceptance is a file beside the rows that are kept: a user who may write there may accept, and nobody over HTTP.
 """
 
 import getpass
 import os
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,39 +14,9 @@ import click
 if TYPE_CHECKING:
     from collector.config import Source
     from collector.inventory.retention import Judged
-    from collector.inventory.rows import Inventory
 
 DEFAULT_CONFIG = "anchorwatch.yaml"
 LOOK_EVERY_S = 0.2
-STANDARD_INPUT = "standard input"
-
-
-def load_inventories(words: Sequence[str], format_name: str | None) -> "Inventory":
-    """Return what these files say together, ``-`` being standard input; a file that can't be read is a problem."""
-    from collector.config import Source
-    from collector.inventory.documents import SUFFIXES, decode_text, guess_format
-    from collector.inventory.rows import Inventory, merge_inventories
-    from collector.inventory.sources import MAX_FILE_BYTES, parse_source, read_file
-
-    parts = []
-    for word in dict.fromkeys(words):
-        path = Path(STANDARD_INPUT if word == "-" else word)
-        try:
-            if word == "-":
-                content = sys.stdin.buffer.read(MAX_FILE_BYTES)
-            elif "://" in word:
-                raise ValueError("an inventory is a file, not a URL; for one name: validate NAME")
-            else:
-                content = read_file(path)
-            chosen = format_name or SUFFIXES.get(path.suffix.lower()) or guess_format(decode_text(content, str(path)))
-            part = parse_source(Source(path=path, format=chosen), content)
-            if not any(identity.endpoints for identity in part.identities) and not part.problems:
-                raise ValueError(f"{path}: there is no identity with an endpoint in it")
-            parts.append(part)
-        except ValueError as error:
-            click.echo(str(error), err=True)
-            parts.append(Inventory((), (str(error),)))
-    return merge_inventories(parts)
 
 
 @click.group()

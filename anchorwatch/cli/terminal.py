@@ -67,7 +67,7 @@ class SafeStream(io.TextIOWrapper):
     def __init__(self, stream: io.TextIOWrapper, *, strict: bool) -> None:
         self._target, self._strict = stream.encoding, strict
         self.lost: OSError | None = None
-        # click takes ASCII for a mistake and writes UTF-8 instead, so it is not told: the text is ASCII already.
+        # click takes ASCII for a mistake and writes UTF-8 instead, so it is kept from it: the text is ASCII already.
         is_ascii = codecs.lookup(stream.encoding).name == "ascii"
         super().__init__(
             cast(io.BufferedWriter, stream.buffer),
@@ -104,7 +104,7 @@ class SafeStream(io.TextIOWrapper):
 def prepare_streams(*, strict_output: bool) -> None:
     """Make standard output and error safe; with ``strict_output`` a failed write to standard output stays an error.
 
-    Standard error is where problems are told, so a process never ends because nobody reads it.
+    Problems are written to standard error, so a process never ends because nobody reads it.
     """
     _open_standard()
     # A closed descriptor made them None; a replaced stream (a test's, an embedding program's) is left as it is.
@@ -128,7 +128,7 @@ def _open_standard() -> None:
 
 
 def lost_output() -> str:
-    """Return in a sentence why standard output could not be written, empty if it was or if its reader went away."""
+    """Return in a sentence why standard output could not be written, empty if it was or if its reader ended."""
     stream = sys.stdout
     if not isinstance(stream, SafeStream):
         return ""

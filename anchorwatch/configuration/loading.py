@@ -3,169 +3,44 @@
 Relative paths are relative to the file; secrets are only ever named by ``*_file``.
 """
 
-import re
-import ssl
-from collections.abc import Sequence
-from importlib import resources
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import msgspec
 
-from alerts.config import AlertsConfig, ControlMapping, Match, Route, Rule
+from alerts.config import AlertsConfig, Route
 from alerts.decision.coverage import find_gaps
-from alerts.decision.frameworks import check_mappings
-from alerts.receivers.receiver import Receiver, secret_fields
 from alerts.receivers.types import AnyReceiver
-from analyzer.config import HistoryConfig, server_of
+from analyzer.config import HistoryConfig
+from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
+from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
+from anchorwatch.configuration.bus import BusSection, read_bus
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
-from anchorwatch.configuration.egress import configured_egress
+from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
+from anchorwatch.configuration.history import HistorySection, data_folder, read_history
+from anchorwatch.configuration.http import HttpSection, read_http
+from anchorwatch.configuration.inventory import SourceSection, read_sources
+from anchorwatch.configuration.outbound import OutboundSection, read_outbound
+from anchorwatch.configuration.polling import PollSection, read_policy
+from anchorwatch.configuration.receivers import read_receivers
+from anchorwatch.configuration.values import Section, read_seconds
+from anchorwatch.configuration.vantages import VantageSection, read_vantages
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.web.config import HttpConfig, is_loopback
-from anchorwatch.web.doors import split_authority
-from anchorwatch.web.session import check_token
-from collector.config import CollectorConfig, Source, VantagePoint
-from collector.dnssec import names
-from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
+from anchorwatch.web.config import HttpConfig
+from collector.config import CollectorConfig
 from collector.dnssec.policy import Policy
-from collector.inventory.documents import SUFFIXES
-from collector.inventory.store import Store
-from collector.resolvers.address import parse_address, system_resolvers
-from schemas.catalogue import CATALOGUE
 from schemas.egress import DIRECT, Egress
 from schemas.faults import ConfigError
-from schemas.redaction import safe, without_quoted
-from schemas.tls import TlsConfig
-
-RESOLV_CONF = Path("/etc/resolv.conf")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-Natural = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of the file."""
-
-
-class SourceSection(_Section, frozen=True, kw_only=True):
-    """One inventory source."""
-
-    path: str
-    format: Literal["yaml", "csv", "json", "txt"] | None = None
-    max_shrink: str | float = "20%"
-    accept_after: str = "24h"
-
-
-class VantageSection(_Section, frozen=True, kw_only=True):
-    """One resolver."""
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-    resolver: str
-
-
-class AnchorsSection(_Section, frozen=True, kw_only=True):
-    """Where the trust anchors are."""
-
-    path: str
-
-
-class PollSection(_Section, frozen=True, kw_only=True):
-    """How often and how hard the vantages are asked."""
-
-    interval: str = "60s"
-    refresh: str = "24h"
-    claim_every: Natural = 10
-    concurrency: Natural = 128
-    timeout: str = "1500ms"
-    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
-    changes_per_hour: Natural = 12
-
-
-class TlsSection(_Section, frozen=True, kw_only=True):
-    """Whom to trust (the system's authorities without ``ca_file``), and who we are where a client must say it."""
-
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-
-
-class SaslSection(_Section, frozen=True, kw_only=True):
-    """How to log in to Kafka."""
-
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-    user: str
-    password_file: str
-
-
-class BusSection(_Section, frozen=True, kw_only=True):
-    """Where the stages meet; all but the URL is for Kafka."""
-
-    url: str = "local:"
-    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "anchorwatch"
-    partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
-    replication: Annotated[int, msgspec.Meta(ge=1, le=9)] | None = None
-    session_timeout: str = "10s"
-    tls: TlsSection | None = None
-    sasl: SaslSection | None = None
-
-
-class HistorySection(_Section, frozen=True, kw_only=True):
-    """Where the verdict history is; all but the URL is for a server."""
-
-    url: str = "chdb:data"
-    password_file: str = ""
-    tls: TlsSection | None = None
-    cluster: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,100}$")] = ""
-
-
-class AlertsSection(_Section, frozen=True, kw_only=True):
-    """Rules, and how insistent the alerts are."""
-
-    rules: tuple[str, ...] = ()
-    ledger: str = ""
-    repeat: str = "4h"
-    drift_hold: str = "24h"
-    join: str = "15m"
-    max_attempts: Natural = 8
-
-
-class HttpSection(_Section, frozen=True, kw_only=True):
-    """Where API, metrics and pages are served."""
-
-    listen: str = "127.0.0.1:8053"
-    hosts: tuple[str, ...] = ()
-    token_file: str = ""
-    behind_proxy: tuple[str, ...] = ()
-    protect_metrics: bool = False
-
-
-class OutboundSection(_Section, frozen=True, kw_only=True):
-    """How everything that leaves the process leaves it; what is not said comes from the environment."""
-
-    proxy: str = ""
-    no_proxy: tuple[str, ...] | None = None
-    proxy_user_file: str = ""
-    ca_file: str = ""
-
-
-class HeartbeatSection(_Section, frozen=True, kw_only=True):
-    """Who is called while all goes well, and notices when the calls cease."""
-
-    url: str = ""
-    url_file: str = ""
-    interval: str = "60s"
-
-
-class LogSection(_Section, frozen=True, kw_only=True):
+class LogSection(Section, frozen=True, kw_only=True):
     """How much is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
 
 
-class FileSections(_Section, frozen=True, kw_only=True):
+class FileSections(Section, frozen=True, kw_only=True):
     """The whole file."""
 
     inventory: tuple[SourceSection, ...]
@@ -186,30 +61,11 @@ class FileSections(_Section, frozen=True, kw_only=True):
     log: LogSection = LogSection()
 
 
-class HeartbeatConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to call, and how often; the URL is a secret: who knows it can keep the other side calm."""
-
-    url: str
-    interval_s: float = 60.0
-
-    def __repr__(self) -> str:
-        return f"HeartbeatConfig(interval_s={self.interval_s!r})"
-
-
-def is_web_url(url: str) -> bool:
-    """Return whether something can be called there."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stages and the shell are told; ``base`` is the folder that relative paths start from.
+    """What the stages and the shell need; ``base`` is the folder that relative paths start from.
 
     ``bus`` is None where all stages are in one process. ``warnings`` are sentences on what can be used, but will leave
-    somebody untold.
+    somebody without a notification.
     """
 
     base: Path
@@ -227,18 +83,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def listen(self) -> tuple[str, int]:
         """Return where the HTTP side listens."""
         return self.http.host, self.http.port
-
-
-class RulesFile(_Section, frozen=True, kw_only=True):
-    """A rule file."""
-
-    rules: tuple[Rule, ...]
-
-
-class MappingsFile(_Section, frozen=True, kw_only=True):
-    """The framework mapping."""
-
-    mappings: tuple[ControlMapping, ...]
 
 
 def load_config(path: Path) -> Config:
@@ -262,422 +106,42 @@ def load_config(path: Path) -> Config:
 
 
 def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
-    poll = sections.poll
-    egress = _egress(sections.outbound, base, document)
-    alerts = _alerts(sections, base, document)
-    zones = sections.policy.negative_trust_anchors + sections.unsigned_zones
-    for number, zone in enumerate(sections.unsigned_zones):
-        try:
-            names.from_text(zone)
-        except ValueError as error:
-            document.problem(f"unsigned_zones[{number}]", f"{safe(zone)}: {without_quoted(str(error))}")
-    state = _data_folder(sections.history.url, base) / "inventory-state"
-    if sections.inventory_state:
-        state = base / sections.inventory_state
-    collector = CollectorConfig(
-        sources=tuple(_sources(sections, base, state, document)),
-        state=state,
-        vantages=tuple(_vantages(sections, document)),
-        anchors=_anchors(sections, base, document),
-        policy=msgspec.structs.replace(sections.policy, negative_trust_anchors=zones),
-        interval_s=_seconds(poll.interval, "poll.interval", document, least=1.0),
-        refresh_s=_seconds(poll.refresh, "poll.refresh", document, least=1.0),
-        claim_every=poll.claim_every,
-        concurrency=poll.concurrency,
-        timeout_s=_seconds(poll.timeout, "poll.timeout", document, least=0.05),
-        attempts=poll.attempts,
-        egress=egress,
-        changes_per_hour=poll.changes_per_hour,
-    )
+    egress = read_outbound(sections.outbound, base, document)
+    receivers = read_receivers(sections.receivers, base, document)
+    data = data_folder(sections.history.url, base)
+    alerts = read_alerts(sections.alerts, sections.routes, receivers, base, data, document)
+    check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
     return Config(
         base=base,
-        collector=collector,
+        collector=_read_collector(sections, base, egress, document),
         alerts=alerts,
-        bus=_bus(sections.bus, base, document),
-        history=msgspec.structs.replace(_history(sections.history, base, document), egress=egress),
-        http=_http(sections.http, base, document),
+        bus=read_bus(sections.bus, base, document),
+        history=read_history(sections.history, base, egress, document),
+        http=read_http(sections.http, base, document),
         log=sections.log,
         egress=egress,
-        heartbeat=_heartbeat(sections.heartbeat, base, document),
+        heartbeat=read_heartbeat(sections.heartbeat, base, document),
         warnings=tuple(find_gaps(alerts)),
     )
 
 
-def _egress(section: OutboundSection, base: Path, document: Document) -> Egress:
-    user = ""
-    if section.proxy_user_file:
-        user = _read_secret(base / section.proxy_user_file, "outbound.proxy_user_file", document)
-    ca_path = str(base / section.ca_file) if section.ca_file else ""
-    if ca_path:
-        try:
-            ssl.create_default_context(cafile=ca_path)
-        except OSError as error:
-            why = "it holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-            document.problem("outbound.ca_file", f"{ca_path} can't be used: {why}")
-            ca_path = ""
-    egress, problems = configured_egress(section.proxy, section.no_proxy, user, ca_path)
-    document.problems.extend(problems)
-    return egress
-
-
-def _heartbeat(section: HeartbeatSection | None, base: Path, document: Document) -> HeartbeatConfig | None:
-    if section is None:
-        return None
-    if bool(section.url) == bool(section.url_file):
-        document.problem("heartbeat", "say either 'url' or 'url_file'")
-    url = section.url
-    if section.url_file:
-        url = _read_secret(base / section.url_file, "heartbeat.url_file", document)
-    if url and not is_web_url(url):
-        where = "heartbeat.url" if section.url else "heartbeat.url_file"
-        document.problem(where, "a URL begins with https:// (or http://) and names a host")
-    interval_s = _seconds(section.interval, "heartbeat.interval", document, least=1.0)
-    return HeartbeatConfig(url=url, interval_s=interval_s)
-
-
-def _bus(section: BusSection, base: Path, document: Document) -> KafkaConfig | None:
-    if section.url == "local:":
-        return None
-    brokers = _brokers(section.url)
-    if not brokers:
-        document.problem("bus.url", f"{safe(section.url)} is neither 'local:' nor kafka://host:port,host:port")
-    sasl = section.sasl
-    return KafkaConfig(
-        brokers=brokers,
-        prefix=section.prefix,
-        partitions=section.partitions,
-        replication=section.replication,
-        session_timeout_s=_seconds(section.session_timeout, "bus.session_timeout", document, least=6.0),
-        tls=_tls(section.tls, "bus.tls", base, document),
-        mechanism=sasl.mechanism if sasl else "",
-        user=sasl.user if sasl else "",
-        password=_read_secret(base / sasl.password_file, "bus.sasl.password_file", document) if sasl else "",
+def _read_collector(sections: FileSections, base: Path, egress: Egress, document: Document) -> CollectorConfig:
+    poll = sections.poll
+    state = data_folder(sections.history.url, base) / "inventory-state"
+    if sections.inventory_state:
+        state = base / sections.inventory_state
+    return CollectorConfig(
+        sources=read_sources(sections.inventory, base, state, document),
+        state=state,
+        vantages=read_vantages(sections.vantages, document),
+        anchors=read_anchors(sections.trust_anchors, base, document),
+        policy=read_policy(sections.policy, sections.unsigned_zones, document),
+        interval_s=read_seconds(poll.interval, "poll.interval", document, least=1.0),
+        refresh_s=read_seconds(poll.refresh, "poll.refresh", document, least=1.0),
+        claim_every=poll.claim_every,
+        concurrency=poll.concurrency,
+        timeout_s=read_seconds(poll.timeout, "poll.timeout", document, least=0.05),
+        attempts=poll.attempts,
+        egress=egress,
+        changes_per_hour=poll.changes_per_hour,
     )
-
-
-def _brokers(url: str) -> tuple[str, ...]:
-    """Return ``kafka://host:9092,host2`` as host:port each, empty where it is no such URL."""
-    scheme, separator, rest = url.partition("://")
-    if scheme != "kafka" or not separator:
-        return ()
-    found = []
-    for part in rest.rstrip("/").split(","):
-        host, colon, port = part.rpartition(":") if re.search(r":\d+$", part) else (part, ":", "9092")
-        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host) or not colon or not 0 < int(port) < 65536:
-            return ()
-        found.append(f"{host}:{port}")
-    return tuple(found)
-
-
-def _history(section: HistorySection, base: Path, document: Document) -> HistoryConfig:
-    if not section.url.startswith(("chdb:", "clickhouse://")):
-        document.problem("history.url", "chdb:PATH or clickhouse://user@host:port/database is expected")
-    password = (
-        _read_secret(base / section.password_file, "history.password_file", document) if section.password_file else ""
-    )
-    tls = _tls(section.tls, "history.tls", base, document)
-    history = HistoryConfig(url=section.url, base=base, password=password, tls=tls, cluster=section.cluster)
-    if section.url.startswith("clickhouse://"):
-        try:
-            server_of(history)
-        except ConfigError as error:
-            for problem in error.problems:
-                document.problem("history.url", problem.removeprefix("history.url: "))
-    return history
-
-
-def _tls(section: TlsSection | None, where: str, base: Path, document: Document) -> TlsConfig | None:
-    if section is None:
-        return None
-    paths = {}
-    for key in ("ca_file", "cert_file", "key_file"):
-        text = getattr(section, key)
-        paths[key] = str(base / text) if text else ""
-        if text and not (base / text).is_file():
-            document.problem(f"{where}.{key}", f"there is no file {base / text}")
-    if bool(section.cert_file) != bool(section.key_file):
-        document.problem(where, "cert_file and key_file go together")
-    return TlsConfig(ca_path=paths["ca_file"], cert_path=paths["cert_file"], key_path=paths["key_file"])
-
-
-def parse_duration(text: str) -> float:
-    """Return ``60s``, ``5m``, ``1h30m`` or ``1500ms`` in seconds.
-
-    Raises:
-        ValueError: another form.
-    """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{safe(text)} is no duration such as 60s, 5m or 24h")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-
-
-def _seconds(text: str, path: str, document: Document, *, least: float) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        document.problem(path, str(error))
-        return least
-    if seconds < least:
-        document.problem(path, f"{text} is less than {least:g}s")
-    return max(seconds, least)
-
-
-def _sources(sections: FileSections, base: Path, state: Path, document: Document) -> list[Source]:
-    found: list[Source] = []
-    if not sections.inventory:
-        document.problem("inventory", "at least one source is needed")
-    for number, section in enumerate(sections.inventory):
-        path = base / section.path
-        format_name = section.format or SUFFIXES.get(path.suffix.lower())
-        if format_name is None:
-            document.problem(f"inventory[{number}]", f"{section.path}: say 'format: yaml', 'csv' or 'json' (or 'txt')")
-            continue
-        if not path.is_file() and not Store(state).is_known(path):
-            document.problem(f"inventory[{number}].path", f"there is no file {path}")
-        if any(one.path == path for one in found):
-            document.problem(f"inventory[{number}].path", f"{section.path} is there twice")
-        accept_after = _seconds(section.accept_after, f"inventory[{number}].accept_after", document, least=1.0)
-        shrink = _share(section.max_shrink, f"inventory[{number}].max_shrink", document)
-        found.append(Source(path=path, format=format_name, max_shrink=shrink, accept_after_s=accept_after))
-    return found
-
-
-def _share(value: str | float, path: str, document: Document) -> float:
-    """Return ``20%`` or ``0.2`` as 0.2."""
-    text = str(value).strip()
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text)
-    share = float(match[1]) / (100 if match[2] or float(match[1]) > 1 else 1) if match else -1.0
-    if not 0 <= share <= 1 or (match and not match[2] and float(match[1]) == 1):  # 1 may mean 1% or all
-        document.problem(path, "a share such as 20% or 0.2 is expected")
-        return 0.2
-    return share
-
-
-def _data_folder(history_url: str, base: Path) -> Path:
-    """Return where this process keeps what is not in the history."""
-    return base / history_url.removeprefix("chdb:") if history_url.startswith("chdb:") else base / "data"
-
-
-def _vantages(sections: FileSections, document: Document) -> list[VantagePoint]:
-    found: list[VantagePoint] = []
-    for number, section in enumerate(sections.vantages):
-        try:
-            address = parse_address(section.resolver)
-        except ValueError as error:
-            document.problem(f"vantages[{number}].resolver", str(error))
-            continue
-        if any(point.name == section.name for point in found):
-            document.problem(f"vantages[{number}].name", f"{safe(section.name)} is there twice")
-        found.append(VantagePoint(name=section.name, address=address))
-    if sections.vantages:
-        return found
-    found = default_vantages()
-    if not found:
-        document.problem("vantages", f"none given, and {RESOLV_CONF} names no resolver")
-    return found
-
-
-def default_vantages() -> list[VantagePoint]:
-    """Return the system's resolvers as vantages, each named by its address; empty when there are none."""
-    try:
-        text = RESOLV_CONF.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return [VantagePoint(name=f"system-{address.host}", address=address) for address in system_resolvers(text)]
-
-
-def _anchors(sections: FileSections, base: Path, document: Document) -> TrustAnchors:
-    if sections.trust_anchors is None:
-        return parse_anchors(IANA, "shipped")
-    try:
-        return read_anchor_file(base / sections.trust_anchors.path)
-    except ValueError as error:
-        for line in str(error).splitlines():
-            document.problem("trust_anchors.path", line)
-        return TrustAnchors({})
-
-
-def read_anchor_file(path: Path) -> TrustAnchors:
-    """Return the anchors in a file.
-
-    Raises:
-        ValueError: it can't be read, is empty, or has a line that is no anchor; one sentence a line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse_anchors(text, str(path))
-
-
-def _alerts(sections: FileSections, base: Path, document: Document) -> AlertsConfig:
-    alerts = sections.alerts
-    receivers = tuple(_receivers(sections.receivers, base, document))
-    rules = (
-        tuple(rule for one in alerts.rules for rule in _rules(base / one, document))
-        if alerts.rules
-        else shipped_rules()
-    )
-    _check_ledger(sections, document)
-    known = {receiver.name for receiver in receivers}
-    for number, route in enumerate(sections.routes):
-        _check_match(route.match, f"routes[{number}].match", document)
-        if route.receiver not in known:
-            document.problem(f"routes[{number}].receiver", f"there is no receiver {safe(route.receiver)}")
-    for rule in rules:
-        if rule.receiver and rule.receiver not in known:
-            document.problem(
-                "alerts.rules", f"rule {safe(rule.name)} names receiver {safe(rule.receiver)}, which is not there"
-            )
-    return AlertsConfig(
-        rules=rules,
-        routes=sections.routes,
-        receivers=receivers,
-        mappings=shipped_mappings(),
-        ledger=base / alerts.ledger if alerts.ledger else _default_ledger(sections.history.url, base),
-        repeat_s=_seconds(alerts.repeat, "alerts.repeat", document, least=1.0),
-        drift_hold_s=_seconds(alerts.drift_hold, "alerts.drift_hold", document, least=1.0),
-        join_s=_seconds(alerts.join, "alerts.join", document, least=0.0),
-        max_attempts=alerts.max_attempts,
-    )
-
-
-def _check_ledger(sections: FileSections, document: Document) -> None:
-    if sections.alerts.ledger and sections.bus.url != "local:":
-        document.problem(
-            "alerts.ledger", f"over Kafka the ledger is the topic {sections.bus.prefix}.ledger: leave it out"
-        )
-
-
-def _default_ledger(history_url: str, base: Path) -> Path:
-    return _data_folder(history_url, base) / "alerts.sqlite"
-
-
-def _check_match(match: Match, path: str, document: Document) -> None:
-    for code in match.code:
-        if code not in CATALOGUE:
-            document.problem(f"{path}.code", f"there is no finding {safe(code)}")
-
-
-def _receivers(receivers: Sequence[Receiver], base: Path, document: Document) -> list[Receiver]:
-    """Return receivers with their secrets in them, as their types name and check them."""
-    found: list[Receiver] = []
-    for number, receiver in enumerate(receivers):
-        path = f"receivers[{number}]"
-        if any(one.name == receiver.name for one in found):
-            document.problem(f"{path}.name", f"{safe(receiver.name)} is there twice")
-        secrets, unread = {}, set()
-        for name, key in secret_fields(type(receiver)).items():
-            if file_name := getattr(receiver, name):
-                if secret := _read_secret(base / file_name, f"{path}.{key}", document):
-                    secrets[name] = secret
-                else:
-                    unread.add(key)
-        found.append(msgspec.structs.replace(receiver, **secrets))
-        for key, sentence in found[-1].problems():
-            if key not in unread:
-                document.problem(f"{path}.{key}" if key else path, sentence)
-    return found
-
-
-def _read_secret(path: Path, where: str, document: Document) -> str:
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        document.problem(where, f"{path} can't be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
-        return ""
-    if not secret:
-        document.problem(where, f"{path} is empty")
-    return secret
-
-
-def _rules(path: Path, document: Document) -> tuple[Rule, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        document.problem("alerts.rules", f"{path} can't be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
-        return ()
-    rules, problems = parse_rules(text, str(path))
-    document.problems.extend(problems)
-    return rules
-
-
-def parse_rules(text: str, source: str) -> tuple[tuple[Rule, ...], list[str]]:
-    """Return the rules in a file and every problem in it."""
-    document = read_document(text, source)
-    if document.problems:
-        return (), document.problems
-    parsed = decode_struct(document.value, RulesFile, "", document)
-    if parsed is None:
-        return (), document.problems
-    for number, rule in enumerate(parsed.rules):
-        _check_match(rule.match, f"rules[{number}].match", document)
-    return parsed.rules, document.problems
-
-
-def shipped_rules() -> tuple[Rule, ...]:
-    """Return the rules that come with anchorwatch."""
-    rules, problems = parse_rules(_shipped("rules.yaml"), "alerts/rules.yaml")
-    if problems:
-        raise ConfigError(problems)
-    return rules
-
-
-def shipped_mappings() -> tuple[ControlMapping, ...]:
-    """Return the framework mapping that comes with anchorwatch."""
-    document = read_document(_shipped("frameworks.yaml"), "alerts/frameworks.yaml")
-    parsed = decode_struct(document.value, MappingsFile, "", document) if not document.problems else None
-    problems = document.problems or check_mappings(parsed.mappings if parsed else (), CATALOGUE)
-    if problems or parsed is None:
-        raise ConfigError(problems)
-    return parsed.mappings
-
-
-def _shipped(name: str) -> str:
-    return resources.files("alerts").joinpath(name).read_text(encoding="utf-8")
-
-
-def _http(section: HttpSection, base: Path, document: Document) -> HttpConfig:
-    host, port = _listen(section.listen, document)
-    token = _read_secret(base / section.token_file, "http.token_file", document) if section.token_file else ""
-    if token and (why := check_token(token)):
-        document.problem("http.token_file", why)
-    hosts = set()
-    for number, text in enumerate(section.hosts):
-        try:
-            name, named_port = split_authority(text)
-        except ValueError as error:
-            document.problem(f"http.hosts[{number}]", f"{text[:80]!r} is {error}")
-            continue
-        if named_port is not None:
-            document.problem(f"http.hosts[{number}]", f"{text[:80]!r}: the name alone is expected, without a port")
-        hosts.add(name)
-    proxies = []
-    for number, text in enumerate(section.behind_proxy):
-        try:
-            proxies.append(ip_network(text))
-        except ValueError:
-            document.problem(f"http.behind_proxy[{number}]", f"{text[:80]!r} is no network such as 10.0.0.0/24")
-    if not is_loopback(host) and not section.token_file and not section.behind_proxy:
-        document.problem(
-            "http.listen",
-            f"others can reach {section.listen!r}: name http.token_file, or in http.behind_proxy the networks of the"
-            " proxy that asks people to log in",
-        )
-    return HttpConfig(
-        host=host,
-        port=port,
-        hosts=frozenset(hosts),
-        token=token,
-        proxies=tuple(proxies),
-        protect_metrics=section.protect_metrics,
-    )
-
-
-def _listen(text: str, document: Document) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        document.problem("http.listen", f"{text!r} is no address such as 127.0.0.1:8053")
-        return "127.0.0.1", 0
-    return host.strip("[]") or "127.0.0.1", int(port)

@@ -15,8 +15,9 @@ NAME = "anchorwatch-active"
 class ActiveAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """Keeps the active member active when others come and go. One instance a consumer.
 
-    ``generation`` is the group's at the last share; ``active_at`` the last one in which this member was active, 0 for
-    never. Members tell each other the latter: who was away for a while does not outrank who took over meanwhile.
+    ``generation`` is the group's at the last assignment; ``active_at`` the last one in which this member was active, 0
+    for never. Members tell each other the latter: a member that left for a while does not outrank the one that took
+    over.
     """
 
     name = NAME

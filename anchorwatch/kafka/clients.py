@@ -28,15 +28,15 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 MAX_FETCH_BYTES = 16 * 1024 * 1024
 FIRST_CONTACT_S = 4.0
 REQUEST_S = 10.0
-TOLD_AFTER_S = 4.0
+SAID_AFTER_S = 4.0
 """So long Kafka may take for messages before it is said that it does not take them."""
 DELIVERY_S = 30.0
 HANDLING_S = 600.0
-"""How long one batch may take, a history that is away included, before the group goes on without us."""
+"""How long one batch may take, an unavailable history included, before the group goes on without us."""
 
 
 def client_options(config: KafkaConfig, client_id: str) -> dict[str, Any]:
-    """Return what every client of the library is told."""
+    """Return the options of every client of the library."""
     options: dict[str, Any] = {
         "bootstrap_servers": list(config.brokers),
         "client_id": client_id,
@@ -157,7 +157,7 @@ def open_producer(config: KafkaConfig, client_id: str, *, transactional_id: str 
 
 
 def open_consumer(config: KafkaConfig, client_id: str, *, group: str | None, assignor: Any = None) -> Any:
-    """Return a consumer from the oldest message on that commits only when it is told to.
+    """Return a consumer from the oldest message on that commits only on demand.
 
     Raises:
         ConfigError: TLS or login do not fit.
@@ -199,17 +199,17 @@ def open_again(opener: Callable[[], Any]) -> Any:
         raise Transient("; ".join(error.problems)) from error
 
 
-def flush_aloud(producer: Any, timeout_s: float, tell: Callable[[str], None]) -> None:
+def flush_reporting(producer: Any, timeout_s: float, tell: Callable[[str], None]) -> None:
     """Wait until Kafka has taken or refused everything; ``tell`` hears why it takes long, and nothing once it is over.
 
     Raises:
         KafkaError: it took longer than ``timeout_s``.
     """
     try:
-        producer.flush(timeout=TOLD_AFTER_S)
+        producer.flush(timeout=SAID_AFTER_S)
     except KafkaTimeoutError:
         tell(_why_not_taken())
-        producer.flush(timeout=timeout_s - TOLD_AFTER_S)
+        producer.flush(timeout=timeout_s - SAID_AFTER_S)
     tell("")
 
 
@@ -219,7 +219,7 @@ def _why_not_taken() -> str:
     error = heard.produce_error if heard is not None and is_fresh else ""
     if error.startswith("NotEnoughReplicas"):
         return "Kafka takes no messages: fewer replicas are in sync than min.insync.replicas wants; look at the brokers"
-    return f"Kafka has taken no messages for {TOLD_AFTER_S:g} s{': ' + error if error else ''}; look at the brokers"
+    return f"Kafka has taken no messages for {SAID_AFTER_S:g} s{': ' + error if error else ''}; look at the brokers"
 
 
 def _open(client: Callable[..., Any], config: KafkaConfig, client_id: str, **options: Any) -> Any:

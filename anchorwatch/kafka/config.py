@@ -10,9 +10,9 @@ class KafkaConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     brokers: host:port each.
     prefix: what the names of topics and groups begin with.
-    partitions: how many a topic gets, and must have; of the inventory's, each is a share of the work.
+    partitions: how many a topic gets, and must have; each of the inventory's is a part of the zones.
     replication: copies of each partition, None for the broker's default.
-    session_timeout_s: a process that is silent for so long has lost its share.
+    session_timeout_s: a process that is silent for so long has lost its partitions.
     mechanism, user, password: SASL; an empty mechanism means none.
     """
 

@@ -1,4 +1,4 @@
-"""Dead letters on a topic of their own; the message is the value, untouched, and what is said of it are headers."""
+"""Dead letters on a topic of their own; the value is the message, untouched; headers say why and where it came from."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from anchorwatch.kafka.clients import open_again, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.reading import read_to_end
 from anchorwatch.kafka.topics import DEAD, full_name
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from schemas.faults import Transient
 
 OURS = "anchorwatch-"
@@ -20,7 +20,7 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 KEPT = 64 * 1024
 
 
-class KafkaLetters:
+class KafkaDeadLetters:
     """The dead-letter topic."""
 
     def __init__(self, config: KafkaConfig, client_id: str) -> None:
@@ -28,11 +28,11 @@ class KafkaLetters:
         self._topic = full_name(config, DEAD)
         self._producer: Any = None
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         """Send it, and wait until it is stored; of what Kafka does not take whole, the beginning.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         try:
             self._put(letter)
@@ -41,7 +41,7 @@ class KafkaLetters:
             short = {"reason": reason, "value": letter.value[:KEPT], "key": letter.key[:KEPT], "headers": ()}
             self._put(msgspec.structs.replace(letter, **short))
 
-    def _put(self, letter: Letter) -> None:
+    def _put(self, letter: DeadLetter) -> None:
         said = {
             "reason": letter.reason,
             "stage": letter.stage,
@@ -60,11 +60,11 @@ class KafkaLetters:
             self.close()
             raise Transient(f"a dead letter can't be kept: {type(error).__name__}: {error}") from error
 
-    def all(self) -> list[Letter]:
+    def all(self) -> list[DeadLetter]:
         """Return all that are kept, oldest first.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         consumer = open_consumer(self._config, self._client_id, group=None)
         try:
@@ -74,11 +74,11 @@ class KafkaLetters:
         finally:
             consumer.close()
 
-    def send_again(self, letter: Letter) -> None:
+    def send_again(self, letter: DeadLetter) -> None:
         """Send a letter's message to the topic that it came from, with the key and headers that it had.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         topic = full_name(self._config, letter.topic)
         try:
@@ -100,11 +100,11 @@ class KafkaLetters:
         return self._producer
 
 
-def _letter_of(record: Any) -> Letter:
-    """Return the letter in a record; whatever is on the topic can be shown, whoever wrote it."""
+def _letter_of(record: Any) -> DeadLetter:
+    """Return the dead letter in a record; a record that somebody else wrote can be shown, too."""
     ours = [(name, value) for name, value in record.headers if name.startswith(OURS)]
     said = {name.removeprefix(OURS): (value or b"").decode(errors="replace") for name, value in ours}
-    return Letter(
+    return DeadLetter(
         reason=said.get("reason", "unknown"),
         stage=said.get("stage", ""),
         at=_instant(said.get("at", ""), record.timestamp),

@@ -23,7 +23,7 @@ from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
 from alerts.ledger.sqlite import Change, SqliteLedger, Table
-from anchorwatch.kafka.clients import DELIVERY_S, flush_aloud, open_again, open_consumer, open_producer
+from anchorwatch.kafka.clients import DELIVERY_S, flush_reporting, open_again, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import TOO_LARGE
 from anchorwatch.kafka.reading import read_on
@@ -262,7 +262,7 @@ class KafkaLedger:
             for notification in notifications
         ]
         # A commit waits for ever where Kafka is away; this does not.
-        flush_aloud(self._writer, DELIVERY_S, self._tell)
+        flush_reporting(self._writer, DELIVERY_S, self._tell)
         offsets = [one.get(timeout=0.1).offset for one in sent]
         for one in told:
             one.get(timeout=0.1)

@@ -26,7 +26,7 @@ AT_ONCE = 500
 class Outbox:
     """A sink that returns as soon as there is room; a task of its own hands everything on, in order.
 
-    ``dropped`` counts the polls that were given up; ``step`` is told how the handing on goes.
+    ``dropped`` counts the polls that were given up; ``step`` notes how the handing on goes.
     """
 
     def __init__(self, sink: Sink, meter: Meter, step: Step, is_stopping: Callable[[], bool]) -> None:

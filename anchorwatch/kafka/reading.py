@@ -19,7 +19,7 @@ def read_to_end(consumer: Any, topic: str) -> Iterator[Any]:
 
     Raises:
         Transient: there is no such topic.
-        KafkaError: Kafka is away.
+        KafkaError: Kafka is unavailable.
     """
     numbers = consumer.partitions_for_topic(topic)
     if not numbers:
@@ -34,7 +34,7 @@ def read_on(consumer: Any, partitions: Iterable[TopicPartition]) -> Iterator[Any
     """Yield what assigned partitions have from the consumer's position to their end as it is now.
 
     Raises:
-        KafkaError: Kafka is away.
+        KafkaError: Kafka is unavailable.
     """
     ends = consumer.end_offsets(list(partitions))
     heard_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Messages to Kafka: each stored by every replica in sync, or put aside aloud where Kafka will never take it."""
+"""Messages to Kafka: each stored by every replica in sync, or kept as a dead letter if Kafka will never take it."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,11 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from anchorwatch.kafka.clients import DELIVERY_S, REQUEST_S, flush_aloud, open_again, open_producer
+from anchorwatch.kafka.clients import DELIVERY_S, REQUEST_S, flush_reporting, open_again, open_producer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import TOO_LARGE, KafkaLetters
+from anchorwatch.kafka.dead_letters import TOO_LARGE, KafkaDeadLetters
 from anchorwatch.kafka.topics import full_name, topic_of
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.telemetry import Meter
 from schemas.faults import Transient
 from schemas.messages import Message
@@ -34,9 +34,11 @@ class KafkaSink:
         Transient: no broker answers.
     """
 
-    def __init__(self, config: KafkaConfig, stage: str, source: str, letters: KafkaLetters, meter: Meter) -> None:
+    def __init__(
+        self, config: KafkaConfig, stage: str, source: str, dead_letters: KafkaDeadLetters, meter: Meter
+    ) -> None:
         self._config, self._stage, self._source = config, stage, source
-        self._letters, self._meter = letters, meter
+        self._dead_letters, self._meter = dead_letters, meter
         self._client_id = f"{config.prefix}-{stage}"
         self.trouble = ""
         self._producer: Any = open_producer(config, self._client_id)
@@ -45,7 +47,7 @@ class KafkaSink:
         """Return once every message is stored by Kafka.
 
         Raises:
-            Transient: Kafka is away; the same messages may be sent again, under the same ids.
+            Transient: Kafka is unavailable; the same messages may be sent again, under the same ids.
         """
         if messages:
             await asyncio.to_thread(self._send, messages)
@@ -59,7 +61,7 @@ class KafkaSink:
             if self._producer is None:
                 self._producer = open_again(lambda: open_producer(self._config, self._client_id))
             sent = [(message, self._hand_over(message)) for message in messages]
-            flush_aloud(self._producer, DELIVERY_S + REQUEST_S, self._tell)
+            flush_reporting(self._producer, DELIVERY_S + REQUEST_S, self._report)
             for message, future in sent:
                 if future is not None:
                     self._await(message, future)
@@ -67,7 +69,7 @@ class KafkaSink:
             self._let_go()  # an idempotent producer that failed for good can't go on: the next try makes a new one
             raise Transient(f"Kafka does not take messages: {type(error).__name__}: {error}") from error
 
-    def _tell(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble and not self.trouble:
             log.warning("Kafka takes no messages", extra={"stage": self._stage, "detail": trouble})
         self.trouble = trouble
@@ -88,12 +90,12 @@ class KafkaSink:
             self._refuse(message, error)
 
     def _refuse(self, message: Message, error: KafkaError) -> None:
-        """Say aloud what Kafka will never take, and keep its beginning."""
+        """Log a message that Kafka will never take, and keep its beginning as a dead letter."""
         value = encode(message)
         reason = f"{len(value):,} octets are more than topic {topic_of(message)} takes ({type(error).__name__})"
-        log.error("message put aside as dead letter", extra={"stage": self._stage, "id": id_of(message), "why": reason})
-        self._letters.put(
-            Letter(
+        log.error("message kept as a dead letter", extra={"stage": self._stage, "id": id_of(message), "why": reason})
+        self._dead_letters.put(
+            DeadLetter(
                 reason=f"{reason}; only its first {KEPT_OF_TOO_LARGE:,} octets are kept",
                 stage=self._stage,
                 at=datetime.now(UTC),

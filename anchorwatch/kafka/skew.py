@@ -11,7 +11,7 @@ MOST_BEHIND_S = 90.0
 """Kafka may take half a minute for a record, so only more than that is a clock's fault."""
 WELL_WITHIN = 0.5
 QUIET_S = 3600.0
-"""Whoever sent nothing for so long is gone."""
+"""A process that sent nothing for so long is gone."""
 MOST_SOURCES = 100
 CODE = "self_clocks_differ"
 

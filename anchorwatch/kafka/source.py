@@ -1,7 +1,8 @@
 """Messages from Kafka, as a member of a consumer group.
 
 An offset is committed only when the pump says so, that is after the stage's outputs are stored. A member that stands by
-waits here: no batch reaches its stage, not even an empty one, until partitions are its own; nor while Kafka is away.
+waits here: no batch reaches its stage, not even an empty one, until partitions are assigned to it; nor while Kafka is
+unavailable.
 """
 
 import asyncio
@@ -26,12 +27,13 @@ from anchorwatch.kafka.active import ActiveAssignor
 from anchorwatch.kafka.backlog import Backlog
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.membership import Membership
 from anchorwatch.kafka.rows import read_message
 from anchorwatch.kafka.skew import ClockSkews
 from anchorwatch.kafka.topics import COMPACTED, full_name
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
+from anchorwatch.pipeline.local_bus import Batch, Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
@@ -66,16 +68,22 @@ class KafkaSource:
         config: KafkaConfig,
         stage: str,
         topics: Sequence[str],
-        letters: KafkaLetters,
+        dead_letters: KafkaDeadLetters,
         meter: Meter,
         *,
         gained: Callable[[], None],
     ) -> None:
-        self._config, self._stage, self._letters, self._meter, self._gained = config, stage, letters, meter, gained
+        self._config, self._stage, self._dead_letters, self._meter, self._gained = (
+            config,
+            stage,
+            dead_letters,
+            meter,
+            gained,
+        )
         self._topics = [full_name(config, topic) for topic in topics]
         self._backlog = Backlog(self._topics)
         self._taken: list[Any] = []
-        self._messages: list[Message] | None = None
+        self._batch: list[Message | Unreadable] | None = None
         self._origins: dict[int, Any] = {}
         self._closing = asyncio.Event()
         self._assignor = ActiveAssignor()
@@ -91,14 +99,14 @@ class KafkaSource:
         self._consumer = open_consumer(config, client_id, group=f"{config.prefix}.{stage}", assignor=self._assignor)
         self._consumer.subscribe(self._topics, listener=self._membership)
         self.lag = 0
-        self.is_away = False
+        self.is_silent = False
         self.turned: Callable[[], None] = _nothing
         """Called whenever Kafka was asked and answered, with work or without: to stand by is progress."""
 
     @property
     def partitions(self) -> int:
         """Return how many partitions this member has, 0 while it stands by or hears nothing from Kafka."""
-        return 0 if self.is_away else len(self._membership.owned)
+        return 0 if self.is_silent else len(self._membership.owned)
 
     def stop(self) -> None:
         """Return None from the next ``batch``; what was not committed comes again, here or to another member."""
@@ -114,25 +122,25 @@ class KafkaSource:
         """Return whether ``stop`` was called."""
         return self._closing.is_set()
 
-    async def batch(self) -> Sequence[Message] | None:
+    async def batch(self) -> Batch | None:
         """Return what was not committed, else what is new, else nothing after a quiet second; None once stopped.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         while not self._closing.is_set():
-            if self._messages is None or not self._taken:
+            if self._batch is None or not self._taken:
                 await self._in_thread(self._poll)
                 self.turned()
-            if self._messages is not None:
-                return list(self._messages)
+            if self._batch is not None:
+                return list(self._batch)
         return None
 
     async def commit(self) -> None:
         """Never deliver the last batch again, unless the group has gone on without us: then it comes again somewhere.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         if self._taken:
             await self._in_thread(self._commit)
@@ -142,37 +150,38 @@ class KafkaSource:
         """Return whether the last batch is still ours, and let the group know that we live while it is tried again."""
         return await self._in_thread(self._keep_place)
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message of this batch as a dead letter.
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep an item of this batch as a dead letter.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
-        letter = self._letter(self._origins[id(message)], reason)
-        await self._in_thread(lambda: self._letters.put(letter))
+        record = message.record if isinstance(message, Unreadable) else self._origins[id(message)]
+        letter = self._letter(record, reason)
+        await self._in_thread(lambda: self._dead_letters.put(letter))
 
     async def close(self) -> None:
         """Leave the group, so that another member takes over at once."""
         try:
             await self._in_thread(lambda: self._consumer.close(autocommit=False, timeout_ms=5000))
         except Transient as fault:
-            log.warning("left Kafka untidily", extra={"stage": self._stage, "detail": str(fault)})
+            log.warning("a consumer could not close in order", extra={"stage": self._stage, "detail": str(fault)})
         self._thread.shutdown(wait=False)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except KafkaError as error:
-            raise Transient(f"Kafka is away: {type(error).__name__}: {error}") from error
+            raise Transient(f"Kafka is unavailable: {type(error).__name__}: {error}") from error
 
     def _poll(self) -> None:
-        """Take the next batch, if work is ours; what was taken is kept until what can't be read is put aside."""
-        self._messages = None
+        """Take the next batch, if work is ours; a partly usable row of the inventory is a dead letter, too."""
+        self._batch = None
         if not self._taken:
             self._taken = self._next_records()
         if not self._membership.owned:
             return
-        messages = []
+        batch: list[Message | Unreadable] = []
         origins = {}
         for record in self._taken:
             if record.value is None:
@@ -180,17 +189,17 @@ class KafkaSource:
             try:
                 message, problem = read_message(record)
             except Rejected as fault:
-                self._put_away(record, str(fault))
+                batch.append(Unreadable(str(fault), record))
                 continue
             if problem:
-                self._put_away(record, problem)
-            messages.append(message)
+                self._keep_partly_usable(record, problem)
+            batch.append(message)
             origins[id(message)] = record
-        self._messages, self._origins = messages, origins
+        self._batch, self._origins = batch, origins
 
-    def _put_away(self, record: Any, reason: str) -> None:
-        log.error("what can't be read is put aside", extra={"at": _place(record), "why": reason})
-        self._letters.put(self._letter(record, reason))
+    def _keep_partly_usable(self, record: Any, reason: str) -> None:
+        log.error("a row is only partly usable", extra={"at": _place(record), "why": reason})
+        self._dead_letters.put(self._letter(record, reason))
         self._meter.dead_letters.labels(self._stage).inc()
 
     def _next_records(self) -> list[Any]:
@@ -209,10 +218,10 @@ class KafkaSource:
                 return records
 
     def _fetch(self, wait_s: float) -> None:
-        """Fetch; the library says nothing when Kafka is away, so in quiet times it is asked for something.
+        """Fetch; the library says nothing when Kafka is unavailable, so in quiet times it is asked for something.
 
         Raises:
-            KafkaError: Kafka is away.
+            KafkaError: Kafka is unavailable.
         """
         found = self._consumer.poll(timeout_ms=int(wait_s * 1000))
         self._add(found)
@@ -220,12 +229,12 @@ class KafkaSource:
             self._looked_at = time.time()  # at every broker there was nothing more
         now = time.monotonic()
         if not found and now - self._heard_at >= PROBE_EVERY_S:
-            self.is_away = True  # unless this succeeds
+            self.is_silent = True  # unless this succeeds
             self._consumer.end_offsets([TopicPartition(self._topics[0], 0)], timeout_ms=int(PROBE_S * 1000))
             now = time.monotonic()
         elif not found:
             return
-        self._heard_at, self.is_away = now, False
+        self._heard_at, self.is_silent = now, False
 
     def _add(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         self._backlog.add(found)
@@ -268,7 +277,7 @@ class KafkaSource:
         self._consumer.seek(partition, max(offset, begin))
 
     def _settle(self) -> bool:
-        """Take up a new share, if there is one, from where it was committed; return whether there was."""
+        """Take up a new assignment, if there is one, from where it was committed; return whether there was."""
         membership = self._membership
         self._is_unsettled = membership.take_news() or self._is_unsettled
         if not self._is_unsettled:
@@ -306,22 +315,29 @@ class KafkaSource:
         for partition in self._membership.owned:
             end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
             to_come[partition.topic] += max(0, end - self._consumer.position(partition))
-        held = {topic: self._backlog.count(topic) for topic in self._topics}
+        held = self._count_held()
         self.lag = sum(to_come.values()) + sum(held.values())
+        self._pause_full(held)
+        return to_come
+
+    def _count_held(self) -> dict[str, int]:
+        return {topic: self._backlog.count(topic) for topic in self._topics}
+
+    def _pause_full(self, held: Mapping[str, int]) -> None:
         for partition in self._membership.owned:
             full = held[partition.topic] >= MOST_HELD
             (self._consumer.pause if full else self._consumer.resume)(partition)
-        return to_come
 
     def _keep_place(self) -> bool:
-        """Follow the group; once it shares out anew the batch comes again, here or elsewhere."""
+        """Follow the group; once it assigns partitions anew the batch comes again, here or elsewhere."""
         try:
             self._add(self._consumer.poll(timeout_ms=0))
         except KafkaError as error:
-            log.warning("nothing is heard of the group", extra={"stage": self._stage, "detail": str(error)})
+            log.warning("Kafka does not answer for the group", extra={"stage": self._stage, "detail": str(error)})
             return True  # what we do is repeatable; where another has begun, the commit will say so
         self._is_unsettled = self._membership.take_news() or self._is_unsettled
         if self._membership.owned and not self._is_unsettled:
+            self._pause_full(self._count_held())  # a batch may be tried again for hours
             return True
         self._interrupt()
         return False
@@ -332,7 +348,7 @@ class KafkaSource:
         self._was_interrupted = self._is_unsettled = True
 
     def _forget_batch(self) -> None:
-        self._messages, self._taken, self._origins = None, [], {}
+        self._batch, self._taken, self._origins = None, [], {}
 
     def _commit(self) -> None:
         owned = self._membership.owned
@@ -341,14 +357,14 @@ class KafkaSource:
             self._consumer.commit({p: OffsetAndMetadata(end, "", -1) for p, end in ends.items() if p in owned})
         except LOST_ITS_PLACE as error:
             log.warning(
-                "the group has gone on without us; the batch comes again, and is known then",
+                "the group assigned the partitions anew; the batch comes again",
                 extra={"stage": self._stage, "detail": type(error).__name__},
             )
             self._membership.on_partitions_lost()
             self._interrupt()
 
-    def _letter(self, record: Any, reason: str) -> Letter:
-        return Letter(
+    def _letter(self, record: Any, reason: str) -> DeadLetter:
+        return DeadLetter(
             reason=reason,
             stage=self._stage,
             at=datetime.now(UTC),

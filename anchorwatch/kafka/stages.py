@@ -1,6 +1,6 @@
 """Each stage as a process of its own, over Kafka and a ClickHouse server; any number of each.
 
-Collectors share the work. Of the analyzers and of the alerts one is active and the others stand by, since a cause is
+Collectors divide the work. Of the analyzers and of the alerts one is active and the others stand by, since a cause is
 seen from everywhere. Every process can be killed at any time: what it had not committed comes again to another.
 """
 
@@ -19,12 +19,12 @@ from analyzer.history.clickhouse import ClickHouseHistory, open_history
 from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.configuration.loading import Config
-from anchorwatch.kafka.anew import BegunLedger
+from anchorwatch.kafka.assignment import AssignedInventory, longest_gap_s
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.ledger import KafkaLedger
 from anchorwatch.kafka.outbox import Outbox
-from anchorwatch.kafka.shares import SharedInventory, longest_gap_s
+from anchorwatch.kafka.recovery import BegunLedger
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
@@ -54,8 +54,8 @@ from schemas.messages import Message, Recall, Subject, utc
 
 log = logging.getLogger(__name__)
 
-NO_SHARE = "has no share of the work yet"
-AWAY = "hears nothing from Kafka"
+NO_PARTITION = "has no assigned partition yet"
+SILENT = "Kafka does not answer"
 STANDS_BY = "stands by: another process of this stage is active"
 
 
@@ -74,10 +74,10 @@ def make_stage(stage: str, config: Config) -> StageProcess:
     """
     if config.bus is None:
         raise ConfigError([f"bus.url: 'local:' is inside one process; for 'anchorwatch {stage}' say kafka://host:port"])
-    shares = prepare_topics(config.bus, f"{config.bus.prefix}-{stage}")
+    partitions = prepare_topics(config.bus, f"{config.bus.prefix}-{stage}")
     match stage:
         case "collector":
-            return CollectorProcess(config, config.bus, shares)
+            return CollectorProcess(config, config.bus, partitions)
         case "analyzer":
             return _make_analyzer(config, config.bus)
         case _:
@@ -85,34 +85,34 @@ def make_stage(stage: str, config: Config) -> StageProcess:
 
 
 class CollectorProcess:
-    """Polls its share of the inventory."""
+    """Polls the zones of its assigned partitions."""
 
-    def __init__(self, config: Config, bus: KafkaConfig, shares: int) -> None:
+    def __init__(self, config: Config, bus: KafkaConfig, partitions: int) -> None:
         self._meter = meter = Meter()
         _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
         files = Sources(config.collector.sources, config.collector.vantage_names, config.collector.state)
-        self._inventory = SharedInventory(bus, shares, files, config.collector.vantage_names, meter)
+        self._inventory = AssignedInventory(bus, partitions, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
-        letters = KafkaLetters(bus, f"{bus.prefix}-collector")
-        sink = KafkaSink(bus, "collector", _source("collector"), letters, meter)
+        dead_letters = KafkaDeadLetters(bus, f"{bus.prefix}-collector")
+        sink = KafkaSink(bus, "collector", _source("collector"), dead_letters, meter)
         self.progress = progress = Progress(time.monotonic)
         self._outbox = Outbox(sink, meter, progress.track("sending"), lambda: self._collector.is_stopping)
         progress.add_reason("bus", lambda: sink.trouble)
         progress.add_reason("inventory", lambda: self._inventory.why_not())
-        progress.add_reason("share", lambda: "" if self._inventory.shares else NO_SHARE, grave=False)
+        progress.add_reason("partitions", lambda: "" if self._inventory.partitions else NO_PARTITION, grave=False)
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_metrics(meter, self._collector)
-        _add_share_gauge(meter, "collector", lambda: len(self._inventory.shares))
+        _add_partition_gauge(meter, "collector", lambda: len(self._inventory.partitions))
         meter.gauge("anchorwatch_outbox_depth", "Messages that wait for Kafka.", lambda: self._outbox.depth)
         text = "Polls that changed nothing and were given up while Kafka took nothing."
         meter.counter("anchorwatch_outbox_dropped", text, lambda: self._outbox.dropped)
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
-        """Poll until ``stop``; what was observed is handed on, then the share is given up."""
+        """Poll until ``stop``; what was observed is handed on, then the partitions are given up."""
         loop = asyncio.get_running_loop()
 
         def notify() -> None:
@@ -179,16 +179,16 @@ class PumpedProcess:
         self, config: Config, bus: KafkaConfig, stage: str, topics: tuple[str, ...], handler: Handling, meter: Meter
     ) -> None:
         self._stage, self._meter, self._handler = stage, meter, handler
-        self._letters = letters = KafkaLetters(bus, f"{bus.prefix}-{stage}")
-        self._source = KafkaSource(bus, stage, topics, letters, meter, gained=handler.forget)
-        sink = handler.sink or KafkaSink(bus, stage, _source(stage), letters, meter)
+        self._dead_letters = dead_letters = KafkaDeadLetters(bus, f"{bus.prefix}-{stage}")
+        self._source = KafkaSource(bus, stage, topics, dead_letters, meter, gained=handler.forget)
+        sink = handler.sink or KafkaSink(bus, stage, _source(stage), dead_letters, meter)
         why_not_sent = handler.why_not_sent or (lambda: getattr(sink, "trouble", ""))
         self.progress = progress = Progress(time.monotonic)
         step = progress.track(stage)
         self._source.turned = step.turned
         self._pump = Pump(stage, self._source, handler.handle, sink, meter, step)
-        progress.add_reason("bus", lambda: AWAY if self._source.is_away else why_not_sent())
-        progress.add_reason("share", self._why_without_share, grave=False)
+        progress.add_reason("bus", lambda: SILENT if self._source.is_silent else why_not_sent())
+        progress.add_reason("partitions", self._why_without_partitions, grave=False)
         self._probe = HistoryProbe(handler.history) if handler.history is not None else None
         if self._probe is not None:
             progress.add_reason("history", self._probe.why_not)
@@ -198,15 +198,15 @@ class PumpedProcess:
         self._heartbeat = _make_heartbeat(config, progress, meter, stage)
         parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
-        _add_share_gauge(meter, stage, lambda: self._source.partitions)
+        _add_partition_gauge(meter, stage, lambda: self._source.partitions)
         self.skews = self._source.skews
         text = "Seconds by which the clock of another process differs from ours, as far as that is too much; else 0."
         meter.gauge("anchorwatch_bus_clock_difference_seconds", text, lambda: self.skews.worst_s, stage=stage)
         text = "Messages not yet handled, on the partitions that this process has."
         meter.gauge("anchorwatch_bus_lag", text, lambda: self._source.lag, stage=stage)
 
-    def _why_without_share(self) -> str:
-        return "" if self._source.partitions or self._source.is_away else STANDS_BY
+    def _why_without_partitions(self) -> str:
+        return "" if self._source.partitions or self._source.is_silent else STANDS_BY
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Pump until ``stop``, then leave the group so that another takes over at once."""
@@ -227,7 +227,7 @@ class PumpedProcess:
                 await self._source.close()
             finally:
                 self._handler.close()
-                self._letters.close()
+                self._dead_letters.close()
 
     def stop(self) -> None:
         """End after the batch under way."""
@@ -296,7 +296,7 @@ def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str
     if config.heartbeat is None:
         return None
     if "{stage}" not in config.heartbeat.url:
-        log.warning("heartbeat: without {stage} in the URL, one stage that lives hides that another does not")
+        log.warning("heartbeat: the URL has no {stage}, so the calls of one stage hide that another has stopped")
     return Heartbeat(config.heartbeat, progress, Line(config.egress), meter, stage)
 
 
@@ -305,7 +305,7 @@ def _source(stage: str) -> str:
     return f"/{stage}/{socket.gethostname()}"
 
 
-def _add_share_gauge(meter: Meter, stage: str, read: Callable[[], int]) -> None:
+def _add_partition_gauge(meter: Meter, stage: str, read: Callable[[], int]) -> None:
     text = "Partitions that this process has; of a stage that stands by, none."
     meter.gauge("anchorwatch_bus_partitions", text, read, stage=stage)
 

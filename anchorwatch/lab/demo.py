@@ -1,4 +1,4 @@
-"""The demo: the real pipeline on the lab's world, one incident after another, told on the terminal.
+"""The demo: the real pipeline on the lab's world, one incident after another, shown on the terminal.
 
 Nothing is simulated but the DNS itself: the collector polls over UDP, the analyzer writes to the embedded ClickHouse,
 the notification is what arrived, signed, at a receiver that the demo runs.

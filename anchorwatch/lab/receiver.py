@@ -48,11 +48,11 @@ class Receiver:
             if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):
                 self.refused += 1
                 return 401
-            told = {"webhook-id": message_id, **json.loads(body)}
+            delivery = {"webhook-id": message_id, **json.loads(body)}
             if message_id not in self._seen:
-                self.arrived.append(told)
+                self.arrived.append(delivery)
             self._seen.add(message_id)
-            self.all.append(told)
+            self.all.append(delivery)
         return 204
 
     def close(self) -> None:

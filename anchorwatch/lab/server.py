@@ -32,7 +32,7 @@ MAX_BYTES = 65_535
 
 
 class LabResolver:
-    """Answers from a world; ``muted`` it is a resolver that is away."""
+    """Answers from a world; ``muted`` it answers nothing."""
 
     def __init__(self, world: World, anchors: TrustAnchors, clock: Callable[[], float]) -> None:
         self.world, self.anchors, self._clock = world, anchors, clock

@@ -10,8 +10,8 @@ import msgspec
 from schemas.faults import Transient
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One message put aside: what it was, octet by octet, why, and its place (topic, partition, offset) on the bus.
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that no retry can help: its octets, the reason, and its place (topic, partition, offset).
 
     ``headers`` are those that it came with; ``partition`` and ``offset`` are -1 where a bus has none.
     """
@@ -32,10 +32,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         return self.topic if self.partition < 0 else f"{self.topic}/{self.partition}@{self.offset}"
 
 
-class Letters(Protocol):
+class DeadLetters(Protocol):
     """Keeps dead letters."""
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         """Return once the letter is kept for good; blocks.
 
         Raises:
@@ -44,13 +44,13 @@ class Letters(Protocol):
         ...
 
 
-class FileLetters:
+class FileDeadLetters:
     """Dead letters as lines of JSON in a file, for the bus inside one process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         """Append it.
 
         Raises:
@@ -62,13 +62,13 @@ class FileLetters:
         except OSError as error:
             raise Transient(f"a dead letter can't be kept in {self._path}: {error.strerror or error}") from error
 
-    def all(self) -> list[Letter]:
+    def all(self) -> list[DeadLetter]:
         """Return all, oldest first; none where there is no file."""
         try:
             lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [msgspec.json.decode(line, type=Letter) for line in lines]
+        return [msgspec.json.decode(line, type=DeadLetter) for line in lines]
 
 
 def dead_letter_file(ledger: Path) -> Path:
@@ -76,7 +76,7 @@ def dead_letter_file(ledger: Path) -> Path:
     return ledger.parent / "dead.jsonl"
 
 
-def describe_value(letter: Letter) -> str:
+def describe_value(letter: DeadLetter) -> str:
     """Return the message for a person: as text, or base64 where it is none."""
     try:
         return letter.value.decode()

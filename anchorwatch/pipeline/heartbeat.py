@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from alerts.receivers.exchange import Line
-from anchorwatch.configuration.loading import HeartbeatConfig
+from anchorwatch.configuration.heartbeat import HeartbeatConfig
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 
@@ -25,7 +25,7 @@ LOOK_S = 1.0
 
 
 def url_of(template: str, stage: str, host: str) -> str:
-    """Return whom a process calls: ``{stage}`` and ``{host}`` in the URL tell processes apart that share a file."""
+    """Return the URL that a process calls: ``{stage}`` and ``{host}`` distinguish processes with one configuration."""
     return template.replace("{stage}", quote(stage, safe="")).replace("{host}", quote(host, safe=""))
 
 

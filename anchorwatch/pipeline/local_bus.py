@@ -2,18 +2,30 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from anchorwatch.pipeline.dead_letters import Letter, Letters
+from anchorwatch.pipeline.dead_letters import DeadLetter, DeadLetters
 from schemas.messages import Message
 from schemas.wire import encode, key_of
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Unreadable:
+    """A place on a bus with something that is no message; ``record`` is known to its source only."""
+
+    reason: str
+    record: Any = None
+
+
+Batch = Sequence[Message | Unreadable]
 
 
 class Source(Protocol):
     """Messages in order, at least once."""
 
-    async def batch(self) -> Sequence[Message] | None:
+    async def batch(self) -> Batch | None:
         """Return the next messages: empty after a quiet spell, None once closed."""
         ...
 
@@ -21,8 +33,8 @@ class Source(Protocol):
         """Never deliver the last batch again."""
         ...
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message of the last batch, which no retry can help, as a dead letter."""
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep an item of the last batch, which no retry can help, as a dead letter."""
         ...
 
     async def is_ours(self) -> bool:
@@ -61,9 +73,9 @@ class LocalBus:
     is_stopping = False  # what is on it is in this process only
 
     def __init__(
-        self, name: str, letters: Letters, *, most: int = 20_000, batch: int = 500, quiet_s: float = 1.0
+        self, name: str, dead_letters: DeadLetters, *, most: int = 20_000, batch: int = 500, quiet_s: float = 1.0
     ) -> None:
-        self.name, self._letters = name, letters
+        self.name, self._dead_letters = name, dead_letters
         self._most, self._batch_size, self._quiet_s = most, batch, quiet_s
         self._waiting: list[Message] = []
         self._uncommitted: list[Message] = []
@@ -120,9 +132,10 @@ class LocalBus:
         """Return True: nobody else reads here."""
         return True
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        """Keep a message as a dead letter."""
-        letter = Letter(
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
+        """Keep a message as a dead letter; nothing here is unreadable."""
+        assert not isinstance(message, Unreadable)
+        letter = DeadLetter(
             reason=reason,
             stage=self.name,
             at=datetime.now(UTC),
@@ -130,4 +143,4 @@ class LocalBus:
             key=key_of(message).encode(),
             value=encode(message),
         )
-        await asyncio.to_thread(self._letters.put, letter)
+        await asyncio.to_thread(self._dead_letters.put, letter)

@@ -1,6 +1,6 @@
 """Whether every stage of this process still makes progress, and what keeps the process from its work.
 
-Pure but for the clock, which is injected: stages say what they do, and whoever asks gets sentences. To wait for work is
+Pure but for the clock, which is injected: stages say what they do, and callers get sentences. To wait for work is
 progress. A stage that retries is alive but makes none; a stage that says nothing for long is stuck.
 """
 

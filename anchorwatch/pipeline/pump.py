@@ -4,8 +4,8 @@ What comes out is sent before what went in is forgotten, so nothing is lost; a s
 nothing is said twice under two ids.
 
 A message that raises alone is kept as a dead letter with the exception's text, whatever it is, and its neighbours pass.
-Only when many in a row raise is it the stage's own fault, or its database's: then nothing is taken in, aloud, and tried
-again at growing distances.
+Where too many would be dead letters (``Intake`` has the limits) the fault is the stage's own, or its database's: the
+stage halts and tries the same batch again at growing distances, while time goes on for it.
 
 Source: KIP-1033 and KIP-1034 (a processing exception handler, and dead letters for what it gives up).
 """
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from anchorwatch.pipeline.local_bus import Sink, Source
+from anchorwatch.pipeline.intake import Intake
+from anchorwatch.pipeline.local_bus import Batch, Sink, Source, Unreadable
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.telemetry import Meter
 from collector.stage import Collector
@@ -33,14 +34,13 @@ Result = TypeVar("Result")
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STOP_CHECK_S = 0.5
-MOST_IN_A_ROW = 20
-"""So many messages in a row may raise and be put aside; one more, and the stage takes nothing in."""
-LONGEST_HALT_S = 60.0
+MOST_PAUSES = 20
+"""So many messages of one batch are tried again after a pause, the others at once: time must go on."""
 LONGEST_REASON = 2_000
 
 
 class GivenUp(Exception):
-    """The process ends while a dependency is away; the batch was not committed and comes again."""
+    """The process ends while a dependency is unavailable; the batch was not committed and comes again."""
 
 
 class TakenOver(Exception):
@@ -48,72 +48,99 @@ class TakenOver(Exception):
 
 
 class Overwhelmed(Exception):
-    """Many messages in a row raise: the fault is the stage's or its database's, not that of one message."""
+    """Too many messages would be dead letters: the fault is not that of one message."""
 
 
 @dataclass(slots=True)
 class Sifted:
-    """What came of a batch: the stage's outputs, and the messages that it can't handle, each with the reason."""
+    """What came of a batch: the stage's outputs, and the messages that it can't handle, each with the reason.
+
+    ``outcomes`` says of each message, in order, whether it is a dead letter.
+    """
 
     outputs: list[Message] = field(default_factory=list)
-    unfit: list[tuple[Message, str]] = field(default_factory=list)
+    unfit: list[tuple[Message | Unreadable, str]] = field(default_factory=list)
+    outcomes: list[bool] = field(default_factory=list)
+    pauses: int = 0
 
 
 class Pump:
-    """One stage between a source and a sink; ``step`` is told of its progress."""
+    """One stage between a source and a sink; ``step`` notes its progress."""
 
     def __init__(
         self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter, step: Step | None = None
     ) -> None:
         self._name, self._source, self._handle, self._sink, self._meter = name, source, handle, sink, meter
         self._step = step or Step(name, time.monotonic)
-        self._raised_in_a_row = 0
-        self._halt_s = 0.0
+        self._intake = Intake()
 
     async def run(self) -> None:
         """Run until the source closes, then close the sink; a fault that no message causes escapes."""
         try:
-            # A source looks itself whether it still has a share of the work: reading again needs no question.
+            # A source checks by itself whether partitions are still assigned to it: reading again needs no question.
             while (batch := await self._patiently("read", self._source.batch, batch_is_out=False)) is not None:
                 self._step.turned()
                 try:
                     await self._take_or_halt(batch)
                 except TakenOver:
-                    self._step.halted = ""
-                    log.warning("while it was tried again the batch became another's", extra={"stage": self._name})
+                    self._resume()
+                    log.warning(
+                        "another process took the batch over while it was tried again", extra={"stage": self._name}
+                    )
         except GivenUp as fault:
-            log.warning("ending while a dependency is away", extra={"stage": self._name, "detail": str(fault)})
+            log.warning("ending while a dependency is unavailable", extra={"stage": self._name, "detail": str(fault)})
         self._step.ended()
         await self._sink.close()
 
-    async def _take_or_halt(self, batch: Sequence[Message]) -> None:
-        try:
-            await self._take(batch)
-        except Overwhelmed as fault:
-            await self._halt(batch, fault)
-
-    async def _take(self, batch: Sequence[Message]) -> None:
-        """Handle a batch, send what comes of it, keep what can't be handled as dead letters, commit."""
+    async def _take_or_halt(self, batch: Batch) -> None:
         sifted = Sifted()
-        with self._meter.handling(self._name):
-            await self._sift(batch, sifted)
+        try:
+            await self._sift_all(batch, sifted)
+        except Overwhelmed as fault:
+            if not self._intake.why_halted:  # what was found before the fault need not wait until it is over
+                await self._send(sifted.outputs)
+            await self._halt(batch, fault)
+        else:
+            await self._finish(batch, sifted)
+
+    async def _finish(self, batch: Batch, sifted: Sifted) -> None:
+        """Send what came of a batch, keep what can't be handled as dead letters, commit."""
         for message, reason in sifted.unfit:
-            log.error("message put aside as dead letter", extra={"stage": self._name, "detail": reason})
-            await self._patiently("put aside", partial(self._source.put_aside, message, reason))
+            log.error("message kept as a dead letter", extra={"stage": self._name, "detail": reason})
+            await self._patiently("keep dead letter", partial(self._source.keep_dead_letter, message, reason))
             self._meter.dead_letters.labels(self._name).inc()
-        await self._patiently("send", partial(self._sink.send, sifted.outputs))
+        await self._send(sifted.outputs)
         await self._patiently("commit", self._source.commit)
-        self._meter.count_out(sifted.outputs)
-        if self._step.halted and batch:
-            log.warning("the stage takes messages in again", extra={"stage": self._name})
-            self._step.halted, self._halt_s = "", 0.0
+        self._intake.accept(sifted.outcomes)
+        if self._intake.why_halted and batch:
+            log.warning("the stage takes messages again", extra={"stage": self._name})
+            self._resume()
         self._step.turned()
 
-    async def _sift(self, batch: Sequence[Message], sifted: Sifted) -> None:
-        """Handle a batch; a message that can't be handled is found by halving.
+    async def _send(self, outputs: Sequence[Message]) -> None:
+        await self._patiently("send", partial(self._sink.send, outputs))
+        self._meter.count_out(outputs)
+
+    async def _sift_all(self, batch: Batch, sifted: Sifted) -> None:
+        """Handle a batch, and find what of it can't be handled.
 
         Raises:
-            Overwhelmed: ``MOST_IN_A_ROW`` messages in a row raised what no stage should.
+            Overwhelmed: too many messages would be dead letters.
+        """
+        with self._meter.handling(self._name):
+            await self._sift([one for one in batch if not isinstance(one, Unreadable)], sifted)
+        handled = iter(sifted.outcomes)
+        sifted.outcomes = [isinstance(one, Unreadable) or next(handled) for one in batch]
+        unreadable = [(one, one.reason) for one in batch if isinstance(one, Unreadable)]
+        if unreadable:
+            self._check_limits(sifted, unreadable[-1][1])
+            sifted.unfit += unreadable
+
+    async def _sift(self, batch: Sequence[Message], sifted: Sifted) -> None:
+        """Handle messages; one that can't be handled is found by halving.
+
+        Raises:
+            Overwhelmed: too many messages would be dead letters.
         """
         try:
             sifted.outputs += await self._handled(batch)
@@ -126,7 +153,7 @@ class Pump:
                 await self._look_again(batch, fault, sifted)
                 return
         else:
-            self._raised_in_a_row = 0 if batch else self._raised_in_a_row
+            sifted.outcomes += [False] * len(batch)
             return
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
@@ -135,9 +162,11 @@ class Pump:
             await self._sift(half, sifted)
 
     async def _look_again(self, single: Sequence[Message], fault: Exception, sifted: Sifted) -> None:
-        """Put a single message aside; what is not ``Rejected`` was not foreseen, and must happen twice."""
+        """Note a single message as unfit; what is not ``Rejected`` was not foreseen, and must happen twice."""
         if not isinstance(fault, Rejected):
-            await _sleep(FIRST_PAUSE_S, lambda: self._source.is_stopping)
+            if sifted.pauses < MOST_PAUSES and not self._intake.why_halted:
+                sifted.pauses += 1
+                await _sleep(FIRST_PAUSE_S, lambda: self._source.is_stopping)
             try:
                 sifted.outputs += await self._handled(single)
             except (GivenUp, TakenOver):
@@ -145,24 +174,27 @@ class Pump:
             except Exception as again:  # noqa: BLE001 - kept with its text in the letter
                 fault = again
             else:
-                self._raised_in_a_row = 0
+                sifted.outcomes.append(False)
                 return
-        sifted.unfit.append((single[0], self._reason_of(fault)))
+        reason = _reason_of(fault)
+        sifted.outcomes.append(True)
+        try:
+            self._check_limits(sifted, reason)
+        except Overwhelmed as overwhelmed:
+            raise overwhelmed from fault
+        if not isinstance(fault, Rejected) and not self._intake.why_halted:
+            log.error("a message raises", extra={"stage": self._name, "detail": reason}, exc_info=fault)
+        sifted.unfit.append((single[0], reason))
 
-    def _reason_of(self, fault: Exception) -> str:
-        """Return why a message that was handled alone can't be.
+    def _check_limits(self, sifted: Sifted, last_reason: str) -> None:
+        """Return if what was sifted so far may be kept as dead letters.
 
         Raises:
-            Overwhelmed: so many in a row were not foreseen that it is not for any one of them.
+            Overwhelmed: there are too many of them.
         """
-        if isinstance(fault, Rejected):
-            return str(fault)
-        self._raised_in_a_row += 1
-        reason = f"{type(fault).__name__}: {fault}"[:LONGEST_REASON]
-        if self._raised_in_a_row > MOST_IN_A_ROW:
-            raise Overwhelmed(reason) from fault
-        log.error("a message raises", extra={"stage": self._name, "detail": reason}, exc_info=fault)
-        return reason
+        why = self._intake.why_too_many(sifted.outcomes)
+        if why:
+            raise Overwhelmed(f"{why}; the last: {last_reason}")
 
     async def _handled(self, batch: Sequence[Message]) -> Sequence[Message]:
         async def attempt() -> Sequence[Message]:
@@ -173,26 +205,47 @@ class Pump:
 
         return await self._patiently("handle", attempt)
 
-    async def _halt(self, batch: Sequence[Message], fault: Overwhelmed) -> None:
-        """Take nothing in for a while, but let time pass: what is open goes on paging. The batch comes again."""
-        self._halt_s = min(self._halt_s * 2 or FIRST_PAUSE_S, LONGEST_HALT_S)
-        self._step.halted = f"takes nothing in: {self._raised_in_a_row} messages in a row raise, the last {fault}"
+    async def _halt(self, batch: Batch, fault: Overwhelmed) -> None:
+        """Take no messages for a while, but let time pass: what is open goes on paging. The batch comes again."""
+        now = asyncio.get_running_loop().time
+        self._intake.halt(f"takes no messages: {fault}", now())
+        self._step.halted = self._intake.why_halted
         log.critical(
-            "the stage takes nothing in: messages in a row raise, so the fault is not one message's",
-            extra={"stage": self._name, "detail": str(fault), "waiting": len(batch), "in_s": self._halt_s},
+            "the stage takes no messages: too many would be dead letters, so the fault is not one message's",
+            extra={
+                "stage": self._name,
+                "detail": str(fault),
+                "waiting": len(batch),
+                "in_s": self._intake.retry_at - now(),
+            },
             exc_info=fault.__cause__,
         )
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._halt_s
-        while loop.time() < until:
+        last_fault = ""
+        while (left_s := self._intake.retry_at - now()) > 0:
             if self._source.is_ending:
                 raise GivenUp(self._step.halted)
             if not await self._source.is_ours():
                 raise TakenOver
+            last_fault = await self._let_time_pass(last_fault)
+            await _sleep(min(STOP_CHECK_S, left_s), lambda: self._source.is_ending)
+
+    async def _let_time_pass(self, last_fault: str) -> str:
+        """Have a halted stage send what is due; return why it can't, which is logged if it differs from the last."""
+        try:
             outputs = await self._handled(())
-            await self._patiently("send", partial(self._sink.send, outputs))
-            self._meter.count_out(outputs)
-            await _sleep(min(STOP_CHECK_S, max(0.0, until - loop.time())), lambda: self._source.is_ending)
+        except (GivenUp, TakenOver):
+            raise
+        except Exception as fault:
+            said = _reason_of(fault)
+            if said != last_fault:
+                log.error("a halted stage raises", extra={"stage": self._name, "detail": said}, exc_info=fault)
+            return said
+        await self._send(outputs)
+        return ""
+
+    def _resume(self) -> None:
+        self._intake.resume()
+        self._step.halted = ""
 
     async def _patiently(
         self, what: str, attempt: Callable[[], Awaitable[Result]], *, batch_is_out: bool = True
@@ -208,11 +261,17 @@ class Pump:
         return await patiently(self._step, what, attempt, self._meter, is_stopping, again if batch_is_out else None)
 
 
+def _reason_of(fault: Exception) -> str:
+    """Return why a message can't be handled."""
+    text = str(fault) if isinstance(fault, Rejected) else f"{type(fault).__name__}: {fault}"
+    return text[:LONGEST_REASON]
+
+
 async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None = None) -> None:
     """Hand on what the collector observes until it ends, then close the sink.
 
-    While the sink is away nothing is lost: the collector waits. What it can't hand on when it is told to end is left:
-    it observes everything anew when it starts again. ``step`` is told of its progress: that the loop turns is none
+    While the sink is unavailable nothing is lost: the collector waits. Messages that it can't hand on at the end are
+    dropped: it observes everything again when it starts again. ``step`` notes its progress: a turn of the loop is none
     while there is something to poll and no poll ends.
     """
     step = step or Step("collector", time.monotonic)
@@ -226,7 +285,7 @@ async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None
             step.begins("poll")
             meter.count_out(batch)
     except GivenUp as fault:
-        log.warning("ending while a dependency is away", extra={"stage": "collector", "detail": str(fault)})
+        log.warning("ending while a dependency is unavailable", extra={"stage": "collector", "detail": str(fault)})
     step.ended()
     await sink.close()
 
@@ -239,12 +298,12 @@ async def patiently(
     is_stopping: Callable[[], bool],
     again: Callable[[], Awaitable[Result]] | None = None,
 ) -> Result:
-    """Try again, with growing pauses, while a dependency is away; by ``again``, if given, from the second time on.
+    """Try again, with growing pauses, while a dependency is unavailable; ``again`` is the later tries, if given.
 
     ``step`` is the stage that waits.
 
     Raises:
-        GivenUp: it is away, and the process is to end.
+        GivenUp: it is unavailable, and the process is to end.
     """
     pause_s = FIRST_PAUSE_S
     while True:
@@ -257,7 +316,7 @@ async def patiently(
                 raise GivenUp(str(fault)) from fault
             meter.transients.labels(step.name).inc()
             log.warning(
-                "a dependency is away, trying again",
+                "a dependency is unavailable, trying again",
                 extra={"stage": step.name, "doing": what, "detail": str(fault), "in_s": pause_s},
             )
             await _sleep(pause_s, is_stopping)

@@ -24,7 +24,7 @@ from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.configuration.loading import Config
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
-from anchorwatch.pipeline.dead_letters import FileLetters, dead_letter_file
+from anchorwatch.pipeline.dead_letters import FileDeadLetters, dead_letter_file
 from anchorwatch.pipeline.heartbeat import Heartbeat
 from anchorwatch.pipeline.local_bus import LocalBus
 from anchorwatch.pipeline.probe import HistoryProbe
@@ -72,8 +72,8 @@ class Instance:
         line = Line(config.egress)
         notifiers = make_notifiers(config.alerts.receivers, line)
         self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time, ticks=time.monotonic)
-        letters = FileLetters(dead_letter_file(config.alerts.ledger))
-        self._observations, self._findings = LocalBus("observations", letters), LocalBus("findings", letters)
+        dead_letters = FileDeadLetters(dead_letter_file(config.alerts.ledger))
+        self._observations, self._findings = LocalBus("observations", dead_letters), LocalBus("findings", dead_letters)
         self.ready = False
         self.progress = progress = Progress(time.monotonic)
         progress.add_reason("start", lambda: "" if self.ready else "starting or ending")
@@ -160,7 +160,7 @@ class Instance:
 
 
 def add_delivery_reasons(progress: Progress, alerts: Alerts) -> None:
-    """Have the process tell which receivers fail; that all of them do ends the heartbeat, since nobody is told."""
+    """Have the process tell which receivers fail; if all of them fail the heartbeat ends, since nobody is notified."""
 
     def why_not_all() -> str:
         return "; ".join(f"deliveries fail: {detail}" for detail in alerts.failing.values())
@@ -170,9 +170,9 @@ def add_delivery_reasons(progress: Progress, alerts: Alerts) -> None:
 
 
 def log_warnings(config: Config) -> None:
-    """Log who would be told of nothing, and what nobody would be told of."""
+    """Log which receivers would get nothing, and which findings would notify nobody."""
     for warning in config.warnings:
-        log.warning("somebody will not be told", extra={"detail": warning})
+        log.warning("somebody will not be notified", extra={"detail": warning})
 
 
 def slow_polling_s(interval_s: float) -> float:
@@ -181,7 +181,7 @@ def slow_polling_s(interval_s: float) -> float:
 
 
 class Runnable(Protocol):
-    """Something that runs in the foreground until it is told to stop."""
+    """Something that runs in the foreground until ``stop``."""
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop``."""

@@ -59,7 +59,7 @@ class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
-    would not be told.
+    would not be notified.
     """
 
     meter: Meter

@@ -1,4 +1,4 @@
-"""What the HTTP side is told."""
+"""Settings of the HTTP side."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 

@@ -1,7 +1,7 @@
 """Whether a request may come in: pure decisions on its headers, its peer and its parameters.
 
 A page of another site must not ask us through the browser of someone who can reach us: neither under a name of its own
-that it points at our address (DNS rebinding, told by Host), nor by a form (told by Origin and Sec-Fetch-Site).
+that it points at our address (DNS rebinding, seen in Host), nor by a form (seen in Origin and Sec-Fetch-Site).
 """
 
 import re
@@ -84,7 +84,7 @@ def _is_address(host: str) -> bool:
 
 
 def check_origin(method: str, host: str, origin: str | None, fetch_site: str | None, config: HttpConfig) -> None:
-    """Check that whoever changes something is no browser, or one that shows a page of ours.
+    """Check that a request for a change comes from no browser, or from one that shows a page of ours.
 
     Raises:
         Refused: a page of another site sent it. Source: Fetch Standard (Origin), Fetch Metadata §2.4 (Sec-Fetch-Site).

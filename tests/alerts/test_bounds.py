@@ -10,7 +10,7 @@ from alerts.decision.bounds import MOST_LISTED, MOST_PAST, WHOLE, bound_entries,
 from alerts.decision.incidents import Entry, begin_incident, take_finding
 from schemas.catalogue import Severity
 from schemas.messages import Affected, Finding, FindingStatus
-from tests.alerts.findings import AT, finding
+from tests.support.findings import AT, finding
 
 LONG = "x" * 20_000
 MANY = tuple(

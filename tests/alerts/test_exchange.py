@@ -9,16 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from findings import Endpoint
-from hostile import Hostile, accepts_with_an_endless_body, drips, refuses_with_an_endless_body, says_nothing
-from test_receivers import NOW, SECRET, delivery
 
 from alerts.receivers.command import KEPT_BYTES, CommandNotifier
 from alerts.receivers.exchange import Line
 from alerts.receivers.pagerduty import PagerDutyNotifier
 from alerts.receivers.webhook import WebhookNotifier
 from schemas.egress import Egress
-from tests.certificates import Authority
+from tests.alerts.test_receivers import NOW, SECRET, delivery
+from tests.support.certificates import Authority
+from tests.support.findings import Endpoint
+from tests.support.hostile import (
+    Hostile,
+    accepts_with_an_endless_body,
+    drips,
+    refuses_with_an_endless_body,
+    says_nothing,
+)
 
 DEADLINE_S = 0.5
 SOON_S = 5.0

@@ -1,11 +1,11 @@
 import re
 
 import msgspec
-from findings import PAYMENTS, finding
 
 from alerts.decision.frameworks import check_mappings, match_controls
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import CATALOGUE, ROWS, Kind
+from tests.support.findings import PAYMENTS, finding
 
 CSF = {
     "PR.DS-01",

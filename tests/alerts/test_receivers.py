@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from findings import AT, Endpoint, closed, finding
 from standardwebhooks import Webhook
 
 from alerts.decision.incidents import Entry, begin_incident, take_finding
@@ -17,6 +16,7 @@ from alerts.receivers.console import ConsoleNotifier
 from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
 from alerts.receivers.webhook import WebhookNotifier, read_secret, sign
 from schemas.messages import Affected
+from tests.support.findings import AT, Endpoint, closed, finding
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = AT.timestamp()

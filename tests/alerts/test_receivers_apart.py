@@ -10,8 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from desk import Desk, Recorder
-from findings import AT, closed, finding
 
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_after, settle
@@ -20,7 +18,9 @@ from alerts.ledger.sqlite import SqliteLedger
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
 from schemas.catalogue import Severity
-from tests.conftest import ManualClock
+from tests.support.clock import ManualClock
+from tests.support.desk import Desk, Recorder
+from tests.support.findings import AT, closed, finding
 
 REFUSED = Outcome(False, "HTTP 404: no such hook", retry=False)
 UNFIT = Outcome(False, "HTTP 400: invalid event", retry=False, unfit=True)

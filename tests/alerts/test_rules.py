@@ -1,11 +1,11 @@
 import msgspec
 import pytest
-from findings import PAYMENTS, finding
 
 from alerts.config import Change, Match, Route, Rule
 from alerts.decision.rules import assess, match_finding
-from anchorwatch.configuration.loading import shipped_rules
+from anchorwatch.configuration.rules import shipped_rules
 from schemas.catalogue import Severity
+from tests.support.findings import PAYMENTS, finding
 
 
 @pytest.mark.parametrize(

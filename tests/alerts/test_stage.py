@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from desk import Desk
-from findings import AT, PAYMENTS, closed, finding
 
 from alerts.config import Match, Route
 from alerts.delivery.wording import summarise
@@ -17,7 +15,9 @@ from alerts.receivers.posting import Outcome
 from schemas.catalogue import Severity
 from schemas.faults import Rejected
 from schemas.messages import Finding, PollBatch
-from tests.operations import calls_of
+from tests.support.desk import Desk
+from tests.support.findings import AT, PAYMENTS, closed, finding
+from tests.support.operations import calls_of
 
 LATER = timedelta(hours=1)
 

@@ -2,12 +2,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from making import judgement, link
 
 from analyzer.endpoints.conditions import NOTHING_KNOWN, Condition, Known, conditions_of
 from schemas.catalogue import Severity
 from schemas.judgement import ResolverClaim, Verdict
 from schemas.messages import Endpoint
+from tests.support.making import judgement, link
 
 
 def codes(*args: object, **kwargs: object) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from analyzer.endpoints.current import Current, CurrentState
 from schemas.judgement import Verdict
 from schemas.messages import Subject
-from tests.analyzer.making import AT
+from tests.support.making import AT
 
 API: Subject = ("api.bank.example.", "A", "corp")
 LOGIN: Subject = ("login.idp.example.", "A", "corp")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.analyzer import making
+from tests.support import making
 
 SCRIPT = """
 import asyncio, logging, sys
@@ -12,7 +12,7 @@ from pathlib import Path
 from analyzer.config import HistoryConfig
 from analyzer.history.clickhouse import open_history
 from analyzer.stage import Analyzer
-from tests.analyzer.making import AT, judgement, observation, snapshot
+from tests.support.making import AT, judgement, observation, snapshot
 
 logging.basicConfig(format="%(message)s %(table)s" if sys.argv[2] == "read" else None)
 history = open_history(HistoryConfig(url="chdb:data", base=Path(sys.argv[1])))

@@ -1,6 +1,5 @@
 import msgspec
 import pytest
-from making import AT, judgement, key, link, zones_of
 
 from analyzer.detected import Drift
 from analyzer.endpoints.drift import detect_drift
@@ -8,6 +7,7 @@ from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Key, Verdict
+from tests.support.making import AT, judgement, key, link, zones_of
 
 
 def zone_drift(before: Judgement, after: Judgement) -> list[Drift]:

@@ -2,7 +2,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from making import AT
 
 from analyzer.zones.expiry import (
     Agenda,
@@ -15,6 +14,7 @@ from analyzer.zones.expiry import (
     usual_share,
 )
 from schemas.messages import SignatureWindow
+from tests.support.making import AT
 
 TEN_DAYS = Expiry("z.", AT, AT + timedelta(days=10))
 

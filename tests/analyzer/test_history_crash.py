@@ -12,7 +12,7 @@ from analyzer.stage import Analyzer
 from schemas.faults import Rejected
 from schemas.judgement import Judgement
 from schemas.messages import Finding
-from tests.analyzer.making import AT, judgement, observation, snapshot, with_zones
+from tests.support.making import AT, judgement, observation, snapshot, with_zones
 
 
 class Killed(Exception):

@@ -15,9 +15,9 @@ from analyzer.history.clickhouse import open_history
 from analyzer.history.server_faults import UNFIT_ROWS, classify_fault, explain_refusal
 from schemas.faults import ConfigError, Rejected, Transient
 from schemas.tls import TlsConfig
-from tests.certificates import Authority
-from tests.clickhouse_front import FrontProcess
-from tests.conftest import new_database
+from tests.support.certificates import Authority
+from tests.support.clickhouse_front import FrontProcess
+from tests.support.databases import new_database
 
 PASSWORD = "correct horse"
 

@@ -13,7 +13,7 @@ from analyzer.history.overflow import TRY_EVERY_S, OverflowHistory
 from analyzer.stage import Analyzer
 from schemas.faults import DiskFull
 from schemas.messages import Finding, FindingStatus
-from tests.analyzer.making import AT, judgement, observation, polls, snapshot
+from tests.support.making import AT, judgement, observation, polls, snapshot
 
 
 class Disk:

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from making import AT, judgement, observation, polls, snapshot
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.local_bus import LocalBus
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
 from schemas.messages import Finding, Message, SelfReport
 from schemas.wire import decode, encode
+from tests.support.making import AT, judgement, observation, polls, snapshot
 
 BAD = judgement("api.bank.example.", verdict="bogus", code="rrsig_expired")
 
@@ -33,9 +33,9 @@ class Sink:
 
 class Kept:
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetter] = []
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from making import AT, judgement, link, observation, polls, snapshot, with_zones
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected, Transient
 from schemas.judgement import Reason, ResolverClaim, Verdict
 from schemas.messages import Finding, InventoryIndex, InventorySnapshot, Message, SelfReport
-from tests.operations import calls_of
+from tests.support.making import AT, judgement, link, observation, polls, snapshot, with_zones
+from tests.support.operations import calls_of
 
 MINUTE = timedelta(minutes=1)
 

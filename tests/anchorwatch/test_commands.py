@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Lab, call, free_port, running
+
+from tests.support.running import Lab, call, free_port, running
 
 INVENTORY = """\
 identities:

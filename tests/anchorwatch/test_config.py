@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from anchorwatch.configuration.loading import load_config, parse_duration, parse_rules
+from anchorwatch.configuration.loading import load_config
+from anchorwatch.configuration.rules import parse_rules
+from anchorwatch.configuration.values import parse_duration
 from schemas.faults import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))

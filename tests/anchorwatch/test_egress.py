@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from running import COMMAND, environment
 
 from alerts.receivers.exchange import Line
 from analyzer.config import HistoryConfig
@@ -17,7 +16,8 @@ from collector.resolvers.resolver import Resolver
 from schemas.egress import Egress
 from schemas.faults import ConfigError, Transient
 from schemas.tls import TlsConfig
-from tests.alerts.hostile import Hostile
+from tests.support.hostile import Hostile
+from tests.support.running import COMMAND, environment
 
 
 class Proxy(Hostile):

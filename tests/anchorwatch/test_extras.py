@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import environment
+
+from tests.support.running import environment
 
 WITHOUT = """
 import importlib.abc, sys

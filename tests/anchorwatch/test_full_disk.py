@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Lab, free_port, running
-from test_commands import write_config
+
+from tests.anchorwatch.test_commands import write_config
+from tests.support.running import Lab, free_port, running
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from alerts.receivers.exchange import Line
-from anchorwatch.configuration.loading import HeartbeatConfig, load_config
+from anchorwatch.configuration.heartbeat import HeartbeatConfig
+from anchorwatch.configuration.loading import load_config
 from anchorwatch.pipeline.heartbeat import Heartbeat, url_of
 from anchorwatch.pipeline.progress import SLOW_S, Progress
 from anchorwatch.telemetry import Meter

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from running import Lab, call, free_port, running
 
 from anchorwatch.lab.receiver import Receiver
-from tests.alerts.hostile import Hostile, drips, refuses_with_an_endless_body
+from tests.support.hostile import Hostile, drips, refuses_with_an_endless_body
+from tests.support.running import Lab, call, free_port, running
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Lab, Running, call, free_port, running
+
+from tests.support.running import Lab, Running, call, free_port, running
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from anchorwatch import __version__
 from anchorwatch.metrics import add_analyzer_metrics, add_collector_metrics
 from anchorwatch.telemetry import Meter
-from tests.conftest import NOW
+from tests.support.clock import NOW
 
 
 def scraped(meter: Meter) -> dict[str, dict[tuple[str, ...], float]]:

@@ -1,19 +1,22 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-import anchorwatch.pipeline.pump
-from anchorwatch.pipeline.dead_letters import Letter
-from anchorwatch.pipeline.local_bus import LocalBus
-from anchorwatch.pipeline.progress import Step
-from anchorwatch.pipeline.pump import MOST_IN_A_ROW, Pump
+from anchorwatch.pipeline.dead_letters import DeadLetter
+from anchorwatch.pipeline.intake import MOST_IN_A_ROW, MOST_IN_WINDOW
+from anchorwatch.pipeline.local_bus import Batch, LocalBus, Unreadable
+from anchorwatch.pipeline.progress import Progress, Step
+from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
+from anchorwatch.web.api import Parts, make_app
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import decode
+from tests.support import virtual
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -40,9 +43,9 @@ class Collected:
 
 class Kept:
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetter] = []
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
 
 
@@ -58,13 +61,8 @@ def pump(
         await bus.close()
         await Pump("stage", bus, handle, sink, Meter()).run()
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    virtual.run(story())
     return sink, [(decode(letter.value), letter.reason) for letter in kept.letters]
-
-
-@pytest.fixture(autouse=True)
-def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anchorwatch.pipeline.pump, "FIRST_PAUSE_S", 0.001)
 
 
 def test_outputs_go_out_and_the_sink_is_closed_at_the_end() -> None:
@@ -119,7 +117,7 @@ def test_a_stage_told_to_end_does_not_wait_for_a_dependency_and_commits_nothing(
 
     bus = Stopping("in", Kept())
 
-    assert asyncio.run(asyncio.wait_for(story(), 20)) == [message(1)]
+    assert virtual.run(story()) == [message(1)]
 
 
 def test_a_bug_that_no_message_causes_escapes() -> None:
@@ -132,7 +130,7 @@ def test_a_bug_that_no_message_causes_escapes() -> None:
         await Pump("stage", LocalBus("in", Kept(), quiet_s=0.01), broken, Collected(), Meter()).run()
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(asyncio.wait_for(story(), 20))
+        virtual.run(story())
 
 
 def test_a_message_that_raises_whenever_it_comes_is_put_aside_with_the_reason_and_its_neighbours_pass() -> None:
@@ -174,7 +172,7 @@ def test_no_descriptors_and_a_full_disk_are_no_message_s_fault() -> None:
     assert (sink.messages, dead) == ([message(1), message(2)], [])
 
 
-def test_a_fault_that_hits_every_message_puts_nothing_aside_is_told_and_time_goes_on() -> None:
+def test_a_fault_that_hits_every_message_makes_no_dead_letters_is_told_and_time_goes_on() -> None:
     """As a bug of the analysis, or an error of the database that nobody foresaw: the messages wait until it is over."""
     ages: list[str] = []
     is_broken = True
@@ -202,11 +200,13 @@ def test_a_fault_that_hits_every_message_puts_nothing_aside_is_told_and_time_goe
         await bus.close()
         await running
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    virtual.run(story())
 
     assert kept.letters == []
     assert sink.messages == sent
-    assert "stage takes nothing in: 21 messages in a row raise, the last KeyError: 'a column'" in ages[0]
+    assert ages[0] == (
+        "stage takes no messages: 21 messages in a row would be dead letters; the last: KeyError: 'a column'"
+    )
     assert step.why_slow() == ""
 
 
@@ -232,14 +232,14 @@ def test_standing_by_while_the_bus_is_away_is_no_crash() -> None:
         async def batch(self) -> Sequence[Message] | None:
             self.failures -= 1
             if self.failures >= 0:
-                raise Transient("Kafka is away")
+                raise Transient("Kafka is unavailable")
             return None
 
     async def nothing(batch: Sequence[Message]) -> Sequence[Message]:
         return batch
 
     sink = Collected()
-    asyncio.run(Pump("stage", Standby("in", Kept()), nothing, sink, Meter()).run())
+    virtual.run(Pump("stage", Standby("in", Kept()), nothing, sink, Meter()).run())
 
     assert sink.closed
 
@@ -269,8 +269,185 @@ def test_what_became_another_processes_while_it_was_tried_again_is_dropped() -> 
         await bus.close()
         await Pump("stage", bus, handle, sink, Meter()).run()
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    virtual.run(story())
 
     assert len(asked) == 2, "once after each failure"
     assert tries == [[message(1)]] * 3
     assert sink.messages == [message(1)]
+
+
+class Watch:
+    """A stage over the local bus, with the HTTP side of its process."""
+
+    def __init__(self, handle: Any, bus: LocalBus | None = None) -> None:
+        self.kept, self.sink = Kept(), Collected()
+        self.bus = bus or LocalBus("in", self.kept, batch=50, quiet_s=1.0)
+        meter, self.progress = Meter(), Progress(lambda: 0.0)
+        self.pump = Pump("analyzer", self.bus, handle, self.sink, meter, self.progress.track("analyzer"))
+        self._app = make_app(Parts(meter=meter, progress=self.progress))
+
+    async def ready(self) -> tuple[int, str]:
+        """Return what ``/-/ready`` answers."""
+        sent: list[Any] = []
+        scope = {"type": "http", "method": "GET", "path": "/-/ready", "query_string": b"", "headers": []}
+        addresses = {"client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 8053)}
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(part: Any) -> None:
+            sent.append(part)
+
+        await self._app({**scope, **addresses}, receive, send)
+        return sent[0]["status"], b"".join(part.get("body", b"") for part in sent).decode()
+
+
+def test_bad_messages_between_good_ones_halt_the_stage_until_it_can_handle_them() -> None:
+    """As a stage that can't store what half of the vantages see: no row of them is long."""
+    is_broken = True
+    quiet: list[float] = []
+
+    def is_bad(one: Message) -> bool:
+        return isinstance(one, SelfReport) and int(one.subject) % 5 < 3
+
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        if not batch:
+            quiet.append(asyncio.get_running_loop().time())
+        if is_broken and any(map(is_bad, batch)):
+            raise Rejected("a column is missing")
+        return batch or [message(-1)]
+
+    watch = Watch(handle)
+    sent = [message(n) for n in range(300)]
+
+    async def story() -> None:
+        nonlocal is_broken
+        await watch.bus.send(sent)
+        running = asyncio.create_task(watch.pump.run())
+        while not watch.progress.why_not_ready():
+            await asyncio.sleep(0.1)
+        status, body = await watch.ready()
+        assert status == 503
+        assert "analyzer takes no messages: 101 of the last" in body
+        assert body.rstrip().endswith("messages would be dead letters; the last: a column is missing")
+        assert watch.progress.why_no_heartbeat()
+        kept, before = len(watch.kept.letters), len(quiet)
+        await asyncio.sleep(600)
+        assert len(watch.kept.letters) == kept, "no more dead letters"
+        assert kept <= MOST_IN_WINDOW
+        assert len(quiet) - before > 1000, "time goes on for the stage"
+        assert max(later - earlier for earlier, later in pairwise(quiet[before:])) < 1.0
+        assert watch.sink.messages.count(message(-1)) >= len(quiet) - before, "what is due goes out"
+
+        is_broken = False
+        await asyncio.sleep(61)
+        assert await watch.ready() == (200, "ready\n")
+        assert watch.progress.why_no_heartbeat() == []
+        await watch.bus.close()
+        await running
+
+    virtual.run(story())
+
+    done = {one.subject for one in watch.sink.messages if isinstance(one, SelfReport)}
+    dead = {decode(letter.value).subject for letter in watch.kept.letters}  # type: ignore[union-attr]
+    assert done | dead == {"-1", *(str(n) for n in range(300))}
+    assert not done & dead
+
+
+def test_what_the_stage_found_before_the_fault_goes_out_at_once_and_once() -> None:
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        if any(isinstance(one, SelfReport) and int(one.subject) >= 10 for one in batch):
+            raise KeyError("a column")
+        return batch
+
+    watch = Watch(handle)
+
+    async def story() -> None:
+        await watch.bus.send([message(n) for n in range(50)])
+        running = asyncio.create_task(watch.pump.run())
+        await asyncio.sleep(600)
+        running.cancel()
+
+    virtual.run(story())
+
+    assert watch.sink.messages == [message(n) for n in range(10)]
+    assert watch.kept.letters == []
+
+
+def test_a_fault_that_hits_time_too_while_halted_ends_no_process() -> None:
+    is_broken = False
+
+    async def handle(batch: Sequence[Message]) -> Sequence[Message]:
+        if is_broken:
+            raise KeyError("a table")
+        return batch
+
+    watch = Watch(handle)
+
+    async def story() -> None:
+        nonlocal is_broken
+        is_broken = True
+        await watch.bus.send([message(n) for n in range(50)])
+        running = asyncio.create_task(watch.pump.run())
+        await asyncio.sleep(600)
+        assert (await watch.ready())[0] == 503
+        is_broken = False
+        await asyncio.sleep(61)
+        assert (await watch.ready())[0] == 200
+        await watch.bus.close()
+        await running
+
+    virtual.run(story())
+
+    assert watch.sink.messages == [message(n) for n in range(50)]
+
+
+class Mixed(LocalBus):
+    """A bus with things on it that are no messages."""
+
+    def __init__(self, kept: Kept, batches: Sequence[Batch]) -> None:
+        super().__init__("in", kept, quiet_s=1.0)
+        self.batches, self.dead = list(batches), list[str]()
+
+    async def batch(self) -> Batch | None:
+        return self.batches[0] if self.batches else None
+
+    async def commit(self) -> None:
+        del self.batches[:1]
+
+    async def keep_dead_letter(self, one: Message | Unreadable, reason: str) -> None:
+        self.dead.append(reason)
+
+
+def test_what_can_not_be_read_becomes_a_dead_letter_and_its_neighbours_pass() -> None:
+    async def echo(batch: Sequence[Message]) -> Sequence[Message]:
+        return batch
+
+    bus = Mixed(Kept(), [[message(1), Unreadable("no JSON"), message(2)], [Unreadable("no tag")]])
+    watch = Watch(echo, bus)
+
+    virtual.run(watch.pump.run())
+
+    assert watch.sink.messages == [message(1), message(2)]
+    assert bus.dead == ["no JSON", "no tag"]
+
+
+def test_a_topic_that_this_version_can_not_read_is_not_emptied_into_dead_letters() -> None:
+    async def echo(batch: Sequence[Message]) -> Sequence[Message]:
+        return batch
+
+    bus = Mixed(Kept(), [[message(1)], [Unreadable("the tag 'observation.v9' is unknown")] * 30])
+    watch = Watch(echo, bus)
+
+    async def story() -> None:
+        running = asyncio.create_task(watch.pump.run())
+        await asyncio.sleep(600)
+        status, body = await watch.ready()
+        running.cancel()
+        assert status == 503
+        assert "21 messages in a row would be dead letters; the last: the tag 'observation.v9' is unknown" in body
+
+    virtual.run(story())
+
+    assert bus.dead == []
+    assert len(bus.batches) == 1

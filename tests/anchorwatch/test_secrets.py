@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from running import Lab, call, free_port, running
+
+from tests.support.running import Lab, call, free_port, running
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import COMMAND, Lab, Running, call, environment, free_port
-from test_commands import write_config
-from test_doors import OURS, app_of
 
 from anchorwatch.web.guard import HEADERS
 from anchorwatch.web.server import BACKLOG, Limits, Server, connections_for
+from tests.anchorwatch.test_commands import write_config
+from tests.anchorwatch.test_doors import OURS, app_of
+from tests.support.running import COMMAND, Lab, Running, call, environment, free_port
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 HEALTH = f"GET /-/healthy HTTP/1.1\r\nHost: {OURS}\r\n\r\n".encode()

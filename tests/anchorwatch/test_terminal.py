@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running import COMMAND, Lab, environment
 
 from anchorwatch.cli.terminal import fit_text, to_ascii_json, wants_colour
+from tests.support.running import COMMAND, Lab, environment
 
 ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "iso8859-15", "cp437", "koi8-r", "utf-16"]
 BOGUS = 2

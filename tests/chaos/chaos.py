@@ -27,15 +27,12 @@ import dns.exception
 import dns.message
 import urllib3
 
+from anchorwatch.lab.partners import PARTNERS
+from anchorwatch.lab.server import LabResolver
+from tests.chaos.judging import Staged, Tally, Told, judge
+from tests.support.running import COMMAND, Lab, environment, free_port
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/anchorwatch"), str(Path(__file__).parent)]
-
-from judging import Staged, Tally, Told, judge  # noqa: E402
-from running import COMMAND, Lab, environment, free_port  # noqa: E402
-
-from anchorwatch.lab.partners import PARTNERS  # noqa: E402
-from anchorwatch.lab.server import LabResolver  # noqa: E402
-
 PATIENCE_S = 150.0
 SETTLE_S = 3.0
 AT_ONCE = 10

@@ -1,7 +1,8 @@
 """The judge of chaos finds what it looks for."""
 
 import pytest
-from judging import Staged, Tally, Told, judge
+
+from tests.chaos.judging import Staged, Tally, Told, judge
 
 ZONE = "bank.example."
 FAULT = Staged(ZONE, 10.0, 20.0, 30.0)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.broker import NEEDED, ApacheKafka, ThreeBrokers, fetch_jars
-from tests.cluster.processes import Cluster
 from tests.servers.conftest import INVENTORY, pytest_runtest_makereport, watch, world
-from tests.servers.world import World
+from tests.support.broker import NEEDED, ApacheKafka, ThreeBrokers, fetch_jars
+from tests.support.processes import Cluster
+from tests.support.world import World
 
 __all__ = ["pytest_runtest_makereport", "watch", "world"]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS
 from anchorwatch.telemetry import Meter
 from schemas.faults import Transient
-from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars
 from tests.contracts.test_kafka_faults import prepared
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars
 
 pytestmark = pytest.mark.cluster
 
@@ -29,7 +29,7 @@ def test_a_broker_that_goes_away_is_told_and_heard_again_once_it_is_back(tmp_pat
     broker = ApacheKafka(tmp_path)
     broker.start()
     config = KafkaConfig(brokers=(broker.address,), prefix="away", partitions=1, session_timeout_s=6.0)
-    letters, meter = KafkaLetters(config, "test"), Meter()
+    letters, meter = KafkaDeadLetters(config, "test"), Meter()
 
     async def story() -> None:
         await asyncio.to_thread(prepared, config)
@@ -38,11 +38,11 @@ def test_a_broker_that_goes_away_is_told_and_heard_again_once_it_is_back(tmp_pat
         )
         assert await source.batch() == []
         broker.kill()
-        with pytest.raises(Transient, match="Kafka is away"):
+        with pytest.raises(Transient, match="Kafka is unavailable"):
             await read_on(source)
-        assert source.is_away
+        assert source.is_silent
         broker.start()
-        while source.is_away:
+        while source.is_silent:
             with contextlib.suppress(Transient):
                 await source.batch()
         await source.close()

@@ -13,17 +13,17 @@ import pytest
 
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.reading import read_to_end
 from anchorwatch.kafka.topics import OBSERVATIONS, POLLS, full_name
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from schemas.messages import Message, Observation, PollBatch, Subject
 from schemas.wire import decode
-from tests.cluster.builds import next_build
-from tests.cluster.processes import Cluster, Process
-from tests.servers.daemons import until
-from tests.servers.watch import Instance, Row, Watch
-from tests.servers.world import World
+from tests.support.builds import next_build
+from tests.support.daemons import until
+from tests.support.processes import Cluster, Process
+from tests.support.watch import Instance, Row, Watch
+from tests.support.world import World
 
 pytestmark = [pytest.mark.servers, pytest.mark.cluster]
 
@@ -263,8 +263,8 @@ def observed(cluster: Cluster) -> set[str]:
     return {message.id for message in sent if isinstance(message, Observation)}
 
 
-def dead_letters(cluster: Cluster) -> list[Letter]:
-    return KafkaLetters(KafkaConfig(brokers=cluster.brokers), "test").all()
+def dead_letters(cluster: Cluster) -> list[DeadLetter]:
+    return KafkaDeadLetters(KafkaConfig(brokers=cluster.brokers), "test").all()
 
 
 def told(watch: Watch) -> list[tuple[str, str]]:

@@ -9,15 +9,15 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.reading import read_to_end
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import OBSERVATIONS, TOPICS, full_name
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message, SelfReport, utc
 from schemas.wire import decode
-from tests.brokers.broker import NEEDED, ThreeBrokers, fetch_jars
 from tests.contracts.test_kafka_faults import prepared
+from tests.support.broker import NEEDED, ThreeBrokers, fetch_jars
 
 pytestmark = pytest.mark.cluster
 TOLD_WITHIN_S = 10.0
@@ -69,7 +69,7 @@ def test_on_three_brokers_each_topic_has_three_copies_of_which_two_must_have_a_m
 def test_one_broker_may_be_killed_and_with_too_few_copies_it_is_told_and_nothing_is_lost(
     brokers: ThreeBrokers, config: KafkaConfig
 ) -> None:
-    letters = KafkaLetters(config, "test")
+    letters = KafkaDeadLetters(config, "test")
 
     async def story() -> None:
         sink = await asyncio.to_thread(lambda: KafkaSink(config, "test", "/test", letters, Meter()))

@@ -15,7 +15,7 @@ from collector.dnssec.policy import Policy
 from collector.dnssec.proof import ProofOutcome
 from collector.dnssec.questions import Ask
 from collector.dnssec.records import Nsec, Nsec3
-from tests.collector.lab import Lab
+from tests.support.lab import Lab
 
 ZONE = names.from_text("example")
 PARAMETERS = ((b"", 0), (b"\x0a\x0b", 5))

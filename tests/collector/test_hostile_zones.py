@@ -1,9 +1,7 @@
 """What a hostile zone may cost: bounded operations and questions, and a good zone beside it keeps its pace."""
 
-import importlib.util
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import dns.message
 import pytest
@@ -13,14 +11,8 @@ from collector.dnssec import names, records
 from collector.dnssec.message import Response
 from collector.dnssec.questions import Ask, Reply
 from schemas.judgement import Judgement
-from tests.operations import calls_of
-
-_spec = importlib.util.spec_from_file_location("hostile_lab", Path(__file__).with_name("lab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Lab = _module.Lab
+from tests.support.lab import Lab
+from tests.support.operations import calls_of
 
 MOST_CALLS = 60_000
 MOST_QUESTIONS = 100

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from collector.dnssec import names, records
 from collector.dnssec.message import FormError, make_query, read_response
 from collector.dnssec.skim import skim
-from tests.operations import calls_of
+from tests.support.operations import calls_of
 
 HEADER = struct.Struct("!6H")
 

@@ -22,8 +22,8 @@ from collector.resolvers.vantage import Vantage
 from collector.stage import Collector
 from schemas.judgement import Judgement
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
-from tests.conftest import NOW
-from tests.virtual import Memory, run
+from tests.support.clock import NOW
+from tests.support.virtual import Memory, run
 
 POLLED = dns.name.from_text("api.bank.example.")
 INVENTORY = "identities:\n- {id: sa, endpoints: [{host: api.bank.example, types: [A]}]}\n"

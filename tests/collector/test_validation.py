@@ -1,6 +1,5 @@
 """Verdicts on small worlds, with exact reason and cause; the table of docs/reasons.md is played here."""
 
-import importlib.util
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,13 +17,7 @@ from collector.dnssec.anchors import TrustAnchors, parse_anchors
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure
 from schemas.catalogue import CATALOGUE
-
-_spec = importlib.util.spec_from_file_location("validation_lab", Path(__file__).with_name("lab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Lab, AT = _module.Lab, _module.AT
+from tests.support.lab import AT, Lab
 
 NSEC3 = Nsec3Params()
 OPT_OUT = Nsec3Params(opt_out=True)

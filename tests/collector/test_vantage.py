@@ -4,9 +4,7 @@ Over loopback: the lab's resolver with one odd habit each.
 """
 
 import asyncio
-import importlib.util
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import dns.flags
@@ -24,13 +22,7 @@ from collector.resolvers.address import parse_address
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Judged, Vantage
 from schemas.judgement import ResolverClaim
-
-_spec = importlib.util.spec_from_file_location("vantage_lab", Path(__file__).with_name("lab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Lab, AT = _module.Lab, _module.AT
+from tests.support.lab import AT, Lab
 
 T = TypeVar("T")
 Habit = Callable[[dns.message.Message, dns.message.Message], dns.message.Message]

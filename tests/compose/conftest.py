@@ -1,7 +1,6 @@
 """The folder that an operator copies, and a history to look at: an hour of one broken zone among others."""
 
 import asyncio
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-HERE = Path(__file__).parent
-COMPOSE = HERE.parents[1] / "compose"
-sys.path[:0] = [str(HERE), str(HERE.parent / "analyzer"), str(COMPOSE / "grafana")]
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.stage import Analyzer
+from schemas.judgement import ChainLink, Verdict
+from schemas.messages import InventoryIndex, Message, Occasion
+from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
 
-from making import AT, judgement, key, link, observation, polls, snapshot, with_zones  # noqa: E402
-
-from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
-from analyzer.stage import Analyzer  # noqa: E402
-from schemas.judgement import ChainLink, Verdict  # noqa: E402
-from schemas.messages import InventoryIndex, Message, Occasion  # noqa: E402
-
+COMPOSE = Path(__file__).parents[2] / "compose"
 MINUTE = timedelta(minutes=1)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import build
 import pytest
 import yaml
-from making import AT
 
 from analyzer.history.clickhouse import ClickHouseHistory
+from tests.support.making import AT
 
 GRAFANA = Path(build.__file__).parent
 SOURCES = sorted((GRAFANA / "sources").glob("*.yaml"))

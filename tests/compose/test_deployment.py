@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import specification
 import yaml
 
 from anchorwatch.configuration.loading import Config, load_config
+from tests.support import specification
 
 COMPOSE = Path(__file__).parents[2] / "compose"
 ROOT = COMPOSE.parent

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, find_broker
-from tests.contracts.buses import KafkaBench, LocalBench
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, find_broker
+from tests.support.buses import KafkaBench, LocalBench
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from anchorwatch.kafka.source import MOST_HELD
+from anchorwatch.pipeline.local_bus import Unreadable
 from schemas.faults import Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import encode
-from tests.brokers.broker import free_port
-from tests.contracts.buses import KafkaBench, LocalBench
+from tests.support.broker import free_port
+from tests.support.buses import KafkaBench, LocalBench
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 Bench = LocalBench | KafkaBench
@@ -36,7 +38,7 @@ def run(bench: Bench, story: Callable[[Any], Awaitable[Any]]) -> Any:
     return asyncio.run(bounded())
 
 
-async def next_batch(bus: Any) -> list[Message]:
+async def next_batch(bus: Any) -> list[Message | Unreadable]:
     """Return the next batch that is not empty."""
     while not (batch := await bus.batch()):
         assert batch is not None, "the bus is closed"
@@ -44,9 +46,14 @@ async def next_batch(bus: Any) -> list[Message]:
 
 
 async def read_all(bus: Any) -> list[Message]:
+    """Return all messages; what is none becomes a dead letter, as the pump does it."""
     found: list[Message] = []
     while (batch := await bus.batch()) is not None:
-        found += batch
+        for one in batch:
+            if isinstance(one, Unreadable):
+                await bus.keep_dead_letter(one, one.reason)
+            else:
+                found.append(one)
         await bus.commit()
     return found
 
@@ -96,7 +103,7 @@ def test_a_message_put_aside_is_kept_with_its_reason_and_its_octets(bench: Bench
         await bus.send([message(1), message(2)])
         await bus.close()
         first = await next_batch(bus)
-        await bus.put_aside(first[0], "no use for it")
+        await bus.keep_dead_letter(first[0], "no use for it")
         await bus.commit()
         await read_all(bus)
 
@@ -195,6 +202,23 @@ def test_a_batch_that_takes_long_is_ours_until_the_group_shares_out_anew(kafka_b
         await second.leave()
 
     run(kafka_bench, story)
+
+
+def test_while_a_batch_is_tried_again_for_long_most_of_the_topic_stays_at_the_broker(
+    kafka_bench: KafkaBench,
+) -> None:
+    async def story(bus: Any) -> int:
+        await bus.send([message(0)])
+        await next_batch(bus)
+        for _ in range(8):
+            await bus.send([message(n) for n in range(1_000)])
+            for _ in range(20):
+                assert await bus.source().is_ours()
+                await asyncio.sleep(0.01)
+        held: int = bus.source()._backlog.count(f"{bus.config.prefix}.observations")
+        return held
+
+    assert run(kafka_bench, story) <= MOST_HELD + 1_000
 
 
 def test_what_can_not_be_read_is_put_aside_with_its_place_and_its_neighbours_pass(kafka_bench: KafkaBench) -> None:

@@ -10,18 +10,18 @@ from click.testing import CliRunner
 from anchorwatch.__main__ import cli
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.reading import read_to_end
 from anchorwatch.kafka.topics import prepare_topics
-from anchorwatch.pipeline.dead_letters import FileLetters, Letter
-from tests.brokers.broker import free_port
+from anchorwatch.pipeline.dead_letters import DeadLetter, FileDeadLetters
+from tests.support.broker import free_port
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 _numbers = itertools.count()
 
 
-def letter(number: int) -> Letter:
-    return Letter(
+def letter(number: int) -> DeadLetter:
+    return DeadLetter(
         reason=f"no use for it, {number}",
         stage="analyzer",
         at=AT,
@@ -53,7 +53,7 @@ def test_letters_of_the_file_are_listed_and_shown(tmp_path: Path) -> None:
 
     assert call("list", config) == "no dead letters\n"
     (tmp_path / "data").mkdir()
-    FileLetters(tmp_path / "data" / "dead.jsonl").put(letter(7))
+    FileDeadLetters(tmp_path / "data" / "dead.jsonl").put(letter(7))
 
     assert "observations/0@7" in call("list", config)
     assert '{"type":"observation.v9"}' in call("show", config, "1")
@@ -70,7 +70,7 @@ def config(kafka_address: str, tmp_path: Path) -> tuple[KafkaConfig, str]:
 
 def test_letters_of_the_topic_are_listed_shown_and_sent_again(config: tuple[KafkaConfig, str]) -> None:
     kafka, path = config
-    letters = KafkaLetters(kafka, "test")
+    letters = KafkaDeadLetters(kafka, "test")
     letters.put(letter(1))
     letters.put(letter(2))
     letters.close()

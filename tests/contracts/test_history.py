@@ -24,10 +24,10 @@ from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
 from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
-from tests.alerts.findings import closed, finding
-from tests.analyzer.making import AT, judgement, observation, polls, snapshot, zones_of
-from tests.clickhouse_front import FrontProcess
-from tests.conftest import new_database
+from tests.support.clickhouse_front import FrontProcess
+from tests.support.databases import new_database
+from tests.support.findings import closed, finding
+from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"

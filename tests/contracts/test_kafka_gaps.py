@@ -11,10 +11,10 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 
+from anchorwatch.kafka.assignment import AssignedInventory
 from anchorwatch.kafka.clients import open_producer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
-from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink, headers_of
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS, full_name, prepare_topics
@@ -23,9 +23,9 @@ from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.messages import Message, Recall, SelfReport
 from schemas.wire import encode
-from tests.alerts.findings import AT
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT
 
 pytestmark = pytest.mark.cluster
 
@@ -51,7 +51,7 @@ class Reader:
 
     def __init__(self, config: KafkaConfig) -> None:
         self.meter = Meter()
-        self._letters = KafkaLetters(config, "test")
+        self._letters = KafkaDeadLetters(config, "test")
         self.source = KafkaSource(config, "test", (OBSERVATIONS,), self._letters, self.meter, gained=lambda: None)
 
     async def read(self, count: int) -> list[Message]:
@@ -71,7 +71,7 @@ class Reader:
 
 
 async def send(config: KafkaConfig, *messages: Message) -> None:
-    letters = KafkaLetters(config, "test")
+    letters = KafkaDeadLetters(config, "test")
     sink = await asyncio.to_thread(lambda: KafkaSink(config, "test", "/collector/test", letters, Meter()))
     await sink.send(messages)
     await sink.close()
@@ -157,7 +157,7 @@ def test_a_recall_reaches_every_collector_that_runs(config: KafkaConfig, tmp_pat
     asyncio.run(send(config, Recall(at=AT, subjects=(("before.example.", "A", "corp"),))))
     heard: list[Any] = []
     files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
-    inventory = SharedInventory(config, 1, files, ("corp",), Meter())
+    inventory = AssignedInventory(config, 1, files, ("corp",), Meter())
     inventory.start(lambda: None, heard.append)
     try:
         until(inventory.changed, "the collector follows the topics")

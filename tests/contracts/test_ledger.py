@@ -23,9 +23,9 @@ from schemas.catalogue import Severity
 from schemas.faults import Rejected, Transient
 from schemas.messages import Notification, NotificationStatus
 from schemas.wire import decode
-from tests.alerts.findings import AT, finding
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, finding
 
 Opener = Callable[[], Ledger]
 _numbers = itertools.count()

@@ -14,22 +14,22 @@ from kafka.admin import KafkaAdminClient
 from alerts.config import AlertsConfig, Match, Route
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.configuration.loading import shipped_mappings
-from anchorwatch.kafka.anew import BegunLedger, still_open
+from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.clients import open_producer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.ledger import KafkaLedger
+from anchorwatch.kafka.recovery import BegunLedger, still_open
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import LEDGER, full_name, prepare_topics
 from anchorwatch.telemetry import Meter
 from schemas.catalogue import Kind, Severity
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import encode
-from tests.alerts.findings import AT, finding
-from tests.brokers.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.contracts.test_ledger import delivery, incident
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, finding
 
 pytestmark = pytest.mark.cluster
 
@@ -174,7 +174,7 @@ def test_a_ledger_that_was_lost_begins_anew_from_open_findings(
 
     async def story() -> tuple[Receiver, Receiver]:
         sink = await asyncio.to_thread(
-            lambda: KafkaSink(config, "analyzer", "/test", KafkaLetters(config, "test"), Meter())
+            lambda: KafkaSink(config, "analyzer", "/test", KafkaDeadLetters(config, "test"), Meter())
         )
         before, after = Receiver(), Receiver()
         alerts = alerts_of(before)

@@ -13,14 +13,15 @@ import pytest
 from alerts.config import AlertsConfig, Match, Route
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
+from anchorwatch.kafka.assignment import AssignedInventory
 from anchorwatch.kafka.clients import open_producer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.ledger import KafkaLedger
-from anchorwatch.kafka.shares import SharedInventory
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import DEAD, FINDINGS, INVENTORY, full_name, prepare_topics
+from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.pipeline.pump import Pump
 from anchorwatch.pipeline.run import NotificationSink
@@ -30,9 +31,9 @@ from collector.inventory.sources import Sources
 from schemas.catalogue import Severity
 from schemas.messages import Endpoint, Identity, InventorySnapshot
 from schemas.wire import encode
-from tests.alerts.findings import AT, closed, finding
-from tests.brokers.broker import free_port
-from tests.servers.daemons import until
+from tests.support.broker import free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, closed, finding
 
 pytestmark = pytest.mark.cluster
 
@@ -91,7 +92,7 @@ def put(config: KafkaConfig, topic: str, *values: bytes) -> None:
 
 def test_findings_that_no_store_can_hold_end_no_alerts_process(config: KafkaConfig, tmp_path: Path) -> None:
     put(config, FINDINGS, encode(GOOD), *POISON.values(), *ODD, encode(LAST))
-    receiver, meter, letters = Receiver(), Meter(), KafkaLetters(config, "test")
+    receiver, meter, letters = Receiver(), Meter(), KafkaDeadLetters(config, "test")
     ledger = KafkaLedger(config, "test", "/test")
     settings = AlertsConfig(
         rules=(),
@@ -139,7 +140,7 @@ def rows() -> Iterator[bytes]:
 def test_a_row_of_the_inventory_that_no_file_may_have_blinds_no_collector(config: KafkaConfig, tmp_path: Path) -> None:
     put(config, INVENTORY, *rows())
     files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
-    inventory = SharedInventory(config, 1, files, ("corp",), Meter())
+    inventory = AssignedInventory(config, 1, files, ("corp",), Meter())
     inventory.start(lambda: None)
     try:
         until(inventory.changed, "the topic was read")
@@ -153,7 +154,7 @@ def test_a_row_of_the_inventory_that_no_file_may_have_blinds_no_collector(config
 
 def test_the_analyzer_s_side_keeps_such_a_row_as_a_dead_letter_that_names_it(config: KafkaConfig) -> None:
     put(config, INVENTORY, *rows())
-    letters = KafkaLetters(config, "test")
+    letters = KafkaDeadLetters(config, "test")
 
     async def story() -> list[Any]:
         source = await asyncio.to_thread(
@@ -161,9 +162,12 @@ def test_the_analyzer_s_side_keeps_such_a_row_as_a_dead_letter_that_names_it(con
         )
         while not (batch := await source.batch()):
             pass
+        for one in batch:
+            if isinstance(one, Unreadable):
+                await source.keep_dead_letter(one, one.reason)
         await source.commit()
         await source.close()
-        return list(batch)
+        return [one for one in batch if not isinstance(one, Unreadable)]
 
     batch = asyncio.run(asyncio.wait_for(story(), 60))
     letters.close()
@@ -177,10 +181,10 @@ def test_the_analyzer_s_side_keeps_such_a_row_as_a_dead_letter_that_names_it(con
 
 
 def test_a_letter_that_is_too_large_for_its_topic_is_kept_as_far_as_it_goes(config: KafkaConfig) -> None:
-    from anchorwatch.pipeline.dead_letters import Letter
+    from anchorwatch.pipeline.dead_letters import DeadLetter
 
-    letters = KafkaLetters(config, "test")
-    letters.put(Letter(reason="r" * 5_000, stage="analyzer", at=AT, topic="observations", value=b"x" * 10_485_700))
+    letters = KafkaDeadLetters(config, "test")
+    letters.put(DeadLetter(reason="r" * 5_000, stage="analyzer", at=AT, topic="observations", value=b"x" * 10_485_700))
     (letter,) = letters.all()
     letters.close()
 
@@ -194,7 +198,7 @@ def test_letters_that_somebody_else_wrote_can_be_shown(config: KafkaConfig) -> N
     producer.send(full_name(config, DEAD), key=b"k", value=b"v", headers=headers).get(timeout=10)
     producer.close()
 
-    letters = KafkaLetters(config, "test")
+    letters = KafkaDeadLetters(config, "test")
     (letter,) = letters.all()
     letters.close()
 

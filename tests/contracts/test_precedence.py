@@ -11,14 +11,14 @@ from kafka.structs import TopicPartition
 
 from anchorwatch.kafka.backlog import Backlog
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import INVENTORY, OBSERVATIONS, POLLS, prepare_topics
 from anchorwatch.telemetry import Meter
 from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, SelfReport
-from tests.brokers.broker import free_port
 from tests.contracts.test_bus import AT
+from tests.support.broker import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def test_long_backlogs_arrive_whole_and_in_precedence(kafka_address: str) -> Non
     prefix = f"precedence-{next(_numbers)}-{free_port()}"
     config = KafkaConfig(brokers=(kafka_address,), prefix=prefix, partitions=3, session_timeout_s=6.0)
     prepare_topics(config, "test")
-    letters, meter = KafkaLetters(config, "test"), Meter()
+    letters, meter = KafkaDeadLetters(config, "test"), Meter()
 
     async def read(source: KafkaSource, count: int) -> list[Message]:
         found: list[Message] = []

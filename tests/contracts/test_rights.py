@@ -14,26 +14,26 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from kafka.structs import TopicPartition
 
 from anchorwatch.kafka.active import ActiveAssignor
+from anchorwatch.kafka.assignment import AssignedInventory
 from anchorwatch.kafka.clients import client_options, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.ledger import KafkaLedger
 from anchorwatch.kafka.rights import READS, STAGES, table
-from anchorwatch.kafka.shares import SharedInventory
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import TOPICS, full_name, prepare_topics
-from anchorwatch.pipeline.dead_letters import Letter
+from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.telemetry import Meter
 from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.faults import AnchorwatchError
 from schemas.messages import Message, Recall, SelfReport
-from tests.alerts.findings import AT, finding
-from tests.brokers.broker import NEEDED, ApacheKafka, fetch_jars, free_port
 from tests.contracts.test_kafka_faults import SASL, prepared
 from tests.contracts.test_ledger import incident, notification
-from tests.servers.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars, free_port
+from tests.support.daemons import until
+from tests.support.findings import AT, finding
 
 pytestmark = pytest.mark.cluster
 
@@ -182,15 +182,15 @@ def test_every_stage_can_do_its_work(users: dict[str, KafkaConfig], tmp_path: Pa
         assert prepare_topics(users[role], "test") == 1, "it may look at the topics"
 
     async def send(role: str, *messages: Message) -> None:
-        letters = KafkaLetters(users[role], "test")
+        letters = KafkaDeadLetters(users[role], "test")
         sink = await asyncio.to_thread(lambda: KafkaSink(users[role], role, "/test", letters, Meter()))
         await sink.send(messages)
         await sink.close()
-        await asyncio.to_thread(letters.put, Letter(reason="x", stage=role, at=AT, topic="polls"))
+        await asyncio.to_thread(letters.put, DeadLetter(reason="x", stage=role, at=AT, topic="polls"))
         letters.close()
 
     async def read(role: str, *topics: str) -> list[Message]:
-        letters = KafkaLetters(users[role], "test")
+        letters = KafkaDeadLetters(users[role], "test")
         source = await asyncio.to_thread(
             lambda: KafkaSource(users[role], role, topics, letters, Meter(), gained=lambda: None)
         )
@@ -217,14 +217,14 @@ def test_every_stage_can_do_its_work(users: dict[str, KafkaConfig], tmp_path: Pa
     ledger.close()
 
     files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
-    inventory = SharedInventory(users["collector"], 1, files, ("corp",), Meter())
+    inventory = AssignedInventory(users["collector"], 1, files, ("corp",), Meter())
     inventory.start(lambda: None)
     try:
-        until(lambda: inventory.changed() and bool(inventory.shares), "the collector has its share")
+        until(lambda: inventory.changed() and bool(inventory.partitions), "the collector has its share")
     finally:
         inventory.stop()
     assert inventory.fault is None
-    assert {letter.stage for letter in KafkaLetters(users["operator"], "test").all()} >= set(STAGES)
+    assert {letter.stage for letter in KafkaDeadLetters(users["operator"], "test").all()} >= set(STAGES)
 
 
 def test_who_has_no_rights_is_told_so(users: dict[str, KafkaConfig]) -> None:

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
+from anchorwatch.kafka.assignment import AssignedInventory
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
-from anchorwatch.kafka.shares import SharedInventory
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.telemetry import Meter
 from collector.config import Source
 from collector.inventory.sources import Sources
 from schemas.messages import InventoryIndex, InventorySnapshot, Message
-from tests.brokers.broker import free_port
-from tests.servers.daemons import until
+from tests.support.broker import free_port
+from tests.support.daemons import until
 
 pytestmark = pytest.mark.cluster
 
@@ -42,16 +42,16 @@ class Seat:
     def __init__(self, config: KafkaConfig, folder: Path) -> None:
         self._config, self.path = config, folder / "inventory.csv"
 
-    def take(self, hosts: list[str], *, written_at: float) -> tuple[list[Message], list[str], SharedInventory]:
+    def take(self, hosts: list[str], *, written_at: float) -> tuple[list[Message], list[str], AssignedInventory]:
         """Return what a collector with this file publishes, what it then watches, and itself."""
         rows = ["id,criticality,endpoints", *(f"sa-{host},critical,{host}" for host in hosts)]
         self.path.write_text("\n".join(rows) + "\n")
         os.utime(self.path, (written_at, written_at))
         files = Sources((Source(path=self.path, format="csv"),), ("corp",))
-        inventory = SharedInventory(self._config, 1, files, ("corp",), Meter())
+        inventory = AssignedInventory(self._config, 1, files, ("corp",), Meter())
         inventory.start(lambda: None)
         try:
-            until(lambda: inventory.changed() and bool(inventory.shares), "it has share 0 and has read the topic")
+            until(lambda: inventory.changed() and bool(inventory.partitions), "it has share 0 and has read the topic")
             inventory.load()
             news = inventory.news(time.time())
             asyncio.run(self._publish(news))
@@ -61,13 +61,13 @@ class Seat:
             inventory.stop()
         return news, watched, inventory
 
-    def _is_settled(self, inventory: SharedInventory) -> bool:
+    def _is_settled(self, inventory: AssignedInventory) -> bool:
         """Return whether the topic says what the files say."""
         inventory.load()
         return not inventory.news(time.time())
 
     async def _publish(self, messages: list[Message]) -> None:
-        letters = KafkaLetters(self._config, "test")
+        letters = KafkaDeadLetters(self._config, "test")
         sink = await asyncio.to_thread(lambda: KafkaSink(self._config, "collector", "/test", letters, Meter()))
         await sink.send(messages)
         await sink.close()

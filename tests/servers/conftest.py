@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.watch import Instance, Watch
-from tests.servers.world import World, missing_tools
+from tests.support.watch import Instance, Watch
+from tests.support.world import World, missing_tools
 
 NEEDED = (
     "needs BIND, NSD, Knot and Unbound: apt-get install bind9 bind9-dnsutils bind9-utils nsd knot knot-dnssecutils"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.daemons import PATIENCE_S, find_tool, until
-from tests.servers.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, check_only_staged, check_sound, codes
-from tests.servers.watch import VANTAGE, Instance, Watch
-from tests.servers.world import World
+from tests.support.daemons import PATIENCE_S, find_tool, until
+from tests.support.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, check_only_staged, check_sound, codes
+from tests.support.watch import VANTAGE, Instance, Watch
+from tests.support.world import World
 
 pytestmark = pytest.mark.servers
 

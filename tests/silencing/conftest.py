@@ -1,7 +1,6 @@
 """Observations in, pages out: the real analyzer on the real engine, and the real alerts."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +8,11 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "analyzer"), str(HERE.parent / "alerts"), str(HERE.parent / "collector")]
-
-from desk import Desk  # noqa: E402
-from making import AT, with_zones  # noqa: E402
-
-from analyzer.history.clickhouse import ClickHouseHistory  # noqa: E402
-from analyzer.stage import Analyzer  # noqa: E402
-from schemas.messages import Finding, Message  # noqa: E402
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.stage import Analyzer
+from schemas.messages import Finding, Message
+from tests.support.desk import Desk
+from tests.support.making import AT, with_zones
 
 
 class Pipeline:

@@ -10,11 +10,11 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from making import AT, judgement, link, observation, polls, snapshot
 
 from schemas.judgement import ResolverClaim, Verdict
 from schemas.messages import InventoryIndex, Observation, PollBatch
 from tests.collector.test_stage import POLLED, DeafResolver, Watch
+from tests.support.making import AT, judgement, link, observation, polls, snapshot
 
 UNSIGNED = {"verdict": "insecure", "code": "unsigned_delegation", "expires_at": None, "inception_at": None}
 CUT = (link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE))

@@ -53,7 +53,7 @@ def overview(
 ) -> HTMLResponse:
     """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
 
-    ``warnings`` are what keeps people from being told.
+    ``warnings`` say why people would not be notified.
     """
     counts = Counter(view.verdict for view in views)
     watched_hosts = len({view.name for view in views})

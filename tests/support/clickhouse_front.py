@@ -1,6 +1,7 @@
 """ClickHouse's HTTP interface over the real engine (chDB), for machines that can't run a server.
 
-    python tests/clickhouse_front.py --port 0 --path DIR [--user U --password P] [--cert F --key F] [--version V]
+    python tests/support/clickhouse_front.py --port 0 --path DIR [--user U --password P] [--cert F --key F]
+        [--version V]
 
 prints its URL once it listens. It has no SQL and no data of its own: whatever it answers, errors included, the engine
 has said. ``--version`` stands in for what the engine would call itself, ``--readonly`` is the engine's own setting.

@@ -36,7 +36,7 @@ class BegunLedger:
         """Handle a batch; of a ledger that was lost the open findings before it.
 
         Raises:
-            Transient: Kafka is away.
+            Transient: Kafka is unavailable.
         """
         if await asyncio.to_thread(self._ledger.has_begun):
             return await self._handle(batch)
@@ -47,11 +47,11 @@ class BegunLedger:
                 "the ledger's topic is new, or was lost: open findings are taken up anew, and page again",
                 extra={"findings": len(findings), "incidents_kept": len(known)},
             )
-        told = [
+        notifications = [
             one for start in range(0, len(findings), AT_ONCE) for one in await self._take(findings[start:][:AT_ONCE])
         ]
         await asyncio.to_thread(self._ledger.note_begun)
-        return [*told, *await self._handle(batch)]
+        return [*notifications, *await self._handle(batch)]
 
     async def _take(self, findings: Sequence[Finding]) -> list[Message]:
         """Hand findings to the stage; one that it can't handle is a dead letter since it came the first time."""

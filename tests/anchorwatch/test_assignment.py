@@ -1,4 +1,4 @@
-"""How the work is shared: who has which zone, what is published, and when a share is news."""
+"""How zones are assigned: who has which, what is published, and when an assignment is news."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,10 +8,10 @@ from kafka.structs import TopicPartition
 from publicsuffixlist import PublicSuffixList
 
 from anchorwatch.kafka.active import ActiveAssignor
+from anchorwatch.kafka.assignment import longest_gap_s, partition_of, registrable_domain
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.membership import Membership
 from anchorwatch.kafka.publishing import differences, older_files, versions_of
-from anchorwatch.kafka.shares import longest_gap_s, registrable_domain, share_of
 from anchorwatch.telemetry import Meter
 from collector.dnssec import names
 from collector.inventory.rows import Inventory
@@ -45,9 +45,9 @@ def test_with_the_defaults_a_killed_collector_costs_less_than_two_intervals() ->
 
 
 def test_shares_are_the_same_for_ever_and_even() -> None:
-    counted = Counter(share_of(f"zone{number}.example", 12) for number in range(12_000))
+    counted = Counter(partition_of(f"zone{number}.example", 12) for number in range(12_000))
 
-    assert share_of("bank.example", 12) == 5
+    assert partition_of("bank.example", 12) == 5
     assert set(counted) == set(range(12))
     assert max(counted.values()) < 1.2 * min(counted.values())
 

@@ -1,8 +1,8 @@
-"""How collectors share the work: the inventory is on a compacted topic, and each of its partitions is a share.
+"""Which collector polls which zone: the inventory is on a compacted topic, and its partitions divide the zones.
 
-A name belongs to the share that the hash of its zone says, so one collector has the whole of a zone, and its chain.
-Being assigned partition 7 of the inventory by Kafka means polling the zones of share 7. Whoever has share 0 reads the
-inventory files and publishes what differs from what is on the topic.
+The hash of a zone says its partition, so one collector has the whole of a zone, and its chain. A collector polls the
+zones of the partitions that Kafka assigns to it. The one with partition 0 reads the inventory files, too, and publishes
+each difference from the topic.
 """
 
 import logging
@@ -38,27 +38,27 @@ log = logging.getLogger(__name__)
 POLL_MS = 300
 REBALANCE_S = 3.0
 RETRY_S = 1.0
-PUBLISHER_SHARE = 0
+PUBLISHER_PARTITION = 0
 
 
-def share_of(zone: str, shares: int) -> int:
-    """Return the share of a zone, the same in every process."""
-    return int(murmur2(zone.encode()) & 0x7FFFFFFF) % shares
+def partition_of(zone: str, partitions: int) -> int:
+    """Return the partition of a zone, the same in every process."""
+    return int(murmur2(zone.encode()) & 0x7FFFFFFF) % partitions
 
 
 def longest_gap_s(interval_s: float, session_timeout_s: float) -> float:
     """Return how long a name may go without a poll when the collector that had it is killed.
 
-    At worst it died just before a poll was due; then Kafka must miss it, share its part out, and the name has its turn
-    in another's first round.
+    At worst it died just before a poll was due; then Kafka must miss it and assign its partitions anew, and the name
+    has its turn in another's first round.
     """
     return interval_s + session_timeout_s + REBALANCE_S + first_round_s(interval_s)
 
 
-class SharedInventory:
-    """The inventory as the topic has it, and which part of it is ours.
+class AssignedInventory:
+    """The inventory as the topic has it, and which of its partitions are assigned to us.
 
-    Two consumers in one thread: a member of the collectors' group, which only learns its shares; and a
+    Two consumers in one thread: a member of the collectors' group, which only learns its partitions; and a
     reader of the whole topic from its beginning. ``changed`` and ``load`` are what a collector asks of its feed.
 
     Raises:
@@ -67,14 +67,14 @@ class SharedInventory:
     """
 
     def __init__(
-        self, config: KafkaConfig, shares: int, files: Sources, vantages: tuple[str, ...], meter: Meter
+        self, config: KafkaConfig, partitions: int, files: Sources, vantages: tuple[str, ...], meter: Meter
     ) -> None:
         self._files, self._vantages = files, vantages
         self._name = f"/collector/{socket.gethostname()}"
         self._notify: Callable[[], None] = lambda: None
         self._recall: Callable[[tuple[Subject, ...]], None] = lambda subjects: None
         self._topic, self._acts = full_name(config, INVENTORY), full_name(config, ACTS)
-        self._shares = shares
+        self._count = partitions
         self._suffixes = PublicSuffixList()
         self._known: dict[str, Identity | None] = {}
         self._places: dict[str, tuple[datetime, int]] = {}
@@ -95,7 +95,7 @@ class SharedInventory:
         )
         self._member.subscribe([self._topic], listener=self._membership)
         self._reader = open_consumer(config, client_id, group=None)
-        self._thread = threading.Thread(target=self._run, name="kafka-shares", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="kafka-assignment", daemon=True)
         self._to_publish: list[Message] = []
 
     # life
@@ -115,18 +115,20 @@ class SharedInventory:
 
     def _run(self) -> None:
         try:
-            partitions = [TopicPartition(self._topic, number) for number in range(self._shares)]
+            partitions = [TopicPartition(self._topic, number) for number in range(self._count)]
             acts = TopicPartition(self._acts, 0)
             self._reader.assign([*partitions, acts])
             self._reader.seek_to_beginning(*partitions)
-            self._reader.seek_to_end(acts)  # whoever starts observes everything anew
+            self._reader.seek_to_end(acts)  # a collector that starts observes everything anew
             ends = self._reader.end_offsets(partitions)
             while not self._stopping.is_set():
                 try:
                     self._follow_group()
                     self._read()
                 except KafkaError as error:
-                    log.warning("Kafka is away, trying again", extra={"detail": f"{type(error).__name__}: {error}"})
+                    log.warning(
+                        "Kafka is unavailable, trying again", extra={"detail": f"{type(error).__name__}: {error}"}
+                    )
                     self._stopping.wait(RETRY_S)
                     continue
                 if not self._read_once.is_set() and self._has_reached(ends):
@@ -140,7 +142,10 @@ class SharedInventory:
                 try:
                     consumer.close(autocommit=False, timeout_ms=5000)
                 except KafkaError as error:
-                    log.warning("left Kafka untidily", extra={"detail": f"{type(error).__name__}: {error}"})
+                    log.warning(
+                        "a consumer could not close in order",
+                        extra={"detail": f"{type(error).__name__}: {error}"},
+                    )
 
     def _has_reached(self, ends: Mapping[TopicPartition, int]) -> bool:
         return all(self._reader.position(partition) >= end for partition, end in ends.items())
@@ -171,8 +176,8 @@ class SharedInventory:
             message, problem = read_message(record)
         except Rejected as fault:
             message, problem = None, str(fault)
-        if problem:  # the analyzer puts it aside
-            log.warning("of the inventory's topic a row is not as it should be", extra={"detail": problem})
+        if problem:  # the analyzer keeps it as a dead letter
+            log.warning("a row on the inventory's topic can't be used as it is", extra={"detail": problem})
         with self._lock:
             match message:
                 case InventorySnapshot():
@@ -194,13 +199,13 @@ class SharedInventory:
     # what the collector asks
 
     @property
-    def shares(self) -> frozenset[int]:
-        """Return which shares are ours; while the group shares out anew, which were."""
+    def partitions(self) -> frozenset[int]:
+        """Return the assigned partitions; while the group assigns anew, the last ones."""
         return frozenset(partition.partition for partition in self._membership.held)
 
     def is_ours(self, name: Name) -> bool:
-        """Return whether a name's zone is in one of the shares that were ours at the last ``load``."""
-        return share_of(registrable_domain(name, self._suffixes), self._shares) in self._ours
+        """Return whether a name's zone is in a partition that was assigned to us at the last ``load``."""
+        return partition_of(registrable_domain(name, self._suffixes), self._count) in self._ours
 
     def why_not(self) -> str:
         """Return why the inventory's topic is not followed, empty while it is."""
@@ -216,12 +221,12 @@ class SharedInventory:
 
     @property
     def _publishes(self) -> bool:
-        return PUBLISHER_SHARE in self.shares
+        return PUBLISHER_PARTITION in self.partitions
 
     def load(self) -> Inventory:
-        """Return what the topic says; whoever has share 0 reads the files too, and notes what is to be published."""
+        """Return the inventory of the topic; with partition 0, read the files too, and note the news to publish."""
         self._dirty.clear()
-        self._ours = self.shares
+        self._ours = self.partitions
         self.troubles, self.shrunk = {}, {}
         problems: tuple[str, ...] = ()
         if self._publishes:

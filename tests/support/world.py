@@ -30,7 +30,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from tests.servers.daemons import Daemon, find_tool, free_ports, run_tool, until
+from tests.support.daemons import Daemon, find_tool, free_ports, run_tool, until
 
 TOOLS = (
     *("named", "rndc", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "delv"),

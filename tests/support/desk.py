@@ -10,7 +10,7 @@ from alerts.delivery.wording import describe
 from alerts.ledger.sqlite import SqliteLedger
 from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
-from anchorwatch.configuration.loading import shipped_mappings
+from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import Severity
 from schemas.messages import Finding, Notification
 

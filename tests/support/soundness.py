@@ -1,7 +1,7 @@
 """What must hold of the world of real servers before anything is staged, and after all of it, in whatever order."""
 
-from tests.servers.daemons import until
-from tests.servers.watch import VANTAGE, Row, Watch
+from tests.support.daemons import until
+from tests.support.watch import VANTAGE, Row, Watch
 
 STEADY_S = 3.0
 SECURE = {

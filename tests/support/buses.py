@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from anchorwatch.kafka.config import KafkaConfig
-from anchorwatch.kafka.dead_letters import KafkaLetters
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS, prepare_topics
-from anchorwatch.pipeline.dead_letters import FileLetters, Letter
-from anchorwatch.pipeline.local_bus import LocalBus
+from anchorwatch.pipeline.dead_letters import DeadLetter, FileDeadLetters
+from anchorwatch.pipeline.local_bus import LocalBus, Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.messages import Message
 
@@ -21,12 +21,12 @@ class LocalBench:
     """Buses inside the process."""
 
     def __init__(self, folder: Path) -> None:
-        self._letters = FileLetters(folder / "dead.jsonl")
+        self._letters = FileDeadLetters(folder / "dead.jsonl")
 
     def bus(self) -> LocalBus:
         return LocalBus("test", self._letters, most=10, batch=4, quiet_s=0.02)
 
-    def letters(self) -> list[Letter]:
+    def letters(self) -> list[DeadLetter]:
         return self._letters.all()
 
 
@@ -35,7 +35,7 @@ class KafkaBus:
 
     def __init__(self, config: KafkaConfig) -> None:
         self.config, self.meter = config, Meter()
-        self._letters = KafkaLetters(config, "test")
+        self._letters = KafkaDeadLetters(config, "test")
         self._sink: KafkaSink | None = None
         self._source: KafkaSource | None = None
         self._ending = False
@@ -71,8 +71,8 @@ class KafkaBus:
     async def commit(self) -> None:
         await self.source().commit()
 
-    async def put_aside(self, message: Message, reason: str) -> None:
-        await self.source().put_aside(message, reason)
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
+        await self.source().keep_dead_letter(message, reason)
 
     async def reopened(self) -> "KafkaBus":
         """Return the same topic and group as another process would have it."""
@@ -107,9 +107,9 @@ class KafkaBench:
         self._made.append(bus)
         return bus
 
-    def letters(self) -> list[Letter]:
+    def letters(self) -> list[DeadLetter]:
         assert self._config is not None
-        return KafkaLetters(self._config, "test").all()
+        return KafkaDeadLetters(self._config, "test").all()
 
     async def close(self) -> None:
         for bus in self._made:

@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 
 from anchorwatch.lab.receiver import Receiver
-from tests.servers.daemons import Daemon, free_ports, until
+from tests.support.daemons import Daemon, free_ports, until
 
 Row = dict[str, Any]
 

@@ -4,12 +4,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.brokers.broker import ApacheKafka, ThreeBrokers
-from tests.servers.daemons import Daemon, free_ports, until
-from tests.servers.watch import VANTAGE, Watch
+from tests.support.broker import ApacheKafka, ThreeBrokers
+from tests.support.daemons import Daemon, free_ports, until
+from tests.support.watch import VANTAGE, Watch
 
 ROOT = Path(__file__).parents[2]
-FRONT = ROOT / "tests" / "clickhouse_front.py"
+FRONT = ROOT / "tests" / "support" / "clickhouse_front.py"
 STAGES = ("collector-1", "collector-2", "analyzer-1", "analyzer-2", "alerts-1", "alerts-2")
 CONFIG = """\
 inventory: [{{path: {folder}/inventory.yaml}}]
@@ -137,11 +137,11 @@ class Cluster(Watch):
     # who works
 
     def working(self, stage: str) -> list[str]:
-        """Return the processes of a stage that have a share of the work."""
+        """Return the processes of a stage that have assigned partitions."""
         return [name for name, process in self.processes.items() if process.stage == stage and self.works(process)]
 
     def works(self, process: Process) -> bool:
-        """Return whether a process has a share of the work."""
+        """Return whether a process has assigned partitions."""
         return process.daemon.is_running and self.status(f"{process.url}/-/ready") == 200
 
     def until_works(self, stage: str, other_than: str) -> str:
