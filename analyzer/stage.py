@@ -24,6 +24,7 @@ from schemas.messages import (
     Message,
     Observation,
     PollBatch,
+    Recall,
     SelfReport,
     Subject,
     ZoneObservation,
@@ -31,7 +32,8 @@ from schemas.messages import (
 )
 from schemas.wire import id_of
 
-TAKEN = (ZoneObservation, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act)
+# A recall is our own word to the collectors, and lies on the topic of what people did.
+TAKEN = (ZoneObservation, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
 
 
 class Analyzer:

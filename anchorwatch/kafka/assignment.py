@@ -260,4 +260,4 @@ class AssignedInventory:
     def news(self, now: float) -> list[Message]:
         """Return what the files have and the topic has not, as of the last ``load``."""
         news, self._to_publish = self._to_publish, []
-        return news
+        return [*news, *self._files.take_acts()]

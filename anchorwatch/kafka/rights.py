@@ -14,6 +14,7 @@ from anchorwatch.kafka.topics import (
     OBSERVATIONS,
     POLLS,
     TOPICS,
+    ZONES,
 )
 
 Role = Literal["collector", "analyzer", "alerts", "operator"]
@@ -32,16 +33,16 @@ class Right(msgspec.Struct, frozen=True):
 
 READS: dict[Role, tuple[str, ...]] = {
     "collector": (INVENTORY, ACTS),
-    "analyzer": (INVENTORY, OBSERVATIONS, POLLS),
+    "analyzer": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS),
     "alerts": (FINDINGS, LEDGER),
     "operator": (DEAD, NOTIFICATIONS),
 }
 WRITES: dict[Role, tuple[str, ...]] = {
-    "collector": (INVENTORY, OBSERVATIONS, POLLS, DEAD),
+    "collector": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS, DEAD),
     "analyzer": (FINDINGS, ACTS, DEAD),
     "alerts": (LEDGER, NOTIFICATIONS, DEAD),
     # What ``anchorwatch dead replay`` sends again.
-    "operator": (INVENTORY, OBSERVATIONS, POLLS, FINDINGS),
+    "operator": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS, FINDINGS),
 }
 
 

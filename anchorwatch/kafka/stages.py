@@ -27,7 +27,7 @@ from anchorwatch.kafka.outbox import Outbox
 from anchorwatch.kafka.recovery import BegunLedger
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
-from anchorwatch.kafka.topics import FINDINGS, INVENTORY, OBSERVATIONS, POLLS, prepare_topics
+from anchorwatch.kafka.topics import ACTS, FINDINGS, INVENTORY, OBSERVATIONS, POLLS, ZONES, prepare_topics
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.heartbeat import Heartbeat
 from anchorwatch.pipeline.local_bus import Sink
@@ -256,7 +256,7 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
     shown = {"analyzer": analyzer, "history": history}
     handling = Handling(handle=handle, forget=analyzer.forget, close=history.close, shown=shown, history=history)
-    process = PumpedProcess(config, bus, "analyzer", (INVENTORY, OBSERVATIONS, POLLS), handling, meter)
+    process = PumpedProcess(config, bus, "analyzer", (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS), handling, meter)
     return process
 
 

@@ -11,6 +11,7 @@ from anchorwatch.kafka.clients import MAX_MESSAGE_BYTES, explain, open_admin
 from anchorwatch.kafka.config import KafkaConfig
 from schemas.faults import ConfigError, Rejected
 from schemas.messages import (
+    Act,
     Finding,
     InventoryIndex,
     InventorySnapshot,
@@ -20,11 +21,12 @@ from schemas.messages import (
     PollBatch,
     Recall,
     SelfReport,
+    ZoneObservation,
 )
 
 log = logging.getLogger(__name__)
 
-INVENTORY, OBSERVATIONS, POLLS = "inventory", "observations", "polls"
+INVENTORY, ZONES, OBSERVATIONS, POLLS = "inventory", "zones", "observations", "polls"
 FINDINGS, NOTIFICATIONS, DEAD, LEDGER, ACTS = "findings", "notifications", "dead", "ledger", "acts"
 DAY_MS = 86_400_000
 SAFE_COPIES = 3
@@ -52,6 +54,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 TOPICS = (
     Topic(name=INVENTORY, cleanup="compact"),
+    Topic(name=ZONES, retention_days=7),
     Topic(name=OBSERVATIONS, retention_days=7),
     Topic(name=POLLS, retention_days=1),
     Topic(name=FINDINGS, retention_days=30),
@@ -75,11 +78,13 @@ def topic_of(message: Message) -> str:
     match message:
         case InventorySnapshot() | InventoryIndex():
             return INVENTORY
+        case ZoneObservation():
+            return ZONES
         case Observation() | SelfReport():
             return OBSERVATIONS
         case PollBatch():
             return POLLS
-        case Recall():
+        case Recall() | Act():
             return ACTS
         case Finding():
             return FINDINGS

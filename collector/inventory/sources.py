@@ -15,7 +15,8 @@ from collector.inventory.documents import decode_text, read_rows
 from collector.inventory.retention import Judged, Kept, Limits, adopt_rows, describe_unread, judge_source, keep_unread
 from collector.inventory.rows import Inventory, merge_inventories, read_identities
 from collector.inventory.store import Store
-from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message, utc
+from schemas.messages import Act, Identity, InventoryIndex, InventorySnapshot, Message, utc
+from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ class Sources:
         self._looked_at: dict[Path, float] = {}
         self._due_at: dict[Path, float] = {}
         self._unknown: set[Path] = set()
+        self._acts: list[Act] = []
         self.troubles: dict[str, str] = {}
         self.shrunk: dict[str, str] = {}
         self.marks: dict[str, FileMark] = {}
@@ -163,7 +165,13 @@ class Sources:
             *(InventorySnapshot(id=i.id, seen_at=at, identity=i, source=self.source_of[i.id]) for i in changed),
             *(InventorySnapshot(id=k, seen_at=at, identity=None, source=path) for k, path in self.removed().items()),
             InventoryIndex(seen_at=at, ids=ids, vantages=self._vantages),
+            *self.take_acts(),
         ]
+
+    def take_acts(self) -> list[Act]:
+        """Return which losses were accepted since the last call, by whom and why."""
+        acts, self._acts = self._acts, []
+        return acts
 
     def _read(self, source: Source) -> Inventory | ValueError:
         self._stamps[source.path] = self._stamp(source)
@@ -228,6 +236,10 @@ class Sources:
             one = judged.acceptance
             log.info(
                 "inventory accepted", extra={"source": key, "who": one.who, "why": one.why, "gone": len(judged.removed)}
+            )
+            identity = digest_of("accept_inventory", key, one.digest, one.at.isoformat())[:32]
+            self._acts.append(
+                Act(id=identity, kind="accept_inventory", by=one.who, at=one.at, why=one.why, subject=key)
             )
 
     def _stamp(self, source: Source) -> tuple[Stamp | None, Stamp | None]:
