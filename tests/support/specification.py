@@ -44,7 +44,7 @@ def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], where: st
 
 
 def _is_of(value: Any, types: str | list[str]) -> bool:
-    known = {
+    known: dict[str, type | tuple[type, ...]] = {
         "string": str, "object": dict, "array": list, "boolean": bool, "null": type(None), "integer": int,
         "number": (int, float),
     }  # fmt: skip

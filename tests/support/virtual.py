@@ -51,7 +51,8 @@ def run(story: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _for_ever() -> bytes:
-    return await asyncio.get_running_loop().create_future()
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    return await future
 
 
 class Memory:
