@@ -8,6 +8,8 @@ Where to look
     denial                     absence: the denial records of a response, verified
     proof, nsec, nsec3         what they prove: the questions, and two kinds of answers (RFC 4035 §5.4, RFC 5155 §8)
     validation                 one question: aliases, wildcards, data or denial
+    fault, wording             why a verdict is what it is: as fields, and the sentence about it
+    questions, context         what is asked on the way, and what is known on it
     judgement                  what a validation came to, as a message
     policy, budget, anchors    what is allowed, what it may cost, what is trusted
     skim                       whether a response says what the last one said
@@ -16,6 +18,7 @@ Where to look
 Glossary
     anchor       a trust anchor: what is believed without proof
     chain node   what is known at one name on the way down
+    fault        why a verdict or a remark is what it is, with its particulars; words are made of it last
     key set      a zone's DNSKEY RRset
     entry key    a key that a DS record points at
     cut          where one zone ends and the next begins

@@ -3,18 +3,16 @@
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 
-from collector.dnssec import names
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
+from collector.dnssec.fault import Fault
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
-from collector.dnssec.signatures import Fault, Verified, absolute_time, verify_rrset
-from schemas.catalogue import CATALOGUE
-from schemas.codes import Code
-from schemas.judgement import ChainLink, Reason, Verdict
+from collector.dnssec.signatures import Verified, absolute_time, verify_rrset
+from schemas.judgement import ChainLink, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,8 @@ class ChainNode:
     zone: Name
     verdict: Verdict
     keys: tuple[KeyRecord, ...] = ()
-    reason: Reason | None = None
-    remarks: tuple[Reason, ...] = ()
+    reason: Fault | None = None
+    remarks: tuple[Fault, ...] = ()
     link: ChainLink | None = None
     parent: "ChainNode | None" = None
     sealed: bool = False
@@ -121,13 +119,6 @@ class Context:
         signature = verified.signature
         expiration = absolute_time(signature.expiration, self.now)
         return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
-
-
-def reason(code: Code, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
-    """Return a reason, with the catalogue's first EDE code where none is given."""
-    if ede is None:
-        ede = next(iter(CATALOGUE[code].ede), None)
-    return Reason(str(code), names.to_text(zone), detail, ede, rrset)
 
 
 def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:

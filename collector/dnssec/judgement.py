@@ -9,11 +9,13 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.context import ChainNode, Context
+from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.validation import JudgedRRset, ValidationResult
+from collector.dnssec.wording import make_reason
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Judgement, Reason, Verdict
+from schemas.judgement import ChainLink, Judgement, Verdict
 from schemas.messages import Evidence, utc
 from schemas.wire import digest_of
 
@@ -26,7 +28,7 @@ def make_judgement(
     evidence = _evidence(context, result, qname, qtype)
     windows = [judged.window for judged in result.rrsets if judged.window is not None]
     window = min(windows, key=lambda one: one.expiration) if windows else None
-    reasons = tuple(_reasons(result))
+    reasons = tuple(make_reason(fault, context.now) for fault in _reasons(result))
     return (
         Judgement(
             name=names.to_text(qname),
@@ -35,8 +37,8 @@ def make_judgement(
             verdict=result.verdict,
             rcode=result.rcode,
             reasons=reasons,
-            remarks=tuple(_remarks(result)),
-            cause_zone=weakest.reason.zone if weakest.reason else "",
+            remarks=tuple(make_reason(fault, context.now) for fault in _remarks(result)),
+            cause_zone=names.to_text(weakest.reason.zone) if weakest.reason else "",
             answers=tuple(sorted(_answer_text(*record) for record in result.records)),
             chain=tuple(_chain(result.rrsets)),
             links=tuple(judged.described() for judged in result.rrsets),
@@ -62,20 +64,19 @@ def _answer_text(owner: Name, rdtype: int, rdata: bytes) -> str:
     return f"{names.to_text(owner)} {records.type_to_text(rdtype)} {records.rdata_to_text(rdtype, rdata)}"
 
 
-def _reasons(result: ValidationResult) -> Iterable[Reason]:
+def _reasons(result: ValidationResult) -> Iterable[Fault]:
     """Yield the decisive reason, then those of other weak RRsets, then the exit from signed space."""
     weakest = result.weakest
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[Code, Name]] = set()
     for judged in (weakest, *result.rrsets):
         if judged.reason is not None and (judged.reason.code, judged.reason.zone) not in seen:
             seen.add((judged.reason.code, judged.reason.zone))
             yield judged.reason
     exiting = _exit_from_signed_space(result.rrsets)
     if exiting is not None and exiting.node is not None:
-        target = names.to_text(exiting.target or ())
-        detail = f"the alias {names.to_text(exiting.owner)} is signed and leads to {target}, which is not"
-        where = f"{names.to_text(exiting.owner)} {records.type_to_text(exiting.rdtype)}"
-        yield Reason(Code.ALIAS_EXITS_SIGNED_SPACE, names.to_text(exiting.node.zone), detail, None, where)
+        code, case = Code.ALIAS_EXITS_SIGNED_SPACE, Case.ALIAS_TO_UNSIGNED
+        where, zone, target = RRsetName(exiting.owner, exiting.rdtype), exiting.node.zone, exiting.target or names.ROOT
+        yield Fault(code, case, zone, blamed=where, name=exiting.owner, other=target)
 
 
 def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
@@ -85,12 +86,12 @@ def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
     return None
 
 
-def _remarks(result: ValidationResult) -> Iterable[Reason]:
-    seen: set[tuple[str, str, str]] = set()
+def _remarks(result: ValidationResult) -> Iterable[Fault]:
+    seen: set[tuple[Code, Name, RRsetName | None]] = set()
     for judged in result.rrsets:
         nodes = judged.node.path() if judged.node else []
         for remark in (*(remark for node in nodes for remark in node.remarks), *judged.remarks):
-            key = (remark.code, remark.zone, remark.rrset)
+            key = (remark.code, remark.zone, remark.blamed)
             if key not in seen:
                 seen.add(key)
                 yield remark

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from collector.dnssec.message import Response
+from collector.dnssec.message import Response, rcode_text
 from collector.dnssec.names import Name
 
 T = TypeVar("T")
@@ -41,6 +41,13 @@ class FetchFailure:
     def is_silence(self) -> bool:
         """Return whether the vantage said nothing at all."""
         return self.kind in ("timeout", "unreachable")
+
+
+def failure_of(response: Response) -> FetchFailure:
+    """Return the failure that an error response stands for."""
+    texts = "; ".join(text or f"EDE {code}" for code, text in response.ede)
+    detail = f"the resolver answers {rcode_text(response.rcode)}" + (f" ({texts})" if texts else "")
+    return FetchFailure("rcode", detail, response.rcode, response.ede)
 
 
 Reply = Response | FetchFailure
