@@ -13,7 +13,7 @@ from collector.dnssec.anchors import Anchor
 from collector.dnssec.context import ChainNode, Context, Window, ask
 from collector.dnssec.delegation import unsupported_ds, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
-from collector.dnssec.fault import Case, Fault, RRsetName
+from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
 from collector.dnssec.keyset import DistrustedKeys, TrustedKeys, describe_keys, judge_key_set
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
@@ -83,14 +83,6 @@ def _unreachable(
         fresh_until=context.now + FAILED_NODE_TTL_S,
         link=ChainLink(names.to_text(zone), verdict),
     )
-
-
-def not_fetched(zone: Name, asked: RRsetName, failure: FetchFailure) -> Fault:
-    """Return that the answer to a question of ours could not be had."""
-    if failure.kind == "budget":
-        return Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.NOT_FETCHED, zone, rrset=asked, failure=failure)
-    ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
-    return Fault(Code.VERDICT_INDETERMINATE, Case.NOT_FETCHED, zone, rrset=asked, failure=failure, ede=ede)
 
 
 def _usable(reply: Response | FetchFailure) -> Response | FetchFailure:

@@ -143,3 +143,25 @@ class Fault:
     failure: FetchFailure | None = None
     because: "Fault | None" = None
     ede: int | None = None
+
+
+NO_REACHABLE_AUTHORITY, NETWORK_ERROR = 22, 23
+
+
+def not_fetched(zone: Name, asked: RRsetName, failure: FetchFailure) -> Fault:
+    """Return that the answer to a question of ours could not be had; ``zone`` is where it is known to lie."""
+    if failure.kind == "budget":
+        return Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.NOT_FETCHED, zone, rrset=asked, failure=failure)
+    ede = ede_of(failure)
+    return Fault(Code.VERDICT_INDETERMINATE, Case.NOT_FETCHED, zone, rrset=asked, failure=failure, ede=ede)
+
+
+def ede_of(failure: FetchFailure) -> int:
+    """Return the extended DNS error of a question that got no answer: the resolver's own, if it sent one.
+
+    22: the resolver was heard and could not answer, or it answers other questions and is silent about this one. 23:
+    the way to the resolver failed, or what it sends is no DNS. Source: RFC 8914 §4.23, §4.24.
+    """
+    if failure.ede:
+        return failure.ede[0][0]
+    return NO_REACHABLE_AUTHORITY if failure.kind == "rcode" or failure.walk else NETWORK_ERROR

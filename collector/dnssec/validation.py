@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from collector.dnssec import names, records
-from collector.dnssec.chain import PROVEN_UNSIGNED, find_cut_below, find_node, not_fetched
+from collector.dnssec.chain import PROVEN_UNSIGNED, find_cut_below, find_node
 from collector.dnssec.context import ChainNode, Context, Window, ask
 from collector.dnssec.denial import Gathered, gather_denial
-from collector.dnssec.fault import Case, Fault, RRsetName
+from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
 from collector.dnssec.message import NOERROR, NXDOMAIN, YXDOMAIN, Response, rcode_text
 from collector.dnssec.names import Name
 from collector.dnssec.nsec import NsecDenial
@@ -525,6 +525,5 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         node = next((one for one in known if one is not None), None)
     zone = node.zone if node is not None else (anchor.zone if anchor else names.ROOT)
     zone = failure.zone if failure.zone is not None else zone
-    ede = next((code for code, _ in failure.ede), 23 if failure.kind == "rcode" else 22)
-    fault = replace(not_fetched(zone, RRsetName(name, qtype), failure), ede=ede)
+    fault = not_fetched(zone, RRsetName(name, qtype), failure)
     return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, fault)
