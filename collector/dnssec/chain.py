@@ -47,7 +47,7 @@ def find_node(context: Context, goal: Name, anchor: Anchor) -> Questions[ChainNo
 
 
 def _cached(context: Context, name: Name, parent: ChainNode | None, anchor: Anchor | None) -> Questions[ChainNode]:
-    """Return the node at ``name``, from what is known where it is fresh and rests on the same parent."""
+    """Return the node at ``name``: the known one if it is fresh and rests on the same parent, else a new one."""
     known = _known(context, name, parent)
     if known is not None:
         return known
@@ -125,7 +125,7 @@ def _keyless_anchor(context: Context, zone: Name, reply: Response) -> ChainNode:
     if context.policy.accept_stripped:
         return _stripped_anchor(context, zone, (reply.wire,))
     if not reply.has_edns or not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
-        # Every true answer of an anchored zone is signed: who says "no data" without proof serves no validator.
+        # Every true answer of an anchored zone is signed: a resolver that says "no data" without proof can't be used.
         case = Case.NO_KEYS_SERVED if reply.has_edns else Case.NO_EDNS
         fault = Fault(Code.VANTAGE_STRIPS_DNSSEC, case, zone)
         return _ended(context, zone, None, Verdict.INDETERMINATE, fault, (reply.wire,), FAILED_NODE_TTL_S)
@@ -152,7 +152,7 @@ def _ended(
 ) -> ChainNode:
     """Return the node where the chain of trust ends at ``zone``."""
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
-    # What a node rests on ends with its signature: RFC 4035 §5.3.3.
+    # A node is no longer good when its signature ends: RFC 4035 §5.3.3.
     fresh_until = context.now + min(ttl_s, MAX_NODE_TTL_S)
     if window is not None:
         fresh_until = min(fresh_until, window.expiration)
@@ -184,7 +184,7 @@ def _negative_node(context: Context, zone: Name, parent: ChainNode | None) -> Ch
 
 
 def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[ChainNode]:
-    """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
+    """Return the node at ``name``, one label below ``parent``."""
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, FetchFailure):
         unreachable = _unreachable(context, name, RRsetName(name, records.DS), reply, parent)
@@ -201,7 +201,9 @@ def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[Chain
 
 
 def _ask_beside(context: Context, parent: ChainNode, name: Name, node: ChainNode) -> Questions[ChainNode]:
-    """Return what the proof beside a private name says of it; ``node`` where it says nothing, or the name is public.
+    """Return the node that a proof for a neighbour of a private name gives.
+
+    Return ``node`` if there is no such proof, or the name is public.
 
     A resolver that answers a private zone by itself gives no proof for its DS set either.
     """
@@ -382,7 +384,7 @@ def _no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> 
                 return replace(node, remarks=denial.remarks)
             case ProofOutcome.NO_CUT | ProofOutcome.ABSENT:
                 sealed = proof.outcome is ProofOutcome.ABSENT
-                # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
+                # A record made from a wildcard is the zone's own, so a wildcard makes no cut, and no name private.
                 is_private = sealed and private_suffix(name) == name
                 absent = is_private and proofs.prove_nxdomain(name).outcome is ProofOutcome.PROVEN
                 ttl_s, window = denial.ttl_s, denial.window
@@ -422,7 +424,7 @@ def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[C
     if isinstance(reply, Response) and not reply.answer.get((name, records.DS)):
         found = _judge_no_ds(context, node, name, reply)
         if _is_over_limit(found):
-            # The zone does deny a DS here; what exactly, it makes too costly to tell. Its answers need no denial.
+            # The zone denies a DS here, by a proof that is too costly to check. Its answers need no denial.
             return replace(node, name=name, link=None, parent=node, remarks=(), messages=(reply.wire,))
         if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
             context.nodes[name] = found

@@ -1,4 +1,4 @@
-"""One validation under way: the time, what is trusted, what it may cost, and what was learnt on the way."""
+"""The state of one validation: the time, the trust anchors, the budget, and the nodes of the chain found so far."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ChainNode:
-    """What is known at one name on the way down.
+    """The result of the walk at one name: its zone, the verdict and the keys.
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
     empty and ``reason`` says why. ``link`` describes the zone where the node is a cut or the anchor. ``sealed``: the
@@ -64,7 +64,7 @@ class ChainNode:
 
 @dataclass(slots=True)
 class Context:
-    """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
+    """The state of one validation: the time, the trust anchors, the budget, and the nodes that earlier ones found.
 
     ``nodes`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a

@@ -40,7 +40,7 @@ def usable_ds(ds_set: Sequence[DelegationSigner], policy: Policy) -> list[Delega
 
 
 def unsupported_ds(zone: Name, ds_set: Sequence[DelegationSigner], policy: Policy) -> Fault:
-    """Return that nothing of a DS set is usable, and whether it is for its algorithms or for its digest types."""
+    """Return the fault of a DS set of which nothing is usable: its algorithms, or else its digest types."""
     algorithms = tuple(sorted({ds.algorithm for ds in ds_set if ds.algorithm not in policy.algorithms}))
     if algorithms:
         case, numbers, ede = Case.UNSUPPORTED_ALGORITHMS, algorithms, 1
@@ -92,7 +92,7 @@ def _judge_entry_keys(zone: Name, matched: tuple[KeyRecord, ...], are_some_missi
     ]
     if sized:
         return EntryKeys(tuple(sized))
-    # The key set is not verified yet: who leaves the good keys out must not win an insecure verdict by it.
+    # The key set is not verified yet: an attacker who leaves out the good keys must not gain an insecure verdict.
     case = Case.DS_OF_KEY_SIZE_AND_MISSING if are_some_missing else Case.DS_OF_KEY_SIZE
     code = Code.DNSKEY_MISSING if are_some_missing else Code.ALGORITHM_UNSUPPORTED
     sizes = tuple(sorted({KeyId(key.tag, key.algorithm, crypto.rsa_bits(key) or 0) for key in zone_keys}))
@@ -107,7 +107,7 @@ def _ids(keys: Iterable[KeyRecord]) -> tuple[KeyId, ...]:
 def remark_on_keys(
     zone: Name, ds_set: Sequence[DelegationSigner], keys: Sequence[KeyRecord], signing_algorithms: set[int]
 ) -> list[Fault]:
-    """Return what is weak, old or superfluous in a zone's keys although the chain holds.
+    """Return remarks on weak, deprecated or superfluous keys of a zone whose chain holds.
 
     ``signing_algorithms`` are those whose signature over the key set is present.
     """

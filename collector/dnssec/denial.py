@@ -1,4 +1,4 @@
-"""The denial records of one response: verified, sorted into what can be asked, and held against the iteration limits.
+"""The denial records of one response: verified, sorted by kind, and compared with the iteration limits.
 
 Source: RFC 4035 §5.4; RFC 5155 §8.2; RFC 9276 §3.2.
 """
@@ -104,7 +104,7 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
 
 
 def _over_limit(context: Context, zone: Name, iterations: int) -> tuple[Verdict, Fault]:
-    """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
+    """Return the verdict on too many iterations; the signatures are verified already. Source: RFC 9276 §3.2."""
     limit, bogus = context.policy.nsec3_max_iterations, iterations > context.policy.nsec3_bogus_iterations
     fault = Fault(Code.NSEC3_ITERATIONS_OVER_LIMIT, Case.MANY_ITERATIONS, zone, count=iterations, limit=limit)
     return (Verdict.BOGUS if bogus else Verdict.INSECURE), fault

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is, as a code and particulars; ``wording`` makes the sentence of it."""
+"""The reason of a verdict as a code and particulars; ``wording`` makes the sentence."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,7 +12,7 @@ from schemas.codes import Code
 
 
 class Case(Enum):
-    """What exactly is the case, where a code says it of several things: one sentence each."""
+    """The exact fault: a code may stand for several, and each has a sentence of its own."""
 
     # one RRset and its signatures
     UNSIGNED = auto()
@@ -104,7 +104,7 @@ class RRsetName(NamedTuple):
 
 
 class KeyId(NamedTuple):
-    """What a signature or a DS says of a key; ``bits`` is the modulus length of an RSA key, where it matters."""
+    """A key as a signature or a DS names it; ``bits`` is the modulus length of an RSA key, where it matters."""
 
     tag: int
     algorithm: int
@@ -113,7 +113,7 @@ class KeyId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why no signature or proof holds, or another reason or remark: the code, the zone it hangs on, the particulars.
+    """The reason of a verdict, or a remark: the code, the zone that it is about, and the particulars.
 
     ``blamed`` is the RRset at fault, None where it is the zone as a whole. Which particulars there are depends on the
     case; ``wording.SENTENCES`` names them. ``name`` is a name besides the zone, ``other`` a second one. ``rrset`` is
@@ -149,7 +149,7 @@ NO_REACHABLE_AUTHORITY, NETWORK_ERROR = 22, 23
 
 
 def not_fetched(zone: Name, asked: RRsetName, failure: FetchFailure) -> Fault:
-    """Return that the answer to a question of ours could not be had; ``zone`` is where it is known to lie."""
+    """Return the fault of a question that got no answer; ``zone`` is the deepest known zone above it."""
     if failure.kind == "budget":
         return Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.NOT_FETCHED, zone, rrset=asked, failure=failure)
     ede = ede_of(failure)

@@ -23,7 +23,7 @@ from schemas.wire import digest_of
 def make_judgement(
     context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str
 ) -> tuple[Judgement, Evidence]:
-    """Return what the result means, for people and machines, and what it rests on."""
+    """Return the judgement for people and machines, and the messages that prove it."""
     weakest = result.weakest
     evidence = _evidence(context, result, qname, qtype)
     windows = [judged.window for judged in result.rrsets if judged.window is not None]

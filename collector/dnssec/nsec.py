@@ -1,4 +1,4 @@
-"""What a set of NSEC records proves about one name and type; the questions are those of ``collector.dnssec.proof``.
+"""Proofs from NSEC records, as ``collector.dnssec.proof`` asks for them.
 
 Source: RFC 4035 §5.4, RFC 6840 §4.
 """

@@ -1,4 +1,4 @@
-"""What a set of NSEC3 records proves: the questions of ``collector.dnssec.proof``, asked of hashes.
+"""Proofs from NSEC3 records, as ``collector.dnssec.proof`` asks for them; names are compared by their hashes.
 
 Source: RFC 5155 §8; RFC 6840 §4.1; RFC 9276 §3.2.
 """

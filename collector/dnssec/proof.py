@@ -1,4 +1,4 @@
-"""What can be asked of the denial records of a zone, and what they answer.
+"""The questions that the denial records of a zone answer, and the form of the answers.
 
 One question at a time: the name has no such type, the name does not exist, no closer name exists than the wildcard
 that was expanded, there is (or is not) a zone cut. The records must already be verified as the zone's own; the proofs
@@ -16,7 +16,7 @@ from collector.dnssec.names import Name
 
 
 class ProofOutcome(Enum):
-    """What the records prove."""
+    """The result of a proof."""
 
     PROVEN = auto()
     OPT_OUT = auto()
@@ -32,7 +32,7 @@ class ProofOutcome(Enum):
 
 
 class Gap(Enum):
-    """Why a proof fails: what no record says, or a record that says otherwise."""
+    """The reason why a proof fails: no record says what is needed, or a record says the opposite."""
 
     NOT_DENIED = auto()
     NEXT_CLOSER_NOT_DENIED = auto()
@@ -117,7 +117,7 @@ def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> P
 
 
 def check_cut_bitmap(types: frozenset[int]) -> Proof:
-    """Say what a bitmap that matches the name tells of a zone cut there."""
+    """Return whether the bitmap of a name proves a zone cut there, or none."""
     if records.DS in types:
         return failed(Gap.DS_PRESENT)
     if records.SOA in types:

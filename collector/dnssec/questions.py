@@ -1,4 +1,4 @@
-"""What the validator asks and what it is told: validation is a generator that yields ``Ask`` and is sent a reply.
+"""Questions of the validator and replies: validation is a generator that yields ``Ask`` and is sent a reply.
 
 So the same pure code is fed by the network, by a replay of evidence, and by a test.
 """
@@ -55,7 +55,7 @@ Questions = Generator[Ask, Reply, T]
 
 
 def drive(questions: Questions[T], reply_to: Callable[[Ask], Reply]) -> T:
-    """Answer every question by ``reply_to`` and return what it came to; replies are at hand, nothing is awaited."""
+    """Answer every question by ``reply_to`` and return the result; nothing is awaited."""
     try:
         asked = next(questions)
         while True:

@@ -15,7 +15,7 @@ from collector.dnssec.records import KeyRecord, RRset, Signature
 from schemas.codes import Code
 
 Faults = dict[Case, list[Signature]]
-"""The signatures that can't hold, by what is the case with them."""
+"""The signatures that can't hold, by their fault."""
 
 # The further a signature came before it failed, the more its fault explains; the first is named.
 CODES: dict[Case, Code] = {
@@ -63,7 +63,7 @@ def absolute_time(serial: int, now: int) -> int:
 
 
 def check_window(signature: Signature, now: int, skew_s: int) -> Code | None:
-    """Return the code of what is wrong with the signature's times at ``now`` (POSIX seconds), None inside the window.
+    """Return the code of the fault in a signature's times at ``now`` (POSIX seconds), None inside the window.
 
     Source: RFC 4035 §5.3.1; comparison by RFC 4034 §3.1.5.
     """
@@ -81,7 +81,7 @@ def check_window(signature: Signature, now: int, skew_s: int) -> Code | None:
 
 
 def lenient_skew_s(signature: Signature) -> int:
-    """Return what a forgiving validator allows at either edge: a tenth of the lifetime, between 1 h and 24 h."""
+    """Return the skew that a forgiving validator allows: a tenth of the lifetime, between 1 h and 24 h."""
     lifetime_s = (signature.expiration - signature.inception) & 0xFFFFFFFF
     return min(max(lifetime_s // 10, 3600), 86400)
 
@@ -153,7 +153,7 @@ def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:
 def _failing(
     rrset: RRset, untried: Sequence[tuple[Signature, KeyRecord]], zone: Name, budget: Budget
 ) -> set[Signature]:
-    """Return which other signatures do not verify, so that what is said does not depend on the order of records.
+    """Return the other signatures that do not verify, so that a remark does not depend on the order of records.
 
     It costs no failed try, and ends where half of the operations are spent: a remark must not fail a validation.
     """
@@ -259,7 +259,7 @@ def _decisive(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Fault
 
 
 def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Fault:
-    """Return that an RRset is signed by keys alone whose size the policy refuses, with their tags and sizes."""
+    """Return the fault of an RRset that is signed only by keys whose size the policy refuses."""
     signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
     small = {
         KeyId(key.tag, key.algorithm, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers

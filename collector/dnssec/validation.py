@@ -26,9 +26,9 @@ from schemas.codes import Code
 from schemas.judgement import AliasLink, Verdict
 
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
-# What is signed at the apex of a zone only (RFC 4035 §2.1, §2.2): its owner is the zone.
+# Types that are signed only at the apex of a zone, so that the owner is the zone (RFC 4035 §2.1, §2.2).
 APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
-# What the zone above a cut signs at the name of the cut.
+# Types that the zone above a cut signs at the name of the cut.
 ABOVE_CUT = frozenset({records.DS, records.NSEC})
 
 
@@ -53,7 +53,7 @@ class JudgedRRset:
     no_data: bool = False
 
     def described(self) -> AliasLink:
-        """Return what the message says of it."""
+        """Return it as messages have it."""
         zone = names.to_text(self.node.zone) if self.node else ""
         target = names.to_text(self.target) if self.target is not None else ""
         mnemonic = records.type_to_text(self.rdtype)
@@ -62,7 +62,7 @@ class JudgedRRset:
 
 @dataclass(slots=True)
 class ValidationResult:
-    """What one validation came to; ``records`` are (owner, type, canonical data) in the order of the chain."""
+    """The result of one validation; ``records`` are (owner, type, canonical data) in the order of the chain."""
 
     verdict: Verdict
     rcode: str
@@ -77,7 +77,7 @@ class ValidationResult:
 
 
 def validate(context: Context, qname: Name, qtype: int) -> Questions[ValidationResult]:
-    """Validate what the vantage says of ``qname`` and ``qtype``; never raises for anything in the answers."""
+    """Validate the vantage's answer for ``qname`` and ``qtype``; never raises for anything in the answers."""
     result = ValidationResult(Verdict.INDETERMINATE, "")
     name, visited = qname, {qname}
     response: Response | None = None
@@ -248,7 +248,7 @@ def _checked_against(judged: JudgedRRset, deepest: int) -> JudgedRRset:
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[JudgedRRset]:
-    """Signatures are never signed: what an RRSIG query returns is insecure at best. Source: RFC 4035 §2.2."""
+    """Signatures are never signed: the answer to an RRSIG query is insecure at best. Source: RFC 4035 §2.2."""
     rrsets = [rrset for (owner, _), rrset in response.answer.items() if owner == name]
     node = yield from _zone_for(context, name, records.RRSIG, {s.signer for rrset in rrsets for s in rrset.signatures})
     if node is None or node.verdict is not Verdict.SECURE:
@@ -398,7 +398,7 @@ def _remarks_on(context: Context, node: ChainNode, rrset: RRset, verified: Verif
 
 
 Proven = tuple[Verdict, Fault | None]
-"""What a proof comes to where it holds: secure, or insecure and why."""
+"""The verdict of a proof that holds: secure, or insecure and why."""
 
 
 def _prove(node: ChainNode, name: Name, gathered: Gathered | Fault, prove: Callable[[Denial], Proof]) -> Proven | Fault:
@@ -463,7 +463,7 @@ def _judge_denial_below(
 
 
 def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
-    """Return whether what came with NXDOMAIN is a whole proof that the name exists without the type.
+    """Return whether the records that came with NXDOMAIN prove in full that the name exists without the type.
 
     Some servers say NXDOMAIN for an empty non-terminal. The rcode is not signed, the proof is. Only of NSEC: with NSEC3
     an opt-out span would stand in for the wildcard that is not denied.
@@ -475,7 +475,7 @@ def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
 
 
 def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault | None:
-    """Return what is wrong with the SOA beside a denial, which decides how long that is kept.
+    """Return the fault of the SOA beside a denial, None if there is none; the SOA decides how long a denial is kept.
 
     Source: RFC 2308 §3, §5.
     """
