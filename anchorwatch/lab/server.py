@@ -26,6 +26,7 @@ from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, drive
 from collector.dnssec.validation import ValidationResult, validate
+from collector.dnssec.wording import make_reason
 from schemas.judgement import Verdict
 
 MAX_BYTES = 65_535
@@ -97,7 +98,8 @@ class LabResolver:
         elif result.verdict is not Verdict.INSECURE:
             failed = dns.message.make_response(query, recursion_available=True, our_payload=1232)
             failed.set_rcode(dns.rcode.SERVFAIL)
-            why = result.weakest.reason
+            fault = result.weakest.reason
+            why = make_reason(fault, int(self._clock())) if fault is not None else None
             if why is not None and why.ede is not None:
                 failed.use_edns(0, 0, 1232, options=[EDEOption(EDECode.make(why.ede), why.detail[:200])])
             return failed

@@ -5,17 +5,20 @@ Where to look
     signatures, crypto         one RRset and its RRSIGs (RFC 4035 §5.3)
     delegation, keyset         DS and DNSKEY: which keys a parent vouches for, and what they sign (RFC 4035 §5.2)
     chain                      from the anchor to the zone of a name, one label at a time
-    denial                     absence: the denial records of a response, verified
-    proof, nsec, nsec3         what they prove: the questions, and two kinds of answers (RFC 4035 §5.4, RFC 5155 §8)
+    denial                     the denial records of a response, verified
+    proof, nsec, nsec3         the questions that they answer, and the two kinds of proofs (RFC 4035 §5.4, RFC 5155 §8)
     validation                 one question: aliases, wildcards, data or denial
-    judgement                  what a validation came to, as a message
-    policy, budget, anchors    what is allowed, what it may cost, what is trusted
-    skim                       whether a response says what the last one said
+    fault, wording             the reason of a verdict: its fields, and its sentence
+    questions, context         the questions to the vantage, and the state of one validation
+    judgement                  the result as a message, with its evidence
+    policy, budget, anchors    the rules, the limits, the trust anchors
+    skim                       whether a response says the same as the last one
     replay                     the same again from evidence
 
 Glossary
-    anchor       a trust anchor: what is believed without proof
-    chain node   what is known at one name on the way down
+    anchor       a trust anchor: keys that are believed without proof
+    chain node   the result of the walk at one name: its zone, the verdict, the keys
+    fault        the reason of a verdict, or a remark, with its particulars
     key set      a zone's DNSKEY RRset
     entry key    a key that a DS record points at
     cut          where one zone ends and the next begins

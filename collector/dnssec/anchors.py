@@ -24,7 +24,7 @@ IANA = """\
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What is trusted for one zone: DS records, keys, or both."""
+    """The trust anchors of one zone: DS records, keys, or both."""
 
     zone: Name
     ds: tuple[DelegationSigner, ...] = ()
@@ -89,7 +89,7 @@ def _parse_line(line: str) -> tuple[Name, int, dns.rdata.Rdata]:
     owner, *words = line.split()
     while words and (words[0].isdigit() or words[0].upper() in ("IN", "CH", "HS")):
         if words[0].upper() in ("CH", "HS"):
-            raise ValueError("a trust anchor is of class IN")
+            raise ValueError("a trust anchor must be of class IN")
         words.pop(0)
     if len(words) < 2 or words[0].upper() not in ("DS", "DNSKEY"):
         raise ValueError("a trust anchor is a DS or DNSKEY record: owner, type, data")

@@ -1,4 +1,4 @@
-"""What validating one name may cost, so that no hostile zone can make us work (KeyTrap and its kin).
+"""The limits on the work for one name, so that a hostile zone can't keep us busy (KeyTrap and similar attacks).
 
 Source: CVE-2023-50387 (colliding keys × signatures), CVE-2023-50868 (NSEC3 closest-encloser proofs).
 """

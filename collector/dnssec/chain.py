@@ -10,21 +10,22 @@ from dataclasses import replace
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import Anchor
-from collector.dnssec.context import ChainNode, Context, Signed, Window, ask, reason
-from collector.dnssec.delegation import describe_unsupported, usable_ds
+from collector.dnssec.context import ChainNode, Context, Signed, Window, ask
+from collector.dnssec.delegation import unsupported_ds, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
+from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
 from collector.dnssec.keyset import DistrustedKeys, TrustedKeys, describe_keys, judge_key_set
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import DEPRECATED_ALGORITHMS, Policy
 from collector.dnssec.private import neighbour_of, private_suffix
 from collector.dnssec.proof import ProofOutcome
-from collector.dnssec.questions import FetchFailure, Questions
+from collector.dnssec.questions import FetchFailure, Questions, failure_of
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
-from collector.dnssec.signatures import Fault, Verified
+from collector.dnssec.signatures import Verified, name_of
 from schemas.catalogue import codes_where
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Reason, Verdict
+from schemas.judgement import ChainLink, Verdict
 
 FAILED_NODE_TTL_S = 5
 PROVEN_UNSIGNED = codes_where(lambda row: row.proves_unsigned)
@@ -46,7 +47,7 @@ def find_node(context: Context, goal: Name, anchor: Anchor) -> Questions[ChainNo
 
 
 def _cached(context: Context, name: Name, parent: ChainNode | None, anchor: Anchor | None) -> Questions[ChainNode]:
-    """Return the node at ``name``, from what is known where it is fresh and rests on the same parent."""
+    """Return the node at ``name``: the known one if it is fresh and rests on the same parent, else a new one."""
     known = _known(context, name, parent)
     if known is not None:
         return known
@@ -69,21 +70,15 @@ def _known(context: Context, name: Name, parent: ChainNode | None) -> ChainNode 
 
 
 def _unreachable(
-    context: Context, zone: Name, name: Name, what: str, failure: FetchFailure, parent: ChainNode | None
+    context: Context, zone: Name, asked: RRsetName, failure: FetchFailure, parent: ChainNode | None
 ) -> ChainNode:
-    detail = f"{what} of {names.to_text(name)} could not be fetched: {failure.detail}"
-    if failure.kind == "budget":
-        why = reason(Code.VALIDATION_BUDGET_EXCEEDED, zone, detail)
-        verdict = Verdict.BOGUS
-    else:
-        ede = next((code for code, _text in failure.ede), 22 if failure.is_silence else 23)
-        why = reason(Code.VERDICT_INDETERMINATE, zone, detail, ede=ede)
-        verdict = Verdict.INDETERMINATE
+    fault = not_fetched(zone, asked, failure)
+    verdict = Verdict.BOGUS if fault.code == Code.VALIDATION_BUDGET_EXCEEDED else Verdict.INDETERMINATE
     return ChainNode(
-        name,
+        asked.owner,
         zone,
         verdict,
-        reason=why,
+        reason=fault,
         parent=parent,
         fresh_until=context.now + FAILED_NODE_TTL_S,
         link=ChainLink(names.to_text(zone), verdict),
@@ -97,59 +92,32 @@ def _usable(reply: Response | FetchFailure) -> Response | FetchFailure:
     return failure_of(reply)
 
 
-def failure_of(response: Response) -> FetchFailure:
-    """Return the failure that an error response stands for."""
-    texts = "; ".join(text or f"EDE {code}" for code, text in response.ede)
-    detail = f"the resolver answers {rcode_text(response.rcode)}" + (f" ({texts})" if texts else "")
-    return FetchFailure("rcode", detail, response.rcode, response.ede)
-
-
-_RCODES = {
-    0: "NOERROR",
-    1: "FORMERR",
-    2: "SERVFAIL",
-    3: "NXDOMAIN",
-    4: "NOTIMP",
-    5: "REFUSED",
-    6: "YXDOMAIN",
-    9: "NOTAUTH",
-}
-
-
-def rcode_text(rcode: int) -> str:
-    """Return the mnemonic of an rcode."""
-    return _RCODES.get(rcode, f"RCODE{rcode}")
-
-
 def _prime(context: Context, anchor: Anchor) -> Questions[ChainNode]:
     """Validate the anchored zone's own keys. Source: RFC 4035 §5."""
     zone = anchor.zone
     ds = usable_ds(anchor.ds, context.policy)
     keys = [key for key in anchor.keys if key.algorithm in context.policy.algorithms]
     if not ds and not keys:
-        why = reason(
-            Code.ALGORITHM_UNSUPPORTED, zone, "every trust anchor of the zone has an unsupported algorithm or digest"
-        )
-        return _ended(context, zone, None, Verdict.INSECURE, why, (), 3600)
+        fault = Fault(Code.ALGORITHM_UNSUPPORTED, Case.UNSUPPORTED_ANCHORS, zone)
+        return _ended(context, zone, None, Verdict.INSECURE, fault, (), 3600)
     reply = _usable((yield from ask(context, zone, records.DNSKEY)))
     if isinstance(reply, FetchFailure):
         if context.policy.accept_stripped:
             return _stripped_anchor(context, zone, ())
-        return _unreachable(context, zone, zone, "the DNSKEY set", reply, None)
+        return _unreachable(context, zone, RRsetName(zone, records.DNSKEY), reply, None)
     if (known := _known(context, zone, None)) is not None:
         return known
     rrset = reply.answer.get((zone, records.DNSKEY))
     if rrset is None or not rrset.rdatas:
         return _keyless_anchor(context, zone, reply)
     if not rrset.signatures and not context.signatures_seen:
-        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, "the key set of the anchored zone arrives without signatures")
-        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
+        fault = Fault(Code.VANTAGE_STRIPS_DNSSEC, Case.UNSIGNED_KEY_SET, zone)
+        return _ended(context, zone, None, Verdict.INDETERMINATE, fault, (reply.wire,), FAILED_NODE_TTL_S)
     judged = judge_key_set(context, zone, anchor.ds, rrset, tuple(keys), is_anchor=True)
     if isinstance(judged, DistrustedKeys) and judged.fault.code in (Code.DNSKEY_MISSING, Code.DS_DNSKEY_MISMATCH):
-        detail = f"no configured trust anchor signs the key set: {judged.fault.detail}"
-        why = reason(Code.TRUST_ANCHOR_MISMATCH, zone, detail)
+        fault = Fault(Code.TRUST_ANCHOR_MISMATCH, Case.NOT_ANCHORED, zone, because=judged.fault)
         ttl_s, wires = FAILED_NODE_TTL_S, (reply.wire,)
-        return _ended(context, zone, None, Verdict.BOGUS, why, wires, ttl_s, anchor.ds, judged.keys)
+        return _ended(context, zone, None, Verdict.BOGUS, fault, wires, ttl_s, anchor.ds, judged.keys)
     return _node_of(context, None, zone, anchor.ds, rrset, judged, (reply.wire,))
 
 
@@ -157,19 +125,17 @@ def _keyless_anchor(context: Context, zone: Name, reply: Response) -> ChainNode:
     if context.policy.accept_stripped:
         return _stripped_anchor(context, zone, (reply.wire,))
     if not reply.has_edns or not any(one.signatures for one in (*reply.answer.values(), *reply.authority.values())):
-        # Every true answer of an anchored zone is signed: who says "no data" without proof serves no validator.
-        said = (
-            "knows no EDNS and" if not reply.has_edns else "answers the question for the key set without records, and"
-        )
-        why = reason(Code.VANTAGE_STRIPS_DNSSEC, zone, f"the resolver {said} gives no DNSKEY of the anchored zone")
-        return _ended(context, zone, None, Verdict.INDETERMINATE, why, (reply.wire,), FAILED_NODE_TTL_S)
-    why = reason(Code.TRUST_ANCHOR_MISMATCH, zone, "the anchored zone has no DNSKEY", ede=9)
-    return _ended(context, zone, None, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S)
+        # Every true answer of an anchored zone is signed: a resolver that says "no data" without proof can't be used.
+        case = Case.NO_KEYS_SERVED if reply.has_edns else Case.NO_EDNS
+        fault = Fault(Code.VANTAGE_STRIPS_DNSSEC, case, zone)
+        return _ended(context, zone, None, Verdict.INDETERMINATE, fault, (reply.wire,), FAILED_NODE_TTL_S)
+    fault = Fault(Code.TRUST_ANCHOR_MISMATCH, Case.ANCHOR_WITHOUT_KEYS, zone, ede=9)
+    return _ended(context, zone, None, Verdict.BOGUS, fault, (reply.wire,), FAILED_NODE_TTL_S)
 
 
 def _stripped_anchor(context: Context, zone: Name, wires: tuple[bytes, ...]) -> ChainNode:
-    why = reason(Code.UNSIGNED_DELEGATION, zone, "the anchored zone has no key to be had, and the policy accepts that")
-    return _ended(context, zone, None, Verdict.INSECURE, why, wires, 60)
+    fault = Fault(Code.UNSIGNED_DELEGATION, Case.ANCHOR_STRIPPED, zone)
+    return _ended(context, zone, None, Verdict.INSECURE, fault, wires, 60)
 
 
 def _ended(
@@ -177,7 +143,7 @@ def _ended(
     zone: Name,
     parent: ChainNode | None,
     verdict: Verdict,
-    why: Reason,
+    fault: Fault,
     wires: tuple[bytes, ...],
     ttl_s: int,
     ds: tuple[DelegationSigner, ...] = (),
@@ -186,7 +152,7 @@ def _ended(
 ) -> ChainNode:
     """Return the node where the chain of trust ends at ``zone``."""
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
-    # What a node rests on ends with its signature: RFC 4035 §5.3.3.
+    # A node is no longer good when its signature ends: RFC 4035 §5.3.3.
     fresh_until = context.now + min(ttl_s, MAX_NODE_TTL_S)
     signed: tuple[Signed, ...] = ()
     if window is not None:
@@ -198,7 +164,7 @@ def _ended(
         zone,
         zone,
         verdict,
-        reason=why,
+        reason=fault,
         parent=parent,
         link=link,
         messages=wires,
@@ -216,15 +182,15 @@ def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | 
 
 
 def _negative_node(context: Context, zone: Name, parent: ChainNode | None) -> ChainNode:
-    why = reason(Code.NEGATIVE_TRUST_ANCHOR, zone, "the configuration declares this zone unsigned")
-    return _ended(context, zone, parent, Verdict.INSECURE, why, (), 3600)
+    fault = Fault(Code.NEGATIVE_TRUST_ANCHOR, Case.DECLARED_UNSIGNED, zone)
+    return _ended(context, zone, parent, Verdict.INSECURE, fault, (), 3600)
 
 
 def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[ChainNode]:
-    """Find out what lies at ``name``, one label below what ``parent`` speaks for."""
+    """Return the node at ``name``, one label below ``parent``."""
     reply = _usable((yield from ask(context, name, records.DS)))
     if isinstance(reply, FetchFailure):
-        unreachable = _unreachable(context, name, name, "the DS set", reply, parent)
+        unreachable = _unreachable(context, name, RRsetName(name, records.DS), reply, parent)
         return unreachable if reply.kind != "rcode" else (yield from _ask_beside(context, parent, name, unreachable))
     if (known := _known(context, name, parent)) is not None:
         return known
@@ -238,7 +204,9 @@ def _descend(context: Context, parent: ChainNode, name: Name) -> Questions[Chain
 
 
 def _ask_beside(context: Context, parent: ChainNode, name: Name, node: ChainNode) -> Questions[ChainNode]:
-    """Return what the proof beside a private name says of it; ``node`` where it says nothing, or the name is public.
+    """Return the node that a proof for a neighbour of a private name gives.
+
+    Return ``node`` if there is no such proof, or the name is public.
 
     A resolver that answers a private zone by itself gives no proof for its DS set either.
     """
@@ -266,38 +234,35 @@ def _judge_no_ds(context: Context, parent: ChainNode, name: Name, reply: Respons
 
 
 def _refused(
-    context: Context, parent: ChainNode, name: Name, fault: Fault, reply: Response, zone: Name, rrset: str
+    context: Context, parent: ChainNode, name: Name, fault: Fault, reply: Response, blamed: RRsetName
 ) -> ChainNode:
-    why = reason(fault.code, zone, fault.detail, rrset=rrset)
-    return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S)
+    """Return the node at ``name``, whose place in the chain can't be told for a fault of ``parent``'s zone."""
+    fault = replace(fault, blamed=blamed)
+    return _ended(context, name, parent, Verdict.BOGUS, fault, (reply.wire,), FAILED_NODE_TTL_S)
 
 
 def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response, rrset: RRset) -> Questions[ChainNode]:
     verified = context.verify_in(parent, rrset)
-    where = f"{names.to_text(name)} DS"
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the DS set of {names.to_text(name)} comes from a wildcard")
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, Case.FROM_WILDCARD, parent.zone, rrset=name_of(rrset))
     if isinstance(verified, Fault):
-        return _refused(context, parent, name, verified, reply, parent.zone, where)
+        return _refused(context, parent, name, verified, reply, name_of(rrset))
     ds_set = tuple(ds for ds in map(records.parse_ds, rrset.rdatas) if ds is not None)
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
     window = context.window_of(verified)
     if len(ds_set) > context.policy.max_ds:
-        why = reason(
-            Code.VALIDATION_BUDGET_EXCEEDED, name, f"{len(ds_set)} DS records, more than {context.policy.max_ds}"
-        )
-        return _ended(context, name, parent, Verdict.BOGUS, why, (reply.wire,), FAILED_NODE_TTL_S, ds_set)
-    usable = usable_ds(ds_set, context.policy)
-    if not usable:
-        detail, ede = describe_unsupported(ds_set, context.policy)
-        why = reason(Code.ALGORITHM_UNSUPPORTED, name, detail, ede=ede)
-        node = _ended(context, name, parent, Verdict.INSECURE, why, (reply.wire,), ttl_s, ds_set, window=window)
+        count, limit = len(ds_set), context.policy.max_ds
+        fault = Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.MANY_DS, name, count=count, limit=limit)
+        return _ended(context, name, parent, Verdict.BOGUS, fault, (reply.wire,), FAILED_NODE_TTL_S, ds_set)
+    if not usable_ds(ds_set, context.policy):
+        fault = unsupported_ds(name, ds_set, context.policy)
+        node = _ended(context, name, parent, Verdict.INSECURE, fault, (reply.wire,), ttl_s, ds_set, window=window)
         if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
-            node = replace(node, remarks=(reason(Code.ALGORITHM_DEPRECATED, name, detail, ede=ede),))
+            node = replace(node, remarks=(replace(fault, code=Code.ALGORITHM_DEPRECATED),))
         return node
     keys_reply = _usable((yield from ask(context, name, records.DNSKEY)))
     if isinstance(keys_reply, FetchFailure):
-        node = _unreachable(context, name, name, "the DNSKEY set", keys_reply, parent)
+        node = _unreachable(context, name, RRsetName(name, records.DNSKEY), keys_reply, parent)
         link = ChainLink(names.to_text(name), node.verdict, ds=tuple(sorted(ds.to_text() for ds in ds_set)))
         return replace(node, link=link, messages=(reply.wire,))
     if (known := _known(context, name, parent)) is not None:
@@ -305,8 +270,8 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     wires = (reply.wire, keys_reply.wire)
     keys_rrset = keys_reply.answer.get((name, records.DNSKEY))
     if keys_rrset is None or not keys_rrset.rdatas:
-        why = reason(Code.DNSKEY_MISSING, name, f"{names.to_text(name)} has a DS at its parent and no DNSKEY")
-        return _ended(context, name, parent, Verdict.BOGUS, why, wires, FAILED_NODE_TTL_S, ds_set)
+        fault = Fault(Code.DNSKEY_MISSING, Case.NO_DNSKEY, name)
+        return _ended(context, name, parent, Verdict.BOGUS, fault, wires, FAILED_NODE_TTL_S, ds_set)
     judged = judge_key_set(context, name, ds_set, keys_rrset)
     node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
@@ -326,9 +291,9 @@ def _node_of(
     """Return the node at the apex of a zone whose key set was judged."""
     if isinstance(judged, DistrustedKeys):
         verdict = Verdict.INSECURE if judged.is_insecure else Verdict.BOGUS
-        why = reason(judged.fault.code, zone, judged.fault.detail, rrset=f"{names.to_text(zone)} DNSKEY")
+        fault = replace(judged.fault, blamed=name_of(rrset))
         ttl_s = rrset.ttl if judged.is_insecure else FAILED_NODE_TTL_S
-        return _ended(context, zone, parent, verdict, why, wires, ttl_s, ds_set, judged.keys)
+        return _ended(context, zone, parent, verdict, fault, wires, ttl_s, ds_set, judged.keys)
     ttl_s = min(judged.ttl_s, judged.window.expiration - context.now)
     return ChainNode(
         zone,
@@ -350,20 +315,19 @@ def _no_cut_at_alias(context: Context, parent: ChainNode, name: Name, reply: Res
     """A CNAME cannot live at a zone cut, so a valid one denies it. Source: RFC 1034 §3.6.2, RFC 4035 §2.5."""
     verified = context.verify_in(parent, alias)
     if isinstance(verified, Fault):
-        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(name)} CNAME")
+        return _refused(context, parent, name, verified, reply, name_of(alias))
     window = context.window_of(verified)
     if verified.encloser is not None:
         denial = gather_denial(context, parent, reply)
         if isinstance(denial, Fault):
-            return _refused(context, parent, name, denial, reply, parent.zone, f"{names.to_text(name)} CNAME")
+            return _refused(context, parent, name, denial, reply, name_of(alias))
         encloser = verified.encloser
         outcomes = {proofs.prove_no_closer_match(name, encloser).outcome for proofs in denial.proofs}
         if not outcomes & {ProofOutcome.PROVEN, ProofOutcome.OPT_OUT}:
             if denial.over_limit is not None:
                 return _over_limit(context, parent, name, reply, denial)
-            detail = f"no proof that {names.to_text(name)} is only covered by a wildcard"
-            fault = Fault(Code.WILDCARD_PROOF_INVALID, detail)
-            return _refused(context, parent, name, fault, reply, parent.zone, f"{names.to_text(name)} CNAME")
+            fault = Fault(Code.WILDCARD_PROOF_INVALID, Case.WILDCARD_NOT_CLOSEST, parent.zone, name=name)
+            return _refused(context, parent, name, fault, reply, name_of(alias))
     return _same_zone(context, parent, name, reply, min(alias.ttl, verified.signature.original_ttl), window)
 
 
@@ -371,9 +335,9 @@ def _no_cut_below_dname(context: Context, parent: ChainNode, name: Name, reply: 
     """Nothing lives below a DNAME, so a valid one denies every cut there. Source: RFC 6672 §2.4, §5.3.1."""
     verified = context.verify_in(parent, dname)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault(Code.WILDCARD_PROOF_INVALID, "a DNAME never comes from a wildcard")
+        verified = Fault(Code.WILDCARD_PROOF_INVALID, Case.FROM_WILDCARD, parent.zone, rrset=name_of(dname))
     if isinstance(verified, Fault):
-        return _refused(context, parent, name, verified, reply, parent.zone, f"{names.to_text(dname.name)} DNAME")
+        return _refused(context, parent, name, verified, reply, name_of(dname))
     ttl_s = min(dname.ttl, verified.signature.original_ttl)
     return _same_zone(context, parent, name, reply, ttl_s, context.window_of(verified), sealed=True)
 
@@ -407,46 +371,46 @@ def _same_zone(
 
 def _no_ds(context: Context, parent: ChainNode, name: Name, reply: Response) -> ChainNode:
     """Judge the denial of a DS set."""
-    where = f"{names.to_text(name)} DS"
+    where = RRsetName(name, records.DS)
     denial = gather_denial(context, parent, reply)
     if isinstance(denial, Fault):
-        return _refused(context, parent, name, denial, reply, parent.zone, where)
-    details = []
+        return _refused(context, parent, name, denial, reply, where)
+    failed = []
     for proofs in denial.proofs:
         proof = proofs.prove_no_ds(name)
         match proof.outcome:
             case ProofOutcome.CUT | ProofOutcome.OPT_OUT:
-                cut = proof.outcome is ProofOutcome.CUT
-                code = Code.UNSIGNED_DELEGATION if cut else Code.OPT_OUT_SPAN
-                detail = f"{names.to_text(parent.zone)} proves that {names.to_text(name)} has no DS"
-                detail += "" if cut else ": it may lie in an opt-out span"
-                why = reason(code, name, detail)
+                if proof.outcome is ProofOutcome.CUT:
+                    fault = Fault(Code.UNSIGNED_DELEGATION, Case.NO_DS, name, other=parent.zone)
+                else:
+                    fault = Fault(Code.OPT_OUT_SPAN, Case.NO_DS_BY_OPT_OUT, name, other=parent.zone)
                 wires = (reply.wire,)
-                node = _ended(context, name, parent, Verdict.INSECURE, why, wires, denial.ttl_s, window=denial.window)
+                node = _ended(context, name, parent, Verdict.INSECURE, fault, wires, denial.ttl_s, window=denial.window)
                 return replace(node, remarks=denial.remarks)
             case ProofOutcome.NO_CUT | ProofOutcome.ABSENT:
                 sealed = proof.outcome is ProofOutcome.ABSENT
-                # What a wildcard gives is the zone's own, and signed: it makes no cut, but it makes no name private.
+                # A record made from a wildcard is the zone's own, so a wildcard makes no cut, and no name private.
                 is_private = sealed and private_suffix(name) == name
                 absent = is_private and proofs.prove_nxdomain(name).outcome is ProofOutcome.PROVEN
                 ttl_s, window = denial.ttl_s, denial.window
                 return _same_zone(context, parent, name, reply, ttl_s, window, sealed=sealed, absent=absent)
             case ProofOutcome.TOO_COSTLY:
-                fault = Fault(Code.VALIDATION_BUDGET_EXCEEDED, proof.detail)
-                return _refused(context, parent, name, fault, reply, parent.zone, where)
+                fault = Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.HASHES_SPENT, parent.zone)
+                return _refused(context, parent, name, fault, reply, where)
             case _:
-                details.append(proof.detail)
+                failed.append(proof)
     if denial.over_limit is not None:
         return _over_limit(context, parent, name, reply, denial)
-    return _refused(context, parent, name, Fault(Code.DENIAL_INVALID, "; ".join(details)), reply, parent.zone, where)
+    fault = Fault(Code.DENIAL_INVALID, Case.NOT_PROVEN, parent.zone, proofs=tuple(failed))
+    return _refused(context, parent, name, fault, reply, where)
 
 
 def _over_limit(context: Context, parent: ChainNode, name: Name, reply: Response, denial: Gathered) -> ChainNode:
     """Return the node at a name of which a denial speaks that iterates too often. Source: RFC 9276 §3.2."""
     assert denial.over_limit is not None
-    verdict, why = denial.over_limit
+    verdict, fault = denial.over_limit
     ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_NODE_TTL_S
-    return _ended(context, name, parent, verdict, why, (reply.wire,), ttl_s, window=denial.window)
+    return _ended(context, name, parent, verdict, fault, (reply.wire,), ttl_s, window=denial.window)
 
 
 def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[ChainNode]:
@@ -465,7 +429,7 @@ def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[C
     if isinstance(reply, Response) and not reply.answer.get((name, records.DS)):
         found = _judge_no_ds(context, node, name, reply)
         if _is_over_limit(found):
-            # The zone does deny a DS here; what exactly, it makes too costly to tell. Its answers need no denial.
+            # The zone denies a DS here, by a proof that is too costly to check. Its answers need no denial.
             return replace(node, name=name, link=None, parent=node, remarks=(), messages=(reply.wire,))
         if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
             context.nodes[name] = found

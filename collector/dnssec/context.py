@@ -1,20 +1,18 @@
-"""One validation under way: the time, what is trusted, what it may cost, and what was learnt on the way."""
+"""The state of one validation: the time, the trust anchors, the budget, and the nodes of the chain found so far."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 
-from collector.dnssec import names
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
+from collector.dnssec.fault import Fault
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
-from collector.dnssec.signatures import Fault, Verified, absolute_time, verify_rrset
-from schemas.catalogue import CATALOGUE
-from schemas.codes import Code
-from schemas.judgement import ChainLink, Reason, Verdict
+from collector.dnssec.signatures import Verified, absolute_time, verify_rrset
+from schemas.judgement import ChainLink, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class ChainNode:
-    """What is known at one name on the way down.
+    """The result of the walk at one name: its zone, the verdict and the keys.
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
     empty and ``reason`` says why. ``link`` describes the zone where the node is a cut or the anchor. ``sealed``: the
@@ -53,8 +51,8 @@ class ChainNode:
     zone: Name
     verdict: Verdict
     keys: tuple[KeyRecord, ...] = ()
-    reason: Reason | None = None
-    remarks: tuple[Reason, ...] = ()
+    reason: Fault | None = None
+    remarks: tuple[Fault, ...] = ()
     link: ChainLink | None = None
     parent: "ChainNode | None" = None
     sealed: bool = False
@@ -77,7 +75,7 @@ class ChainNode:
 
 @dataclass(slots=True)
 class Context:
-    """One validation: the time, what is trusted, what it may cost, and what earlier ones have learnt.
+    """The state of one validation: the time, the trust anchors, the budget, and the nodes that earlier ones found.
 
     ``nodes`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
@@ -132,13 +130,6 @@ class Context:
         signature = verified.signature
         expiration = absolute_time(signature.expiration, self.now)
         return Window(expiration - ((signature.expiration - signature.inception) & 0xFFFFFFFF), expiration)
-
-
-def reason(code: Code, zone: Name, detail: str, *, ede: int | None = None, rrset: str = "") -> Reason:
-    """Return a reason, with the catalogue's first EDE code where none is given."""
-    if ede is None:
-        ede = next(iter(CATALOGUE[code].ede), None)
-    return Reason(str(code), names.to_text(zone), detail, ede, rrset)
 
 
 def ask(context: Context, name: Name, rdtype: int) -> Questions[Response | FetchFailure]:

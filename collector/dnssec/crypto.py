@@ -71,7 +71,7 @@ def load_verifier(algorithm: int, public_key: bytes) -> Verify | None:
 
 @lru_cache(maxsize=16384)
 def is_valid(algorithm: int, public_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Return whether the signature holds; what was computed lately is not computed again."""
+    """Return whether the signature holds; recent results are kept."""
     verifier = load_verifier(algorithm, public_key)
     return verifier is not None and verifier(signature, data)
 
@@ -154,6 +154,6 @@ def probe_host() -> list[str]:
 
 @lru_cache(maxsize=16384)
 def key_digest(rdata: bytes) -> str:
-    """Return what identifies a key over time: hex SHA-256 of its octets less the REVOKE bit, cut to 16 octets."""
+    """Return the identity of a key over time: hex SHA-256 of its octets less the REVOKE bit, cut to 16 octets."""
     flags = int.from_bytes(rdata[:2], "big") & ~0x0080
     return hashlib.sha256(flags.to_bytes(2, "big") + rdata[2:]).hexdigest()[:32]

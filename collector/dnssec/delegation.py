@@ -3,10 +3,11 @@
 Source: RFC 4035 §5.2, RFC 4509 §3, RFC 6840 §5.2, RFC 5011 §2.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from collector.dnssec import crypto, names
+from collector.dnssec import crypto
+from collector.dnssec.fault import Case, Fault, KeyId
 from collector.dnssec.names import Name
 from collector.dnssec.policy import DEPRECATED_ALGORITHMS, DIGESTS, RSA_ALGORITHMS, Policy
 from collector.dnssec.records import DelegationSigner, KeyRecord
@@ -15,15 +16,13 @@ from schemas.codes import Code
 
 @dataclass(frozen=True, slots=True)
 class EntryKeys:
-    """The keys of a zone that its parent (or an anchor) vouches for.
+    """The keys of a zone that its parent (or an anchor) vouches for; ``fault`` says why there are none.
 
-    ``fault`` is the code that says why there are none, with ``detail``; ``unsupported`` that the zone must count as
-    insecure.
+    ``unsupported``: for want of support alone, so that the zone must count as insecure.
     """
 
     keys: tuple[KeyRecord, ...] = ()
-    fault: Code | None = None
-    detail: str = ""
+    fault: Fault | None = None
     unsupported: bool = False
 
 
@@ -40,13 +39,14 @@ def usable_ds(ds_set: Sequence[DelegationSigner], policy: Policy) -> list[Delega
     return usable
 
 
-def describe_unsupported(ds_set: Sequence[DelegationSigner], policy: Policy) -> tuple[str, int]:
-    """Return a sentence and the EDE code for a DS set of which nothing is usable."""
-    algorithms = sorted({ds.algorithm for ds in ds_set if ds.algorithm not in policy.algorithms})
+def unsupported_ds(zone: Name, ds_set: Sequence[DelegationSigner], policy: Policy) -> Fault:
+    """Return the fault of a DS set of which nothing is usable: its algorithms, or else its digest types."""
+    algorithms = tuple(sorted({ds.algorithm for ds in ds_set if ds.algorithm not in policy.algorithms}))
     if algorithms:
-        return "the DS set has only unsupported algorithms: " + ", ".join(map(str, algorithms)), 1
-    digests = sorted({ds.digest_type for ds in ds_set})
-    return "the DS set has only unsupported digest types: " + ", ".join(map(str, digests)), 2
+        case, numbers, ede = Case.UNSUPPORTED_ALGORITHMS, algorithms, 1
+    else:
+        case, numbers, ede = Case.UNSUPPORTED_DIGESTS, tuple(sorted({ds.digest_type for ds in ds_set})), 2
+    return Fault(Code.ALGORITHM_UNSUPPORTED, case, zone, numbers=numbers, ede=ede)
 
 
 def match_entry_keys(
@@ -54,35 +54,36 @@ def match_entry_keys(
 ) -> EntryKeys:
     """Return the keys of ``zone`` that a usable DS matches by tag, algorithm and digest."""
     matched: dict[bytes, KeyRecord] = {}
-    mismatched = unmatched = 0
+    mismatched: list[DelegationSigner] = []
+    unmatched: list[DelegationSigner] = []
     for ds in ds_set:
         fitting = [key for key in keys if (key.tag, key.algorithm) == (ds.tag, ds.algorithm)]
         if len(fitting) > policy.max_keys_per_tag:
-            detail = f"{len(fitting)} keys of {names.to_text(zone)} share tag {ds.tag} and algorithm {ds.algorithm}"
-            return EntryKeys(fault=Code.VALIDATION_BUDGET_EXCEEDED, detail=detail)
+            count, limit = len(fitting), policy.max_keys_per_tag
+            code, case = Code.VALIDATION_BUDGET_EXCEEDED, Case.SHARED_DS_TAG
+            return EntryKeys(fault=Fault(code, case, zone, numbers=(ds.tag,), count=count, limit=limit))
         found = [key for key in fitting if crypto.ds_digest(zone, key.rdata, ds.digest_type) == ds.digest]
         matched.update((key.rdata, key) for key in found)
-        mismatched += len(fitting) - len(found)
-        unmatched += not found
-    return _judge_entry_keys(zone, tuple(matched.values()), mismatched, unmatched, policy)
+        if len(found) < len(fitting):
+            mismatched.append(ds)
+        if not found:
+            unmatched.append(ds)
+    if matched:
+        return _judge_entry_keys(zone, tuple(matched.values()), bool(unmatched), policy)
+    if mismatched:
+        tags = tuple(sorted({ds.tag for ds in mismatched}))
+        return EntryKeys(fault=Fault(Code.DS_DNSKEY_MISMATCH, Case.OTHER_DIGEST, zone, numbers=tags))
+    wanted = tuple(sorted({KeyId(ds.tag, ds.algorithm) for ds in unmatched}))
+    return EntryKeys(fault=Fault(Code.DNSKEY_MISSING, Case.NO_KEY_OF_DS, zone, keys=wanted))
 
 
-def _judge_entry_keys(
-    zone: Name, matched: tuple[KeyRecord, ...], mismatched: int, unmatched: int, policy: Policy
-) -> EntryKeys:
-    where = names.to_text(zone)
-    if not matched:
-        if mismatched:
-            return EntryKeys(fault=Code.DS_DNSKEY_MISMATCH, detail=f"the digest of no DS matches a key of {where}")
-        return EntryKeys(fault=Code.DNSKEY_MISSING, detail=f"no key of {where} has the tag and algorithm of a DS")
+def _judge_entry_keys(zone: Name, matched: tuple[KeyRecord, ...], are_some_missing: bool, policy: Policy) -> EntryKeys:
     live = [key for key in matched if not key.is_revoked]
     if not live:
-        return EntryKeys(fault=Code.DNSKEY_REVOKED_IN_USE, detail=f"the DS of {where} points at a revoked key")
+        return EntryKeys(fault=Fault(Code.DNSKEY_REVOKED_IN_USE, Case.DS_OF_REVOKED_KEY, zone, keys=_ids(matched)))
     zone_keys = [key for key in live if key.is_zone_key]
     if not zone_keys:
-        return EntryKeys(
-            fault=Code.DNSKEY_NOT_ZONE_KEY, detail=f"the DS of {where} points at a key that is no zone key"
-        )
+        return EntryKeys(fault=Fault(Code.DNSKEY_NOT_ZONE_KEY, Case.DS_OF_NO_ZONE_KEY, zone, keys=_ids(live)))
     sized = [
         key
         for key in zone_keys
@@ -91,37 +92,42 @@ def _judge_entry_keys(
     ]
     if sized:
         return EntryKeys(tuple(sized))
-    if unmatched:
-        # The key set is not verified yet: who leaves the good keys out must not win an insecure verdict by it.
-        detail = f"the keys of {where} that a DS points at are RSA of an unsupported size, and others are missing"
-        return EntryKeys(fault=Code.DNSKEY_MISSING, detail=detail)
-    detail = f"every key that the DS of {where} points at is RSA of an unsupported size"
-    return EntryKeys(fault=Code.ALGORITHM_UNSUPPORTED, detail=detail, unsupported=True)
+    # The key set is not verified yet: an attacker who leaves out the good keys must not gain an insecure verdict.
+    case = Case.DS_OF_KEY_SIZE_AND_MISSING if are_some_missing else Case.DS_OF_KEY_SIZE
+    code = Code.DNSKEY_MISSING if are_some_missing else Code.ALGORITHM_UNSUPPORTED
+    sizes = tuple(sorted({KeyId(key.tag, key.algorithm, crypto.rsa_bits(key) or 0) for key in zone_keys}))
+    fault = Fault(code, case, zone, keys=sizes, least=policy.rsa_min_bits, limit=policy.rsa_max_bits)
+    return EntryKeys(fault=fault, unsupported=not are_some_missing)
+
+
+def _ids(keys: Iterable[KeyRecord]) -> tuple[KeyId, ...]:
+    return tuple(sorted({KeyId(key.tag, key.algorithm) for key in keys}))
 
 
 def remark_on_keys(
     zone: Name, ds_set: Sequence[DelegationSigner], keys: Sequence[KeyRecord], signing_algorithms: set[int]
-) -> list[tuple[Code, str]]:
-    """Return (code, detail) for what is weak, old or superfluous in a zone's keys although the chain holds.
+) -> list[Fault]:
+    """Return remarks on weak, deprecated or superfluous keys of a zone whose chain holds.
 
     ``signing_algorithms`` are those whose signature over the key set is present.
     """
     remarks = []
-    where = names.to_text(zone)
     # A key too short to be RSA at all has 0 bits and is reported by the chain itself.
-    weak = sorted({bits for key in keys if (bits := crypto.rsa_bits(key)) and bits < 2048 and key.is_zone_key})
+    weak = {bits for key in keys if (bits := crypto.rsa_bits(key)) and bits < 2048 and key.is_zone_key}
     if weak:
-        remarks.append((Code.KEY_WEAK, f"{where} has RSA keys of {', '.join(map(str, weak))} bits"))
-    if any(ds.algorithm in DEPRECATED_ALGORITHMS for ds in ds_set):
-        remarks.append((Code.ALGORITHM_DEPRECATED, f"the DS set of {where} has a deprecated algorithm"))
+        remarks.append(Fault(Code.KEY_WEAK, Case.SHORT_KEYS, zone, numbers=tuple(sorted(weak))))
+    deprecated = {ds.algorithm for ds in ds_set if ds.algorithm in DEPRECATED_ALGORITHMS}
+    if deprecated:
+        numbers = tuple(sorted(deprecated))
+        remarks.append(Fault(Code.ALGORITHM_DEPRECATED, Case.DEPRECATED_ALGORITHM, zone, numbers=numbers))
     elif ds_set and all(ds.digest_type == 1 for ds in ds_set):
-        remarks.append((Code.ALGORITHM_DEPRECATED, f"the DS set of {where} has SHA-1 digests only"))
+        remarks.append(Fault(Code.ALGORITHM_DEPRECATED, Case.DEPRECATED_DIGEST, zone))
     present = {(key.tag, key.algorithm) for key in keys}
-    orphans = sorted({ds.tag for ds in ds_set if (ds.tag, ds.algorithm) not in present})
+    orphans = {ds.tag for ds in ds_set if (ds.tag, ds.algorithm) not in present}
     if orphans and present:
-        remarks.append((Code.DS_ORPHAN, f"no key of {where} has the tag of its DS {', '.join(map(str, orphans))}"))
-    silent = sorted({ds.algorithm for ds in ds_set} - signing_algorithms)
+        remarks.append(Fault(Code.DS_ORPHAN, Case.ORPHANED_DS, zone, numbers=tuple(sorted(orphans))))
+    silent = {ds.algorithm for ds in ds_set} - signing_algorithms
     if silent and signing_algorithms:
-        detail = f"algorithm {', '.join(map(str, silent))} is in the DS set of {where} and does not sign its keys"
-        remarks.append((Code.ALGORITHM_SIGNING_INCOMPLETE, detail))
+        numbers = tuple(sorted(silent))
+        remarks.append(Fault(Code.ALGORITHM_SIGNING_INCOMPLETE, Case.SILENT_ALGORITHM, zone, numbers=numbers))
     return remarks

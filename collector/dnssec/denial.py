@@ -1,4 +1,4 @@
-"""The denial records of one response: verified, sorted into what can be asked, and held against the iteration limits.
+"""The denial records of one response: verified, sorted by kind, and compared with the iteration limits.
 
 Source: RFC 4035 §5.4; RFC 5155 §8.2; RFC 9276 §3.2.
 """
@@ -6,17 +6,17 @@ Source: RFC 4035 §5.4; RFC 5155 §8.2; RFC 9276 §3.2.
 from dataclasses import dataclass
 
 from collector.dnssec import names, records
-from collector.dnssec.context import ChainNode, Context, Window, reason
+from collector.dnssec.context import ChainNode, Context, Window
+from collector.dnssec.fault import Case, Fault
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
 from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
-from collector.dnssec.policy import Policy
 from collector.dnssec.proof import Denial
 from collector.dnssec.records import Nsec, Nsec3, RRset
-from collector.dnssec.signatures import Fault, Verified
+from collector.dnssec.signatures import Verified, name_of
 from schemas.codes import Code
-from schemas.judgement import Reason, Verdict
+from schemas.judgement import Verdict
 
 MAX_TTL_S = 86_400
 
@@ -31,8 +31,8 @@ class Gathered:
     proofs: tuple[Denial, ...]
     window: Window
     ttl_s: int
-    remarks: tuple[Reason, ...] = ()
-    over_limit: tuple[Verdict, Reason] | None = None
+    remarks: tuple[Fault, ...] = ()
+    over_limit: tuple[Verdict, Fault] | None = None
 
 
 def gather_denial(context: Context, node: ChainNode, response: Response) -> Gathered | Fault:
@@ -57,10 +57,9 @@ def gather_denial(context: Context, node: ChainNode, response: Response) -> Gath
         elif verified.encloser is None:
             verified_rrsets.append((rrset, verified))
         else:
-            fault = fault or Fault(Code.DENIAL_INVALID, "a denial record that was itself expanded from a wildcard")
+            fault = fault or Fault(Code.DENIAL_INVALID, Case.FROM_WILDCARD, node.zone, rrset=name_of(rrset))
     if not verified_rrsets:
-        where = names.to_text(response.qname)
-        return fault or Fault(Code.DENIAL_MISSING, f"nothing proves what {names.to_text(node.zone)} denies of {where}")
+        return fault or Fault(Code.DENIAL_MISSING, Case.NO_DENIAL, node.zone, name=response.qname)
     return _arrange(context, node.zone, verified_rrsets)
 
 
@@ -83,31 +82,29 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
             if nsec3 is not None:
                 by_params.setdefault((nsec3.iterations, nsec3.salt), []).append(nsec3)
     if len(by_params) > 1 and context.policy.reject_mixed_nsec3:
-        return Fault(Code.DENIAL_INVALID, "NSEC3 records of differing parameters in one response")
-    remarks: list[Reason] = []
+        return Fault(Code.DENIAL_INVALID, Case.MIXED_PARAMETERS, zone)
+    remarks: list[Fault] = []
     over_limit = None
     proofs: list[Denial] = [NsecDenial(zone, nsecs)] if nsecs else []
     within: list[Nsec3] = []
     for (iterations, salt), chain in sorted(by_params.items()):
         if iterations or salt:
-            detail = f"NSEC3 with {iterations} extra iterations and a salt of {len(salt)} octets"
-            remarks.append(reason(Code.NSEC3_PARAMS_POOR, zone, detail))
+            poor = Fault(Code.NSEC3_PARAMS_POOR, Case.POOR_PARAMETERS, zone, count=iterations, salt_bytes=len(salt))
+            remarks.append(poor)
         if iterations > context.policy.nsec3_max_iterations:
-            over_limit = over_limit or _over_limit(context.policy, zone, iterations)
+            over_limit = over_limit or _over_limit(context, zone, iterations)
         else:
             within.extend(chain)
     if within:
         proofs.append(Nsec3Denial(zone, within, context.budget, context.hashes))
     if not proofs and over_limit is None:
-        return Fault(
-            Code.DENIAL_INVALID, f"the denial records of {names.to_text(zone)} are malformed or of an unknown kind"
-        )
+        return Fault(Code.DENIAL_INVALID, Case.MALFORMED_DENIAL, zone)
     assert window is not None
     return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
 
 
-def _over_limit(policy: Policy, zone: Name, iterations: int) -> tuple[Verdict, Reason]:
-    """Return what too many iterations mean, their signatures having been verified. Source: RFC 9276 §3.2."""
-    why = reason(Code.NSEC3_ITERATIONS_OVER_LIMIT, zone, f"NSEC3 with {iterations} extra iterations")
-    bogus = iterations > policy.nsec3_bogus_iterations
-    return (Verdict.BOGUS if bogus else Verdict.INSECURE), why
+def _over_limit(context: Context, zone: Name, iterations: int) -> tuple[Verdict, Fault]:
+    """Return the verdict on too many iterations; the signatures are verified already. Source: RFC 9276 §3.2."""
+    limit, bogus = context.policy.nsec3_max_iterations, iterations > context.policy.nsec3_bogus_iterations
+    fault = Fault(Code.NSEC3_ITERATIONS_OVER_LIMIT, Case.MANY_ITERATIONS, zone, count=iterations, limit=limit)
+    return (Verdict.BOGUS if bogus else Verdict.INSECURE), fault

@@ -10,9 +10,11 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.context import ChainNode, Context, Window
+from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.validation import JudgedRRset, ValidationResult
+from collector.dnssec.wording import make_reason
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import Evidence, SignatureWindow, utc
@@ -22,12 +24,12 @@ from schemas.wire import digest_of
 def make_judgement(
     context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str
 ) -> tuple[Judgement, Evidence]:
-    """Return what the result means, for people and machines, and what it rests on."""
+    """Return the judgement for people and machines, and the messages that prove it."""
     weakest = result.weakest
     evidence = _evidence(context, result, qname, qtype)
     windows = [judged.window for judged in result.rrsets if judged.window is not None]
     window = min(windows, key=lambda one: one.expiration) if windows else None
-    reasons = tuple(_reasons(result))
+    reasons = tuple(make_reason(fault, context.now) for fault in _reasons(result))
     return (
         Judgement(
             name=names.to_text(qname),
@@ -36,8 +38,8 @@ def make_judgement(
             verdict=result.verdict,
             rcode=result.rcode,
             reasons=reasons,
-            remarks=tuple(_remarks(result)),
-            cause_zone=weakest.reason.zone if weakest.reason else "",
+            remarks=tuple(make_reason(fault, context.now) for fault in _remarks(result)),
+            cause_zone=names.to_text(weakest.reason.zone) if weakest.reason else "",
             answers=tuple(sorted(_answer_text(*record) for record in result.records)),
             chain=tuple(_chain(result.rrsets)),
             links=tuple(judged.described() for judged in result.rrsets),
@@ -77,8 +79,8 @@ class AnswerFacts:
     signed: SignatureWindow | None
 
 
-def zone_facts(result: ValidationResult) -> tuple[ZoneFacts, ...]:
-    """Return what the chain shows of each of its zones, once, each zone after the one above it.
+def zone_facts(result: ValidationResult, now: int) -> tuple[ZoneFacts, ...]:
+    """Return what the chain shows of each of its zones, once, each zone after the one above it; ``now`` POSIX seconds.
 
     Where a vantage withholds DNSSEC records, what seems wrong with a zone is no fact of it.
     """
@@ -92,17 +94,19 @@ def zone_facts(result: ValidationResult) -> tuple[ZoneFacts, ...]:
             if node.link is None or (is_stripped and node.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE)):
                 continue
             if node.link.zone not in found:
-                reasons = (node.reason,) if node.reason is not None and node.verdict is not Verdict.SECURE else ()
+                faults = (node.reason,) if node.reason is not None and node.verdict is not Verdict.SECURE else ()
+                reasons = tuple(make_reason(fault, now) for fault in faults)
+                remarks = tuple(make_reason(fault, now) for fault in node.remarks)
                 windows = tuple(_window(node.name, one.rdtype, one.signer, one.window) for one in node.signed)
-                found[node.link.zone] = ZoneFacts(node.link, parent, reasons, node.remarks, windows, wires)
+                found[node.link.zone] = ZoneFacts(node.link, parent, reasons, remarks, windows, wires)
             parent, wires = node.link.zone, ()
     return tuple(found.values())
 
 
-def answer_facts(result: ValidationResult) -> AnswerFacts:
-    """Return what the answer shows beyond the zones of its chain."""
+def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
+    """Return what the answer shows beyond the zones of its chain; ``now`` is POSIX seconds."""
     wires: dict[bytes, None] = {}
-    remarks: dict[tuple[str, str, str], Reason] = {}
+    remarks: dict[tuple[Code, Name, RRsetName | None], Fault] = {}
     windows = []
     for judged in result.rrsets:
         below: list[ChainNode] = []
@@ -111,12 +115,12 @@ def answer_facts(result: ValidationResult) -> AnswerFacts:
         for node in below:
             wires |= dict.fromkeys(node.messages)
         for remark in (*(remark for node in below for remark in node.remarks), *judged.remarks):
-            remarks.setdefault((remark.code, remark.zone, remark.rrset), remark)
+            remarks.setdefault((remark.code, remark.zone, remark.blamed), remark)
         if judged.own is not None and judged.node is not None:
             windows.append(_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
     wires |= dict.fromkeys(result.messages)
     signed = min(windows, key=lambda one: one.expires_at, default=None)
-    return AnswerFacts(tuple(wires), tuple(remarks.values()), signed)
+    return AnswerFacts(tuple(wires), tuple(make_reason(fault, now) for fault in remarks.values()), signed)
 
 
 def _window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
@@ -139,20 +143,19 @@ def _answer_text(owner: Name, rdtype: int, rdata: bytes) -> str:
     return f"{names.to_text(owner)} {records.type_to_text(rdtype)} {records.rdata_to_text(rdtype, rdata)}"
 
 
-def _reasons(result: ValidationResult) -> Iterable[Reason]:
+def _reasons(result: ValidationResult) -> Iterable[Fault]:
     """Yield the decisive reason, then those of other weak RRsets, then the exit from signed space."""
     weakest = result.weakest
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[Code, Name]] = set()
     for judged in (weakest, *result.rrsets):
         if judged.reason is not None and (judged.reason.code, judged.reason.zone) not in seen:
             seen.add((judged.reason.code, judged.reason.zone))
             yield judged.reason
     exiting = _exit_from_signed_space(result.rrsets)
     if exiting is not None and exiting.node is not None:
-        target = names.to_text(exiting.target or ())
-        detail = f"the alias {names.to_text(exiting.owner)} is signed and leads to {target}, which is not"
-        where = f"{names.to_text(exiting.owner)} {records.type_to_text(exiting.rdtype)}"
-        yield Reason(Code.ALIAS_EXITS_SIGNED_SPACE, names.to_text(exiting.node.zone), detail, None, where)
+        code, case = Code.ALIAS_EXITS_SIGNED_SPACE, Case.ALIAS_TO_UNSIGNED
+        where, zone, target = RRsetName(exiting.owner, exiting.rdtype), exiting.node.zone, exiting.target or names.ROOT
+        yield Fault(code, case, zone, blamed=where, name=exiting.owner, other=target)
 
 
 def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
@@ -162,12 +165,12 @@ def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
     return None
 
 
-def _remarks(result: ValidationResult) -> Iterable[Reason]:
-    seen: set[tuple[str, str, str]] = set()
+def _remarks(result: ValidationResult) -> Iterable[Fault]:
+    seen: set[tuple[Code, Name, RRsetName | None]] = set()
     for judged in result.rrsets:
         nodes = judged.node.path() if judged.node else []
         for remark in (*(remark for node in nodes for remark in node.remarks), *judged.remarks):
-            key = (remark.code, remark.zone, remark.rrset)
+            key = (remark.code, remark.zone, remark.blamed)
             if key not in seen:
                 seen.add(key)
                 yield remark

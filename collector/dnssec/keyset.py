@@ -6,14 +6,15 @@ Source: RFC 4035 §5.2, RFC 5011 §2.1, RFC 6840 §5.11.
 from dataclasses import dataclass, replace
 
 from collector.dnssec import crypto, names, records
-from collector.dnssec.context import ChainNode, Context, Window, reason
-from collector.dnssec.delegation import EntryKeys, match_entry_keys, remark_on_keys, usable_ds
+from collector.dnssec.context import ChainNode, Context, Window
+from collector.dnssec.delegation import match_entry_keys, remark_on_keys, usable_ds
+from collector.dnssec.fault import Case, Fault
 from collector.dnssec.names import Name
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
-from collector.dnssec.signatures import Fault, Verified, is_usable_key, refuse_key_size
+from collector.dnssec.signatures import Verified, is_usable_key, name_of, refuse_key_size
 from schemas.catalogue import codes_where
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Key, Reason, Verdict
+from schemas.judgement import ChainLink, Key, Verdict
 from schemas.messages import utc
 
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
@@ -32,7 +33,7 @@ class TrustedKeys:
     window: Window
     ttl_s: int
     required_algorithms: frozenset[int] = frozenset()
-    remarks: tuple[Reason, ...] = ()
+    remarks: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def judge_key_set(
     entry = match_entry_keys(zone, usable, keys, context.policy)
     entry_keys = tuple(dict.fromkeys(entry.keys + _listed(keys, anchor_keys)))
     if not entry_keys:
-        return _without_entry(entry, keys)
+        assert entry.fault is not None
+        return DistrustedKeys(keys, entry.fault, entry.unsupported)
     signed = _signed_by_entry_keys(rrset, keys, entry_keys)
     required: frozenset[int] = frozenset()
     if context.policy.every_algorithm:
@@ -83,13 +85,13 @@ def judge_key_set(
         ttl_s=rrset.ttl,
     )
     remarks = [
-        reason(code, zone, detail)
-        for code, detail in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in rrset.signatures})
-        if not is_anchor or code not in NORMAL_AT_ANCHOR
+        fault
+        for fault in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in rrset.signatures})
+        if not is_anchor or fault.code not in NORMAL_AT_ANCHOR
     ]
     if verified.failed:
-        detail = f"{verified.failed} of the signatures over the key set do not verify"
-        remarks.append(reason(Code.RRSIG_PARTIAL_INVALID, zone, detail))
+        code, where = Code.RRSIG_PARTIAL_INVALID, name_of(rrset)
+        remarks.append(Fault(code, Case.SOME_NOT_VERIFIED, zone, rrset=where, count=verified.failed))
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
     return TrustedKeys(keys, link, window, ttl_s, required, tuple(remarks))
 
@@ -100,11 +102,6 @@ def _listed(keys: tuple[KeyRecord, ...], anchor_keys: tuple[KeyRecord, ...]) -> 
     return tuple(
         key for key in keys if trusted.get(key.public_key) == key.algorithm and key.is_zone_key and not key.is_revoked
     )
-
-
-def _without_entry(entry: EntryKeys, keys: tuple[KeyRecord, ...]) -> DistrustedKeys:
-    assert entry.fault is not None
-    return DistrustedKeys(keys, Fault(entry.fault, entry.detail), entry.unsupported)
 
 
 def _verify(
@@ -118,13 +115,13 @@ def _verify(
     """Verify a key set by the keys that are vouched for; by each of the ``required`` algorithms, if there are any."""
     verified = context.verify(rrset, zone, entry_keys)
     if isinstance(verified, Verified) and verified.encloser is not None:
-        verified = Fault(Code.RRSIG_SIGNER_INVALID, f"the key set of {names.to_text(zone)} comes from a wildcard")
+        verified = Fault(Code.RRSIG_SIGNER_INVALID, Case.FROM_WILDCARD, zone, rrset=name_of(rrset))
     if isinstance(verified, Verified) and required:
         bare = ChainNode(zone, zone, Verdict.SECURE, keys=entry_keys, required_algorithms=required)
         verified = context.verify_in(bare, rrset)
     if isinstance(verified, Fault) and verified.code == Code.DNSKEY_MISSING:
-        verified = _refuse_size(context, rrset, zone, keys) or verified
-        return replace(verified, code=Code.DS_DNSKEY_MISMATCH)
+        others = replace(verified, case=Case.SIGNED_BY_OTHERS)
+        return replace(_refuse_size(context, rrset, zone, keys) or others, code=Code.DS_DNSKEY_MISMATCH)
     return verified
 
 

@@ -28,6 +28,18 @@ _OPTION = Struct("!HH")
 _COOKIE, _EXTENDED_ERROR = 10, 15
 
 
+_RCODES = {
+    0: "NOERROR",
+    1: "FORMERR",
+    2: "SERVFAIL",
+    3: "NXDOMAIN",
+    4: "NOTIMP",
+    5: "REFUSED",
+    6: "YXDOMAIN",
+    9: "NOTAUTH",
+}
+
+
 class FormError(ValueError):
     """The octets are no DNS message."""
 
@@ -80,6 +92,11 @@ def make_query(
     opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
     asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"
     return _HEADER.pack(message_id, flags, 1, 0, 0, int(edns)) + asked + opt
+
+
+def rcode_text(rcode: int) -> str:
+    """Return the mnemonic of an rcode."""
+    return _RCODES.get(rcode, f"RCODE{rcode}")
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What a set of NSEC records proves about one name and type; the questions are those of ``collector.dnssec.proof``.
+"""Proofs from NSEC records, as ``collector.dnssec.proof`` asks for them.
 
 Source: RFC 4035 §5.4, RFC 6840 §4.
 """
@@ -9,6 +9,7 @@ from collector.dnssec import names
 from collector.dnssec.names import Name
 from collector.dnssec.proof import (
     PROVEN,
+    Gap,
     Proof,
     ProofOutcome,
     check_cut_bitmap,
@@ -67,23 +68,23 @@ class NsecDenial:
             return PROVEN
         covering = self._covering(name)
         if covering is None:
-            return failed("no NSEC matches or covers the name")
+            return failed(Gap.NOT_DENIED, name)
         source = names.wildcard_of(self._closest_encloser(name, covering))
         if self._is_empty_non_terminal(source):
             return PROVEN
         wildcard = self._by_owner.get(source)
         if wildcard is None:
-            return failed("the name is denied, but no NSEC matches its wildcard")
+            return failed(Gap.WILDCARD_NOT_MATCHED, source)
         return check_type_bitmap(wildcard.types, rdtype, is_root=False)
 
     def prove_nxdomain(self, name: Name) -> Proof:
         """Prove NXDOMAIN. Source: RFC 4035 §5.4, §3.1.3.2."""
         covering = self._covering(name)
         if covering is None:
-            return failed("no NSEC covers the name")
+            return failed(Gap.NOT_DENIED, name)
         wildcard = names.wildcard_of(self._closest_encloser(name, covering))
         if self._covering(wildcard) is None:
-            return failed("no NSEC denies the wildcard " + names.to_text(wildcard))
+            return failed(Gap.WILDCARD_NOT_DENIED, wildcard)
         return PROVEN
 
     def prove_no_closer_match(self, name: Name, encloser: Name) -> Proof:
@@ -91,9 +92,9 @@ class NsecDenial:
         next_closer = name[: len(encloser) + 1]
         denying = [nsec for nsec in self._by_owner.values() if self._denies(nsec, next_closer)]
         if not denying:
-            return failed("no NSEC denies the next closer name " + names.to_text(next_closer))
+            return failed(Gap.NEXT_CLOSER_NOT_DENIED, next_closer)
         if all(len(self._closest_encloser(next_closer, nsec)) < len(encloser) for nsec in denying):
-            return failed("the NSEC denies the closest encloser " + names.to_text(encloser) + " too")
+            return failed(Gap.ENCLOSER_DENIED, encloser)
         return PROVEN
 
     def prove_no_ds(self, name: Name) -> Proof:
@@ -104,6 +105,6 @@ class NsecDenial:
         if self._is_empty_non_terminal(name):
             return Proof(ProofOutcome.NO_CUT)
         if self._covering(name) is None:
-            return failed("no NSEC proves the absence of a DS")
+            return failed(Gap.NOT_DENIED, name)
         # A wildcard never makes a zone cut (RFC 4592 §4.2), so its denial is not needed here.
         return Proof(ProofOutcome.ABSENT)

@@ -1,4 +1,4 @@
-"""What a set of NSEC3 records proves: the questions of ``collector.dnssec.proof``, asked of hashes.
+"""Proofs from NSEC3 records, as ``collector.dnssec.proof`` asks for them; names are compared by their hashes.
 
 Source: RFC 5155 §8; RFC 6840 §4.1; RFC 9276 §3.2.
 """
@@ -12,6 +12,7 @@ from collector.dnssec.names import Name
 from collector.dnssec.proof import (
     PROVEN,
     TOO_COSTLY,
+    Gap,
     Proof,
     ProofOutcome,
     check_cut_bitmap,
@@ -85,12 +86,12 @@ class Nsec3Denial:
             # from the proper zone. The DNAME type bit must not be set and the NS type bit may only be set if the SOA
             # type bit is set."
             if hides_descendants(matching.types):
-                return failed("the closest encloser is a delegation or a DNAME")
+                return failed(Gap.ENCLOSER_UNFIT, candidate)
             cover = self._covering(name[: depth + 1])
             if cover is None:
-                return failed("no NSEC3 denies the next closer name " + names.to_text(name[: depth + 1]))
+                return failed(Gap.NEXT_CLOSER_NOT_DENIED, name[: depth + 1])
             return Encloser(candidate, name[: depth + 1], cover)
-        return failed("no NSEC3 matches an ancestor of the name")
+        return failed(Gap.ENCLOSER_NOT_MATCHED, name)
 
     def prove_nodata(self, name: Name, rdtype: int) -> Proof:
         """Prove NODATA. Source: RFC 5155 §8.5 to §8.7."""
@@ -116,7 +117,7 @@ class Nsec3Denial:
         # erratum 3441 for other types below an unsigned delegation's empty non-terminals.
         if encloser.cover.opt_out:
             return Proof(ProofOutcome.OPT_OUT)
-        return failed("the name is denied, but no NSEC3 matches its wildcard")
+        return failed(Gap.WILDCARD_NOT_MATCHED, names.wildcard_of(encloser.name))
 
     def prove_nxdomain(self, name: Name) -> Proof:
         """Prove NXDOMAIN. Source: RFC 5155 §8.4."""
@@ -124,8 +125,9 @@ class Nsec3Denial:
             encloser = self._closest_encloser(name)
             if isinstance(encloser, Proof):
                 return encloser
-            if self._covering(names.wildcard_of(encloser.name)) is None:
-                return failed("no NSEC3 denies the wildcard " + names.to_text(names.wildcard_of(encloser.name)))
+            wildcard = names.wildcard_of(encloser.name)
+            if self._covering(wildcard) is None:
+                return failed(Gap.WILDCARD_NOT_DENIED, wildcard)
             return Proof(ProofOutcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
         except HashBudgetSpent:
             return TOO_COSTLY
@@ -138,7 +140,7 @@ class Nsec3Denial:
         except HashBudgetSpent:
             return TOO_COSTLY
         if cover is None:
-            return failed("no NSEC3 denies the next closer name " + names.to_text(next_closer))
+            return failed(Gap.NEXT_CLOSER_NOT_DENIED, next_closer)
         return Proof(ProofOutcome.OPT_OUT) if cover.opt_out else PROVEN
 
     def prove_no_ds(self, name: Name) -> Proof:

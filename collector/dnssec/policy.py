@@ -20,7 +20,7 @@ DIGESTS = frozenset({1, 2, 4})
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What counts as valid, and what it may cost.
+    """The rules and limits of validation.
 
     profile: ``iana2025`` treats algorithms 5 and 7 as unsupported (RFC 9905), ``legacy`` validates them.
     every_algorithm: each algorithm in the DS set must sign, where any one path is enough by default (RFC 6840 §5.11).

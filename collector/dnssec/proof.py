@@ -1,4 +1,4 @@
-"""What can be asked of the denial records of a zone, and what they answer.
+"""The questions that the denial records of a zone answer, and the form of the answers.
 
 One question at a time: the name has no such type, the name does not exist, no closer name exists than the wildcard
 that was expanded, there is (or is not) a zone cut. The records must already be verified as the zone's own; the proofs
@@ -16,7 +16,7 @@ from collector.dnssec.names import Name
 
 
 class ProofOutcome(Enum):
-    """What the records prove."""
+    """The result of a proof."""
 
     PROVEN = auto()
     OPT_OUT = auto()
@@ -31,21 +31,40 @@ class ProofOutcome(Enum):
     TOO_COSTLY = auto()
 
 
+class Gap(Enum):
+    """The reason why a proof fails: no record says what is needed, or a record says the opposite."""
+
+    NOT_DENIED = auto()
+    NEXT_CLOSER_NOT_DENIED = auto()
+    WILDCARD_NOT_DENIED = auto()
+    WILDCARD_NOT_MATCHED = auto()
+    ENCLOSER_DENIED = auto()
+    ENCLOSER_NOT_MATCHED = auto()
+    ENCLOSER_UNFIT = auto()
+    """The closest encloser is a delegation or has a DNAME, so it says nothing of names below."""
+    TYPE_PRESENT = auto()
+    TYPES_PRESENT = auto()
+    DS_PRESENT = auto()
+    CHILD_SIDE = auto()
+    PARENT_SIDE = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An outcome, and for ``FAILED`` what is missing."""
+    """An outcome; of one that failed the gap, and the name that it is about where it is not the name asked for."""
 
     outcome: ProofOutcome
-    detail: str = ""
+    gap: Gap | None = None
+    name: Name | None = None
 
 
 PROVEN = Proof(ProofOutcome.PROVEN)
-TOO_COSTLY = Proof(ProofOutcome.TOO_COSTLY, "the proof needs more NSEC3 hashes than the budget has")
+TOO_COSTLY = Proof(ProofOutcome.TOO_COSTLY)
 
 
-def failed(detail: str) -> Proof:
+def failed(gap: Gap, name: Name | None = None) -> Proof:
     """Return the proof that failed, and why."""
-    return Proof(ProofOutcome.FAILED, detail)
+    return Proof(ProofOutcome.FAILED, gap, name)
 
 
 class Denial(Protocol):
@@ -85,23 +104,23 @@ def hides_descendants(types: frozenset[int]) -> bool:
 def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> Proof:
     """Check that a bitmap of the name itself denies ``rdtype``."""
     if rdtype in types or records.CNAME in types:
-        return failed("the type bitmap has the type, or an alias")
+        return failed(Gap.TYPE_PRESENT)
     if rdtype == records.ANY and types - {records.RRSIG, records.NSEC}:
-        return failed("the type bitmap has types, and any was asked for")
+        return failed(Gap.TYPES_PRESENT)
     if rdtype == records.DS:
         # "the NSEC RR of the child's apex" does not speak for the DS: RFC 4035 §5.2, RFC 6840 §4.4
         if records.SOA in types and not is_root:
-            return failed("the proof is of the child's side of the cut")
+            return failed(Gap.CHILD_SIDE)
     elif is_parent_side(types):
-        return failed("the proof is of the parent's side of a zone cut")
+        return failed(Gap.PARENT_SIDE)
     return PROVEN
 
 
 def check_cut_bitmap(types: frozenset[int]) -> Proof:
-    """Say what a bitmap that matches the name tells of a zone cut there."""
+    """Return whether the bitmap of a name proves a zone cut there, or none."""
     if records.DS in types:
-        return failed("the type bitmap has a DS")
+        return failed(Gap.DS_PRESENT)
     if records.SOA in types:
-        return failed("the proof is of the child's side of the cut")
+        return failed(Gap.CHILD_SIDE)
     # "the validator MUST check for the presence of the NS bit ... and absence of the SOA bit": RFC 6840 §4.4
     return Proof(ProofOutcome.CUT if records.NS in types else ProofOutcome.NO_CUT)

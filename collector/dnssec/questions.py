@@ -1,4 +1,4 @@
-"""What the validator asks and what it is told: validation is a generator that yields ``Ask`` and is sent a reply.
+"""Questions of the validator and replies: validation is a generator that yields ``Ask`` and is sent a reply.
 
 So the same pure code is fed by the network, by a replay of evidence, and by a test.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from collector.dnssec.message import Response
+from collector.dnssec.message import Response, rcode_text
 from collector.dnssec.names import Name
 
 T = TypeVar("T")
@@ -43,12 +43,19 @@ class FetchFailure:
         return self.kind in ("timeout", "unreachable")
 
 
+def failure_of(response: Response) -> FetchFailure:
+    """Return the failure that an error response stands for."""
+    texts = "; ".join(text or f"EDE {code}" for code, text in response.ede)
+    detail = f"the resolver answers {rcode_text(response.rcode)}" + (f" ({texts})" if texts else "")
+    return FetchFailure("rcode", detail, response.rcode, response.ede)
+
+
 Reply = Response | FetchFailure
 Questions = Generator[Ask, Reply, T]
 
 
 def drive(questions: Questions[T], reply_to: Callable[[Ask], Reply]) -> T:
-    """Answer every question by ``reply_to`` and return what it came to; replies are at hand, nothing is awaited."""
+    """Answer every question by ``reply_to`` and return the result; nothing is awaited."""
     try:
         asked = next(questions)
         while True:

@@ -40,7 +40,7 @@ LAYOUTS: dict[int, str] = {
     36: "2n",
     DNAME: "n",
 }
-# An address of another length is none, whoever signed it (RFC 1035 §3.4.1, RFC 3596 §2.2).
+# Data of another length are no address, even if they are signed (RFC 1035 §3.4.1, RFC 3596 §2.2).
 FIXED_LENGTHS: dict[int, int] = {A: 4, AAAA: 16}
 
 

@@ -3,16 +3,38 @@
 Source: RFC 4035 §5.3, RFC 4034 §3.1, RFC 6840 §5.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from collector.dnssec import crypto, names, records
+from collector.dnssec import crypto, names
 from collector.dnssec.budget import Budget
+from collector.dnssec.fault import Case, Fault, KeyId, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import RSA_ALGORITHMS, Policy
 from collector.dnssec.records import KeyRecord, RRset, Signature
 from schemas.codes import Code
+
+Faults = dict[Case, list[Signature]]
+"""The signatures that can't hold, by their fault."""
+
+# The further a signature came before it failed, the more its fault explains; the first is named.
+CODES: dict[Case, Code] = {
+    Case.SHARED_TAG: Code.VALIDATION_BUDGET_EXCEEDED,
+    Case.NOT_VERIFIED: Code.RRSIG_CRYPTO_INVALID,
+    Case.EXPIRED: Code.RRSIG_EXPIRED,
+    Case.NOT_YET_VALID: Code.RRSIG_NOT_YET_VALID,
+    Case.WINDOW_INVERTED: Code.RRSIG_WINDOW_INVERTED,
+    Case.REVOKED_KEY: Code.DNSKEY_REVOKED_IN_USE,
+    Case.NO_ZONE_KEY: Code.DNSKEY_NOT_ZONE_KEY,
+    Case.KEY_SIZE: Code.DNSKEY_MISSING,
+    Case.NO_SUCH_KEY: Code.DNSKEY_MISSING,
+    Case.OTHER_SIGNER: Code.RRSIG_SIGNER_INVALID,
+    Case.OUTSIDE_ZONE: Code.RRSIG_SIGNER_INVALID,
+    Case.LABEL_COUNT: Code.RRSIG_SIGNER_INVALID,
+    # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
+    Case.UNSUPPORTED_SIGNATURES: Code.RRSIG_MISSING,
+}
+_CASE_OF_WINDOW = {CODES[case]: case for case in (Case.EXPIRED, Case.NOT_YET_VALID, Case.WINDOW_INVERTED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +52,6 @@ class Verified:
     failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """No signature holds: a code of the catalogue and the particulars."""
-
-    code: Code
-    detail: str
-
-
 def serial_lt(one: int, other: int) -> bool:
     """Return whether ``one`` is before ``other`` on the 32-bit circle. Source: RFC 1982 §3.2, RFC 4034 §3.1.5."""
     return one != other and ((other - one) & 0xFFFFFFFF) < 0x80000000
@@ -49,7 +63,7 @@ def absolute_time(serial: int, now: int) -> int:
 
 
 def check_window(signature: Signature, now: int, skew_s: int) -> Code | None:
-    """Return the code of what is wrong with the signature's times at ``now`` (POSIX seconds), None inside the window.
+    """Return the code of the fault in a signature's times at ``now`` (POSIX seconds), None inside the window.
 
     Source: RFC 4035 §5.3.1; comparison by RFC 4034 §3.1.5.
     """
@@ -67,7 +81,7 @@ def check_window(signature: Signature, now: int, skew_s: int) -> Code | None:
 
 
 def lenient_skew_s(signature: Signature) -> int:
-    """Return what a forgiving validator allows at either edge: a tenth of the lifetime, between 1 h and 24 h."""
+    """Return the skew that a forgiving validator allows: a tenth of the lifetime, between 1 h and 24 h."""
     lifetime_s = (signature.expiration - signature.inception) & 0xFFFFFFFF
     return min(max(lifetime_s // 10, 3600), 86400)
 
@@ -113,22 +127,23 @@ def verify_rrset(
     ``now`` is POSIX seconds; ``lenient`` forgives skew as ``lenient_skew_s`` says. With more than one fault the one
     of the signature that came furthest is named.
     """
-    faults: Counter[str] = Counter()
+    faults: Faults = {}
     candidates = _candidates(rrset, zone, keys, now, policy, lenient, faults)
     failed: set[Signature] = set()
     for tried, (signature, key) in enumerate(candidates):
         if tried >= policy.max_signature_tries or not budget.take_crypto(zone):
-            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, f"gave up on {_describe(rrset)} after {tried} tries")
+            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.GIVEN_UP, zone, rrset=name_of(rrset), count=tried)
         if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
             failed |= _failing(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
-            others = sum(faults.values()) - faults[Code.ALGORITHM_UNSUPPORTED]
+            others = sum(len(those) for case, those in faults.items() if case is not Case.UNSUPPORTED_SIGNATURES)
             return Verified(signature, key, encloser, others + len(failed - {signature}))
         budget.note_failed(zone)
         failed.add(signature)
-    faults[Code.RRSIG_CRYPTO_INVALID] += len(failed)
-    return _refusal(rrset, zone, keys, faults, policy)
+    if failed:
+        faults[Case.NOT_VERIFIED] = list(failed)
+    return _decisive(rrset, zone, keys, faults, now, policy)
 
 
 def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:
@@ -138,7 +153,7 @@ def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:
 def _failing(
     rrset: RRset, untried: Sequence[tuple[Signature, KeyRecord]], zone: Name, budget: Budget
 ) -> set[Signature]:
-    """Return which other signatures do not verify, so that what is said does not depend on the order of records.
+    """Return the other signatures that do not verify, so that a remark does not depend on the order of records.
 
     It costs no failed try, and ends where half of the operations are spent: a remark must not fail a validation.
     """
@@ -159,7 +174,7 @@ def _candidates(
     now: int,
     policy: Policy,
     lenient: bool,
-    faults: Counter[str],
+    faults: Faults,
 ) -> list[tuple[Signature, KeyRecord]]:
     """Return the pairs worth a try, unique tags first, so that colliding keys cannot mask a good one."""
     usable = [key for key in keys if is_usable_key(key, policy)]
@@ -167,98 +182,99 @@ def _candidates(
     shared: list[tuple[Signature, KeyRecord]] = []
     for signature in sorted(rrset.signatures, key=lambda one: (one.algorithm, one.key_tag, one.signature)):
         skew_s = lenient_skew_s(signature) if lenient else policy.skew_s
-        fault = _check_form(rrset, zone, signature) or check_window(signature, now, skew_s)
-        if fault:
-            faults[fault] += 1
+        fault = _check_form(rrset, zone, signature) or _check_times(signature, now, skew_s)
+        if fault is not None:
+            faults.setdefault(fault, []).append(signature)
             continue
         fitting = [key for key in usable if (key.tag, key.algorithm) == (signature.key_tag, signature.algorithm)]
         if not fitting:
-            faults[_why_no_key(signature, keys, policy)] += 1
+            faults.setdefault(_why_no_key(signature, keys, policy), []).append(signature)
         elif len(fitting) > policy.max_keys_per_tag:
-            faults[Code.VALIDATION_BUDGET_EXCEEDED] += 1
+            faults.setdefault(Case.SHARED_TAG, []).append(signature)
         else:
             (unique if len(fitting) == 1 else shared).extend((signature, key) for key in fitting)
     return unique + shared
 
 
-def _check_form(rrset: RRset, zone: Name, signature: Signature) -> Code | None:
+def _check_form(rrset: RRset, zone: Name, signature: Signature) -> Case | None:
     # "The RRSIG RR's Signer's Name field MUST be the name of the zone that contains the RRset."
-    if signature.signer != zone or not names.is_at_or_below(rrset.name, zone):
-        return Code.RRSIG_SIGNER_INVALID
+    if signature.signer != zone:
+        return Case.OTHER_SIGNER
+    if not names.is_at_or_below(rrset.name, zone):
+        return Case.OUTSIDE_ZONE
     # "The number of labels in the RRset owner name MUST be greater than or equal to the value in the RRSIG RR's Labels
     # field."
     if signature.labels > label_count(rrset.name) or signature.labels < len(zone):
-        return Code.RRSIG_SIGNER_INVALID
+        return Case.LABEL_COUNT
     return None
 
 
-def _why_no_key(signature: Signature, keys: Iterable[KeyRecord], policy: Policy) -> str:
-    """Return the code for a signature that no usable key fits."""
+def _check_times(signature: Signature, now: int, skew_s: int) -> Case | None:
+    code = check_window(signature, now, skew_s)
+    return _CASE_OF_WINDOW[code] if code is not None else None
+
+
+def _why_no_key(signature: Signature, keys: Iterable[KeyRecord], policy: Policy) -> Case:
+    """Return why no usable key fits a signature."""
     if signature.algorithm not in policy.algorithms:
-        return Code.ALGORITHM_UNSUPPORTED
-    same = [key for key in keys if key.algorithm == signature.algorithm]
-    if any(key.is_revoked and key.tag == signature.key_tag for key in same):
-        return Code.DNSKEY_REVOKED_IN_USE
-    if any(not key.is_zone_key and key.tag == signature.key_tag for key in same):
-        return Code.DNSKEY_NOT_ZONE_KEY
-    if any(key.tag == signature.key_tag for key in same):
-        return KEY_SIZE
-    return Code.DNSKEY_MISSING
+        return Case.UNSUPPORTED_SIGNATURES
+    same = [key for key in keys if key.algorithm == signature.algorithm and key.tag == signature.key_tag]
+    if any(key.is_revoked for key in same):
+        return Case.REVOKED_KEY
+    if any(not key.is_zone_key for key in same):
+        return Case.NO_ZONE_KEY
+    return Case.KEY_SIZE if same else Case.NO_SUCH_KEY
 
 
-KEY_SIZE = "key of an unsupported size"
-# The further a signature came before it failed, the more its fault explains.
-_ORDER = (
-    Code.VALIDATION_BUDGET_EXCEEDED,
-    Code.RRSIG_CRYPTO_INVALID,
-    Code.RRSIG_EXPIRED,
-    Code.RRSIG_NOT_YET_VALID,
-    Code.RRSIG_WINDOW_INVERTED,
-    Code.DNSKEY_REVOKED_IN_USE,
-    Code.DNSKEY_NOT_ZONE_KEY,
-    KEY_SIZE,
-    Code.DNSKEY_MISSING,
-    Code.RRSIG_SIGNER_INVALID,
-    Code.ALGORITHM_UNSUPPORTED,
-)
-_SENTENCES: dict[str, str] = {
-    Code.VALIDATION_BUDGET_EXCEEDED: "too many keys share the tag of a signature over {rrset}",
-    Code.RRSIG_CRYPTO_INVALID: "the signature over {rrset} does not verify with the keys of {zone}",
-    Code.RRSIG_EXPIRED: "the signature over {rrset} expired",
-    Code.RRSIG_NOT_YET_VALID: "the signature over {rrset} is not yet valid",
-    Code.RRSIG_WINDOW_INVERTED: "the signature over {rrset} expires before its inception",
-    Code.DNSKEY_REVOKED_IN_USE: "{rrset} is signed by a revoked key of {zone}",
-    Code.DNSKEY_NOT_ZONE_KEY: "{rrset} is signed by a key of {zone} that is no zone key",
-    Code.DNSKEY_MISSING: "{zone} has no key with the tag of the signature over {rrset}",
-    Code.RRSIG_SIGNER_INVALID: "the signature over {rrset} names another signer than {zone}, or a wrong label count",
-    Code.ALGORITHM_UNSUPPORTED: "{rrset} is signed by unsupported algorithms only",
-}
-
-
-def _refusal(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Counter[str], policy: Policy) -> Fault:
+def _decisive(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], faults: Faults, now: int, policy: Policy) -> Fault:
+    """Return the fault of the signature that came furthest."""
+    where = name_of(rrset)
     if not rrset.signatures:
-        return Fault(
-            Code.RRSIG_MISSING, f"{_describe(rrset)} has no signature although {names.to_text(zone)} is signed"
-        )
-    code = next(code for code in _ORDER if faults[code])
-    if code == KEY_SIZE:
-        return refuse_key_size(rrset, zone, keys, policy)
-    sentence = _SENTENCES[code].format(rrset=_describe(rrset), zone=names.to_text(zone))
-    if code == Code.ALGORITHM_UNSUPPORTED:
-        # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
-        code = Code.RRSIG_MISSING
-    return Fault(Code(code), sentence)
+        return Fault(Code.RRSIG_MISSING, Case.UNSIGNED, zone, rrset=where)
+    case = next(case for case in CODES if case in faults)
+    those, code = faults[case], CODES[case]
+    tags = tuple(sorted({KeyId(one.key_tag, one.algorithm) for one in those}))
+    fault = Fault(code, case, zone, rrset=where, keys=tags)
+    match case:
+        case Case.EXPIRED:
+            return replace(fault, expiration=max(absolute_time(one.expiration, now) for one in those))
+        case Case.NOT_YET_VALID:
+            return replace(fault, inception=min(absolute_time(one.inception, now) for one in those))
+        case Case.WINDOW_INVERTED:
+            inception, expiration = (absolute_time(at, now) for at in (those[0].inception, those[0].expiration))
+            return replace(fault, inception=inception, expiration=expiration)
+        case Case.KEY_SIZE:
+            return refuse_key_size(rrset, zone, keys, policy)
+        case Case.OTHER_SIGNER:
+            return replace(fault, other=those[0].signer)
+        case Case.LABEL_COUNT:
+            return replace(fault, count=those[0].labels)
+        case Case.SHARED_TAG:
+            shared = [key for key in keys if (key.tag, key.algorithm) == tags[0][:2] and is_usable_key(key, policy)]
+            return replace(fault, count=len(shared), limit=policy.max_keys_per_tag)
+        case Case.UNSUPPORTED_SIGNATURES:
+            return replace(fault, numbers=tuple(sorted({one.algorithm for one in those})))
+        case _:
+            return fault
 
 
 def refuse_key_size(rrset: RRset, zone: Name, keys: Sequence[KeyRecord], policy: Policy) -> Fault:
-    """Return that an RRset is signed by keys alone whose size the policy refuses, with their tags and sizes."""
+    """Return the fault of an RRset that is signed only by keys whose size the policy refuses."""
     signers = {(signature.key_tag, signature.algorithm) for signature in rrset.signatures}
-    small = sorted({(key.tag, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers})
-    named = ", ".join(f"{tag} (RSA, {bits} bits)" for tag, bits in small)
-    limits = f"{policy.rsa_min_bits} to {policy.rsa_max_bits} bits are supported"
-    detail = f"{_describe(rrset)} is signed only by key {named} of {names.to_text(zone)}; {limits}"
-    return Fault(Code.DNSKEY_MISSING, detail)
+    small = {
+        KeyId(key.tag, key.algorithm, crypto.rsa_bits(key) or 0) for key in keys if (key.tag, key.algorithm) in signers
+    }
+    return Fault(
+        Code.DNSKEY_MISSING,
+        Case.KEY_SIZE,
+        zone,
+        rrset=name_of(rrset),
+        keys=tuple(sorted(small)),
+        least=policy.rsa_min_bits,
+        limit=policy.rsa_max_bits,
+    )
 
 
-def _describe(rrset: RRset) -> str:
-    return f"{names.to_text(rrset.name)} {records.type_to_text(rrset.rdtype)}"
+def name_of(rrset: RRset) -> RRsetName:
+    """Return owner and type of an RRset."""
+    return RRsetName(rrset.name, rrset.rdtype)

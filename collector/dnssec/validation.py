@@ -7,27 +7,28 @@ Source: RFC 4035 §5; RFC 5155 §8; RFC 6672 §5.3 (DNAME); RFC 4033 §5 (the fo
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from collector.dnssec import names, records
-from collector.dnssec.chain import PROVEN_UNSIGNED, failure_of, find_cut_below, find_node, rcode_text
-from collector.dnssec.context import ChainNode, Context, Window, ask, reason
+from collector.dnssec.chain import PROVEN_UNSIGNED, find_cut_below, find_node
+from collector.dnssec.context import ChainNode, Context, Window, ask
 from collector.dnssec.denial import Gathered, gather_denial
-from collector.dnssec.message import NOERROR, NXDOMAIN, YXDOMAIN, Response
+from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
+from collector.dnssec.message import NOERROR, NXDOMAIN, YXDOMAIN, Response, rcode_text
 from collector.dnssec.names import Name
 from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.private import private_suffix
 from collector.dnssec.proof import Denial, Proof, ProofOutcome
-from collector.dnssec.questions import FetchFailure, Questions
+from collector.dnssec.questions import FetchFailure, Questions, failure_of
 from collector.dnssec.records import RRset
-from collector.dnssec.signatures import Fault, Verified
+from collector.dnssec.signatures import Verified, name_of
 from schemas.codes import Code
-from schemas.judgement import AliasLink, Reason, Verdict
+from schemas.judgement import AliasLink, Verdict
 
 NEVER_EXPANDED = frozenset({records.DNAME, records.DS, records.DNSKEY, records.NSEC, records.NSEC3})
-# What is signed at the apex of a zone only (RFC 4035 §2.1, §2.2): its owner is the zone.
+# Types that are signed only at the apex of a zone, so that the owner is the zone (RFC 4035 §2.1, §2.2).
 APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
-# What the zone above a cut signs at the name of the cut.
+# Types that the zone above a cut signs at the name of the cut.
 ABOVE_CUT = frozenset({records.DS, records.NSEC})
 
 
@@ -44,8 +45,8 @@ class JudgedRRset:
     rdtype: int
     verdict: Verdict
     node: ChainNode | None
-    reason: Reason | None = None
-    remarks: tuple[Reason, ...] = ()
+    reason: Fault | None = None
+    remarks: tuple[Fault, ...] = ()
     target: Name | None = None
     window: Window | None = None
     own: Window | None = None
@@ -54,7 +55,7 @@ class JudgedRRset:
     no_data: bool = False
 
     def described(self) -> AliasLink:
-        """Return what the message says of it."""
+        """Return it as messages have it."""
         zone = names.to_text(self.node.zone) if self.node else ""
         target = names.to_text(self.target) if self.target is not None else ""
         mnemonic = records.type_to_text(self.rdtype)
@@ -63,7 +64,7 @@ class JudgedRRset:
 
 @dataclass(slots=True)
 class ValidationResult:
-    """What one validation came to; ``records`` are (owner, type, canonical data) in the order of the chain."""
+    """The result of one validation; ``records`` are (owner, type, canonical data) in the order of the chain."""
 
     verdict: Verdict
     rcode: str
@@ -78,7 +79,7 @@ class ValidationResult:
 
 
 def validate(context: Context, qname: Name, qtype: int) -> Questions[ValidationResult]:
-    """Validate what the vantage says of ``qname`` and ``qtype``; never raises for anything in the answers."""
+    """Validate the vantage's answer for ``qname`` and ``qtype``; never raises for anything in the answers."""
     result = ValidationResult(Verdict.INDETERMINATE, "")
     name, visited = qname, {qname}
     response: Response | None = None
@@ -121,9 +122,9 @@ def validate(context: Context, qname: Name, qtype: int) -> Questions[ValidationR
             break
         # YXDOMAIN says that the last alias leads to no name at all; the loop ends there by itself.
         if judged.target in visited or len(visited) > context.policy.max_aliases:
-            what = "loops at" if judged.target in visited else f"is longer than {context.policy.max_aliases} at"
-            detail = f"the chain of aliases {what} {names.to_text(judged.target)}"
-            result.rrsets.append(_broken_alias(judged.target, result.weakest, detail))
+            case = Case.ALIAS_LOOP if judged.target in visited else Case.ALIASES_TOO_MANY
+            limit = context.policy.max_aliases
+            result.rrsets.append(_broken_alias(judged.target, result.weakest, case, limit))
             break
         name = judged.target
         visited.add(name)
@@ -138,9 +139,10 @@ def _says_noerror(final: list[JudgedRRset], is_first: bool) -> bool:
     )
 
 
-def _broken_alias(target: Name, weakest: JudgedRRset, detail: str) -> JudgedRRset:
+def _broken_alias(target: Name, weakest: JudgedRRset, case: Case, limit: int) -> JudgedRRset:
     """Return the end of a chain that leads nowhere; with one unsigned RRset on the way, it is insecure as a whole."""
-    return _broken(JudgedRRset(target, records.CNAME, weakest.verdict, weakest.node, weakest.reason), detail)
+    end = JudgedRRset(target, records.CNAME, weakest.verdict, weakest.node, weakest.reason)
+    return _broken(end, Fault(Code.ALIAS_CHAIN_BROKEN, case, _zone_of(end), name=target, limit=limit, ede=6))
 
 
 def _collect(
@@ -175,41 +177,37 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
     judged = yield from _judge_rrset(context, response, alias)
     if len(alias.rdatas) > 1:
         # "there is only ever one CNAME (or DNAME) at a name": RFC 2181 §10.1, RFC 6672 §2.4
-        detail = f"{names.to_text(alias.name)} has {len(alias.rdatas)} {records.type_to_text(alias.rdtype)} records"
-        return _broken(judged, detail)
+        return _broken(judged, _alias_fault(judged, Case.SEVERAL_ALIASES, count=len(alias.rdatas)))
     target = records.target_of(alias.rdatas[0])
     if alias.rdtype == records.CNAME:
-        return _with(judged, target=target)
+        return replace(judged, target=target)
     synthesised = target + name[len(alias.name) :]
     if names.wire_length(synthesised) > names.MAX_NAME_BYTES:
         # RFC 6672 §2.2: the server answers YXDOMAIN. The DNAME may be secure; that nothing else lies there is the
         # rcode's word.
-        why = reason(
-            Code.ALIAS_CHAIN_BROKEN,
-            judged.node.zone if judged.node else names.ROOT,
-            "the alias makes a name too long",
-            ede=6,
-        )
-        return _with(judged, verdict=Verdict.INSECURE, reason=why) if judged.verdict is Verdict.SECURE else judged
+        fault = _alias_fault(judged, Case.ALIAS_TOO_LONG, name=name)
+        return replace(judged, verdict=Verdict.INSECURE, reason=fault) if judged.verdict is Verdict.SECURE else judged
     cname = response.answer.get((name, records.CNAME))
     if cname is not None and cname.rdatas and cname.rdatas != (names.to_wire(synthesised),):
         # "the validator ... MUST verify that the CNAME ... matches": RFC 6672 §5.3.1
-        detail = f"the CNAME at {names.to_text(name)} is not what the DNAME at {names.to_text(alias.name)} makes of it"
-        return _broken(judged, detail)
-    return _with(judged, target=synthesised)
+        return _broken(judged, _alias_fault(judged, Case.OTHER_SYNTHESIS, name=name))
+    return replace(judged, target=synthesised)
 
 
-def _broken(judged: JudgedRRset, detail: str) -> JudgedRRset:
+def _zone_of(judged: JudgedRRset) -> Name:
+    return judged.node.zone if judged.node is not None else names.ROOT
+
+
+def _alias_fault(judged: JudgedRRset, case: Case, *, name: Name | None = None, count: int | None = None) -> Fault:
+    where = RRsetName(judged.owner, judged.rdtype)
+    return Fault(Code.ALIAS_CHAIN_BROKEN, case, _zone_of(judged), rrset=where, name=name, count=count, ede=6)
+
+
+def _broken(judged: JudgedRRset, fault: Fault) -> JudgedRRset:
     """Return an RRset that contradicts itself: bogus where it is signed, at worst insecure where it is not."""
-    why = reason(Code.ALIAS_CHAIN_BROKEN, judged.node.zone if judged.node else names.ROOT, detail, ede=6)
     if judged.verdict is Verdict.SECURE:
-        return _with(judged, verdict=Verdict.BOGUS, reason=why)
-    return _with(judged, reason=why) if judged.verdict is Verdict.INSECURE else judged
-
-
-def _with(judged: JudgedRRset, **changes: object) -> JudgedRRset:
-    values = {name: getattr(judged, name) for name in JudgedRRset.__slots__}
-    return JudgedRRset(**{**values, **changes})
+        return replace(judged, verdict=Verdict.BOGUS, reason=fault)
+    return replace(judged, reason=fault) if judged.verdict is Verdict.INSECURE else judged
 
 
 def _says_nothing(response: Response, name: Name, qtype: int) -> bool:
@@ -246,20 +244,20 @@ def _checked_against(judged: JudgedRRset, deepest: int) -> JudgedRRset:
     node = judged.node
     if judged.verdict is not Verdict.SECURE or node is None or judged.rdtype in ABOVE_CUT or len(node.zone) == deepest:
         return judged
-    detail = (
-        f"{names.to_text(judged.owner)} has a zone of its own, and these data are signed by {names.to_text(node.zone)}"
-    )
-    return _with(judged, verdict=Verdict.BOGUS, reason=reason(Code.RRSIG_SIGNER_INVALID, node.zone, detail))
+    where = RRsetName(judged.owner, judged.rdtype)
+    fault = Fault(Code.RRSIG_SIGNER_INVALID, Case.SIGNED_ABOVE_CUT, node.zone, name=judged.owner, rrset=where)
+    return replace(judged, verdict=Verdict.BOGUS, reason=fault)
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[JudgedRRset]:
-    """Signatures are never signed: what an RRSIG query returns is insecure at best. Source: RFC 4035 §2.2."""
+    """Signatures are never signed: the answer to an RRSIG query is insecure at best. Source: RFC 4035 §2.2."""
     rrsets = [rrset for (owner, _), rrset in response.answer.items() if owner == name]
     node = yield from _zone_for(context, name, records.RRSIG, {s.signer for rrset in rrsets for s in rrset.signatures})
     if node is None or node.verdict is not Verdict.SECURE:
         return _inherited(context, name, records.RRSIG, node)
-    why = reason(Code.TYPE_NEVER_SIGNED, node.zone, "an RRSIG set has no signature of its own")
-    return JudgedRRset(name, records.RRSIG, Verdict.INSECURE, node, why)
+    where = RRsetName(name, records.RRSIG)
+    fault = Fault(Code.TYPE_NEVER_SIGNED, Case.NEVER_SIGNED, node.zone, rrset=where)
+    return JudgedRRset(name, records.RRSIG, Verdict.INSECURE, node, fault)
 
 
 def _zone_for(
@@ -291,15 +289,14 @@ def _zone_for(
 def _inherited(context: Context, owner: Name, rdtype: int, node: ChainNode | None, *, ttl_s: int = 0) -> JudgedRRset:
     """Return an RRset whose verdict is that of its zone."""
     if node is None:
-        why = reason(Code.NO_TRUST_ANCHOR, names.ROOT, f"no trust anchor lies above {names.to_text(owner)}")
-        return JudgedRRset(owner, rdtype, Verdict.INSECURE, None, why, ttl_s=ttl_s)
+        fault = Fault(Code.NO_TRUST_ANCHOR, Case.NO_ANCHOR, names.ROOT, name=owner)
+        return JudgedRRset(owner, rdtype, Verdict.INSECURE, None, fault, ttl_s=ttl_s)
     return JudgedRRset(owner, rdtype, node.verdict, node, node.reason, window=node.window, ttl_s=ttl_s)
 
 
 def _bogus(node: ChainNode, owner: Name, rdtype: int, fault: Fault, *, ttl_s: int = 0) -> JudgedRRset:
-    where = f"{names.to_text(owner)} {records.type_to_text(rdtype)}"
-    why = reason(fault.code, node.zone, fault.detail, rrset=where)
-    return JudgedRRset(owner, rdtype, Verdict.BOGUS, node, why, ttl_s=ttl_s)
+    fault = replace(fault, blamed=RRsetName(owner, rdtype))
+    return JudgedRRset(owner, rdtype, Verdict.BOGUS, node, fault, ttl_s=ttl_s)
 
 
 def _served_locally(node: ChainNode, owner: Name, rdtype: int, *, ttl_s: int = 0) -> JudgedRRset | None:
@@ -311,16 +308,14 @@ def _served_locally(node: ChainNode, owner: Name, rdtype: int, *, ttl_s: int = 0
     suffix = private_suffix(owner)
     if suffix is None or len(node.zone) > len(suffix):
         return None
-    shown, above = names.to_text(suffix), names.to_text(suffix[:-1])
     if node.verdict is Verdict.SECURE and node.absent and len(node.zone) < len(suffix) >= len(node.name):
-        proof = f"{names.to_text(node.zone)} proves that {names.to_text(node.name)} does not exist"
+        case, above = Case.ABSENT_AND_SERVED, node.zone
     elif node.verdict is Verdict.INSECURE and node.reason is not None and node.reason.code in PROVEN_UNSIGNED:
-        proof = f"{above} proves that {shown} is not signed"
+        case, above = Case.UNSIGNED_AND_SERVED, suffix[:-1]
     else:
         return None
-    detail = f"the resolver answers {names.to_text(owner)} by itself; {proof}. To declare it: unsigned_zones: [{shown}]"
-    why = reason(Code.LOCALLY_SERVED, suffix, detail)
-    return JudgedRRset(owner, rdtype, Verdict.INSECURE, node, why, window=node.window, ttl_s=ttl_s)
+    fault = Fault(Code.LOCALLY_SERVED, case, suffix, name=owner, other=above)
+    return JudgedRRset(owner, rdtype, Verdict.INSECURE, node, fault, window=node.window, ttl_s=ttl_s)
 
 
 def _overruled(context: Context, judged: JudgedRRset) -> Name | None:
@@ -366,18 +361,15 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     verdict, why = Verdict.SECURE, None
     if verified.encloser is not None:
         if rrset.rdtype in NEVER_EXPANDED:
-            fault = Fault(Code.WILDCARD_PROOF_INVALID, "a record of this type never comes from a wildcard")
+            fault = Fault(Code.WILDCARD_PROOF_INVALID, Case.FROM_WILDCARD, node.zone, rrset=name_of(rrset))
             return _bogus(node, rrset.name, rrset.rdtype, fault, ttl_s=rrset.ttl)
         gathered = gather_denial(context, node, response)
         encloser = verified.encloser
-        outcome = _prove(node, gathered, lambda proofs: proofs.prove_no_closer_match(rrset.name, encloser))
+        outcome = _prove(node, rrset.name, gathered, lambda proofs: proofs.prove_no_closer_match(rrset.name, encloser))
         if isinstance(outcome, Fault):
-            code = (
-                Code.WILDCARD_PROOF_INVALID
-                if outcome.code in (Code.DENIAL_MISSING, Code.DENIAL_INVALID)
-                else outcome.code
-            )
-            return _bogus(node, rrset.name, rrset.rdtype, Fault(code, outcome.detail), ttl_s=rrset.ttl)
+            if outcome.code in (Code.DENIAL_MISSING, Code.DENIAL_INVALID):
+                outcome = replace(outcome, code=Code.WILDCARD_PROOF_INVALID)
+            return _bogus(node, rrset.name, rrset.rdtype, outcome, ttl_s=rrset.ttl)
         verdict, why = outcome
         assert isinstance(gathered, Gathered)
         own = own.or_earlier(gathered.window)
@@ -397,40 +389,38 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     )
 
 
-def _remarks_on(context: Context, node: ChainNode, rrset: RRset, verified: Verified) -> Iterable[Reason]:
-    where = f"{names.to_text(rrset.name)} {records.type_to_text(rrset.rdtype)}"
+def _remarks_on(context: Context, node: ChainNode, rrset: RRset, verified: Verified) -> Iterable[Fault]:
+    where = name_of(rrset)
     if verified.failed:
-        detail = f"{verified.failed} of the signatures over {where} do not verify"
-        yield reason(Code.RRSIG_PARTIAL_INVALID, node.zone, detail, rrset=where)
-    left_s = context.window_of(verified).expiration - context.now
-    if rrset.ttl > left_s:
-        detail = f"{where} may be cached for {rrset.ttl} s and its signature ends in {left_s} s"
-        yield reason(Code.RRSIG_TTL_BEYOND_EXPIRY, node.zone, detail, rrset=where)
+        code, case = Code.RRSIG_PARTIAL_INVALID, Case.SOME_NOT_VERIFIED
+        yield Fault(code, case, node.zone, blamed=where, rrset=where, count=verified.failed)
+    expiration = context.window_of(verified).expiration
+    if rrset.ttl > expiration - context.now:
+        code, case = Code.RRSIG_TTL_BEYOND_EXPIRY, Case.TTL_BEYOND_END
+        yield Fault(code, case, node.zone, blamed=where, rrset=where, ttl_s=rrset.ttl, expiration=expiration)
 
 
-Outcomes = tuple[Verdict, Reason | None]
+Proven = tuple[Verdict, Fault | None]
+"""The verdict of a proof that holds: secure, or insecure and why."""
 
 
-def _prove(node: ChainNode, gathered: Gathered | Fault, check: Callable[[Denial], Proof]) -> Outcomes | Fault:
+def _prove(node: ChainNode, name: Name, gathered: Gathered | Fault, prove: Callable[[Denial], Proof]) -> Proven | Fault:
     """Ask each kind of denial in turn; the first that holds decides."""
     if isinstance(gathered, Fault):
         return gathered
-    details = []
+    failed = []
     for proofs in gathered.proofs:
-        proof = check(proofs)
+        proof = prove(proofs)
         if proof.outcome is ProofOutcome.PROVEN:
             return Verdict.SECURE, None
         if proof.outcome is ProofOutcome.OPT_OUT:
-            why = reason(
-                Code.OPT_OUT_SPAN, node.zone, "the name lies in an opt-out span, where unsigned delegations may be"
-            )
-            return Verdict.INSECURE, why
+            return Verdict.INSECURE, Fault(Code.OPT_OUT_SPAN, Case.IN_OPT_OUT_SPAN, node.zone, name=name)
         if proof.outcome is ProofOutcome.TOO_COSTLY:
-            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, proof.detail)
-        details.append(proof.detail)
+            return Fault(Code.VALIDATION_BUDGET_EXCEEDED, Case.HASHES_SPENT, node.zone)
+        failed.append(proof)
     if gathered.over_limit is not None:
         return gathered.over_limit
-    return Fault(Code.DENIAL_INVALID, "; ".join(details))
+    return Fault(Code.DENIAL_INVALID, Case.NOT_PROVEN, node.zone, proofs=tuple(failed))
 
 
 def _judge_denial(context: Context, response: Response, name: Name, qtype: int) -> Questions[JudgedRRset]:
@@ -455,16 +445,15 @@ def _judge_denial_below(
     gathered = gather_denial(context, node, response)
     no_data = False
     if response.rcode == NXDOMAIN:
-        outcome = _prove(node, gathered, lambda proofs: proofs.prove_nxdomain(name))
+        outcome = _prove(node, name, gathered, lambda proofs: proofs.prove_nxdomain(name))
         if isinstance(outcome, Fault) and outcome.code == Code.DENIAL_INVALID and _proves_nodata(gathered, name, qtype):
             outcome, no_data = (Verdict.SECURE, None), True
     else:
-        outcome = _prove(node, gathered, lambda proofs: proofs.prove_nodata(name, qtype))
+        outcome = _prove(node, name, gathered, lambda proofs: proofs.prove_nodata(name, qtype))
     if isinstance(outcome, Fault) and isinstance(gathered, Gathered):
         cut = _insecure_cut(gathered, node.zone, name if qtype != records.DS else name[:-1])
         if cut is not None:
-            detail = f"{names.to_text(node.zone)} proves that {names.to_text(cut)} has no DS"
-            outcome = Verdict.INSECURE, reason(Code.UNSIGNED_DELEGATION, cut, detail)
+            outcome = Verdict.INSECURE, Fault(Code.UNSIGNED_DELEGATION, Case.NO_DS, cut, other=node.zone)
     if not isinstance(outcome, Fault) and outcome[0] is Verdict.SECURE:
         outcome = _check_soa(context, node, response) or outcome
     if isinstance(outcome, Fault):
@@ -489,7 +478,7 @@ def _judge_denial_below(
 
 
 def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
-    """Return whether what came with NXDOMAIN is a whole proof that the name exists without the type.
+    """Return whether the records that came with NXDOMAIN prove in full that the name exists without the type.
 
     Some servers say NXDOMAIN for an empty non-terminal. The rcode is not signed, the proof is. Only of NSEC: with NSEC3
     an opt-out span would stand in for the wildcard that is not denied.
@@ -501,7 +490,7 @@ def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
 
 
 def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault | None:
-    """Return what is wrong with the SOA beside a denial, which decides how long that is kept.
+    """Return the fault of the SOA beside a denial, None if there is none; the SOA decides how long a denial is kept.
 
     Source: RFC 2308 §3, §5.
     """
@@ -509,7 +498,7 @@ def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault |
         if rdtype != records.SOA or not rrset.rdatas:
             continue
         if owner != node.zone:
-            return Fault(Code.DENIAL_INVALID, f"the SOA of {names.to_text(owner)} is beside a denial of another zone")
+            return Fault(Code.DENIAL_INVALID, Case.FOREIGN_SOA, node.zone, other=owner)
         verified = context.verify_in(node, rrset)
         if isinstance(verified, Fault):
             return verified
@@ -539,9 +528,7 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
     node: ChainNode | None = None
     if failure.kind == "budget":
         zone = anchor.zone if anchor else names.ROOT
-        return JudgedRRset(
-            name, qtype, Verdict.BOGUS, None, reason(Code.VALIDATION_BUDGET_EXCEEDED, zone, failure.detail)
-        )
+        return JudgedRRset(name, qtype, Verdict.BOGUS, None, not_fetched(zone, RRsetName(name, qtype), failure))
     if anchor is not None and (failure.kind == "rcode" or failure.walk):
         node = yield from find_node(context, name, anchor)
         if failure.walk and node.verdict is Verdict.INDETERMINATE and not node.messages and node.parent is not None:
@@ -553,7 +540,5 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         node = next((one for one in known if one is not None), None)
     zone = node.zone if node is not None else (anchor.zone if anchor else names.ROOT)
     zone = failure.zone if failure.zone is not None else zone
-    ede = next((code for code, _ in failure.ede), 23 if failure.kind == "rcode" else 22)
-    what = f"{names.to_text(name)} {records.type_to_text(qtype)} could not be fetched: {failure.detail}"
-    why = reason(Code.VERDICT_INDETERMINATE, zone, what, ede=ede)
-    return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, why)
+    fault = not_fetched(zone, RRsetName(name, qtype), failure)
+    return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, fault)

@@ -7,8 +7,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from collector.dnssec import names, records
-from collector.dnssec.chain import rcode_text
-from collector.dnssec.message import AD
+from collector.dnssec.message import AD, rcode_text
 from collector.dnssec.questions import FetchFailure, Reply
 from schemas.judgement import ANSWERED, Judgement, ResolverClaim, Verdict, data_of
 

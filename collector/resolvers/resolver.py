@@ -14,8 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from collector.dnssec.chain import rcode_text
-from collector.dnssec.message import BADCOOKIE, FORMERR, NOERROR, NOTIMP, NXDOMAIN, FormError, Response
+from collector.dnssec.message import BADCOOKIE, FORMERR, NOERROR, NOTIMP, NXDOMAIN, FormError, Response, rcode_text
 from collector.dnssec.names import Name
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.resolvers.address import Address

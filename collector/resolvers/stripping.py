@@ -7,8 +7,8 @@ zone and of the zones above, and says the same each time it is asked. Source: RF
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from collector.dnssec import names, records
-from collector.dnssec.context import reason
+from collector.dnssec import records
+from collector.dnssec.fault import Case, Fault
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Ask, Reply
@@ -27,17 +27,18 @@ BELOW_ANCHOR = b"com"
 class Control:
     """What control questions showed: how many came with signatures and how many without; what else was said.
 
-    ``refused`` is what the resolver answers to questions for DNSSEC records that it answers without them.
+    ``refused`` is the rcode of what the resolver answers to questions for DNSSEC records, where it answers them without
+    EDNS; None where it does not.
     """
 
     signed: int = 0
     unsigned: int = 0
-    refused: str = ""
+    refused: int | None = None
 
     @property
     def is_stripping(self) -> bool:
         """Return whether the vantage does not serve DNSSEC records, always or at times."""
-        return self.unsigned > 0 or bool(self.refused)
+        return self.unsigned > 0 or self.refused is not None
 
 
 def question_at_fault(result: ValidationResult) -> Ask | None:
@@ -48,12 +49,12 @@ def question_at_fault(result: ValidationResult) -> Ask | None:
     why = result.weakest.reason
     if result.verdict is not Verdict.BOGUS or why is None or why.code not in MISSING:
         return None
-    owner, _, rdtype = why.rrset.partition(" ")
-    if why.code == Code.DNSKEY_MISSING and not rdtype:
-        owner, rdtype = why.zone, "DNSKEY"
-    if not rdtype:
+    if why.blamed is not None:
+        asked = Ask(*why.blamed)
+    elif why.code == Code.DNSKEY_MISSING:
+        asked = Ask(why.zone, records.DNSKEY)
+    else:
         return None
-    asked = Ask(names.from_text(owner), records.type_from_text(rdtype))
     node = result.weakest.node
     wires = [
         *result.messages,
@@ -101,28 +102,25 @@ def weigh_controls(asked: Sequence[Ask], replies: Sequence[Reply]) -> Control:
     return Control(found.count(True), found.count(False))
 
 
-def describe_stripping(control: Control, asked_again: int, signed_again: int) -> str:
-    """Return the sentence for a vantage that does not serve DNSSEC records."""
-    if control.refused:
-        return control.refused
+def stripping_fault(anchor: Name, control: Control, asked_again: int, signed_again: int) -> Fault:
+    """Return that a vantage does not serve DNSSEC records, and how that was seen."""
+    code = Code.VANTAGE_STRIPS_DNSSEC
+    if control.refused is not None:
+        return Fault(code, Case.DO_NOT_SERVED, anchor, rcode=control.refused)
     if control.unsigned:
         total = control.signed + control.unsigned
-        how = f"{control.unsigned} of {total} control questions about surely signed zones"
-    else:
-        how = f"{asked_again - signed_again} of {asked_again} answers to the same question"
-    return f"the resolver leaves out DNSSEC records: {how} came without signatures"
+        return Fault(code, Case.UNSIGNED_CONTROLS, anchor, count=control.unsigned, limit=total)
+    return Fault(code, Case.UNSIGNED_AT_TIMES, anchor, count=asked_again - signed_again, limit=asked_again)
 
 
-def as_stripped(result: ValidationResult, anchor: Name, detail: str) -> ValidationResult:
+def as_stripped(result: ValidationResult, fault: Fault) -> ValidationResult:
     """Return the result with what fails for want of DNSSEC records indeterminate, for the vantage's sake."""
-    why = reason(Code.VANTAGE_STRIPS_DNSSEC, anchor, detail)
-    rrsets = [_unknown(judged, why) for judged in result.rrsets]
-    stripped = replace(result, rrsets=rrsets)
+    stripped = replace(result, rrsets=[_unknown(judged, fault) for judged in result.rrsets])
     stripped.verdict = stripped.weakest.verdict
     return stripped
 
 
-def _unknown(judged: JudgedRRset, why: object) -> JudgedRRset:
+def _unknown(judged: JudgedRRset, fault: Fault) -> JudgedRRset:
     if judged.verdict not in (Verdict.BOGUS, Verdict.INDETERMINATE):
         return judged
-    return replace(judged, verdict=Verdict.INDETERMINATE, reason=why)  # type: ignore[arg-type]  # a Reason
+    return replace(judged, verdict=Verdict.INDETERMINATE, reason=fault)

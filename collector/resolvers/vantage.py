@@ -9,7 +9,6 @@ import msgspec
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
-from collector.dnssec.chain import rcode_text
 from collector.dnssec.context import ChainNode, Context
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts, answer_facts, fresh_until, make_judgement, zone_facts
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
@@ -26,9 +25,9 @@ from collector.resolvers.stripping import (
     Control,
     as_stripped,
     control_questions,
-    describe_stripping,
     is_signed,
     question_at_fault,
+    stripping_fault,
     weigh_controls,
 )
 from schemas.catalogue import Doubt, codes_where
@@ -140,7 +139,12 @@ class Vantage:
         )
         self._homes.learn(result)
         return Judged(
-            judgement, evidence, fresh_until(result), zone_facts(result), answer_facts(result), context.met_silence
+            judgement,
+            evidence,
+            fresh_until(result),
+            zone_facts(result, context.now),
+            answer_facts(result, context.now),
+            context.met_silence,
         )
 
     def _sweep(self) -> None:
@@ -207,14 +211,14 @@ class Vantage:
             return result
         control = await self._control(anchor, result, with_errors=errs)
         if control.is_stripping:
-            return as_stripped(result, anchor, describe_stripping(control, 0, 0))
+            return as_stripped(result, stripping_fault(anchor, control, 0, 0))
         if at_fault is None:
             return result
         signed = 0
         for number in range(ASKED_AGAIN):
             signed += is_signed(at_fault, await self._ask_once(at_fault, stream=number % 2 == 1)) is True
         if signed:
-            return as_stripped(result, anchor, describe_stripping(control, ASKED_AGAIN, signed))
+            return as_stripped(result, stripping_fault(anchor, control, ASKED_AGAIN, signed))
         return result
 
     async def _control(self, anchor: Name, result: ValidationResult, *, with_errors: bool) -> Control:
@@ -227,8 +231,7 @@ class Vantage:
         plain = await self._ask_client(anchor, records.SOA, edns=False)
         if refused is None or not isinstance(plain, Response) or plain.rcode != NOERROR:
             return control
-        said = f"the resolver answers {rcode_text(refused)} to questions with DO=1, and answers them without EDNS"
-        return replace(control, refused=said)
+        return replace(control, refused=refused)
 
     async def _ask_controls(self, questions: tuple[Ask, ...]) -> list[Reply]:
         """Ask control questions once for all names that fail within the same seconds."""

@@ -14,6 +14,7 @@ from collector.dnssec import crypto, names, records
 from collector.dnssec.anchors import parse_anchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import Context
+from collector.dnssec.fault import Fault
 from collector.dnssec.message import Response, read_response
 from collector.dnssec.nsec import NsecDenial
 from collector.dnssec.nsec3 import Nsec3Denial
@@ -21,7 +22,7 @@ from collector.dnssec.policy import Policy
 from collector.dnssec.proof import ProofOutcome
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.records import Nsec, Nsec3, RRset, Signature, key_tag, parse_key
-from collector.dnssec.signatures import Fault, Verified, verify_rrset
+from collector.dnssec.signatures import Verified, verify_rrset
 from collector.dnssec.validation import ValidationResult, validate
 
 LENIENT = Policy(profile="legacy", rsa_min_bits=512)

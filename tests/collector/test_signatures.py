@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from anchorwatch.lab.zones import SigningKey, Zone, generate_key
 from collector.dnssec import names, records
 from collector.dnssec.budget import Budget
+from collector.dnssec.fault import Fault
 from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.records import KeyRecord, RRset, Signature, parse_key
 from collector.dnssec.signatures import (
-    Fault,
     Verified,
     absolute_time,
     check_window,
@@ -24,6 +24,7 @@ from collector.dnssec.signatures import (
     serial_lt,
     verify_rrset,
 )
+from collector.dnssec.wording import describe
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOW = int(AT.timestamp())
@@ -116,6 +117,7 @@ def test_one_valid_signature_of_several_is_enough() -> None:
 def refused(rrset: RRset, keys: list[KeyRecord], **kwargs: object) -> str:
     outcome = verify(rrset, keys, **kwargs)  # type: ignore[arg-type]
     assert isinstance(outcome, Fault)
+    assert "?" not in describe(outcome, NOW)
     return outcome.code
 
 

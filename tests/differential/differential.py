@@ -29,6 +29,7 @@ from collector.dnssec.message import FormError, read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
 from collector.dnssec.validation import ValidationResult, validate
+from collector.dnssec.wording import describe
 
 CASES_PER_WORLD = 25
 DELV_EVERY = 10
@@ -67,12 +68,12 @@ def _reply(case: Case, asked: Ask) -> Reply:
         return FetchFailure("malformed", str(error))
 
 
-def opinion_of(result: ValidationResult) -> Opinion:
-    """Return our result in the form of the oracles'."""
+def opinion_of(result: ValidationResult, now: int) -> Opinion:
+    """Return our result in the form of the oracles', its times as seen from ``now``."""
     verdict = result.verdict.value
     why = result.weakest.reason
     rcode = {"NOERROR": 0, "NXDOMAIN": 3, "YXDOMAIN": 6}.get(result.rcode, 2)
-    said = f"{why.code}: {why.detail}" if why else ""
+    said = f"{why.code}: {describe(why, now)}" if why else ""
     return Opinion("servfail" if verdict == "indeterminate" else verdict, rcode, said)
 
 
@@ -115,7 +116,7 @@ def ask_everybody(number: int, case: Case, those: Panel, *, delv: bool) -> Outco
         ask = oracles.ask_unbound_daemon if case.made.has_ed448 else those.unbound.ask
         return ask(*asked.question, port, anchors, case.made.now)
 
-    ours = opinion_of(ask_us(case))
+    ours = opinion_of(ask_us(case), case.made.now)
     unbound = ask_unbound(case)
     differ = ours.verdict != unbound.verdict and not {ours.verdict, unbound.verdict} <= {"servfail", "bogus", "hang"}
     third = None
