@@ -366,6 +366,7 @@ class Analysis:
             evidence=judgement.evidence,
             zones=zones,
             chain=chain,
+            broken_at=next((link.zone for link in judgement.chain if link.verdict not in VALIDATED), ""),
             claimed=judgement.resolver is not None,
             claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),

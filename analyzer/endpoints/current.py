@@ -20,7 +20,8 @@ UNKNOWN_WHEN_BOGUS = codes_where(lambda row: Verdict.BOGUS in row.unknown_when)
 @dataclass(slots=True)
 class Current:
     """What is the case at one subject now; ``applied_at`` is its last poll, ``chain`` its zones, root first,
-    and ``zones`` those that it lies behind: where the chain breaks, also those that it led through before.
+    and ``zones`` those that it lies behind: where the chain breaks, also those that it led
+    through before; ``broken_at`` is the zone where it does.
 
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
@@ -41,6 +42,7 @@ class Current:
     evidence: str
     zones: Chain
     chain: Chain
+    broken_at: str = ""
     live: bool = False
     claimed: bool = True
     claimed_plain: bool = True
@@ -54,8 +56,8 @@ class Current:
     def says_of(self, key: tuple[str, str, str]) -> bool:
         """Return whether a poll that came to this can be evidence that a finding is over.
 
-        Without a verdict only a failure to come to one can be over. Where the chain breaks above a zone, nothing was
-        learnt of what lies below; what a resolver claims is known only where it was heard.
+        Without a verdict only a failure to come to one can be over. Where the chain breaks at a zone, nothing was
+        learnt of its names and of what lies below; what a resolver claims is known only where it was heard.
         """
         code, zone, _ = key
         if code in CLAIMED and not self.claimed:
@@ -65,8 +67,13 @@ class Current:
         if self.verdict is Verdict.INDETERMINATE:
             return code in KNOWN_WHEN_INDETERMINATE
         if self.verdict is Verdict.BOGUS:
-            return code not in UNKNOWN_WHEN_BOGUS and (not zone or zone == self.cause_zone or zone in self.chain)
+            return code not in UNKNOWN_WHEN_BOGUS and (not zone or self._has_seen(zone))
         return True
+
+    def _has_seen(self, zone: str) -> bool:
+        if self.broken_at:
+            return zone in self.chain and zone != self.broken_at
+        return zone == self.cause_zone or zone in self.chain
 
 
 class CurrentState(Mapping[Subject, Current]):

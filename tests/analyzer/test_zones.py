@@ -192,3 +192,19 @@ def test_signatures_made_anew_at_each_answer_leave_no_trace_but_the_window() -> 
     assert current.expiry is not None
     assert current.expiry.expires_at > AT + timedelta(days=2.9)
     assert run.analysis.findings() == []
+
+
+def test_a_zone_that_breaks_does_not_end_the_fault_of_a_name_in_it() -> None:
+    """While the keys can't be trusted, nothing is learnt of the signatures made with them."""
+    run = Run(2)
+    name = run.first[0].judgement.name
+    forged = observation(judgement(name, verdict="bogus", code="rrsig_crypto_invalid", rrset=f"{name} A"), AT + MINUTE)
+    run.at(1, forged)
+    run.at(2, polls(forged, at=AT + 2 * MINUTE))
+    bad = [observation(spoilt(one), AT + 3 * MINUTE) for one in run.first]
+
+    run.at(3, broken(AT + 3 * MINUTE), *bad)
+    for minute in range(4, 9):
+        run.at(minute, polls(*bad, at=AT + minute * MINUTE))
+
+    assert sorted(one.code for one in run.analysis.findings()) == ["ds_dnskey_mismatch", "rrsig_crypto_invalid"]

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.codes import Code
 from schemas.messages import Affected, Finding, FindingStatus
 from schemas.wire import digest_of
 
@@ -22,7 +23,7 @@ PAYMENTS = Affected(
 
 
 def finding(code: str = "rrsig_expired", zone: str = "bank.example.", **changes: Any) -> Finding:
-    row = CATALOGUE[code]
+    row = CATALOGUE[Code(code)]
     fields: dict[str, Any] = {
         "id": digest_of(code, zone, str(changes.get("opened_at", AT)))[:32],
         "key": digest_of(code, zone)[:32],
