@@ -60,5 +60,6 @@ class Radius:
         elif finding.cause_rrset.endswith(INFRASTRUCTURE):
             zone, since = finding.cause_rrset.rpartition(" ")[0], finding.opened_at
         for vantage in vantages if zone else ():
-            found.update((one[0], one[1]) for one in self._behind(zone, vantage, since))
+            if (zone, "", vantage) not in members:
+                found.update((one[0], one[1]) for one in self._behind(zone, vantage, since))
         return found
