@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from findings import AT, closed, finding
 
 from alerts.config import AlertsConfig, Match, Route
 from alerts.decision.agenda import Agenda
@@ -19,7 +18,8 @@ from alerts.delivery.dispatch import Dispatch
 from alerts.delivery.failures import make_failure
 from schemas.catalogue import Severity
 from schemas.messages import Finding
-from tests.operations import calls_of
+from tests.support.findings import AT, closed, finding
+from tests.support.operations import calls_of
 
 ROUTES = (
     Route(match=Match(severity=(Severity.CRITICAL, Severity.HIGH)), receiver="pager"),

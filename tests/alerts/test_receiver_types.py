@@ -14,7 +14,7 @@ from alerts.receivers.exchange import Line
 from alerts.receivers.receiver import HttpClient, Receiver, Secret
 from alerts.receivers.types import AnyReceiver
 from anchorwatch.configuration.documents import decode_struct, read_document
-from anchorwatch.configuration.loading import _receivers
+from anchorwatch.configuration.receivers import read_receivers
 from anchorwatch.pipeline.run import make_notifiers
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ class File(msgspec.Struct, frozen=True):
 def load(text: str, base: Path) -> tuple[list[Receiver], list[str]]:
     document = read_document(f"receivers: [{text}]", "a.yaml")
     file = decode_struct(document.value, File, "", document)
-    return _receivers(file.receivers, base, document) if file else [], document.problems
+    return read_receivers(file.receivers, base, document) if file else [], document.problems
 
 
 def test_a_new_type_is_read_checked_and_made_by_what_its_struct_says(tmp_path: Path) -> None:
