@@ -88,10 +88,10 @@ class Analysis:
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
-    def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Subject]:
-        """Yield the subjects whose chain leads through a zone; with ``since`` only those not polled after it."""
-        found = self.current.behind(zone, vantage)
-        return found if since is None else (one for one in found if self.current[one].applied_at <= since)
+    def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
+        """Yield by chain the subjects that lead through a zone; with ``since`` only those not polled after it."""
+        for subjects in self.current.chains_behind(zone, vantage):
+            yield subjects if since is None else [one for one in subjects if self.current[one].applied_at <= since]
 
     # what was known before
 

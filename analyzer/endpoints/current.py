@@ -1,6 +1,6 @@
 """What is the case at each subject now, and which subjects lie behind a zone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -137,10 +137,10 @@ class CurrentState(Mapping[Subject, Current]):
         key = str(current.verdict), subject[2]
         self.verdicts[key] = self.verdicts.get(key, 0) + step
 
-    def behind(self, zone: str, vantage: str) -> Iterator[Subject]:
-        """Yield the subjects whose chain leads through a zone as a vantage sees it, each once."""
+    def chains_behind(self, zone: str, vantage: str) -> Iterator[Set[Subject]]:
+        """Yield of each chain that leads through a zone as a vantage sees it the subjects that share it."""
         for chain in self._through.get((zone, vantage), ()):
-            yield from self._by_chain[chain]
+            yield self._by_chain[chain]
 
     def is_through(self, zone: str, vantage: str) -> bool:
         """Return whether the chain of some subject leads through a zone as a vantage sees it."""

@@ -1,5 +1,6 @@
 """Who is behind an endpoint: the blast radius of a finding."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity
@@ -46,13 +47,14 @@ class Consumers:
 
     def affected_by(self, names: Iterable[str]) -> tuple[Affected, ...]:
         """Return the identities that consume any of the names, most critical first, each with the hosts it consumes."""
-        hosts_by_id: dict[str, set[str]] = {}
-        for name in names:
-            host = name.rstrip(".")
-            for identity_id in self._by_host.get(host, ()):
-                hosts_by_id.setdefault(identity_id, set()).add(host)
+        hosts_by_id: defaultdict[str, list[str]] = defaultdict(list)
+        consumers = self._by_host.get
+        for host in {name.rstrip(".") for name in names}:
+            for identity_id in consumers(host, ()):
+                hosts_by_id[identity_id].append(host)
         affected = []
-        for identity_id, hosts in hosts_by_id.items():
+        for identity_id, found in hosts_by_id.items():
+            hosts = set(found)
             identity = self._identities[identity_id]
             affected.append(
                 Affected(

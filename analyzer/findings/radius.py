@@ -14,14 +14,14 @@ from schemas.messages import Finding, Subject
 MAX_ENDPOINTS_LISTED = 1000
 # What befalls a zone as a whole, so that every name behind it is affected.
 ZONE_WIDE = codes_where(lambda row: row.kind is Kind.DRIFT and row.scope is Scope.ZONE)
-Behind = Callable[[str, str, datetime | None], Iterable[Subject]]
+Behind = Callable[[str, str, datetime | None], Iterable[Iterable[Subject]]]
 
 
 class Radius:
     """Draws the blast radius from what holds a finding open.
 
-    ``behind`` returns the subjects whose chain leads through a zone as a vantage sees it; with an instant, only those
-    not polled since.
+    ``behind`` returns by chain the subjects that lead through a zone as a vantage sees it; with an instant, only
+    those not polled since.
     """
 
     def __init__(self, consumers: Consumers, behind: Behind) -> None:
@@ -31,12 +31,14 @@ class Radius:
         """Return the finding with whom it affects, as far as is known."""
         vantages = {vantage for _, _, vantage in members if vantage}
         affected = self._affected(finding, members, vantages)
-        identities = self._consumers.affected_by({name for name, _ in affected})
+        if len(vantages) > 1:  # one name and type through several vantages is one endpoint
+            affected = {(name, rdtype, "") for name, rdtype, _ in affected}
+        identities = self._consumers.affected_by({name for name, _, _ in affected})
         listed = nsmallest(MAX_ENDPOINTS_LISTED, affected)
         return msgspec.structs.replace(
             finding,
             vantages=tuple(sorted(vantages)),
-            endpoints=tuple(f"{name} {rdtype}" for name, rdtype in listed),
+            endpoints=tuple(f"{name} {rdtype}" for name, rdtype, _ in listed),
             endpoint_count=len(affected),
             identities=shortened(identities),
             identity_count=len(identities),
@@ -44,16 +46,15 @@ class Radius:
             identity_peak=max(finding.identity_peak, len(identities)),
         )
 
-    def _affected(
-        self, finding: Finding, members: Mapping[Subject, object], vantages: Iterable[str]
-    ) -> set[tuple[str, str]]:
-        """Return (name, type) of every endpoint that shows it or lies behind a zone that does."""
-        found: set[tuple[str, str]] = set()
-        for name, rdtype, vantage in members:
+    def _affected(self, finding: Finding, members: Mapping[Subject, object], vantages: Iterable[str]) -> set[Subject]:
+        """Return every endpoint that shows it or lies behind a zone that does."""
+        found: set[Subject] = set()
+        for member in members:
+            name, rdtype, vantage = member
             if name and rdtype:
-                found.add((name, rdtype))
+                found.add(member)
             elif name:
-                found.update((one[0], one[1]) for one in self._behind(name, vantage, None))
+                found.update(*self._behind(name, vantage, None))
         zone, since = "", None
         if finding.code in ZONE_WIDE:
             zone = finding.cause_zone
@@ -61,5 +62,5 @@ class Radius:
             zone, since = finding.cause_rrset.rpartition(" ")[0], finding.opened_at
         for vantage in vantages if zone else ():
             if (zone, "", vantage) not in members:
-                found.update((one[0], one[1]) for one in self._behind(zone, vantage, since))
+                found.update(*self._behind(zone, vantage, since))
         return found
