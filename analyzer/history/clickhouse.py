@@ -277,24 +277,34 @@ class ClickHouseHistory:
         sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
         return {zone: list(shares) for zone, shares in self._query(sql)}
 
-    def intervals(self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200) -> list[dict[str, Any]]:
-        """Return the verdict history of a name as intervals, newest first."""
+    def intervals(
+        self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200, at: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the verdict history of a name as intervals, newest first.
+
+        With ``at`` only the last that began by then, of each type and vantage. ``signed_until`` is when the signature
+        over the answer itself ends, as the last poll saw it.
+        """
         sql = """
             SELECT v.name, v.type, v.vantage, v.observation, o.verdict, o.cause_zone, o.reasons, o.answers, o.evidence,
-                   v.first_seen_at, v.last_seen_at
+                   v.first_seen_at, v.last_seen_at, v.signed_until
             FROM (
-                SELECT name, type, vantage, observation, min(first_seen_at) AS first_seen_at,
-                       max(last_seen_at) AS last_seen_at
-                FROM verdicts WHERE name = %(name)s GROUP BY name, type, vantage, observation
+                SELECT name, type, vantage, observation, min(p.first_seen_at) AS first_seen_at,
+                       max(p.last_seen_at) AS last_seen_at,
+                       argMax(tuple(p.signed_until), p.last_seen_at).1 AS signed_until
+                FROM verdicts AS p WHERE name = %(name)s GROUP BY name, type, vantage, observation
             ) AS v INNER JOIN (SELECT * FROM observations FINAL WHERE name = %(name)s) AS o ON o.id = v.observation
             WHERE (%(type)s = '' OR v.type = %(type)s) AND (%(vantage)s = '' OR v.vantage = %(vantage)s)
-            ORDER BY v.first_seen_at DESC LIMIT %(limit)s
+              AND toUnixTimestamp64Micro(v.first_seen_at) <= %(at)s
+            ORDER BY v.first_seen_at DESC LIMIT %(each)s BY v.type, v.vantage LIMIT %(limit)s
         """
         keys = (
             "name", "type", "vantage", "observation", "verdict", "cause_zone", "reasons", "answers", "evidence",
-            "first_seen_at", "last_seen_at",
+            "first_seen_at", "last_seen_at", "signed_until",
         )  # fmt: skip
-        parameters = {"name": name, "type": rdtype, "vantage": vantage, "limit": limit}
+        until = int(at.timestamp() * 1_000_000) if at is not None else 2**62
+        each = 1 if at is not None else limit
+        parameters = {"name": name, "type": rdtype, "vantage": vantage, "limit": limit, "at": until, "each": each}
         return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
 
     def evidence(self, digest: str) -> Evidence | None:

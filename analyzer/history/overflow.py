@@ -73,7 +73,7 @@ class Waiting:
         if earlier is not None:
             self.size_bytes -= size_of(earlier)
             if table == "verdicts":
-                row = (*row[:6], min(earlier[6], row[6]), max(earlier[7], row[7]))
+                row = (*row[:6], min(earlier[6], row[6]), max(earlier[7], row[7]), *row[8:])
         self._rows[table][key] = row
         self.size_bytes += size_of(row)
 

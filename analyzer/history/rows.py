@@ -15,6 +15,7 @@ from schemas.messages import (
     Observation,
     PollBatch,
     ZoneObservation,
+    utc,
 )
 from schemas.wire import digest_of
 
@@ -25,7 +26,7 @@ OBSERVATION_COLUMNS = (
     "expires_at", "evidence", "judgement",
 )  # fmt: skip
 VERDICT_COLUMNS = (
-    "name", "type", "vantage", "observation", "verdict", "cause_zone", "first_seen_at", "last_seen_at",
+    "name", "type", "vantage", "observation", "verdict", "cause_zone", "first_seen_at", "last_seen_at", "signed_until",
 )  # fmt: skip
 EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors", "policy", "zones")
 EVIDENCE_MESSAGE_COLUMNS = ("digest", "wire", "stored_at")
@@ -106,8 +107,9 @@ def act_row(act: Act) -> Row:
 
 def verdict_row(message: Observation) -> Row:
     """Return the interval that an observation begins."""
-    at = message.observed_at
-    return (*message.subject, message.id, str(message.judgement.verdict), message.judgement.cause_zone, at, at)
+    at, judgement = message.observed_at, message.judgement
+    signed_until = message.signed.expires_at if message.signed is not None else None
+    return (*message.subject, message.id, str(judgement.verdict), judgement.cause_zone, at, at, signed_until)
 
 
 def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> list[Row]:
@@ -115,11 +117,11 @@ def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> 
 
     Rows whose observation is not in it were taken in before.
     """
+    columns = (message.names, message.types, message.observations, message.polled_at)
+    ends = message.expirations or (0,) * len(message.names)
     return [
-        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at)
-        for name, rdtype, observation, at in zip(
-            message.names, message.types, message.observations, message.polled_at, strict=True
-        )
+        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, utc(end) if end else None)
+        for name, rdtype, observation, at, end in zip(*columns, ends, strict=True)
         if observation in verdicts
     ]
 

@@ -177,7 +177,7 @@ class Demo:
             lambda: len(instance.analyzer.current) >= instance.collector.watched > 0, "not every name was observed"
         )
         _headline("The verdicts, validated here from the root down")
-        views = endpoint_views(instance.analyzer.current, instance.analyzer.consumers)
+        views = endpoint_views(instance.analyzer.current, instance.analyzer.consumers, instance.analyzer.zones)
         for view in views:
             click.echo(f"  {paint(view.verdict):25} {view.name:28} {view.type:5} {view.cause_zone}")
         counts = Counter(view.verdict for view in views)

@@ -28,6 +28,7 @@ from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
+from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
 from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
@@ -111,18 +112,18 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _name(text: str) -> str:
+def _name(text: str, key: str = "name") -> str:
     """Return a name as the messages have it: lower case, with the dot of the root.
 
     Raises:
         BadQuery: it is no name.
     """
     if len(text) > MAX_NAME or not text.isprintable():
-        raise BadQuery("name= has too many signs, or some that can't be printed")
+        raise BadQuery(f"{key}= has too many signs, or some that can't be printed")
     try:
         return names.to_text(names.from_text(text.lower()))
     except ValueError as error:
-        raise BadQuery(f"name={text!r}: {error}") from error
+        raise BadQuery(f"{key}={text!r}: {error}") from error
 
 
 class Api:
@@ -162,7 +163,19 @@ class Api:
         """Return what is watched, of one name only where one is given."""
         current = self._analyzer.current
         chosen = {subject: state for subject, state in current.items() if subject[0] == name} if name else current
-        return endpoint_views(chosen, self._analyzer.consumers)
+        return endpoint_views(chosen, self._analyzer.consumers, self._analyzer.zones)
+
+    async def zones(self, request: Request) -> Response:
+        """List zones as each vantage sees them now: DS, keys, signatures; ``zone`` and ``vantage`` filter."""
+        query = request.query_params
+        limit = _limit(request, MAX_LIMIT)
+        zone = _name(query["zone"], "zone") if query.get("zone") else ""
+        return JSON(zone_views(self._analyzer.zones, zone, query.get("vantage", ""))[:limit])
+
+    async def acts(self, request: Request) -> Response:
+        """List what people did, newest first."""
+        limit = _limit(request)
+        return JSON(await self._of_history.ask(self._history.acts, limit))
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
@@ -200,14 +213,19 @@ class Api:
         return JSON(await self._of_ledger.ask(self._ledger.notifications, limit))
 
     async def history(self, request: Request) -> Response:
-        """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter."""
+        """List the verdict intervals of ``name``, newest first; ``type`` and ``vantage`` filter.
+
+        With ``at`` the last that began by then, of each type and vantage, with the whole chain as it was seen then.
+        """
         query = request.query_params
         if not query.get("name"):
             raise BadQuery("name= is needed")
-        name, limit = _name(query["name"]), _limit(request)
+        name, limit, at = _name(query["name"]), _limit(request), _instant(request, "at")
         found = await self._of_history.ask(
-            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit
+            self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit, at
         )
+        if at is not None:
+            await self._of_history.ask(_add_chains, self._history, found, at)
         return JSON(found)
 
     async def evidence(self, request: Request) -> Response:
@@ -273,7 +291,22 @@ class Api:
         views = self._endpoint_views(name)
         if not views and not intervals:
             return pages.missing("This name is not watched.")
-        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]))
+        chains: dict[tuple[ZoneView, ...], list[str]] = {}
+        for view in views:
+            state = self._analyzer.current[view.name, view.type, view.vantage]
+            chain = current_chain(state, view.vantage, self._analyzer.zones)
+            chains.setdefault(chain, []).append(f"{view.type} {view.vantage}")
+        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]), chains)
+
+
+def _add_chains(history: ClickHouseHistory, intervals: Sequence[dict[str, Any]], at: datetime) -> None:
+    """Add to each interval its chain, with the zones as its vantage saw them at an instant."""
+    judgements = history.judgements_of([interval["observation"] for interval in intervals])
+    for interval in intervals:
+        judgement = judgements.get(interval["observation"])
+        links = judgement.chain if judgement is not None else ()
+        seen = history.zones_at([link.zone for link in links], interval["vantage"], at)
+        interval["chain"] = join_chain(links, interval["vantage"], seen)
 
 
 def _state_of(state: str, why_not: Sequence[str]) -> Response:
@@ -293,11 +326,13 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
     api, login = Api(parts, has_login=bool(config.token)), Login(config)
     routes = [
         Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
+        Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
         Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
-        Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "limit")),
+        Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
+        Route("/api/v1/acts", _taking(api.acts, "limit")),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),

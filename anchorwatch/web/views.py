@@ -7,18 +7,25 @@ import msgspec
 
 from analyzer.endpoints.current import Current
 from analyzer.findings.blast import Consumers
+from analyzer.zones.timeline import Timeline
+from anchorwatch.web.chains import chain_ends_at
 from schemas.judgement import Verdict
 from schemas.messages import Finding
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
-    """One watched name and type through one vantage, as it is now."""
+    """One watched name and type through one vantage, as it is now.
+
+    ``chain`` names the zones that it lies behind, root first. ``expires_at`` is when the first signature ends that a
+    secure or insecure verdict rests on: that of the answer, or one of a zone of its chain.
+    """
 
     name: str
     type: str
     vantage: str
     verdict: Verdict
     cause_zone: str
+    chain: tuple[str, ...] = ()
     conditions: tuple[str, ...]
     details: tuple[str, ...]
     last_polled_at: datetime
@@ -52,11 +59,16 @@ def host_count(finding: Finding) -> str:
     return f"at least {hosts}" if finding.endpoint_count > len(finding.endpoints) else str(hosts)
 
 
-def endpoint_views(current: Mapping[tuple[str, str, str], Current], consumers: Consumers) -> list[EndpointView]:
+def endpoint_views(
+    current: Mapping[tuple[str, str, str], Current], consumers: Consumers, zones: Timeline
+) -> list[EndpointView]:
     """Return what is watched, weakest verdict first, then by name."""
     views = []
+    ends_by_chain: dict[tuple[tuple[str, ...], str], datetime | None] = {}  # many names have the same chain
     for (name, rdtype, vantage), state in list(current.items()):
         affected = consumers.consumers_of(name)
+        if (state.chain, vantage) not in ends_by_chain:
+            ends_by_chain[state.chain, vantage] = chain_ends_at(state.chain, vantage, zones)
         views.append(
             EndpointView(
                 name=name,
@@ -64,10 +76,11 @@ def endpoint_views(current: Mapping[tuple[str, str, str], Current], consumers: C
                 vantage=vantage,
                 verdict=state.verdict,
                 cause_zone=state.cause_zone,
+                chain=state.chain,
                 conditions=tuple(condition.code for condition in state.conditions),
                 details=tuple(condition.detail for condition in state.conditions),
                 last_polled_at=state.applied_at,
-                expires_at=state.expiry.expires_at if state.expiry else None,
+                expires_at=_first_end(state, ends_by_chain[state.chain, vantage]),
                 observation=state.observation,
                 evidence=state.evidence,
                 identities=tuple(one.id for one in affected),
@@ -75,6 +88,13 @@ def endpoint_views(current: Mapping[tuple[str, str, str], Current], consumers: C
             )
         )
     return sorted(views, key=lambda view: (-view.verdict.weakness, view.name, view.type, view.vantage))
+
+
+def _first_end(state: Current, chain_ends: datetime | None) -> datetime | None:
+    if not state.validated:
+        return None  # it rests on no signature
+    ends = (state.expiry.expires_at if state.expiry is not None else None, chain_ends)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def identity_views(views: Sequence[EndpointView], consumers: Consumers) -> list[IdentityView]:

@@ -131,7 +131,8 @@ def _defaults(source: dict[str, Any]) -> dict[str, Any]:
     if source["type"] == "state-timeline":
         shown = {str(n): {"text": text, "color": COLOURS[text], "index": n} for n, text in enumerate(VERDICTS)}
         defaults["mappings"] = [{"type": "value", "options": shown}]
-        defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0}
+        # What holds until the next row is drawn until there.
+        defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": bool(source.get("holds"))}
     if source["type"] == "stat":
         defaults["color"] = {"mode": "fixed", "fixedColor": source.get("colour", "text")}
         defaults["noValue"] = "0"

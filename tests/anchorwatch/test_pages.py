@@ -3,10 +3,11 @@ from datetime import UTC, datetime
 import pytest
 
 from anchorwatch.web import pages
+from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView
 from schemas.catalogue import CATALOGUE, Severity
-from schemas.judgement import Verdict
-from schemas.messages import Affected, Finding, FindingStatus
+from schemas.judgement import Reason, Verdict
+from schemas.messages import Affected, Finding, FindingStatus, SignatureWindow
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e'
@@ -55,6 +56,21 @@ def hostile_view() -> EndpointView:
     )
 
 
+def hostile_zone() -> ZoneView:
+    reason = Reason(HOSTILE, HOSTILE, HOSTILE)
+    window = SignatureWindow(zone=HOSTILE, rrset=HOSTILE, inception_at=AT, expires_at=AT)
+    return ZoneView(
+        zone=HOSTILE,
+        vantage=HOSTILE,
+        verdict=Verdict.BOGUS,
+        ds=(HOSTILE,),
+        windows=(window,),
+        reasons=(reason,),
+        remarks=(reason,),
+        evidence=HOSTILE,
+    )
+
+
 def rendered() -> dict[str, bytes]:
     identity = IdentityView(
         id=HOSTILE,
@@ -96,7 +112,13 @@ def rendered() -> dict[str, bytes]:
             wanted=HOSTILE,
         ).body,
         "finding": pages.finding([hostile_finding()]).body,
-        "endpoint": pages.endpoint(HOSTILE, [hostile_view()], [interval], hostile_finding().identities).body,
+        "endpoint": pages.endpoint(
+            HOSTILE,
+            [hostile_view()],
+            [interval],
+            hostile_finding().identities,
+            {(hostile_zone(),): [HOSTILE]},
+        ).body,
         "missing": pages.missing(HOSTILE).body,
         "login": pages.login(HOSTILE, HOSTILE).body,
     }

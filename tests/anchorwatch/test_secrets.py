@@ -32,7 +32,7 @@ SHAPES = [
 ]
 ODD = "QZ479/#?@%;:&=+,.!$'\"\\(){} "
 TOKEN, KEY = "T0Kzq8Wv5RwYb2", "K3Yrouting9Qx7Zp4Mn"
-API = ["endpoints", "identities", "findings", "incidents", "notifications", f"history?name={HOST}"]
+API = ["endpoints", "zones", "acts", "identities", "findings", "incidents", "notifications", f"history?name={HOST}"]
 PAGES = ["/", f"/endpoints/{HOST}.", "/metrics", "/-/ready", "/-/healthy", *(f"/api/v1/{path}" for path in API)]
 
 

@@ -3,6 +3,7 @@
 They were not rendered: that takes a Grafana.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import build
+import msgspec
 import pytest
 import yaml
 
 from analyzer.history.clickhouse import ClickHouseHistory
-from tests.support.making import AT
+from analyzer.stage import Analyzer
+from schemas.messages import Occasion
+from tests.support.making import AT, judgement, observation, polls, snapshot, with_zones
 
 GRAFANA = Path(build.__file__).parent
 SOURCES = sorted((GRAFANA / "sources").glob("*.yaml"))
@@ -225,6 +229,73 @@ def test_the_calendar_says_what_ends_next(rows: Callable[..., Any]) -> None:
         ("pay.bank.example.", AT + timedelta(days=9)),
         ("www.shop.example.", AT + timedelta(days=13)),
     ]
+
+
+def test_a_zone_that_stays_the_same_is_shown_long_after_it_was_stored(demo: ClickHouseHistory, client: Any) -> None:
+    later = (AT + timedelta(days=2), AT + timedelta(days=3))
+    panels = {panel["title"]: panel["targets"][0]["rawSql"] for panel in dashboard("zone")["panels"]}
+
+    def ask(title: str) -> list[dict[str, Any]]:
+        return query(client, panels[title], later, {"zone": "bank.example."})
+
+    assert [(row["time"], row["verdict"]) for row in ask("Verdict of the zone")] == [(later[0], 0)]
+    assert {row["tag"] for row in ask("Keys") if row["in_newest"] == "yes"} == {1, 2, 3}
+    assert [(row["ds"], row["first_seen"], row["gone_since"]) for row in ask("DS records")] == [
+        ("1 13 2 AA", AT + timedelta(minutes=20), None)
+    ]
+
+
+def test_what_is_left_of_a_signature_falls_until_it_is_renewed(rows: Callable[..., Any]) -> None:
+    points = [(row["time"], row["left"]) for row in rows("zone", "What is left of the signature on the keys")]
+    renewed_at = AT + timedelta(minutes=20)
+
+    assert points[:3] == [
+        (AT, 12 * 3600),
+        (renewed_at - timedelta(seconds=1), 12 * 3600 - 1199),
+        (renewed_at, 9 * 86_400 - 1200),
+    ]
+
+
+def test_the_calendar_knows_answers_as_the_last_poll_saw_them_signed(
+    history: ClickHouseHistory, client: Any, clock: Any
+) -> None:
+    sql = {panel["title"]: panel["targets"][0]["rawSql"] for panel in dashboard("calendar")["panels"]}
+    analyzer = Analyzer(history, clock)
+    span = (AT + timedelta(minutes=10), AT + timedelta(days=90))
+    seen = observation(judgement("api.bank.example.", expires_at=AT + timedelta(days=5)), AT, Occasion.FIRST)
+    resigned = msgspec.structs.replace(seen.signed, expires_at=AT + timedelta(days=8))
+    later, much_later = (
+        polls(msgspec.structs.replace(seen, signed=signed), at=AT + timedelta(minutes=minute))
+        for minute, signed in (
+            (1, resigned),
+            (2, msgspec.structs.replace(resigned, expires_at=AT + timedelta(days=80))),
+        )
+    )
+
+    def ends() -> list[Any]:
+        found = query(client, sql["Next ends of names"], span, {})
+        return [(row["ends"], row["zone"], row["answer_until"]) for row in found]
+
+    asyncio.run(analyzer.handle(with_zones([snapshot("sa", "api.bank.example"), seen])))
+    assert ends() == [(AT + timedelta(days=5), "", AT + timedelta(days=5))]
+    asyncio.run(analyzer.handle([later]))
+    assert ends() == [(AT + timedelta(days=8), "", AT + timedelta(days=8))]
+    asyncio.run(analyzer.handle([much_later]))
+    assert ends()[0][0] == AT + timedelta(days=60), "now the keys of a zone above end first"
+    assert ends()[0][2] == AT + timedelta(days=80)
+    client.command("OPTIMIZE TABLE verdicts FINAL")
+    assert ends()[0][2] == AT + timedelta(days=80)
+    assert [row["endpoints"] for row in query(client, sql["Verdicts that end"], span, {})] == [1]
+
+
+def test_the_calendar_says_over_what_a_zones_signature_ends(rows: Callable[..., Any]) -> None:
+    zones = {row["zone"]: (row["over"], row["names"]) for row in rows("calendar", "Next ends of zones")}
+
+    assert zones == {
+        ".": (". DNSKEY", 3),
+        "example.": ("example. DNSKEY", 3),
+        "bank.example.": ("bank.example. DNSKEY", 2),
+    }
 
 
 def test_a_name_with_a_quote_in_it_is_only_a_name(rows: Callable[..., Any]) -> None:

@@ -271,6 +271,49 @@ def test_intervals_stretch_with_every_poll(history: ClickHouseHistory) -> None:
     assert [one["observation"] for one in history.intervals("api.bank.example.", limit=1)] == [second.id]
 
 
+def test_of_an_instant_the_last_interval_is_found_that_began_by_then(history: ClickHouseHistory) -> None:
+    first, second, other = bank(), bank(at=AT + 10 * MINUTE), bank(at=AT + 2 * MINUTE, vantage="dmz")
+    history.append(tables_of(first, second, other))
+
+    def at(minute: int) -> set[str]:
+        return {one["observation"] for one in history.intervals("api.bank.example.", at=AT + minute * MINUTE)}
+
+    assert [at(minute) for minute in (-1, 0, 2, 9, 10)] == [
+        set(), {first.id}, {first.id, other.id}, {first.id, other.id}, {second.id, other.id},
+    ]  # fmt: skip
+
+
+def test_an_interval_knows_until_when_its_answer_was_signed_at_the_last_poll(history: ClickHouseHistory) -> None:
+    first = bank()
+    history.append(tables_of(first))
+    for minute, days in ((3, 20), (6, 30), (9, 18)):
+        resigned = msgspec.structs.replace(first.signed, expires_at=AT + days * DAY)
+        batch = polls(msgspec.structs.replace(first, signed=resigned), at=AT + minute * MINUTE)
+        history.append({"verdicts": rows.stretched_rows(batch, {first.id: ("secure", "")})})
+
+    assert [one["signed_until"] for one in history.intervals("api.bank.example.")] == [AT + 18 * DAY]
+
+
+def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHistory) -> None:
+    old, new = zones_of(judgement(), AT), zones_of(judgement(), AT + DAY)
+    history.append({"zones": [rows.zone_row(one) for one in (*old, *new)]})
+
+    def at(instant: Any, vantage: str = "corp") -> dict[str, str]:
+        return {zone: one.id for zone, one in history.zones_at([".", "bank.example."], vantage, instant).items()}
+
+    assert at(AT + DAY - MINUTE) == {".": old[0].id, "bank.example.": old[2].id}
+    assert at(AT + DAY) == {".": new[0].id, "bank.example.": new[2].id}
+    assert at(AT - MINUTE) == at(AT, "dmz") == history.zones_at([], "corp", AT) == {}
+
+
+def test_acts_come_newest_first(history: ClickHouseHistory) -> None:
+    acts = [Act(id=f"a{number}", kind="silence", by="ops", at=AT + number * MINUTE) for number in range(3)]
+    history.append({"acts": [rows.act_row(act) for act in acts]})
+
+    assert history.acts() == acts[::-1]
+    assert history.acts(2) == acts[:0:-1]
+
+
 def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(history: ClickHouseHistory) -> None:
     state, gone = finding(), finding(zone="gone.example.")
     drift, old_drift = finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)

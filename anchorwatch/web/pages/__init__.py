@@ -1,7 +1,7 @@
 """The pages: rendered on the server, every value escaped, no script needed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.responses import HTMLResponse
 
 from alerts.delivery.wording import printable
+from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView, host_count
 from schemas.catalogue import sentence_of, source_of
-from schemas.judgement import Verdict
+from schemas.judgement import Key, Verdict
 from schemas.messages import Affected, Finding, Notification
 
 STATIC = Path(__file__).parent / "static"
 MAX_ROWS = 300
+ENTRY_POINT, REVOKED = 0x0001, 0x0080  # flags of a DNSKEY. Source: RFC 4034 §2.1.1, RFC 5011 §2.1
 
 _environment = Environment(
     loader=PackageLoader("anchorwatch.web", "pages"),
@@ -31,7 +33,13 @@ def _instant(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 
+def _key(key: Key) -> str:
+    role = " revoked" if key.flags & REVOKED else " entry" if key.flags & ENTRY_POINT else ""
+    return f"{key.tag}/{key.algorithm}{role}"
+
+
 _environment.filters["instant"] = _instant
+_environment.filters["key"] = _key
 _environment.filters["printable"] = printable
 _environment.filters["hosts"] = host_count
 
@@ -88,10 +96,16 @@ def finding(versions: Sequence[Finding]) -> HTMLResponse:
 
 
 def endpoint(
-    name: str, views: Sequence[EndpointView], intervals: Sequence[dict[str, Any]], affected: Sequence[Affected]
+    name: str,
+    views: Sequence[EndpointView],
+    intervals: Sequence[dict[str, Any]],
+    affected: Sequence[Affected],
+    chains: Mapping[tuple[ZoneView, ...], Sequence[str]],
 ) -> HTMLResponse:
-    """Show one name: now, its history, who consumes it."""
-    return _render("endpoint.html", name=name, views=views, intervals=intervals, affected=affected)
+    """Show one name: now, its chain, who consumes it, its history; ``chains`` say of which types and vantages."""
+    return _render(
+        "endpoint.html", name=name, views=views, intervals=intervals, affected=affected, chains=list(chains.items())
+    )
 
 
 def login(path: str, problem: str) -> HTMLResponse:
