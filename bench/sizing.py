@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
-from tests.support.virtual import Memory, run
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.history.migrations import migrate
@@ -31,6 +30,7 @@ from collector.stage import Collector
 from schemas.messages import InventorySnapshot, Message, Observation, PollBatch, ZoneObservation
 from schemas.wire import encode
 from schemas.zone import RENEWED_BY
+from tests.support.virtual import Memory, run
 
 TABLES = ("zones", "observations", "verdicts", "evidence", "evidence_messages")
 BATCH = 500

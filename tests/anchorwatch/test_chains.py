@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from tests.analyzer.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
@@ -16,6 +15,7 @@ from schemas.judgement import Verdict
 from schemas.messages import Act, Message, Observation, Occasion
 from tests.anchorwatch.test_doors import app_of, ask
 from tests.conftest import ManualClock
+from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 API, SHOP = "api.bank.example.", "www.shop.example."
