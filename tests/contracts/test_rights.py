@@ -53,7 +53,8 @@ MAY_WRITE = {
     "observations": {"collector", "operator"},
     "polls": {"collector", "operator"},
     "findings": {"analyzer", "operator"},
-    "acts": {"analyzer"},
+    "acts": {"analyzer", "collector", "operator"},
+    "zones": {"collector", "operator"},
     "ledger": {"alerts"},
     "notifications": {"alerts"},
     "dead": {"collector", "analyzer", "alerts"},
@@ -63,7 +64,8 @@ MAY_READ = {
     "observations": {"analyzer"},
     "polls": {"analyzer"},
     "findings": {"alerts"},
-    "acts": {"collector"},
+    "acts": {"analyzer", "collector"},
+    "zones": {"analyzer"},
     "ledger": {"alerts"},
     "notifications": {"operator"},
     "dead": {"operator"},
@@ -204,9 +206,10 @@ def test_every_stage_can_do_its_work(users: dict[str, KafkaConfig], tmp_path: Pa
 
     async def story() -> None:
         await send("collector", REPORT)
-        assert REPORT in await read("analyzer", "inventory", "observations", "polls")
+        assert REPORT in await read("analyzer", "inventory", "acts", "zones", "observations", "polls")
         await send("analyzer", finding(), Recall(at=AT, subjects=()))
         assert finding() in await read("alerts", "findings")
+        await send("alerts")
 
     asyncio.run(asyncio.wait_for(story(), 90))
 
