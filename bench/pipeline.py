@@ -136,7 +136,7 @@ def _stages(folder: Path, kafka: str, history: str, hook: str) -> Iterator[dict[
         ports[stage] = (port, processes[stage].pid)
     try:
         for port, _ in ports.values():
-            _until(lambda port=port: _ready(port), "a stage works")  # type: ignore[misc]
+            _until(lambda port=port: _ready(port), "a stage works")
         yield ports
     finally:
         for process in processes.values():

@@ -1,7 +1,7 @@
 """A type of receiver is one file and one place in the union: nothing else knows any of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -46,7 +46,7 @@ class File(msgspec.Struct, frozen=True):
     receivers: tuple[AnyReceiver | Pigeon, ...]
 
 
-def load(text: str, base: Path) -> tuple[list[Receiver], list[str]]:
+def load(text: str, base: Path) -> tuple[Sequence[Receiver], list[str]]:
     document = read_document(f"receivers: [{text}]", "a.yaml")
     file = decode_struct(document.value, File, "", document)
     return read_receivers(file.receivers, base, document) if file else [], document.problems

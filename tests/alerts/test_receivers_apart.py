@@ -11,11 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from alerts.delivery.delivery import Delivery
+from alerts.delivery.delivery import Delivery, Outcome
 from alerts.delivery.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_after, settle
 from alerts.delivery.sending import Sender
 from alerts.ledger.sqlite import SqliteLedger
-from alerts.receivers.posting import Outcome
 from alerts.stage import Alerts
 from schemas.catalogue import Severity
 from tests.support.clock import ManualClock

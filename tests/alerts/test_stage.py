@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from alerts.config import Match, Route
+from alerts.delivery.delivery import Outcome
 from alerts.delivery.wording import summarise
 from alerts.ledger.sqlite import SqliteLedger
-from alerts.receivers.posting import Outcome
 from schemas.catalogue import Severity
 from schemas.faults import Rejected
 from schemas.messages import Finding, PollBatch

@@ -3,7 +3,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from analyzer.endpoints.conditions import NOTHING_KNOWN, Condition, Known, conditions_of
+from analyzer.detected import Condition
+from analyzer.endpoints.conditions import NOTHING_KNOWN, Known, conditions_of
 from schemas.catalogue import Severity
 from schemas.judgement import ResolverClaim, Verdict
 from schemas.messages import Endpoint
@@ -129,7 +130,8 @@ class TestWhatClientsAreTold:
 
     @pytest.mark.parametrize("way", ["plain", "claim"])
     def test_a_forged_address_is_critical_and_both_answers_are_named(self, way: str) -> None:
-        (condition,) = self.found(**{way: claimed(True, "NOERROR", "203.0.113.66")})
+        forged: dict[str, Any] = {way: claimed(True, "NOERROR", "203.0.113.66")}
+        (condition,) = self.found(**forged)
 
         assert condition.severity is Severity.CRITICAL
         assert condition.cause_rrset == "vantage corp api.bank.example."

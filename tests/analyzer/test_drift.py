@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
@@ -172,12 +174,18 @@ def test_an_alias_that_leads_elsewhere_hangs_on_the_alias_own_zone() -> None:
 
 class TestAnswers:
     def change(
-        self, before: tuple[str, ...], after: tuple[str, ...], verdict: str = "secure", **sets: tuple[str, ...]
+        self,
+        before: tuple[str, ...],
+        after: tuple[str, ...],
+        verdict: str = "secure",
+        *,
+        allowed: Sequence[tuple[str, ...]] = (),
+        learnt: tuple[str, ...] = (),
     ) -> list[Drift]:
         code = "unsigned_delegation" if verdict == "insecure" else ""
         one = judgement(answers=before, verdict=verdict, code=code, chain=())
         other = judgement(answers=after, verdict=verdict, code=code, chain=())
-        return [d for d in detect_drift(one, other, **sets) if d.code == "answer_changed"]
+        return [d for d in detect_drift(one, other, allowed=allowed, learnt=learnt) if d.code == "answer_changed"]
 
     def test_order_does_not_count(self) -> None:
         assert self.change(("1", "2"), ("2", "1")) == []

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DataError
 
-from analyzer.history.clickhouse import TABLES, ClickHouseHistory, rows
+from analyzer.history import rows
+from analyzer.history.clickhouse import TABLES, ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.faults import Rejected
 from schemas.judgement import Judgement

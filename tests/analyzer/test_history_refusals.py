@@ -11,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from analyzer.config import HistoryConfig, server_of
-from analyzer.history.clickhouse import open_history
+from analyzer.history.clickhouse import ClickHouseHistory, open_history
 from analyzer.history.server_faults import UNFIT_ROWS, classify_fault, explain_refusal
 from schemas.faults import ConfigError, Rejected, Transient
 from schemas.tls import TlsConfig
@@ -55,7 +55,8 @@ def secured(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> I
 def test_a_server_is_spoken_to_over_tls_with_a_password(secured: FrontProcess, authority: Authority) -> None:
     url = secured.history_url(new_database(), "watch")
 
-    history = open_history(config(url, password=PASSWORD, tls=TlsConfig(ca_path=authority.path)))
+    tls = TlsConfig(ca_path=authority.path)
+    history: ClickHouseHistory = open_history(config(url, password=PASSWORD, tls=tls))
 
     assert history.is_ready()
     history.close()

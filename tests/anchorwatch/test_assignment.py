@@ -8,7 +8,7 @@ from kafka.structs import TopicPartition
 from publicsuffixlist import PublicSuffixList
 
 from anchorwatch.kafka.active import ActiveAssignor
-from anchorwatch.kafka.assignment import longest_gap_s, partition_of, registrable_domain
+from anchorwatch.kafka.assignment import longest_gap_s, partition_of
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.membership import Membership
 from anchorwatch.kafka.publishing import differences, older_files, versions_of
@@ -16,6 +16,7 @@ from anchorwatch.telemetry import Meter
 from collector.dnssec import names
 from collector.inventory.rows import Inventory
 from collector.inventory.sources import FileMark
+from collector.polling.registrable import registrable_domain
 from schemas.messages import Endpoint, Identity, InventoryFile, InventoryIndex, InventorySnapshot, Message
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -138,7 +139,7 @@ def test_a_share_that_stays_over_a_rebalance_is_not_gained_and_one_that_was_lost
 
     member.gained = False
     member.on_partitions_revoked([ONE])
-    assert (member.owned, member.held) == (set(), {ONE})
+    assert (member.owned, member.held) == (set(), frozenset({ONE}))
     member.on_partitions_assigned([ONE])
     assert not member.gained
     member.on_partitions_revoked([ONE])

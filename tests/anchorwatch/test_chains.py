@@ -14,7 +14,7 @@ from analyzer.stage import Analyzer
 from schemas.judgement import Verdict
 from schemas.messages import Act, Message, Observation, Occasion
 from tests.anchorwatch.test_doors import app_of, ask
-from tests.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -90,6 +90,7 @@ def test_a_zone_that_renews_is_seen_at_every_name_below_it(told: Told) -> None:
 def test_a_poll_says_until_when_the_answer_is_signed_now(told: Told) -> None:
     first = seen(answer=AT + DAY)
     told.tell(first)
+    assert first.signed is not None
     later = msgspec.structs.replace(first.signed, expires_at=AT + 5 * DAY)
 
     told.tell(polls(msgspec.structs.replace(first, signed=later), at=AT + MINUTE), at=AT + MINUTE)

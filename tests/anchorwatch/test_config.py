@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts.receivers.webhook import Webhook
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.configuration.rules import parse_rules
 from anchorwatch.configuration.values import parse_duration
@@ -128,7 +129,9 @@ log: {level: debug, format: text}
     assert loaded.collector.interval_s == 90
     assert loaded.collector.policy.negative_trust_anchors == ("a.example", "corp.example")
     assert loaded.listen == ("::1", 9000)
-    assert loaded.alerts.receivers[0].secret.startswith("whsec_")
+    (receiver,) = loaded.alerts.receivers
+    assert isinstance(receiver, Webhook)
+    assert receiver.secret.startswith("whsec_")
     assert "whsec_" not in repr(loaded)
 
 

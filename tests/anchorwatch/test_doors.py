@@ -45,11 +45,12 @@ def ask(
     app: Any,
     path: str,
     method: str = "GET",
+    body: bytes = b"",
+    /,
     *,
     host: str | None = OURS,
     peer: str = "127.0.0.1",
     local: str = "127.0.0.1",
-    body: bytes = b"",
     **headers: str,
 ) -> Answer:
     """Send one request, as a server hands it on."""
@@ -338,7 +339,7 @@ class TestToken:
         assert ask(app, "/-/healthy").status == 200
 
     def log_in(self, app: Any, token: str, **more: Any) -> Answer:
-        return ask(app, "/-/login", "POST", body=f"token={token}&next=/findings/abc".encode(), **more)
+        return ask(app, "/-/login", "POST", f"token={token}&next=/findings/abc".encode(), **more)
 
     def test_the_page_exchanges_it_for_a_session(self) -> None:
         app = app_of(EVERYWHERE)
@@ -375,7 +376,7 @@ class TestToken:
 
     @pytest.mark.parametrize("body", [b"", b"token", b"token=%ff", b"\xff\xfe", b"a=1&b=2&c=3&d=4&e=5", b"t" * 9000])
     def test_what_is_no_form_logs_nobody_in(self, body: bytes) -> None:
-        answer = ask(app_of(EVERYWHERE), "/-/login", "POST", body=body)
+        answer = ask(app_of(EVERYWHERE), "/-/login", "POST", body)
 
         assert answer.status in (400, 401, 413)
         assert "set-cookie" not in answer.headers

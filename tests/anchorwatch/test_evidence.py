@@ -17,7 +17,7 @@ from schemas.judgement import Judgement, Verdict
 from schemas.messages import Evidence, Message, Observation, ZoneObservation
 from tests.anchorwatch.test_doors import app_of, ask
 from tests.collector.test_stage import Watch
-from tests.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 ZONES = [".", "example.", "bank.example."]
 INVENTORY = """\
@@ -36,12 +36,14 @@ class Kept:
     def see(self, *stages: Callable[[PartnerWorld], None]) -> list[Message]:
         """Let the collector see the world, then each change of it, and the analyzer take in what it says."""
 
+        async def two_more(watch: Watch, change: Callable[[PartnerWorld], object]) -> None:
+            seen = len(watch.of(Observation))
+            change(watch.world)
+            await watch.until(lambda said: len(watch.of(Observation)) >= seen + 2)
+
         async def story(watch: Watch) -> None:
-            await watch.until(lambda said: len(watch.of(Observation)) >= 2)
-            for stage in stages:
-                seen = len(watch.of(Observation))
-                stage(watch.world)
-                await watch.until(lambda said, seen=seen: len(watch.of(Observation)) >= seen + 2)
+            for change in (lambda world: None, *stages):
+                await two_more(watch, change)
 
         self.watch.path.write_text(INVENTORY)
         said = self.watch.run(story)
@@ -54,7 +56,8 @@ class Kept:
         return msgspec.convert(json.loads(answer.body), Evidence, strict=False)
 
     def last(self, name: str = "api.bank.example.") -> Observation:
-        return [one for one in self.watch.of(Observation) if one.judgement.name == name][-1]
+        seen: list[Observation] = self.watch.of(Observation)
+        return [one for one in seen if one.judgement.name == name][-1]
 
 
 @pytest.fixture
@@ -113,6 +116,8 @@ def test_the_messages_of_a_zone_are_stored_once_for_all_names_below_it(kept: Kep
     shared = set(kept.evidence(one.judgement.evidence).messages) & set(kept.evidence(other.judgement.evidence).messages)
 
     assert one.zones == other.zones
+    assert one.evidence is not None
+    assert other.evidence is not None
     assert len(one.evidence.messages) == len(other.evidence.messages) == 1
     assert len(shared) == sum(len(zone.evidence.messages) for zone in kept.watch.of(ZoneObservation)[:3])
     ((stored,),) = client.query("SELECT count() FROM evidence_messages FINAL").result_rows

@@ -8,7 +8,7 @@ import pytest
 
 from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.intake import MOST_IN_A_ROW, MOST_IN_WINDOW
-from anchorwatch.pipeline.local_bus import Batch, LocalBus, Unreadable
+from anchorwatch.pipeline.local_bus import Batch, LocalBus, Source, Unreadable
 from anchorwatch.pipeline.progress import Progress, Step
 from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
@@ -146,7 +146,7 @@ def test_a_message_that_raises_whenever_it_comes_is_put_aside_with_the_reason_an
 
 
 def test_what_raises_once_is_no_dead_letter() -> None:
-    raised = []
+    raised: list[Sequence[Message]] = []
 
     async def once(batch: Sequence[Message]) -> Sequence[Message]:
         if batch and not raised:
@@ -279,11 +279,11 @@ def test_what_became_another_processes_while_it_was_tried_again_is_dropped() -> 
 class Watch:
     """A stage over the local bus, with the HTTP side of its process."""
 
-    def __init__(self, handle: Any, bus: LocalBus | None = None) -> None:
+    def __init__(self, handle: Any, source: Source | None = None) -> None:
         self.kept, self.sink = Kept(), Collected()
-        self.bus = bus or LocalBus("in", self.kept, batch=50, quiet_s=1.0)
+        self.bus = LocalBus("in", self.kept, batch=50, quiet_s=1.0)
         meter, self.progress = Meter(), Progress(lambda: 0.0)
-        self.pump = Pump("analyzer", self.bus, handle, self.sink, meter, self.progress.track("analyzer"))
+        self.pump = Pump("analyzer", source or self.bus, handle, self.sink, meter, self.progress.track("analyzer"))
         self._app = make_app(Parts(meter=meter, progress=self.progress))
 
     async def ready(self) -> tuple[int, str]:
@@ -349,7 +349,8 @@ def test_bad_messages_between_good_ones_halt_the_stage_until_it_can_handle_them(
     virtual.run(story())
 
     done = {one.subject for one in watch.sink.messages if isinstance(one, SelfReport)}
-    dead = {decode(letter.value).subject for letter in watch.kept.letters}  # type: ignore[union-attr]
+    letters = [decode(letter.value) for letter in watch.kept.letters]
+    dead = {one.subject for one in letters if isinstance(one, SelfReport)}
     assert done | dead == {"-1", *(str(n) for n in range(300))}
     assert not done & dead
 
@@ -402,11 +403,12 @@ def test_a_fault_that_hits_time_too_while_halted_ends_no_process() -> None:
     assert watch.sink.messages == [message(n) for n in range(50)]
 
 
-class Mixed(LocalBus):
-    """A bus with things on it that are no messages."""
+class Mixed:
+    """A source with things on it that are no messages."""
 
-    def __init__(self, kept: Kept, batches: Sequence[Batch]) -> None:
-        super().__init__("in", kept, quiet_s=1.0)
+    is_stopping = is_ending = False
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches, self.dead = list(batches), list[str]()
 
     async def batch(self) -> Batch | None:
@@ -415,29 +417,32 @@ class Mixed(LocalBus):
     async def commit(self) -> None:
         del self.batches[:1]
 
-    async def keep_dead_letter(self, one: Message | Unreadable, reason: str) -> None:
+    async def keep_dead_letter(self, message: Message | Unreadable, reason: str) -> None:
         self.dead.append(reason)
+
+    async def is_ours(self) -> bool:
+        return True
 
 
 def test_what_can_not_be_read_becomes_a_dead_letter_and_its_neighbours_pass() -> None:
     async def echo(batch: Sequence[Message]) -> Sequence[Message]:
         return batch
 
-    bus = Mixed(Kept(), [[message(1), Unreadable("no JSON"), message(2)], [Unreadable("no tag")]])
-    watch = Watch(echo, bus)
+    source = Mixed([[message(1), Unreadable("no JSON"), message(2)], [Unreadable("no tag")]])
+    watch = Watch(echo, source)
 
     virtual.run(watch.pump.run())
 
     assert watch.sink.messages == [message(1), message(2)]
-    assert bus.dead == ["no JSON", "no tag"]
+    assert source.dead == ["no JSON", "no tag"]
 
 
 def test_a_topic_that_this_version_can_not_read_is_not_emptied_into_dead_letters() -> None:
     async def echo(batch: Sequence[Message]) -> Sequence[Message]:
         return batch
 
-    bus = Mixed(Kept(), [[message(1)], [Unreadable("the tag 'observation.v9' is unknown")] * 30])
-    watch = Watch(echo, bus)
+    source = Mixed([[message(1)], [Unreadable("the tag 'observation.v9' is unknown")] * 30])
+    watch = Watch(echo, source)
 
     async def story() -> None:
         running = asyncio.create_task(watch.pump.run())
@@ -449,5 +454,5 @@ def test_a_topic_that_this_version_can_not_read_is_not_emptied_into_dead_letters
 
     virtual.run(story())
 
-    assert bus.dead == []
-    assert len(bus.batches) == 1
+    assert source.dead == []
+    assert len(source.batches) == 1

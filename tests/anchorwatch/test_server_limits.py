@@ -42,7 +42,7 @@ async def exchange(port: int, sent: bytes = HEALTH) -> bytes:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 60))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_a_probe_is_answered_beside_more_idle_connections_than_there_may_be() -> None:

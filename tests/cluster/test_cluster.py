@@ -167,8 +167,9 @@ def test_two_builds_work_side_by_side_while_one_replaces_the_other(
 
 def test_a_killed_collector_leaves_no_name_unpolled_for_more_than_two_intervals(cluster: Cluster) -> None:
     interval_s, prefix = 20.0, "takeover"
-    settings = {"prefix": prefix, "interval": f"{interval_s:g}s"}
-    first, second = (cluster.make_process(f"collector-{number}", **settings) for number in (1, 2))
+    first, second = (
+        cluster.make_process(f"collector-{number}", prefix=prefix, interval=f"{interval_s:g}s") for number in (1, 2)
+    )
     try:
         for process in (first, second):
             cluster.start_process(process)

@@ -42,7 +42,8 @@ def run(path: Path, index: int) -> tuple[ValidationResult, dict[str, Any]]:
 
     scenario = Scenario.load(path)
     check = scenario.checks[index]
-    policy = Policy(**{k: tuple(v) if isinstance(v, list) else v for k, v in scenario.policy.items()})
+    terms: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in scenario.policy.items()}
+    policy = Policy(**terms)
     anchors = (
         parse_anchors("\n".join(scenario.trust_anchors), path.stem) if scenario.trust_anchors else TrustAnchors({})
     )

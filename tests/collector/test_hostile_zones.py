@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from unittest.mock import patch
 
 import dns.message
 import pytest
@@ -29,10 +30,11 @@ def cost(lab: Lab, name: str) -> tuple[str, int, int]:
         lab.asked.append(asked)
         return replies[asked]
 
-    real, lab.reply = lab.reply, remembered
-    lab.judge(name)
-    lab.asked.clear()
-    calls = calls_of(lambda: judged.append(lab.judge(name)))
+    real = lab.reply
+    with patch.object(lab, "reply", remembered):
+        lab.judge(name)
+        lab.asked.clear()
+        calls = calls_of(lambda: judged.append(lab.judge(name)))
     (judgement,) = judged
     budget = lab.context.budget
     assert budget.crypto_operations <= budget._policy.max_crypto_operations

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from collector.inventory.documents import read_rows
 from collector.inventory.hosts import parse_host
 from collector.inventory.rows import Inventory, merge_inventories, read_identities
+from schemas.judgement import Verdict
 from schemas.messages import Endpoint, Identity
 
 
@@ -32,7 +33,7 @@ def test_a_whole_identity_is_read() -> None:
     (identity,) = inventory.identities
     assert (identity.id, identity.kind, identity.criticality) == ("sa-settlement", "service_account", "critical")
     assert identity.endpoints == (
-        Endpoint(host="api.partner.example", port=443, purpose="token exchange", expect="secure"),
+        Endpoint(host="api.partner.example", port=443, purpose="token exchange", expect=Verdict.SECURE),
         Endpoint(host="token.partner.example", port=8443),
     )
 

@@ -1,6 +1,7 @@
 import contextlib
 import struct
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rrset
@@ -16,11 +17,16 @@ from tests.support.operations import calls_of
 HEADER = struct.Struct("!6H")
 
 
+def rrset(text: str) -> dns.rrset.RRset:
+    owner, ttl, rdclass, rdtype, data = text.split(None, 4)
+    return dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, data)
+
+
 def response(*answers: str, question: str = "www.example. A", authority: tuple[str, ...] = ()) -> bytes:
     name, rdtype = question.split()
     message = dns.message.make_response(dns.message.make_query(name, rdtype, want_dnssec=True))
-    message.answer = [dns.rrset.from_text(*text.split(None, 4)) for text in answers]
-    message.authority = [dns.rrset.from_text(*text.split(None, 4)) for text in authority]
+    message.answer = [rrset(text) for text in answers]
+    message.authority = [rrset(text) for text in authority]
     return message.to_wire()
 
 
@@ -55,7 +61,7 @@ def test_a_claim_is_asked_as_a_plain_client_does() -> None:
 
 def test_extended_errors_are_read() -> None:
     message = dns.message.make_response(dns.message.make_query("www.example", "A", want_dnssec=True))
-    message.use_edns(0, options=[dns.edns.EDEOption(7, "expired")])
+    message.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode.SIGNATURE_EXPIRED, "expired")])
 
     assert read_response(message.to_wire()).ede == ((7, "expired"),)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import dns.edns
 import dns.flags
 import dns.message
+import dns.name
 import dns.rdatatype
 import dns.rrset
 import pytest
@@ -25,6 +26,12 @@ from collector.resolvers.vantage import Vantage
 from schemas.judgement import ResolverClaim
 
 Answer = Callable[[dns.message.Message], list[bytes]]
+
+
+def octets_of(name: dns.name.Name) -> bytes:
+    octets = name.to_wire()
+    assert octets is not None
+    return octets
 
 
 def good(query: dns.message.Message) -> dns.message.Message:
@@ -344,7 +351,7 @@ def test_letter_case_is_left_alone_until_replies_are_guessed() -> None:
     questions: list[bytes] = []
 
     def notes(query: dns.message.Message) -> list[bytes]:
-        questions.append(query.question[0].name.to_wire())
+        questions.append(octets_of(query.question[0].name))
         return [good(query).to_wire()]
 
     asked_often(notes, notes, 3)
@@ -374,7 +381,7 @@ def test_a_resolver_that_folds_letter_case_is_asked_without_it_and_is_no_attack(
     questions: list[bytes] = []
 
     def folds(query: dns.message.Message) -> list[bytes]:
-        questions.append(query.question[0].name.to_wire())
+        questions.append(octets_of(query.question[0].name))
         return [*([guessed(query)] if len(questions) == 1 else []), folded(query)]
 
     resolver, replies = asked_often(folds, folds, 4)

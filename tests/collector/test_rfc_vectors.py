@@ -9,6 +9,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import pytest
+from dns.rdtypes.ANY.RRSIG import RRSIG
 
 from collector.dnssec import crypto, names, records
 from collector.dnssec.anchors import parse_anchors
@@ -34,6 +35,7 @@ def wire(rdtype: str, text: str) -> bytes:
 
 def signature(text: str) -> Signature:
     rdata = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.RRSIG, text)
+    assert isinstance(rdata, RRSIG)
     octets = rdata.to_digestable()
     return Signature(
         int(rdata.type_covered), int(rdata.algorithm), rdata.labels, rdata.original_ttl, rdata.expiration,

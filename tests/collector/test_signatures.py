@@ -174,11 +174,11 @@ class TestFaultsAreNamed:
 
         assert refused(rrset, [revoked]) == "dnskey_revoked_in_use"
 
-    @pytest.mark.parametrize("change", [{"flags": 0}, {"protocol": 2}])
-    def test_a_key_that_is_no_zone_key(self, change: dict[str, int]) -> None:
+    @pytest.mark.parametrize(("flags", "protocol"), [(0, 3), (256, 2)])
+    def test_a_key_that_is_no_zone_key(self, flags: int, protocol: int) -> None:
         rrset, keys = signed([generate_key()])
 
-        assert refused(rrset, [replace(keys[0], **change)]) == "dnskey_not_zone_key"
+        assert refused(rrset, [replace(keys[0], flags=flags, protocol=protocol)]) == "dnskey_not_zone_key"
 
 
 class TestBudgets:

@@ -380,7 +380,8 @@ def test_a_folder_that_can_not_be_written_is_told_and_the_watch_goes_on(tmp_path
 def test_what_other_processes_told_is_kept_where_nothing_is_on_disk(world: World, tmp_path: Path) -> None:
     world.says(rows(*range(10)))
     told = load_source(world.source).identities
-    fresh = World(tmp_path / "elsewhere") if (tmp_path / "elsewhere").mkdir() is None else world
+    (tmp_path / "elsewhere").mkdir()
+    fresh = World(tmp_path / "elsewhere")
     fresh.write(HEADER)
 
     fresh.sources.adopt({str(fresh.path): told})

@@ -20,7 +20,7 @@ def test_beyond_the_rate_forging_is_suspected_and_the_kinds_are_named() -> None:
 
     flood(tally, "question", 21, now=0)
 
-    assert "question 21" in tally.suspicion(1)
+    assert "question 21" in (tally.suspicion(1) or "")
 
 
 def test_few_a_minute_never_add_up() -> None:

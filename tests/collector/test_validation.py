@@ -1,6 +1,5 @@
 """Verdicts on small worlds, with exact reason and cause; the table of docs/reasons.md is played here."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,15 +16,13 @@ from collector.dnssec.anchors import TrustAnchors, parse_anchors
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure
 from schemas.catalogue import CATALOGUE
-from tests.support.lab import AT, Lab
+from tests.support.lab import AT, Bend, Lab
 
 NSEC3 = Nsec3Params()
 OPT_OUT = Nsec3Params(opt_out=True)
 
 
-def drop(
-    rdtype: str, *, covering: str | None = None, section: str = "answer", at: str | None = None
-) -> Callable[..., object]:
+def drop(rdtype: str, *, covering: str | None = None, section: str = "answer", at: str | None = None) -> Bend:
     """Return a bend that takes RRsets of a type out of every response."""
 
     def bend(asked: Ask, message: dns.message.Message) -> None:
@@ -38,7 +35,7 @@ def drop(
     return bend
 
 
-def locally(host: str, address: str, zone: str = "") -> Callable[..., object]:
+def locally(host: str, address: str, zone: str = "") -> Bend:
     """Return a bend of a resolver that answers a host, or all of a zone, by itself and unsigned."""
 
     def bend(asked: Ask, message: dns.message.Message) -> None:
@@ -488,7 +485,7 @@ def test_a_parent_and_child_on_one_server_need_a_proven_cut() -> None:
         if asked.rdtype == 1:
             message.answer = [dns.rrset.from_text("www.sub.zone.test.", 60, "IN", "A", "192.0.2.7")]
             message.authority = []
-            message.set_rcode(0)
+            message.set_rcode(dns.rcode.NOERROR)
         return message
 
     lab.bend = bend
@@ -504,7 +501,7 @@ def test_questions_are_bounded() -> None:
         if asked.rdtype == 1:
             message.answer = [dns.rrset.from_text(f"{deep}.zone.test.", 60, "IN", "A", "192.0.2.7")]
             message.authority = []
-            message.set_rcode(0)
+            message.set_rcode(dns.rcode.NOERROR)
         return message
 
     lab.zone.add(deep, "TXT", "x")
@@ -607,10 +604,9 @@ def test_a_key_of_a_refused_size_that_signs_everything_is_named_as_the_cause() -
     lab.zone.keys = [small]
     lab.zone.sign(AT)
     lab.zone.rrsets[lab.zone.name, RdataType.DNSKEY].add(long.record)
-    signatures = lab.zone.signatures[lab.zone.name, RdataType.DNSKEY]
-    signatures.clear()
     rrset = lab.zone.rrsets[lab.zone.name, RdataType.DNSKEY]
-    signatures.add(lab.zone.sign_rrset(rrset, small, AT - timedelta(days=1), AT + timedelta(days=1)))
+    signature = lab.zone.sign_rrset(rrset, small, AT - timedelta(days=1), AT + timedelta(days=1))
+    lab.zone.signatures[lab.zone.name, RdataType.DNSKEY] = dns.rrset.from_rdata(lab.zone.name, rrset.ttl, signature)
     lab.tld.remove("zone", "DS")
     lab.tld.add("zone", "DS", *ds)
     lab.tld.sign(AT)

@@ -31,7 +31,7 @@ STEP_MS = 300_000
 
 
 def dashboard(name: str) -> dict[str, Any]:
-    return json.loads((GRAFANA / "dashboards" / f"{name}.json").read_text(encoding="utf-8"))
+    return dict(json.loads((GRAFANA / "dashboards" / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def expand(sql: str, span: tuple[datetime, datetime] = RANGE) -> str:
@@ -263,6 +263,7 @@ def test_the_calendar_knows_answers_as_the_last_poll_saw_them_signed(
     analyzer = Analyzer(history, clock)
     span = (AT + timedelta(minutes=10), AT + timedelta(days=90))
     seen = observation(judgement("api.bank.example.", expires_at=AT + timedelta(days=5)), AT, Occasion.FIRST)
+    assert seen.signed is not None
     resigned = msgspec.structs.replace(seen.signed, expires_at=AT + timedelta(days=8))
     later, much_later = (
         polls(msgspec.structs.replace(seen, signed=signed), at=AT + timedelta(minutes=minute))

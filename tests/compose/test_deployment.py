@@ -23,7 +23,7 @@ FILES = ("compose.yaml", "embedded.yaml")
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((COMPOSE / name).read_text(encoding="utf-8"))
+    return dict(yaml.safe_load((COMPOSE / name).read_text(encoding="utf-8")))
 
 
 SERVICES = [(name, service) for name in FILES for service in read(name)["services"]]

@@ -134,7 +134,7 @@ def kafka_bench(kafka_address: str) -> KafkaBench:
 
 
 def test_what_another_process_committed_does_not_come_again(kafka_bench: KafkaBench) -> None:
-    async def story(bus: Any) -> list[Message]:
+    async def story(bus: Any) -> list[Message | Unreadable]:
         await bus.send([message(1)])
         await next_batch(bus)
         await bus.commit()

@@ -18,7 +18,8 @@ import msgspec
 import pytest
 
 from analyzer.config import HistoryConfig
-from analyzer.history.clickhouse import ClickHouseHistory, open_history, rows, token_of
+from analyzer.history import rows
+from analyzer.history.clickhouse import ClickHouseHistory, open_history, token_of
 from analyzer.history.connection import connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
@@ -285,6 +286,7 @@ def test_of_an_instant_the_last_interval_is_found_that_began_by_then(history: Cl
 
 def test_an_interval_knows_until_when_its_answer_was_signed_at_the_last_poll(history: ClickHouseHistory) -> None:
     first = bank()
+    assert first.signed is not None
     history.append(tables_of(first))
     for minute, days in ((3, 20), (6, 30), (9, 18)):
         resigned = msgspec.structs.replace(first.signed, expires_at=AT + days * DAY)
@@ -303,7 +305,7 @@ def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHist
 
     assert at(AT + DAY - MINUTE) == {".": old[0].id, "bank.example.": old[2].id}
     assert at(AT + DAY) == {".": new[0].id, "bank.example.": new[2].id}
-    assert at(AT - MINUTE) == at(AT, "dmz") == history.zones_at([], "corp", AT) == {}
+    assert at(AT - MINUTE) == at(AT, "dmz") == {} == history.zones_at([], "corp", AT)
 
 
 def test_acts_come_newest_first(history: ClickHouseHistory) -> None:
@@ -434,7 +436,7 @@ def test_two_that_start_at_once_both_succeed(front: FrontProcess) -> None:
 
 def test_a_server_that_crashes_is_waited_for_and_nothing_is_lost(start_front: Callable[..., FrontProcess]) -> None:
     front = start_front()
-    history = open_history(HistoryConfig(url=front.history_url(), base=Path()))
+    history: ClickHouseHistory = open_history(HistoryConfig(url=front.history_url(), base=Path()))
     history.append(tables_of(bank("www")))
 
     front.kill()
@@ -451,7 +453,7 @@ def test_a_server_that_crashes_is_waited_for_and_nothing_is_lost(start_front: Ca
         "api.bank.example.",
         "www.bank.example.",
     }
-    again = open_history(HistoryConfig(url=front.history_url(), base=Path()))
+    again: ClickHouseHistory = open_history(HistoryConfig(url=front.history_url(), base=Path()))
     assert answers_of(again) == answers_of(history)
     history.close()
     again.close()

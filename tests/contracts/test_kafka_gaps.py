@@ -18,6 +18,7 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink, headers_of
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS, full_name, prepare_topics
+from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
 from collector.config import Source
 from collector.inventory.sources import Sources
@@ -54,8 +55,8 @@ class Reader:
         self._letters = KafkaDeadLetters(config, "test")
         self.source = KafkaSource(config, "test", (OBSERVATIONS,), self._letters, self.meter, gained=lambda: None)
 
-    async def read(self, count: int) -> list[Message]:
-        found: list[Message] = []
+    async def read(self, count: int) -> list[Message | Unreadable]:
+        found: list[Message | Unreadable] = []
         while len(found) < count:
             found += await self.source.batch() or ()
             await self.source.commit()

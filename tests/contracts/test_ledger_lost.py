@@ -12,7 +12,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.receivers.posting import Outcome
+from alerts.delivery.delivery import Outcome
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.clients import open_producer

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.receivers.posting import Outcome
+from alerts.delivery.delivery import Outcome
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.assignment import AssignedInventory

@@ -15,6 +15,7 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import INVENTORY, OBSERVATIONS, POLLS, prepare_topics
+from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, SelfReport
 from tests.contracts.test_bus import AT
@@ -78,8 +79,8 @@ def test_long_backlogs_arrive_whole_and_in_precedence(kafka_address: str) -> Non
     prepare_topics(config, "test")
     letters, meter = KafkaDeadLetters(config, "test"), Meter()
 
-    async def read(source: KafkaSource, count: int) -> list[Message]:
-        found: list[Message] = []
+    async def read(source: KafkaSource, count: int) -> list[Message | Unreadable]:
+        found: list[Message | Unreadable] = []
         while len(found) < count:
             batch = await source.batch()
             assert batch is not None
@@ -88,7 +89,7 @@ def test_long_backlogs_arrive_whole_and_in_precedence(kafka_address: str) -> Non
             await source.commit()
         return found
 
-    async def story() -> tuple[list[Message], list[Message]]:
+    async def story() -> tuple[list[Message | Unreadable], list[Message | Unreadable]]:
         sink = await asyncio.to_thread(lambda: KafkaSink(config, "test", "/test", letters, meter))
         await sink.send([poll(1)])
         await sink.send([report(number) for number in range(6_000)])

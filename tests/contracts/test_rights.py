@@ -24,6 +24,7 @@ from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import TOPICS, full_name, prepare_topics
 from anchorwatch.pipeline.dead_letters import DeadLetter
+from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
 from collector.config import Source
 from collector.inventory.sources import Sources
@@ -191,12 +192,12 @@ def test_every_stage_can_do_its_work(users: dict[str, KafkaConfig], tmp_path: Pa
         await asyncio.to_thread(letters.put, DeadLetter(reason="x", stage=role, at=AT, topic="polls"))
         letters.close()
 
-    async def read(role: str, *topics: str) -> list[Message]:
+    async def read(role: str, *topics: str) -> list[Message | Unreadable]:
         letters = KafkaDeadLetters(users[role], "test")
         source = await asyncio.to_thread(
             lambda: KafkaSource(users[role], role, topics, letters, Meter(), gained=lambda: None)
         )
-        found: list[Message] = []
+        found: list[Message | Unreadable] = []
         while not found:
             found += await source.batch() or ()
         await source.commit()

@@ -295,7 +295,7 @@ class LoopbackResolver:
         while not self._servers:
             datagrams = socketserver.UDPServer(("127.0.0.1", 0), _Datagram)
             try:
-                streams = socketserver.TCPServer(datagrams.server_address, _Stream)  # type: ignore[arg-type]
+                streams = socketserver.TCPServer(datagrams.server_address, _Stream)
             except OSError:
                 datagrams.server_close()
                 continue

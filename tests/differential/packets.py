@@ -107,7 +107,7 @@ def sign(rrset: Sequence[Record], key: SigningKey, terms: Terms, *, over: Name |
     ``over`` is the owner that the signed octets name, where it is not the records' own.
     """
     first = rrset[0]
-    dnskey = key.record.to_wire()
+    dnskey = key.record.to_digestable()
     own_labels = len(first.owner) - (1 if first.owner[-1:] == (b"*",) else 0)
     labels = own_labels if terms.labels is None else terms.labels
     prefix = _SIG.pack(

@@ -602,8 +602,8 @@ def test_an_ancestor_does_not_make_an_unsigned_zone_secure(stage: Stage, signer:
 
 def test_a_child_does_not_sign_its_ds(stage: Stage) -> None:
     evil = key("evil")
-    digest = crypto.ds_digest(n("sec.example."), evil.record.to_wire(), 2)
-    tag = records.key_tag(evil.record.to_wire())
+    digest = crypto.ds_digest(n("sec.example."), evil.record.to_digestable(), 2)
+    tag = records.key_tag(evil.record.to_digestable())
     data = [Record(n("sec.example."), DS, 300, tag.to_bytes(2, "big") + b"\x0d\2" + (digest or b""))]
     stage.answer("sec.example.", DS, stage.signed(data, "sec.example."))
 
@@ -613,7 +613,7 @@ def test_a_child_does_not_sign_its_ds(stage: Stage) -> None:
 
 def test_keys_of_the_attacker_sign_themselves_in_vain(stage: Stage) -> None:
     evil = key("evil")
-    keys = [Record(n("sec.example."), DNSKEY, 300, evil.record.to_wire())]
+    keys = [Record(n("sec.example."), DNSKEY, 300, evil.record.to_digestable())]
     stage.answer("sec.example.", DNSKEY, stage.signed(keys, "sec.example.", with_key=evil))
     stage.answer("www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=evil))
 
@@ -623,7 +623,8 @@ def test_keys_of_the_attacker_sign_themselves_in_vain(stage: Stage) -> None:
 def test_a_key_beside_the_genuine_set_is_not_trusted(stage: Stage) -> None:
     evil = key("evil", 256)
     genuine = stage.rrset("sec.example.", "sec.example.", DNSKEY)
-    stage.answer("sec.example.", DNSKEY, [Record(n("sec.example."), DNSKEY, 300, evil.record.to_wire()), *genuine])
+    added = Record(n("sec.example."), DNSKEY, 300, evil.record.to_digestable())
+    stage.answer("sec.example.", DNSKEY, [added, *genuine])
     stage.answer("www.sec.example.", A, stage.signed(address("www.sec.example."), "sec.example.", with_key=evil))
 
     assert stage.verdict("www.sec.example.") == "bogus"
@@ -639,7 +640,7 @@ def test_the_zone_signing_key_does_not_vouch_for_the_key_set(stage: Stage) -> No
 @pytest.mark.parametrize(("flags", "protocol"), [(257 | 128, 3), (256 | 128, 3), (0, 3), (1, 3), (256, 2), (256, 0)])
 def test_a_key_that_is_no_live_zone_key_signs_nothing(stage: Stage, flags: int, protocol: int) -> None:
     odd = key("odd", flags)
-    rdata = bytearray(odd.record.to_wire())
+    rdata = bytearray(odd.record.to_digestable())
     rdata[2] = protocol
     data = [one for one in stage.rrset("sec.example.", "sec.example.", DNSKEY) if not one.is_signature]
     data.append(Record(n("sec.example."), DNSKEY, 300, bytes(rdata)))
@@ -654,7 +655,7 @@ def test_a_key_that_is_no_live_zone_key_signs_nothing(stage: Stage, flags: int, 
 @pytest.mark.parametrize(("flags", "protocol"), [(257 | 128, 3), (0, 3), (257, 1)])
 def test_a_ds_that_points_at_no_live_zone_key_starts_no_chain(stage: Stage, flags: int, protocol: int) -> None:
     odd = key("odd", flags)
-    rdata = bytearray(odd.record.to_wire())
+    rdata = bytearray(odd.record.to_digestable())
     rdata[2] = protocol
     tag = records.key_tag(bytes(rdata))
     digest = crypto.ds_digest(n("sec.example."), bytes(rdata), 2) or b""
@@ -689,7 +690,7 @@ def test_a_colliding_key_takes_nothing_from_a_good_one(stage: Stage) -> None:
 
 def test_a_sha1_ds_does_not_stand_in_for_a_sha2_ds(stage: Stage) -> None:
     evil = key("evil")
-    rdata, owner = evil.record.to_wire(), n("sec.example.")
+    rdata, owner = evil.record.to_digestable(), n("sec.example.")
     sha1 = (crypto.ds_digest(owner, rdata, 1) or b"").hex()
     stage.delegate(
         "example.", "sec.example.", f"{records.key_tag(rdata)} 13 1 {sha1}", *stage["sec.example."].ds_records()
@@ -1013,7 +1014,7 @@ class TestAncestor:
         made = self.replayed()
         evil = key("evil")
         keys = made.signed(
-            [Record(n("eng.example."), DNSKEY, 300, evil.record.to_wire())], "eng.example.", with_key=evil
+            [Record(n("eng.example."), DNSKEY, 300, evil.record.to_digestable())], "eng.example.", with_key=evil
         )
         made.answer("eng.example.", DNSKEY, keys)
 

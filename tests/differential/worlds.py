@@ -4,6 +4,7 @@ Labels come from a small alphabet, so that hosts, wildcards, aliases, cuts and e
 way.
 """
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from random import Random
 
 import dns.dnssec
 import dns.name
+import dns.rdata
 import dns.rdataclass
 import dns.rdtypes.ANY.DNSKEY
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -100,7 +102,10 @@ class ShortKey(SigningKey):
         rng = Random("short")
         modulus = _prime(rng, 256) * _prime(rng, 256)
         octets = b"\3\1\0\1" + modulus.to_bytes(64, "big")
-        return dns.rdtypes.ANY.DNSKEY.DNSKEY(dns.rdataclass.IN, RdataType.DNSKEY, self.flags, 3, 8, octets)
+        rdata = struct.pack("!HBB", self.flags, 3, 8) + octets
+        record = dns.rdata.from_wire(dns.rdataclass.IN, RdataType.DNSKEY, rdata, 0, len(rdata))
+        assert isinstance(record, dns.rdtypes.ANY.DNSKEY.DNSKEY)
+        return record
 
 
 @lru_cache
@@ -326,8 +331,8 @@ class _Maker:
                 length = {1: 20, 2: 32, 3: 32, 99: 7}[digest]
                 return [f"{rng.randrange(65536)} {algorithm} {digest} {rng.randbytes(length).hex()}"]
             case "mismatch":
-                tag, algorithm, digest, octets = zone.ds_records()[0].split()
-                return [f"{tag} {algorithm} {digest} {rng.randbytes(len(octets) // 2).hex()}"]
+                *head, octets = zone.ds_records()[0].split()
+                return [f"{' '.join(head)} {rng.randbytes(len(octets) // 2).hex()}"]
         return zone.ds_records()
 
     def _sha1(self, zone: Zone, *, wrong: bool = False) -> list[str]:

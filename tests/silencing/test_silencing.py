@@ -16,7 +16,12 @@ from schemas.messages import InventoryIndex, Observation, PollBatch
 from tests.collector.test_stage import POLLED, DeafResolver, Watch
 from tests.support.making import AT, judgement, link, observation, polls, snapshot
 
-UNSIGNED = {"verdict": "insecure", "code": "unsigned_delegation", "expires_at": None, "inception_at": None}
+UNSIGNED: dict[str, Any] = {
+    "verdict": "insecure",
+    "code": "unsigned_delegation",
+    "expires_at": None,
+    "inception_at": None,
+}
 CUT = (link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE))
 HONEST = ResolverClaim(True, "NOERROR", ("api.bank.example. A 192.0.2.1",))
 FORGED = ResolverClaim(False, "NOERROR", ("api.bank.example. A 203.0.113.66",))
@@ -184,7 +189,7 @@ def test_a_forgery_dealt_out_among_good_polls_is_confirmed(
     pipeline.at(
         0, index, snapshot("sa", "api.bank.example"), *(observation(judgement(vantage=v), AT) for v in vantages)
     )
-    forged = {"verdict": "bogus", "code": "rrsig_crypto_invalid", "rrset": "api.bank.example. A"}
+    forged: dict[str, Any] = {"verdict": "bogus", "code": "rrsig_crypto_invalid", "rrset": "api.bank.example. A"}
     for minute in range(1, 13):
         bad = turns[(minute - 1) % 3] == "B"
         pipeline.at(minute, observation(judgement(**(forged if bad else {})), after(minute)))

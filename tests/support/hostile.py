@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from typing import Self
 
 
 class Hostile:
@@ -46,7 +47,7 @@ class Hostile:
             filler.connect_ex(("127.0.0.1", self.port))
             self._fillers.append(filler)
 
-    def __enter__(self) -> "Hostile":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
