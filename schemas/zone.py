@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from schemas.messages import SignatureWindow, ZoneObservation
 from schemas.wire import digest_of
 
-RENEWED_BY = 0.2
+RENEWED_BY = 0.1
 """A signature whose end moved by this share of its lifetime is news ..."""
-RENEWED_LATE_BY, LATE = 0.1, 0.4
+RENEWED_LATE_BY, LATE = 0.05, 0.4
 """... or by this share, where less than that share of what was told last is left."""
 
 

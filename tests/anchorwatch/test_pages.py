@@ -6,6 +6,7 @@ from anchorwatch.web import pages
 from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.codes import Code
 from schemas.judgement import Reason, Verdict
 from schemas.messages import Affected, Finding, FindingStatus, SignatureWindow
 
@@ -20,7 +21,7 @@ def hostile_finding() -> Finding:
         version=1,
         status=FindingStatus.OPENED,
         code="rrsig_expired",
-        kind=CATALOGUE["rrsig_expired"].kind,
+        kind=CATALOGUE[Code.RRSIG_EXPIRED].kind,
         severity=Severity.CRITICAL,
         confirmed=True,
         cause_zone=HOSTILE,
@@ -102,7 +103,7 @@ def rendered() -> dict[str, bytes]:
         "reasons": [HOSTILE],
         "answers": [HOSTILE],
     }
-    return {
+    shown = {
         "overview": pages.overview(
             views=[hostile_view()],
             identities=[identity],
@@ -110,18 +111,19 @@ def rendered() -> dict[str, bytes]:
             incidents=[incident],
             notifications=[],
             wanted=HOSTILE,
-        ).body,
-        "finding": pages.finding([hostile_finding()]).body,
+        ),
+        "finding": pages.finding([hostile_finding()]),
         "endpoint": pages.endpoint(
             HOSTILE,
             [hostile_view()],
             [interval],
             hostile_finding().identities,
             {(hostile_zone(),): [HOSTILE]},
-        ).body,
-        "missing": pages.missing(HOSTILE).body,
-        "login": pages.login(HOSTILE, HOSTILE).body,
+        ),
+        "missing": pages.missing(HOSTILE),
+        "login": pages.login(HOSTILE, HOSTILE),
     }
+    return {name: bytes(response.body) for name, response in shown.items()}
 
 
 @pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing", "login"])

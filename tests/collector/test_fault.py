@@ -1,20 +1,13 @@
 """The extended DNS error of a question that got no answer. Source: RFC 8914 §4.23, §4.24."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from collector.dnssec import names, records
 from collector.dnssec.fault import RRsetName, ede_of, not_fetched
 from collector.dnssec.message import REFUSED, SERVFAIL
 from collector.dnssec.questions import Ask, FetchFailure
+from tests.support import lab
 
-_spec = importlib.util.spec_from_file_location("fault_lab", Path(__file__).with_name("lab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-lab = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(lab)
 ASKED = RRsetName(names.from_text("www.zone.test"), records.A)
 
 
