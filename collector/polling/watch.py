@@ -39,7 +39,7 @@ from collector.polling.registrable import registrable_domain
 from collector.polling.schedule import Schedule, first_round_s, phase_of
 from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
 from collector.polling.zones import ZonesTold, as_observed, observation_of
-from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim
+from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim, read_claim, says_the_same
 from collector.resolvers.dialogue import Dialogues, Instant, Pause, Posed, Steps, share
 from collector.resolvers.view import Judged, View
 from schemas.codes import Code
@@ -246,10 +246,11 @@ class Watch:
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
-        if stands and not claim_due and not refresh_due:
-            self._note_reply(subject, memory, reply)
-            self._confirm_soon(subject, memory.cause, is_news=False)
-            self._outbox.confirm(subject, memory.observation, instant.at, memory.signed)
+        if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(subject, memory, view))):
+            if self._memory.get(subject) is memory:
+                self._note_reply(subject, memory, reply)
+                self._confirm_soon(subject, memory.cause, is_news=False)
+                self._outbox.confirm(subject, memory.observation, instant.at, memory.signed)
             return
         yield from self._validate(subject, memory, view, reply, mark, began_at, claim_due=claim_due)
 
@@ -285,10 +286,22 @@ class Watch:
         if began_at <= self._jumped_at:
             memory.fresh_until = 0.0  # by the clock as it was
 
+    def _claim_stands(self, subject: Subject, memory: Memory, view: View) -> Steps[bool]:
+        """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
+        if memory.claim is None or memory.disputed > 0:
+            return False
+        edns = self._is_edns_due(memory)
+        known = memory.claim if edns else memory.plain
+        heard = yield from view.ask_client(subject.name, subject.rdtype, edns=edns)
+        return says_the_same(known, read_claim(heard))
+
+    def _is_edns_due(self, memory: Memory) -> bool:
+        return memory.polls // self._config.claim_every % 2 == 0
+
     def _ask_claims(self, memory: Memory, view: View, judgement: Judgement, *, both: bool) -> Steps[None]:
         """Ask what clients are told: in turn with DO=1 and without EDNS, in both ways where there is doubt."""
         both = both or memory.claim is None or memory.disputed > 0
-        turn = memory.polls // self._config.claim_every % 2 == 0
+        turn = self._is_edns_due(memory)
         claims = yield from view.claims(judgement, edns=both or turn, plain=both or not turn)
         memory.claim = newer_claim(judgement, memory.claim, claims.resolver, asked=both or turn)
         memory.plain = newer_claim(judgement, memory.plain, claims.plain, asked=both or not turn)

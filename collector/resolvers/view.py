@@ -150,10 +150,10 @@ class View:
         Where clients get other data, both ways are asked; their own signatures count, and so does a second look.
         """
         name, rdtype = names.from_text(judgement.name), records.type_from_text(judgement.type)
-        said = read_claim((yield from self._ask_client(name, rdtype, edns=False))) if plain else None
+        said = read_claim((yield from self.ask_client(name, rdtype, edns=False))) if plain else None
         reply = None
         if edns or differs(judgement, said):
-            reply = yield from self._ask_client(name, rdtype, edns=True)
+            reply = yield from self.ask_client(name, rdtype, edns=True)
         claim = read_claim(reply) if reply is not None else None
         if not differs(judgement, claim) and not differs(judgement, said):
             return Claims(claim, said)
@@ -166,7 +166,8 @@ class View:
         explained = yield from self._explained(name, rdtype, claim, proven)
         return Claims(explained, (yield from self._explained(name, rdtype, said, proven)))
 
-    def _ask_client(self, name: Name, rdtype: int, *, edns: bool) -> Steps[Reply]:
+    def ask_client(self, name: Name, rdtype: int, *, edns: bool) -> Steps[Reply]:
+        """Ask as a client does: CD=0, with EDNS and DO=1 or without."""
         return (yield from pose(Question(self.name, name, rdtype, checking_disabled=False, edns=edns)))
 
     def _is_proven(self, name: Name, rdtype: int, reply: Response) -> Steps[bool]:
@@ -217,7 +218,7 @@ class View:
         if control.signed or control.unsigned or not with_errors:
             return control
         refused = next((reply.rcode for reply in replies if reply.rcode is not None), None)
-        plain = yield from self._ask_client(anchor, records.SOA, edns=False)
+        plain = yield from self.ask_client(anchor, records.SOA, edns=False)
         if refused is None or not isinstance(plain, Response) or plain.rcode != NOERROR:
             return control
         said = f"the resolver answers {rcode_text(refused)} to questions with DO=1, and answers them without EDNS"
