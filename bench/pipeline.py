@@ -27,7 +27,8 @@ from collector.dnssec import names, records
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
 from collector.resolvers.resolver import Resolver
-from collector.resolvers.vantage import Judged, Vantage
+from collector.resolvers.vantage import Vantage
+from collector.resolvers.view import Judged
 from schemas.judgement import Verdict
 from schemas.messages import (
     Endpoint,

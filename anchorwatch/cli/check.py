@@ -63,7 +63,7 @@ def check(
     from anchorwatch.cli.report import make_report, to_plugin_line, to_table
     from anchorwatch.configuration.egress import environment_egress
     from anchorwatch.configuration.loading import load_config
-    from collector.stage import subjects_of
+    from collector.polling.subjects import subjects_of
 
     loaded = load_inventories(inventories, input_format)
     if config_path is not None:

@@ -1,6 +1,8 @@
 """Who is polled when, and what is remembered between two polls. Pure: time is an argument.
 
 Where to look
+    watch           who is due, what a reply means, what is asked next: the whole of polling, without a driver
+    subjects        what is polled
     schedule        every endpoint at its interval
     fairness        slots among zones and vantages
     confirmation    sooner, where something has just turned bad

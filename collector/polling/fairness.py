@@ -105,6 +105,11 @@ class FairShares(Generic[Item]):
         return len(self._queued)
 
     @property
+    def running(self) -> int:
+        """Return how many hold a slot."""
+        return len(self._running)
+
+    @property
     def resting(self) -> int:
         """Return how many items are in zones that do not answer, of which only one at a time is asked."""
         return sum(len(self._zones[zone].items) for zone in self._resting)

@@ -1,6 +1,7 @@
 """What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
@@ -11,9 +12,8 @@ from schemas.wire import digest_of
 NEVER = float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One endpoint through one vantage: the unit that is polled."""
+class Subject(NamedTuple):
+    """One endpoint through one vantage: the unit that is polled. A tuple, since it is looked up all the time."""
 
     name: Name
     rdtype: int

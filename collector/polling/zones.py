@@ -39,15 +39,15 @@ class ZonesTold:
         news = []
         for one in facts:
             zone = one.link.zone
-            above = tuple(digests[name] for name in _above(one, facts) if name in digests)
-            message = _observation(one, above, evidence, vantage, at)
+            message = _unproven(one, evidence, vantage, at)
             known = self._told.get((zone, vantage))
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
             if occasion is None and known is not None:
                 message = known[0]
             else:
-                message = msgspec.structs.replace(message, occasion=occasion or Occasion.FIRST)
+                above = tuple(digests[name] for name in _above(one, facts) if name in digests)
+                message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
                 self._told[zone, vantage] = (message, content, now)
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
@@ -85,8 +85,30 @@ def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:
     return found[::-1]
 
 
-def _observation(
-    one: ZoneFacts, above: tuple[str, ...], evidence: Evidence, vantage: str, at: datetime
+def _unproven(one: ZoneFacts, evidence: Evidence, vantage: str, at: datetime) -> ZoneObservation:
+    """Return what is to be said of a zone, before its own evidence is cut out: mostly it was said already."""
+    return ZoneObservation(
+        id="",
+        zone=one.link.zone,
+        vantage=vantage,
+        occasion=Occasion.FIRST,
+        observed_at=at,
+        parent=one.parent,
+        link=one.link,
+        reasons=one.reasons,
+        remarks=one.remarks,
+        windows=one.windows,
+        evidence=evidence,
+    )
+
+
+def _with_evidence(
+    message: ZoneObservation,
+    one: ZoneFacts,
+    above: tuple[str, ...],
+    evidence: Evidence,
+    content: str,
+    occasion: Occasion,
 ) -> ZoneObservation:
     zone = one.link.zone
     asked = "DNSKEY" if one.link.keys else "DS"
@@ -98,21 +120,8 @@ def _observation(
         messages=one.messages,
         zones=above,
     )
-    message = ZoneObservation(
-        id="",
-        zone=zone,
-        vantage=vantage,
-        occasion=Occasion.FIRST,
-        observed_at=at,
-        parent=one.parent,
-        link=one.link,
-        reasons=one.reasons,
-        remarks=one.remarks,
-        windows=one.windows,
-        evidence=own,
-    )
-    identity = digest_of(zone, vantage, content_of(message), at.isoformat())[:32]
-    return msgspec.structs.replace(message, id=identity)
+    identity = digest_of(zone, message.vantage, content, message.observed_at.isoformat())[:32]
+    return msgspec.structs.replace(message, id=identity, occasion=occasion, evidence=own)
 
 
 def as_observed(judgement: Judgement, facts: Sequence[ZoneFacts], answer: AnswerFacts) -> Judgement:

@@ -44,6 +44,16 @@ def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:
     return bool(there - here) or (bool(here) and not there)
 
 
+def says_the_same(known: ResolverClaim | None, heard: ResolverClaim | None) -> bool:
+    """Return whether nothing new was heard, so that no record has to be held against what is proven anew."""
+    if known is None or heard is None:
+        return known is heard
+    if known.proven or known.translated:
+        return False  # other data than were validated: whether they still may stand is to be asked each time
+    codes = [[code for code, _ in claim.ede] for claim in (known, heard)]
+    return (known.ad, known.rcode, known.answers, codes[0]) == (heard.ad, heard.rcode, heard.answers, codes[1])
+
+
 def newer_claim(
     judgement: Judgement, known: ResolverClaim | None, heard: ResolverClaim | None, *, asked: bool
 ) -> ResolverClaim | None:

@@ -389,7 +389,7 @@ def test_a_flood_of_replies_that_match_nothing_is_told_of_the_vantage(watch: Wat
     async def story(w: Watch) -> None:
         await w.until(lambda said: w.of(Observation))
         for _ in range(30):
-            w.collector._vantages["lab"].resolver.tally.pass_over("id", asyncio.get_running_loop().time())
+            w.collector._resolvers["lab"].tally.pass_over("id", asyncio.get_running_loop().time())
         await w.until(lambda said: any(one.code == "spoofing_suspected" for one in w.of(SelfReport)))
 
     watch.run(story)

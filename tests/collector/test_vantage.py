@@ -20,7 +20,8 @@ from collector.dnssec import names
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import parse_address
 from collector.resolvers.resolver import Resolver
-from collector.resolvers.vantage import Judged, Vantage
+from collector.resolvers.vantage import Vantage
+from collector.resolvers.view import Judged
 from schemas.judgement import ResolverClaim
 from tests.support.lab import AT, Lab
 

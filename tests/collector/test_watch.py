@@ -1,0 +1,226 @@
+"""The watch in a plain loop over instants: no clock, no socket, no task, no sleep; signed zones answer from memory."""
+
+import heapq
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.name
+import pytest
+from dns.rdatatype import RdataType
+
+from anchorwatch.lab.server import LabResolver
+from anchorwatch.lab.zones import Zone, generate_key
+from collector.config import CollectorConfig, Source, VantagePoint
+from collector.dnssec import names, records
+from collector.dnssec.message import read_response
+from collector.dnssec.policy import Policy
+from collector.dnssec.questions import FetchFailure, Reply
+from collector.polling.memory import Subject
+from collector.polling.watch import Watch
+from collector.resolvers.address import Address
+from collector.resolvers.dialogue import Posed, Question
+from schemas.messages import Message, Observation, PollBatch, SelfReport, ZoneObservation
+from tests.support.lab import Lab
+
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TTL_S = 3600
+LATENCY_S, PATIENCE_S = 0.02, 1.5
+
+
+class World:
+    """Zones of fifty names each below ``test.``, served by a resolver that validates; ``silent`` zones are gone.
+
+    The resolver gives other records to clients that ask with EDNS (True) or without it (False) as ``lies_to`` has it.
+    """
+
+    def __init__(self, zones: tuple[str, ...] = ("zone", "bank")) -> None:
+        self.lab = Lab()
+        self.silent: set[str] = set()
+        self.lies_to: set[bool] = set()
+        self.passed_s = 0.0
+        self.zones = {"zone": self.lab.zone}
+        for name in zones:
+            if name not in self.zones:
+                keys = [generate_key(13, entry=True), generate_key(13)]
+                self.zones[name] = self.lab.world.add(Zone(dns.name.from_text(f"{name}.test."), keys=keys))
+                self.zones[name].add("@", "NS", "ns.test.")
+                self.lab.tld.add(name, "NS", "ns.test.")
+            for number in range(50):
+                self.zones[name].add(f"h{number}", "A", f"192.0.2.{number}", ttl=TTL_S)
+        for one in (*self.zones.values(), self.lab.tld, self.lab.root):
+            one.ttl = TTL_S
+        self.sign()
+        self._resolver = LabResolver(self.lab.world, self.lab.anchors, lambda: MIDNIGHT.timestamp() + self.passed_s)
+
+    def sign(self) -> None:
+        at = MIDNIGHT + timedelta(seconds=self.passed_s)
+        for name, zone in self.zones.items():
+            zone.sign(at)
+            self.lab.tld.add(name, "DS", *zone.ds_records())
+        self.lab.sign(at=at)
+        self._replies: dict[Question, Reply] = {}
+
+    def hosts(self) -> list[str]:
+        return [f"h{number}.{name}.test" for name in self.zones for number in range(50)]
+
+    def reply(self, question: Question) -> Reply:
+        """Return a resolver's reply; the same question has the same octets until the zones are signed again."""
+        name = names.to_text(question.name)
+        if question.rdtype != records.DS and any(name.endswith(f"{zone}.test.") for zone in self.silent):
+            return FetchFailure("timeout", f"no answer to {name}")
+        if not question.checking_disabled and question.edns in self.lies_to and question.rdtype == records.A:
+            question = replace(question, name=names.from_text("h49.zone.test"))
+        if question not in self._replies:
+            query = dns.message.make_query(
+                dns.name.from_text(name),
+                RdataType.make(question.rdtype),
+                want_dnssec=question.edns,
+                use_edns=0 if question.edns else -1,
+                flags=dns.flags.RD | (dns.flags.CD if question.checking_disabled else 0),
+            )
+            wire = self._resolver.reply_to(query.to_wire(), stream=True)
+            assert wire is not None
+            self._replies[question] = read_response(wire)
+        return self._replies[question]
+
+
+class Days:
+    """A watch on a world, turned from instant to instant; ``said`` has when each message was taken, by the hour."""
+
+    def __init__(self, world: World, begins: datetime = MIDNIGHT) -> None:
+        self.world = world
+        config = CollectorConfig(
+            sources=(Source(path=Path("inventory.yaml"), format="yaml"),),
+            vantages=(VantagePoint(name="lab", address=Address("udp", "127.0.0.1", 53)),),
+            anchors=world.lab.anchors,
+            policy=Policy(),
+        )
+        self.watch = Watch(config)
+        self.now = (begins - MIDNIGHT).total_seconds()
+        self.said: list[Message] = []
+        self.begun: list[float] = []
+        self._under_way: list[tuple[float, int, Reply]] = []
+        subjects = [Subject(names.from_text(host), records.A, "lab") for host in world.hosts()]
+        self.watch.set_subjects(subjects, (), self.now)
+
+    def until(self, at: datetime) -> "Days":
+        """Let everything happen that happens before an instant, one thing after another."""
+        end = (at - MIDNIGHT).total_seconds()
+        while True:
+            reply_at = self._under_way[0][0] if self._under_way else float("inf")
+            self.now = max(self.now, min(self.watch.next_due_at(), reply_at))
+            if self.now >= end:
+                self.now = end
+                self.said += self.watch.take_messages()
+                return self
+            self.world.passed_s = self.now
+            wall = MIDNIGHT.timestamp() + self.now
+            if reply_at <= self.now:
+                _, ticket, reply = heapq.heappop(self._under_way)
+                self._put(self.watch.take(ticket, reply, self.now, wall))
+                continue
+            begun = self.watch.due(self.now, wall)
+            self.begun += [self.now] * sum(question.attempts is None for _, question in begun)
+            self._put(begun)
+
+    def _put(self, posed: list[Posed]) -> None:
+        for ticket, question in posed:
+            reply = self.world.reply(question)
+            takes = PATIENCE_S if isinstance(reply, FetchFailure) else LATENCY_S
+            heapq.heappush(self._under_way, (self.now + takes, ticket, reply))
+
+    def observations(self, since: int = 0) -> list[Observation]:
+        return [message for message in self.said[since:] if isinstance(message, Observation)]
+
+
+@pytest.fixture
+def days() -> Days:
+    return Days(World())
+
+
+def test_a_day_of_a_hundred_endpoints_is_a_loop_over_instants(days: Days) -> None:
+    for hour in range(1, 25):
+        days.until(MIDNIGHT + hour * HOUR)
+
+    # a quick first round, then each at its own instant of every minute
+    assert 144_000 <= days.watch.polls <= 144_100
+    assert days.watch.polls_late == 0
+    kinds = Counter(type(message) for message in days.said)
+    assert kinds == {Observation: 100, ZoneObservation: 4, PollBatch: 24, SelfReport: 1}
+    rows = sum(len(batch.observations) for batch in days.said if isinstance(batch, PollBatch))
+    assert rows == days.watch.polls - 100
+    assert {one.judgement.verdict for one in days.observations()} == {"secure"}
+    assert days.watch.validations < 100 * 24 + 200, "the same answer is validated again once an hour, with its chain"
+
+
+def test_turns_are_spread_over_the_interval(days: Days) -> None:
+    days.until(MIDNIGHT + timedelta(minutes=10))
+
+    in_one_minute = [at % 60 for at in days.begun if 300 <= at < 360]
+    assert len(in_one_minute) == 100
+    by_ten_seconds = Counter(int(second // 10) for second in in_one_minute)
+    assert len(by_ten_seconds) == 6
+    assert max(by_ten_seconds.values()) <= 30
+
+
+def test_an_outage_at_noon_and_new_keys_at_six_are_told_when_they_are_seen() -> None:
+    world = World()
+    days = Days(world, begins=MIDNIGHT + 11.5 * HOUR)
+    days.until(MIDNIGHT + 12 * HOUR)
+    before = len(days.said)
+    world.silent.add("bank")
+    days.until(MIDNIGHT + 12.5 * HOUR)
+    outage = days.observations(before)
+    world.silent.clear()
+    before = len(days.said)
+    days.until(MIDNIGHT + 18 * HOUR)
+    recovery = days.observations(before)
+    before = len(days.said)
+    world.zones["bank"].keys = [generate_key(13, entry=True), generate_key(13)]
+    world.sign()
+    days.until(MIDNIGHT + 19 * HOUR)
+
+    # at noon: every name of the silent zone, for one cause, and no vantage is lost
+    assert {one.judgement.name for one in outage} == {f"h{number}.bank.test." for number in range(50)}
+    assert {(one.judgement.verdict, one.judgement.cause_zone) for one in outage} == {("indeterminate", "bank.test.")}
+    told_at = [one.observed_at - (MIDNIGHT + 12 * HOUR) for one in outage[:50]]
+    assert len({one.judgement.name for one in outage[:50]}) == 50
+    assert timedelta(seconds=PATIENCE_S) < min(told_at) < timedelta(seconds=30), "one silence is not told; two are"
+    assert max(told_at) < timedelta(minutes=3)
+    assert [one.code for one in days.said if isinstance(one, SelfReport) and one.detail] == []
+    # half an hour later: one probe is answered, and all come back
+    assert {(one.judgement.verdict, one.judgement.name) for one in recovery} == {
+        ("secure", f"h{number}.bank.test.") for number in range(50)
+    }
+    assert max(one.observed_at for one in recovery) - (MIDNIGHT + 12.5 * HOUR) < timedelta(minutes=6)
+    # at six: the zone has other keys, which its parent vouches for; no answer has changed
+    changes = [one for one in days.said[before:] if isinstance(one, ZoneObservation)]
+    assert [(one.zone, one.occasion, one.link.verdict) for one in changes if one.zone == "bank.test."] == [
+        ("bank.test.", "change", "secure")
+    ]
+    assert timedelta() < changes[0].observed_at - (MIDNIGHT + 18 * HOUR) < timedelta(seconds=15)
+    assert days.observations(before) == []
+
+
+@pytest.mark.parametrize("edns", [True, False])
+def test_other_data_for_clients_are_told_though_the_answer_to_us_stays_the_same(days: Days, edns: bool) -> None:
+    days.until(MIDNIGHT + HOUR)
+    validations, before = days.watch.validations, len(days.said)
+    days.world.lies_to.add(edns)
+    days.until(MIDNIGHT + HOUR + timedelta(minutes=21))
+    told = {one.judgement.name: one.judgement for one in days.observations(before)}
+    days.world.lies_to.clear()
+    days.until(MIDNIGHT + HOUR + timedelta(minutes=45))
+    after = {one.judgement.name: one.judgement for one in days.observations(before)}
+
+    assert days.watch.validations > validations
+    assert len(told) == 99, "each way of asking has its turn with every twentieth poll"
+    claims = [one.resolver if edns else one.plain for one in told.values()]
+    assert {claim.answers for claim in claims if claim is not None} == {("h49.zone.test. A 192.0.2.49",)}
+    healed = [one.resolver if edns else one.plain for one in after.values()]
+    assert all(claim is not None and claim.answers != ("h49.zone.test. A 192.0.2.49",) for claim in healed)
