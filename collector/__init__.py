@@ -1,7 +1,7 @@
 """Polls what identities consume and validates the answers itself.
 
-inventory → schedule → resolver (one UDP exchange) → skim: unchanged? → validation from the trust anchor down →
-Observation
+inventory → schedule → resolver (one UDP exchange) → skim: unchanged? → validation from the trust anchor down → zones
+that are new or changed, then the name
 
 Names are tuples of lower-case labels, root first: see ``collector.dnssec.names``.
 """

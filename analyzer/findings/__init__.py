@@ -3,5 +3,6 @@
 Where to look
     book          the life of findings
     attribution   whether a fault is one name's or its zone's
-    blast         the identities that consume what is affected
+    radius        which endpoints a finding affects
+    blast         the identities that consume them
 """

@@ -1,6 +1,7 @@
 """The verdict history in ClickHouse, embedded or on a server: the same SQL.
 
 Where to look
+    protocol        what the analyzer needs to remember
     clickhouse      what is stored and asked
     rows            messages to rows and back
     migrations      numbered SQL, applied once
