@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from anchorwatch.telemetry import Meter
 from bench.world import Served, free_port
 from collector.dnssec import names, records
 from collector.dnssec.policy import Policy
+from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.address import Address
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
 from collector.resolvers.view import Judged
-from schemas.judgement import Verdict
+from schemas.judgement import ChainLink, Reason, Verdict
 from schemas.messages import (
     Endpoint,
     Identity,
@@ -159,13 +160,15 @@ async def _drive(
     hosts = [f"h{number}.z{number % 500}.example" for number in range(observations)]
     zones = [f"moved{number}.example" for number in range(changes)]
     await sink.send(list(_inventory([*hosts, *(f"api.{zone}" for zone in zones)])))
-    await sink.send([_secure_then(zone, judged[0], Verdict.SECURE) for zone in zones])
+    told = ZonesTold(refresh_s=86_400.0)
+    await sink.send(_flat(_secure_then(zone, judged[0], Verdict.SECURE, told) for zone in zones))
     handled = await asyncio.to_thread(_until_handled, port, 0.0, len(zones))
 
-    made = [_observed(host, judged[number % len(judged)]) for number, host in enumerate(hosts)]
+    messages = _flat(_observed(host, judged[number % len(judged)], told) for number, host in enumerate(hosts))
+    made = [message for message in messages if isinstance(message, Observation)]
     began = time.perf_counter()
-    for start in range(0, len(made), 500):
-        await sink.send(made[start : start + 500])
+    for start in range(0, len(messages), 500):
+        await sink.send(messages[start : start + 500])
     await asyncio.to_thread(_until_handled, port, handled, len(made))
     took = time.perf_counter() - began
     measured = Measured(len(made), len(made) / took, changes)
@@ -176,7 +179,7 @@ async def _drive(
         now = time.time()
         some = zones[start : start + rate // 10]
         changed_at.update(dict.fromkeys((f"{zone}." for zone in some), now))
-        await sink.send([_secure_then(zone, judged[0], Verdict.INSECURE) for zone in some])
+        await sink.send(_flat(_secure_then(zone, judged[0], Verdict.INSECURE, told) for zone in some))
         due = began + (start + rate // 10) / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
     measured.asked_rate = changes / (time.perf_counter() - began)
@@ -204,6 +207,10 @@ async def _poll_again(sink: KafkaSink, made: Sequence[Observation], port: int) -
     return total / (time.perf_counter() - began)
 
 
+def _flat(parts: Iterable[Sequence[Message]]) -> list[Message]:
+    return [message for part in parts for message in part]
+
+
 def _unchanged(observations: Sequence[Observation]) -> PollBatch:
     at = utc(time.time())
     return PollBatch(
@@ -213,6 +220,8 @@ def _unchanged(observations: Sequence[Observation]) -> PollBatch:
         types=tuple(one.judgement.type for one in observations),
         observations=tuple(one.id for one in observations),
         polled_at=(at,) * len(observations),
+        inceptions=tuple(int(one.signed.inception_at.timestamp()) if one.signed else 0 for one in observations),
+        expirations=tuple(int(one.signed.expires_at.timestamp()) if one.signed else 0 for one in observations),
     )
 
 
@@ -228,30 +237,32 @@ def _judge_some(world: Served, count: int = 50) -> list[Judged]:
     return asyncio.run(judge())
 
 
-def _observed(host: str, judged: Judged) -> Observation:
-    """Return an observation as large as a real one, of another name: its answer's message is its own."""
+def _observed(host: str, judged: Judged, told: ZonesTold) -> list[Message]:
+    """Return an observation as large as a real one, of another name, after what is new of its zones."""
     at = utc(time.time())
-    digest = digest_of(host)
-    judgement = msgspec.structs.replace(judged.judgement, name=f"{host}.", vantage=VANTAGE, evidence=digest)
-    evidence = judged.evidence
-    if evidence is not None:
-        own = (*evidence.messages[:-1], evidence.messages[-1] + host.encode())
-        evidence = msgspec.structs.replace(evidence, digest=digest, name=f"{host}.", messages=own)
-    identity = digest_of(host, VANTAGE, at.isoformat())[:32]
-    return Observation(id=identity, occasion=Occasion.FIRST, observed_at=at, judgement=judgement, evidence=evidence)
-
-
-def _secure_then(zone: str, judged: Judged, verdict: Verdict) -> Observation:
-    """Return an observation of a name whose zone is secure, or has lost its protection."""
-    made = _observed(f"api.{zone}", judged)
-    last = judged.judgement.chain[-1]
-    link = msgspec.structs.replace(last, zone=f"{zone}.", verdict=verdict)
-    chain = (*judged.judgement.chain[:-1], link)
+    seen = told.see(judged.zones, judged.evidence, VANTAGE, at, 0.0)
     judgement = msgspec.structs.replace(
-        made.judgement, verdict=verdict, cause_zone="" if verdict is Verdict.SECURE else f"{zone}.", chain=chain
+        as_observed(judged.judgement, judged.zones, judged.answer), name=f"{host}.", vantage=VANTAGE
     )
-    identity = digest_of(made.id, str(verdict))[:32]
-    return msgspec.structs.replace(made, id=identity, judgement=judgement)
+    own = (*judged.answer.messages[:-1], judged.answer.messages[-1] + host.encode())  # its answer is its own
+    evidence = msgspec.structs.replace(judged.evidence, name=f"{host}.")
+    answer = replace(judged.answer, messages=own)
+    return [*seen.news, observation_of(judgement, Occasion.FIRST, answer, seen, evidence, at)]
+
+
+def _secure_then(zone: str, judged: Judged, verdict: Verdict, told: ZonesTold) -> list[Message]:
+    """Return what is observed of a name whose zone is secure, or has lost its protection, the zone's part first."""
+    last = judged.zones[-1]
+    link = msgspec.structs.replace(last.link, zone=f"{zone}.", verdict=verdict)
+    reasons: tuple[Reason, ...] = ()
+    if verdict is Verdict.INSECURE:
+        link = ChainLink(f"{zone}.", verdict)
+        reasons = (Reason("unsigned_delegation", f"{zone}.", "the parent proves that there is no DS"),)
+    zones = (*judged.zones[:-1], replace(last, link=link, reasons=reasons))
+    judgement = msgspec.structs.replace(
+        judged.judgement, verdict=verdict, cause_zone=f"{zone}." if reasons else "", reasons=reasons
+    )
+    return _observed(f"api.{zone}", replace(judged, judgement=judgement, zones=zones), told)
 
 
 def _inventory(hosts: Sequence[str]) -> Iterator[Message]:

@@ -9,13 +9,16 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from publicsuffixlist import PublicSuffixList
 
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
 from collector.inventory.rows import Inventory
 from collector.inventory.sources import Sources
-from collector.polling.subjects import subjects_of
+from collector.polling.subjects import Change, Roster, compare
 from collector.polling.watch import Watch
 from collector.resolvers.address import Address
 from collector.resolvers.dialogue import Posed, ask_of
@@ -23,7 +26,7 @@ from collector.resolvers.resolver import Resolver
 from collector.resolvers.transport import Transport
 from schemas.codes import Code
 from schemas.faults import ConfigError
-from schemas.messages import Identity, Message
+from schemas.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ LONGEST_FAREWELL_S = 4.0
 
 
 class InventoryFeed(Protocol):
-    """Where the collector learns what to watch.
+    """Where the collector learns what to watch. ``changed`` is asked by the loop, the others by one thread at a time.
 
     ``troubles`` maps what can't be read to one sentence, ``shrunk`` what lost too many rows.
     """
@@ -48,7 +51,7 @@ class InventoryFeed(Protocol):
         ...
 
     def load(self) -> Inventory:
-        """Return the inventory as it is now; blocks."""
+        """Return the inventory as it is now; blocks, for a large one long."""
         ...
 
     def news(self, now: float) -> list[Message]:
@@ -58,6 +61,18 @@ class InventoryFeed(Protocol):
     def is_ours(self, name: names.Name) -> bool:
         """Return whether it is for this collector to poll a name."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a thread has found in the inventory; ``reports`` are (code, path, detail), empty for no trouble."""
+
+    roster: Roster
+    change: Change
+    messages: list[Message]
+    reports: list[tuple[Code, str, str]]
+    problems: int
+    at: float
 
 
 class Collector:
@@ -86,7 +101,7 @@ class Collector:
         self._feed: InventoryFeed = (
             feed if feed is not None else Sources(config.sources, config.vantage_names, config.state)
         )
-        self._identities: dict[str, Identity] = {}
+        self._roster, self._suffixes = Roster(), PublicSuffixList()
         self._open_transport = open_transport
         # Made once: what is known of subjects and vantages outlives a crash of the loop below.
         self._watch = Watch(config)
@@ -96,6 +111,8 @@ class Collector:
         self._stopping = False
         self._give_up_at = float("inf")
         self._reload_wanted = False
+        self._next_check = float("-inf")
+        self._reading: asyncio.Task[_Read] | None = None  # outlives the loop below: never two threads at one feed
         self._fault: BaseException | None = None
 
     @property
@@ -169,20 +186,17 @@ class Collector:
 
     async def observe(self) -> AsyncIterator[Sequence[Message]]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
-        next_check = float("-inf")
+        self._next_check = float("-inf")
         flushed_at = self._ticks()
         try:
             while not self._stopping or (self._watch.polls_under_way and self._ticks() < self._give_up_at):
                 now = self._ticks()
                 self._check_clocks(now)
-                if (now >= next_check or self._reload_wanted) and not self._stopping:
-                    next_check = now + RELOAD_CHECK_S
-                    if self._reload_wanted or self._feed.changed():
-                        self._reload_wanted = False
-                        yield self._reload(await asyncio.to_thread(self._feed.load), self._clock())
                 if not self._stopping:
+                    if told := self._follow_inventory(now):
+                        yield told
                     self._check_replies()
-                now = self._ticks()  # reading the inventory, or handing it on, may have taken long
+                now = self._ticks()  # handing on may have taken long
                 self._put(self._watch.due(now, self._clock(), begin=not self._stopping))
                 await self._pause(now)
                 now = self._ticks()
@@ -235,20 +249,41 @@ class Collector:
             transport=self._open_transport(point.address) if self._open_transport is not None else None,
         )
 
-    def _reload(self, inventory: Inventory, at: float) -> list[Message]:
-        """Take in what the sources say now; return who is new, changed or gone, and what can't be read."""
-        log.info("inventory read", extra={"identities": len(inventory.identities), "problems": len(inventory.problems)})
-        changed = [i for i in inventory.identities if self._identities.get(i.id) != i]
-        messages = self._feed.news(at)
-        self._identities = {identity.id: identity for identity in inventory.identities}
-        everything = subjects_of(inventory.identities, self._config.vantage_names)
-        subjects = [subject for subject in everything if self._feed.is_ours(subject.name)]
-        self._watch.set_subjects(subjects, subjects_of(changed, self._config.vantage_names), self._ticks())
-        for source in self._config.sources:
-            path = str(source.path)
-            messages += self._watch.reports(Code.SELF_INVENTORY_STALE, path, self._feed.troubles.get(path, ""), at)
-            messages += self._watch.reports(Code.SELF_INVENTORY_SHRUNK, path, self._feed.shrunk.get(path, ""), at)
-        return messages
+    def _follow_inventory(self, now: float) -> list[Message]:
+        """Have the inventory read where it has changed, in a thread; return what is to be told once it was read."""
+        if self._reading is None:
+            if not self._reload_wanted and now < self._next_check:
+                return []
+            self._next_check = now + RELOAD_CHECK_S
+            if self._reload_wanted or self._feed.changed():
+                self._reload_wanted = False
+                self._reading = asyncio.create_task(asyncio.to_thread(self._read_inventory))
+                self._reading.add_done_callback(lambda _: self._wake.set())
+            return []
+        if not self._reading.done():
+            return []
+        reading, self._reading = self._reading, None
+        read = reading.result()
+        log.info("inventory read", extra={"identities": len(read.roster.identities), "problems": read.problems})
+        self._roster = read.roster
+        self._watch.change(read.change, now)
+        for code, path, detail in read.reports:
+            read.messages.extend(self._watch.reports(code, path, detail, read.at))
+        return read.messages
+
+    def _read_inventory(self) -> "_Read":
+        """Read the inventory and compare it with what is known of it; blocks."""
+        inventory = self._feed.load()
+        identities, problems = list(inventory.identities), len(inventory.problems)
+        del inventory  # the rows are freed one by one
+        roster, change = compare(
+            self._roster, identities, self._config.vantage_names, self._feed.is_ours, self._suffixes
+        )
+        at = self._clock()
+        told = ((Code.SELF_INVENTORY_STALE, self._feed.troubles), (Code.SELF_INVENTORY_SHRUNK, self._feed.shrunk))
+        paths = [str(source.path) for source in self._config.sources]
+        reports = [(code, path, details.get(path, "")) for path in paths for code, details in told]
+        return _Read(roster, change, self._feed.news(at), reports, problems, at)
 
     def _check_clocks(self, now: float) -> None:
         at = self._clock()

@@ -178,7 +178,7 @@ class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
             raise ValueError("the columns of a poll batch differ in length")
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host that an identity consumes; ``host`` in A-labels, lower case, without the final dot."""
 
     host: str
@@ -190,7 +190,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     unsigned_alias_ok: bool = False
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A non-human identity and what it consumes; ``labels`` are further columns of its row, for people."""
 
     id: str

@@ -82,7 +82,22 @@ class FairShares(Generic[Item]):
 
     def set_items(self, zone_by_item: dict[Item, Zone]) -> None:
         """Know exactly these items from now on, each with its zone (and vantage)."""
-        for gone in [item for item in self._zone_by_item if item not in zone_by_item]:
+        self.remove([item for item in self._zone_by_item if item not in zone_by_item])
+        self.add(zone_by_item.items())
+
+    def add(self, items: Iterable[tuple[Item, Zone]]) -> None:
+        """Know these, too, each with its zone (and vantage)."""
+        for item, zone in items:
+            if item not in self._zone_by_item:
+                self._zone_by_item[item] = zone
+                self._zones.setdefault(zone, _ZoneState()).items[item] = None
+                self._wake(zone)  # nobody knows yet whether the new one answers
+
+    def remove(self, items: Iterable[Item]) -> None:
+        """Know these no more."""
+        for gone in items:
+            if gone not in self._zone_by_item:
+                continue
             zone = self._zone_by_item.pop(gone)
             self._asked.discard(gone)
             state = self._zones[zone]
@@ -93,11 +108,6 @@ class FairShares(Generic[Item]):
             if not state.items:
                 del self._zones[zone]
                 self._resting.pop(zone, None)
-        for item, zone in zone_by_item.items():
-            if item not in self._zone_by_item:
-                self._zone_by_item[item] = zone
-                self._zones.setdefault(zone, _ZoneState()).items[item] = None
-                self._wake(zone)  # nobody knows yet whether the new one answers
 
     @property
     def waiting(self) -> int:

@@ -46,15 +46,24 @@ class Schedule(Generic[Item]):
 
     def set_items(self, items: Iterable[Item], now: float) -> None:
         """Watch exactly these from now on; new ones get their first turn soon, known ones keep theirs."""
+        wanted = dict.fromkeys(items)
+        self.remove([item for item in self._items if item not in wanted])
+        self.add(wanted, now)
+
+    def add(self, items: Iterable[Item], now: float) -> None:
+        """Watch these, too; those already watched keep their turns."""
         if self._origin is None:
             self._origin = now
-        wanted = dict.fromkeys(items)
-        for gone in [item for item in self._items if item not in wanted]:
-            del self._items[gone], self._phases[gone]
-        for item in wanted:
+        for item in items:
             if item not in self._items:
                 self._phases[item] = phase_of(item)
                 self._push(item, now + self._phases[item] * first_round_s(self._interval_s))
+
+    def remove(self, items: Iterable[Item]) -> None:
+        """Watch these no more."""
+        for item in items:
+            if self._items.pop(item, None) is not None:
+                del self._phases[item]
 
     def next_due_at(self) -> float | None:
         """Return when the next item is due, None when nothing is watched."""

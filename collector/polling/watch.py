@@ -9,7 +9,8 @@ serves all who wait for it: ``resolvers/dialogue`` sees to that, so that it hold
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
@@ -37,6 +38,7 @@ from collector.polling.outbox import Outbox
 from collector.polling.reachability import Reachability
 from collector.polling.registrable import registrable_domain
 from collector.polling.schedule import Schedule, first_round_s, phase_of
+from collector.polling.subjects import Change
 from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
 from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim, read_claim, says_the_same
@@ -48,6 +50,7 @@ from schemas.messages import Message, utc
 
 CONTROL_EVERY_S = 2.0
 MOST_TAKEN = 100_000
+MOST_CHANGED = 2000
 STANDS = (Verdict.SECURE, Verdict.INSECURE)
 
 
@@ -72,6 +75,7 @@ class Watch:
         self._views = {name: View(name, config.anchors, config.policy, self._instant) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
+        self._changes: deque[Change] = deque()
         self.hosts = 0
         self.answered_at: dict[str, float] = {}
         self.polls = 0
@@ -114,22 +118,30 @@ class Watch:
 
     # what there is to watch
 
-    def set_subjects(self, subjects: Sequence[Subject], changed: Iterable[Subject], now: float) -> None:
-        """Watch exactly these; of those that changed, what is expected may be something else: observe them again."""
-        for subject in changed:
-            if subject in self._memory:
-                self._memory[subject].observed_at = NEVER
-        self._schedule.set_items(subjects, now)
-        self.hosts = len({subject.name for subject in subjects})
-        self._shares.set_items({one: (registrable_domain(one.name, self._suffixes), one.vantage) for one in subjects})
-        if not self._memory.keys() >= set(subjects):
+    def change(self, change: Change, now: float) -> None:
+        """Take in how the inventory has changed: a little at once, of more a part with each call of ``due``."""
+        self.hosts = change.hosts
+        if change.added or len(self._memory) < len(self._schedule):
             # Whoever polled these before may have left a trouble open: how their vantages are is news.
             for name in self._views:
                 self._outbox.make_news(Code.SELF_VANTAGE_LOST, name)
-        for gone in set(self._memory) - set(subjects):
-            del self._memory[gone]
-            self._confirmations.forget(gone)
-        self._zones.keep((zone, one.vantage) for one, memory in self._memory.items() for zone in memory.zones)
+        self._changes += change.parts(MOST_CHANGED)
+        self._take_change(now)
+
+    def _take_change(self, now: float) -> None:
+        part = self._changes.popleft()
+        self._schedule.remove(part.gone)
+        self._shares.remove(part.gone)
+        for subject in part.gone:
+            self._confirmations.forget(subject)
+            if (memory := self._memory.pop(subject, None)) is not None:
+                self._zones.release(memory.zones, subject.vantage)
+        for subject in part.changed:
+            if subject in self._memory:
+                self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
+        self._schedule.add((subject for subject, _ in part.added), now)
+        self._shares.add(part.added)
+        self._zones.drop_unheld()
 
     def observe_again(self, subjects: Iterable[tuple[str, str, str]]) -> None:
         """Observe (name, type, vantage) anew with the next poll: what was observed of them did not arrive."""
@@ -168,6 +180,8 @@ class Watch:
         """
         self._instant.now, self._instant.at = now, at
         self._dialogues.wake()
+        if self._changes:
+            self._take_change(now)
         if begin:
             for name, reach in self._reach.items():
                 if reach.is_control_due(now, min(self._config.interval_s, CONTROL_EVERY_S)):
@@ -185,6 +199,8 @@ class Watch:
 
     def next_due_at(self) -> float:
         """Return when ``due`` has something to do again, on the clock that only runs on; infinite if never."""
+        if self._changes:
+            return self._instant.now
         first = self._schedule.next_due_at()
         return min(
             first if first is not None else float("inf"), self._shares.next_probe_at(), self._dialogues.next_wake_at()
@@ -316,7 +332,12 @@ class Watch:
         now, at = self._instant.now, utc(self._instant.at)
         seen = self._zones.see(judged.zones, judged.evidence, subject.vantage, at, now)
         self._outbox.add(*seen.news)
-        memory.signed, memory.zones = judged.answer.signed, tuple(link.zone for link in judgement.chain)
+        memory.signed = judged.answer.signed
+        zones = tuple(link.zone for link in judgement.chain)
+        if zones != memory.zones:
+            self._zones.hold(zones, subject.vantage)
+            self._zones.release(memory.zones, subject.vantage)
+            memory.zones = zones
         cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause

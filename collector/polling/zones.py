@@ -31,6 +31,8 @@ class ZonesTold:
         """A zone that stays the same is told again after ``refresh_s``."""
         self._refresh_s = refresh_s
         self._told: dict[ZoneKey, tuple[ZoneObservation, str, float]] = {}
+        self._holders: dict[ZoneKey, int] = {}
+        self._unheld: set[ZoneKey] = set()
 
     def see(self, facts: Sequence[ZoneFacts], evidence: Evidence, vantage: str, at: datetime, now: float) -> Seen:
         """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""
@@ -68,10 +70,27 @@ class ZonesTold:
         for zone in zones:
             self._told.pop((zone, vantage), None)
 
-    def keep(self, wanted: Iterable[ZoneKey]) -> None:
-        """Forget all zones but these."""
-        kept = set(wanted)
-        self._told = {key: told for key, told in self._told.items() if key in kept}
+    def hold(self, zones: Iterable[str], vantage: str) -> None:
+        """Note that a name refers to these zones; ``release`` them once it does no longer."""
+        for zone in zones:
+            self._holders[zone, vantage] = self._holders.get((zone, vantage), 0) + 1
+            self._unheld.discard((zone, vantage))
+
+    def release(self, zones: Iterable[str], vantage: str) -> None:
+        """Note that a name does not refer to these zones any more."""
+        for zone in zones:
+            left = self._holders.get((zone, vantage), 0) - 1
+            if left > 0:
+                self._holders[zone, vantage] = left
+            else:
+                self._holders.pop((zone, vantage), None)
+                self._unheld.add((zone, vantage))
+
+    def drop_unheld(self) -> None:
+        """Forget the zones to which no name refers."""
+        for key in self._unheld:
+            self._told.pop(key, None)
+        self._unheld.clear()
 
 
 def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:

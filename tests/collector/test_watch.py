@@ -20,7 +20,8 @@ from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.polling.memory import Subject
-from collector.polling.watch import Watch
+from collector.polling.subjects import Change
+from collector.polling.watch import MOST_CHANGED, Watch
 from collector.resolvers.address import Address
 from collector.resolvers.dialogue import Posed, Question
 from schemas.messages import Message, Observation, PollBatch, SelfReport, ZoneObservation
@@ -105,8 +106,9 @@ class Days:
         self.said: list[Message] = []
         self.begun: list[float] = []
         self._under_way: list[tuple[float, int, Reply]] = []
-        subjects = [Subject(names.from_text(host), records.A, "lab") for host in world.hosts()]
-        self.watch.set_subjects(subjects, (), self.now)
+        hosts = [(host, names.from_text(host)) for host in world.hosts()]
+        added = [(Subject(name, records.A, "lab"), (host.split(".", 1)[1], "lab")) for host, name in hosts]
+        self.watch.change(Change(len(hosts), added), self.now)
 
     def until(self, at: datetime) -> "Days":
         """Let everything happen that happens before an instant, one thing after another."""
@@ -224,3 +226,38 @@ def test_other_data_for_clients_are_told_though_the_answer_to_us_stays_the_same(
     assert {claim.answers for claim in claims if claim is not None} == {("h49.zone.test. A 192.0.2.49",)}
     healed = [one.resolver if edns else one.plain for one in after.values()]
     assert all(claim is not None and claim.answers != ("h49.zone.test. A 192.0.2.49",) for claim in healed)
+
+
+def test_a_large_change_is_taken_in_parts_and_one_row_at_once(days: Days) -> None:
+    many = [
+        (Subject(names.from_text(f"m{number}.zone.test"), records.A, "lab"), ("zone", "lab")) for number in range(5000)
+    ]
+    days.watch.change(Change(5100, many), days.now)
+    assert days.watch.watched == 100 + MOST_CHANGED
+
+    turns = 0
+    while days.watch.next_due_at() <= days.now:
+        days.watch.due(days.now, MIDNIGHT.timestamp(), begin=False)
+        turns += 1
+        if days.watch.watched == 5100:
+            break
+    days.watch.change(Change(5099, (), [many[0][0]]), days.now)
+
+    assert turns == 2
+    assert days.watch.watched == 5099
+
+
+def test_zones_are_told_anew_only_once_no_name_of_them_is_left(days: Days) -> None:
+    days.until(MIDNIGHT + HOUR)
+    of_bank = [Subject(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
+    added = [(one, ("bank.test", "lab")) for one in of_bank]
+
+    def told_after(gone: list[Subject]) -> list[str]:
+        before = len(days.said)
+        days.watch.change(Change(100, (), gone), days.now)
+        days.watch.change(Change(100, added[: len(gone)]), days.now)
+        days.until(MIDNIGHT + timedelta(seconds=days.now) + timedelta(minutes=2))
+        return [one.zone for one in days.said[before:] if isinstance(one, ZoneObservation)]
+
+    assert told_after(of_bank[:10]) == []
+    assert told_after(of_bank) == ["bank.test."]
