@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
@@ -45,12 +47,18 @@ identities = st.lists(
 )
 
 
+def _all_but(foreign: set[names.Name]) -> Callable[[names.Name], bool]:
+    return lambda name: name not in foreign
+
+
 @given(st.lists(st.tuples(identities, st.sets(st.sampled_from(HOSTS))), min_size=1, max_size=4))
-def test_changes_one_after_another_come_to_what_the_last_inventory_says(turns: list) -> None:
-    roster, watched = Roster(), set()
+def test_changes_one_after_another_come_to_what_the_last_inventory_says(
+    turns: list[tuple[tuple[Identity, ...], set[str]]],
+) -> None:
+    roster, watched = Roster(), set[Subject]()
     for inventory, foreign in turns:
         not_ours = {names.from_text(host) for host in foreign}
-        roster, change = compare(roster, list(inventory), VANTAGES, lambda name, n=not_ours: name not in n, SUFFIXES)
+        roster, change = compare(roster, list(inventory), VANTAGES, _all_but(not_ours), SUFFIXES)
         for part in change.parts(2):
             added, gone = [one for one, _ in part.added], set(part.gone)
             assert len(added) == len(set(added))
