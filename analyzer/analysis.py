@@ -54,6 +54,7 @@ LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
+WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
 EXPIRING = frozenset({Code.RRSIG_EXPIRING})
 RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
 Row = tuple[Subject, str, datetime, int, int]
@@ -75,8 +76,9 @@ class Analysis:
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._agenda = Agenda()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
-        self._witnesses: dict[Subject, Subject | None] = {}
+        self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
+        self._unclaimed: dict[Subject, datetime] = {}  # zones that no chain leads through yet
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
@@ -112,10 +114,8 @@ class Analysis:
                 self._stale.add(message.subject)
                 if self._set_zone(message).conditions:
                     self._witnesses[message.subject] = None
-        for subject, current in list(self.current.items()):
-            current.conditions = self._own(current.conditions, current.chain, subject[2])
         for finding in stored.open_findings:
-            self._book.restore(finding, self._members_of(finding), utc(now))
+            self._book.restore(finding, self._members_of(finding, utc(now)), utc(now))
             if finding.code == Code.SELF_VANTAGE_LOST:
                 self._lost.update(finding.vantages)
             if finding.code == DISK_FULL:
@@ -126,13 +126,13 @@ class Analysis:
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
 
-    def _members_of(self, finding: Finding) -> list[tuple[Subject, Condition, datetime]]:
+    def _members_of(self, finding: Finding, now: datetime) -> list[tuple[Subject, Condition, datetime]]:
         """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
             (subject, condition, current.applied_at)
             for subject, current in self.current.items()
-            for condition in current.conditions
+            for condition in self._own(current.conditions, current.chain, subject[2])
             if condition.key == key
         ]
         for subject, state in self.zones.items():
@@ -140,6 +140,10 @@ class Analysis:
                 if condition.key == key:
                     showing.append((subject, condition, state.observation.observed_at))
                     self._witnesses[subject] = None
+            if finding.code in EXPIRING and subject[2] in finding.vantages and self._is_ending(state, finding, now):
+                shown = Condition(*key, finding.severity, finding.detail)
+                showing.append((subject, shown, finding.updated_at))
+                self._expiring.add(subject)
         if showing:
             return showing
         named = set(finding.endpoints)
@@ -149,6 +153,11 @@ class Analysis:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition, finding.updated_at) for subject in subjects]
 
+    def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
+        ends = [one for one in map(expiry_of, state.observation.windows) if one and one.zone == finding.cause_zone]
+        habit = usual_share(self._renewals.get(finding.cause_zone, ()))
+        return any(decide_tier(one, now, habit) is not None for one in ends)
+
     def needs(self, batch: Sequence[Message]) -> Needs:
         """Return what must be known of the time before a batch, and of observations that its polls speak of."""
         needs = Needs()
@@ -156,9 +165,14 @@ class Analysis:
             match message:
                 case ZoneObservation():
                     state = self.zones.get(message.subject)
-                    if state is not None and message.observed_at <= state.observation.observed_at:
+                    if state is None:
+                        needs.zones.add((message.zone, message.vantage))
+                    if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
                 case Observation():
+                    vantage = message.judgement.vantage
+                    chain = [link.zone for link in message.judgement.chain]
+                    needs.zones.update((zone, vantage) for zone in chain if (zone, "", vantage) not in self.zones)
                     current = self.current.get(message.subject)
                     if current is None:
                         continue
@@ -193,6 +207,13 @@ class Analysis:
     ) -> Batch:
         """Take a batch in; an empty one means that time passed. ``full`` says why which disk is full, or nothing."""
         out = Batch()
+        for earlier in knowledge.zones:  # of zones that no chain led through for a while
+            if earlier.subject not in self._stale and earlier.subject in self.zones:
+                continue
+            self._stale.add(earlier.subject)
+            self._unclaimed[earlier.subject] = earlier.observed_at
+            if self._set_zone(earlier).conditions:
+                self._witnesses[earlier.subject] = None
         for message in batch:
             self._book.trigger = id_of(message)
             match message:
@@ -230,17 +251,20 @@ class Analysis:
             return
         knowledge.stored.add(message.id)
         self._store_evidence(message.evidence, out)
+        # Stored even so: if it comes again after the zone changed, it must be known as what came before.
+        out.store("zones", rows.zone_row(message))
         if self.zones.adds_nothing(message):
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
         baseline = earlier.validated if earlier is not None else None
-        out.store("zones", rows.zone_row(message))
         if baseline is not None:
             for edge in detect_zone_drift(baseline, message):
                 self._book.drift(edge, subject, at, message.evidence.digest)
         state = self._set_zone(message)
         self._stale.discard(subject)
+        if not self.current.is_through(message.zone, message.vantage):
+            self._unclaimed.setdefault(subject, at)
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
                 key = (subject, window.rrset)
@@ -283,12 +307,18 @@ class Analysis:
             of_zone = (zone, "", subject[2])
             if of_zone not in self._witnesses:
                 continue
-            witness = self._witnesses[of_zone]
-            seen = self.current.get(witness) if witness is not None else None
-            if seen is None or zone not in seen.chain:
-                self._witnesses[of_zone] = witness = subject
             state = self.zones.get(of_zone)
-            if witness == subject and state is not None and at != state.observation.observed_at:
+            if state is None or (zone in current.broken and state.observation.link.verdict in VALIDATED):
+                continue  # a name that still sees the zone broken is no evidence that it is whole
+            witness, counted_at = self._witnesses[of_zone] or (subject, at)
+            seen = self.current.get(witness)
+            is_nearer = seen is not None and zone in current.broken and zone not in seen.broken
+            if seen is None or zone not in seen.chain or is_nearer or at - counted_at >= WITNESS_AWAY:
+                witness = subject
+            if witness != subject:
+                continue
+            self._witnesses[of_zone] = (subject, at)
+            if at != state.observation.observed_at:
                 self._poll_zone(of_zone, state, at)
 
     # endpoints
@@ -352,28 +382,38 @@ class Analysis:
         zones = chain
         if earlier is not None and judgement.verdict not in VALIDATED:
             # A chain that breaks above a zone says nothing of it: the name is still behind that zone.
-            zones = (*chain, *(zone for zone in earlier.zones if zone not in chain))
+            # Of aliases only those of the last sound chain: a hostile one may lead elsewhere at every poll.
+            held = {*earlier.sound, *_ancestors_of(subject[0])}
+            zones = (*chain, *(zone for zone in earlier.zones if zone in held and zone not in chain))
         current = Current(
             applied_at=at,
             newest_at=at if earlier is None else max(at, earlier.newest_at),
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
-            conditions=self._own(conditions_of(judgement, endpoints, known), chain, subject[2]),
+            conditions=conditions_of(judgement, endpoints, known),
             expiry=None,
             renewed=earlier.renewed if earlier is not None else None,
             signer=_signer_of(judgement),
             evidence=judgement.evidence,
             zones=zones,
             chain=chain,
-            broken_at=next((link.zone for link in judgement.chain if link.verdict not in VALIDATED), ""),
+            sound=chain if judgement.verdict in VALIDATED or earlier is None else earlier.sound,
+            broken=tuple(link.zone for link in judgement.chain if link.verdict not in VALIDATED),
             claimed=judgement.resolver is not None,
             claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),
         )
         self.current.put(subject, current)
-        if earlier is not None and earlier.zones != zones:
-            self._drop_zones(earlier.zones, subject[2], at)
+        for zone in zones if earlier is None or earlier.zones != zones else ():
+            if earlier is None or zone not in earlier.zones:
+                self._book.grow((zone, "", subject[2]))
+        for zone in earlier.zones if earlier is not None and earlier.zones != zones else ():
+            of_zone = (zone, "", subject[2])
+            if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
+                # It may come back with the next poll: an alias leads here and there.
+                self._unclaimed[of_zone] = at
+                self._stale.add(of_zone)
         return current
 
     def _own(self, conditions: tuple[Condition, ...], zones: Sequence[str], vantage: str) -> tuple[Condition, ...]:
@@ -394,6 +434,9 @@ class Analysis:
                 self._witnesses.pop(subject, None)
                 self._expiring.discard(subject)
                 self._stale.discard(subject)
+                self._unclaimed.pop(subject, None)
+                for key in [key for key in self._zone_renewed if key[0] == subject]:
+                    del self._zone_renewed[key]
 
     def _keep_expiry(
         self,
@@ -429,7 +472,8 @@ class Analysis:
             out.store("renewals", (expiry.zone, at, left))
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
-        conditions: Sequence[Condition] = current.conditions
+        # Held against what the zones show now: what a zone shows no more, a name that still shows it holds by itself.
+        conditions: Sequence[Condition] = self._own(current.conditions, current.chain, subject[2])
         if current.verdict is Verdict.INDETERMINATE and subject[2] in self._lost:
             # The vantage is the cause, and has a finding of its own.
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
@@ -481,7 +525,8 @@ class Analysis:
             if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
             assert current is not None
-            self._keep_expiry(subject, current, current, _expiry(current.signer, inception, expiration), at, out)
+            expiry = _expiry(current.signer, inception, expiration) if message.expirations else current.expiry
+            self._keep_expiry(subject, current, current, expiry, at, out)
             current.applied_at, current.newest_at = at, max(at, current.newest_at)
             knowledge.polled_until[observation] = at
             self.confirmed += 1
@@ -512,11 +557,23 @@ class Analysis:
     # the inventory, and ourselves
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
+        is_new = self.consumers.get(message.id) != message.identity
         orphans = self.consumers.put(message.id, message.identity)
         out.store("identities", rows.identity_row(message))
+        for endpoint in message.identity.endpoints if message.identity is not None and is_new else ():
+            for rdtype in endpoint.types:
+                for vantage in self._book.vantages:
+                    self._grow((f"{endpoint.host}.", rdtype, vantage))
         because = f"no longer watched: removed from {message.source or 'the inventory'}"
         for subject in [(f"{host}.", rdtype, vantage) for host, rdtype in orphans for vantage in self._book.vantages]:
             self._forget(subject, message.seen_at, because)
+
+    def _grow(self, subject: Subject) -> None:
+        """Have the findings that a subject is affected by drawn again: more depends on it than did."""
+        current = self.current.get(subject)
+        if current is not None:
+            for one in (subject, *((zone, "", subject[2]) for zone in current.zones)):
+                self._book.grow(one)
 
     def _forget(self, subject: Subject, at: datetime, because: str) -> None:
         current = self.current.get(subject)
@@ -583,7 +640,10 @@ class Analysis:
             return
         self._expiry_checked_at = now
         at = utc(now)
-        for subject in {*self._agenda.take(now), *self._expiring}:
+        for subject in [one for one, since in self._unclaimed.items() if abs(at - since) >= LONGEST_GAP]:
+            del self._unclaimed[subject]
+            self._drop_zones((subject[0],), subject[2], at)
+        for subject in sorted({*self._agenda.take(now), *self._expiring}):
             if subject[1]:
                 self._look_at_endpoint(subject, at)
             else:
@@ -591,8 +651,8 @@ class Analysis:
 
     def _look_at_endpoint(self, subject: Subject, at: datetime) -> None:
         current = self.current.get(subject)
-        if current is None or not current.live:
-            return  # what is stored may be days old; the first poll puts it on the agenda
+        if current is None or not current.live or current.verdict is Verdict.INDETERMINATE:
+            return  # silence renews nothing, and what is stored may be days old; the first poll puts it on the agenda
         # What is bogus has worse to tell.
         expiries = [current.expiry] if current.expiry is not None and current.validated else []
         self._look(subject, expiries, at, current.evidence)
@@ -602,6 +662,8 @@ class Analysis:
         if state is None or subject in self._stale:
             return
         message = state.observation
+        if message.link.verdict is Verdict.INDETERMINATE and state.validated is not None:
+            message = state.validated  # silence renews nothing
         validated = message.link.verdict in VALIDATED
         expiries = [one for one in map(expiry_of, message.windows) if one is not None] if validated else []
         self._look(subject, expiries, at, message.evidence.digest)

@@ -34,6 +34,7 @@ class Needs:
     until: dict[Subject, datetime] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     late_zones: list[str] = field(default_factory=list)
+    zones: set[tuple[str, str]] = field(default_factory=set)
     spoken_of: dict[str, str] = field(default_factory=dict)
 
 
@@ -51,6 +52,7 @@ class Knowledge:
     stored: set[str] = field(default_factory=set)
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)
+    zones: list[ZoneObservation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,8 @@ class Analyzer:
             knowledge.stored.update(await asyncio.to_thread(history.stored_of, needs.late))
         if needs.late_zones:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
+        if needs.zones:
+            knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
             asked = self._analysis.needs_answers(batch, needs.until, knowledge.baselines)

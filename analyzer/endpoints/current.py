@@ -21,7 +21,8 @@ UNKNOWN_WHEN_BOGUS = codes_where(lambda row: Verdict.BOGUS in row.unknown_when)
 class Current:
     """What is the case at one subject now; ``applied_at`` is its last poll, ``chain`` its zones, root first,
     and ``zones`` those that it lies behind: where the chain breaks, also those that it led
-    through before; ``broken_at`` is the zone where it does.
+    through before; ``broken`` are the zones where it does, ``sound`` the last
+    chain that came to a verdict.
 
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
@@ -42,7 +43,8 @@ class Current:
     evidence: str
     zones: Chain
     chain: Chain
-    broken_at: str = ""
+    broken: Chain = ()
+    sound: Chain = ()
     live: bool = False
     claimed: bool = True
     claimed_plain: bool = True
@@ -71,8 +73,8 @@ class Current:
         return True
 
     def _has_seen(self, zone: str) -> bool:
-        if self.broken_at:
-            return zone in self.chain and zone != self.broken_at
+        if self.broken:
+            return zone in self.chain and zone not in self.broken
         return zone == self.cause_zone or zone in self.chain
 
 

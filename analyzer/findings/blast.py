@@ -28,6 +28,10 @@ class Consumers:
         dropped = {(e.host, rdtype) for e in (earlier.endpoints if earlier else ()) for rdtype in e.types}
         return {(host, rdtype) for host, rdtype in dropped if not self.endpoints_at(host, rdtype)}
 
+    def get(self, identity_id: str) -> Identity | None:
+        """Return an identity as it is now, None if it is not there."""
+        return self._identities.get(identity_id)
+
     def all(self) -> list[Identity]:
         """Return every identity, by id."""
         return [self._identities[key] for key in sorted(self._identities)]

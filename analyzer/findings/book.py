@@ -13,7 +13,7 @@ import msgspec
 from analyzer.detected import Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import Key, NamesApart
-from analyzer.findings.radius import Radius
+from analyzer.findings.radius import ZONE_WIDE, Radius
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
@@ -139,6 +139,8 @@ class FindingBook:
         if finding.kind is Kind.DRIFT:
             tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
             for vantage in finding.vantages:
+                if finding.code in ZONE_WIDE and finding.cause_zone:
+                    tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
                 for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
                     tracked.members[name, rdtype, vantage] = Member(finding.severity, finding.updated_at)
             return
@@ -193,6 +195,12 @@ class FindingBook:
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
         return any(codes is None or key[0] in codes for key in self._by_subject.get(subject, ()))
+
+    def grow(self, subject: Subject) -> None:
+        """Note that more depends on a subject than did: what it holds open is to be drawn again."""
+        for key in self._by_subject.get(subject, ()):
+            tracked = self._changed[key] = self._open[key]
+            tracked.grown = self.trigger
 
     def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
         """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
@@ -345,8 +353,9 @@ class FindingBook:
         last = tracked.announced_at
         if last is None:
             return tracked.shrunk or bool(tracked.grown)
-        pause = GROW_EVERY + len(tracked.members) * GROW_PAUSE_PER_MEMBER
-        is_small = len(tracked.members) <= SMALL
+        size = max(len(tracked.members), tracked.finding.endpoint_count)
+        pause = GROW_EVERY + size * GROW_PAUSE_PER_MEMBER
+        is_small = size <= SMALL
         if tracked.grown and (is_small or abs(now - last) >= pause):
             return True
         return tracked.shrunk and abs(now - last) >= max(SHRINK_EVERY, pause)

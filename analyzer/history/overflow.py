@@ -225,9 +225,10 @@ class OverflowHistory(ClickHouseHistory):
     def _zones_kept(self) -> list[ZoneObservation]:
         return [rows.read_zone(row[15]) for row in sorted(self._kept("zones"), key=lambda row: row[4])]
 
-    def latest_zones(self) -> list[ZoneObservation]:
+    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return what is known of every zone and vantage, oldest first, what waits after what is stored."""
-        return [*super().latest_zones(), *self._zones_kept()]
+        kept = [one for one in self._zones_kept() if not of or (one.zone, one.vantage) in of]
+        return [*super().latest_zones(of), *kept]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
         """Return how each of these zones was seen through a vantage at an instant."""

@@ -62,7 +62,7 @@ class History(Protocol):
         """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
         ...
 
-    def latest_zones(self) -> list[ZoneObservation]:
+    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return of every zone and vantage the newest observation, after its newest validated one."""
         ...
 
