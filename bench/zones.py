@@ -77,12 +77,13 @@ def _large(names: int) -> Iterator[Line]:
         at = AT + minute * MINUTE
         took, _ = _timed(lambda at=at: analysis.take([_polled(more[:1], at)], Knowledge(), at.timestamp()))  # type: ignore[misc]
         total += took
-    good = _zone(ZONE, AT + 5 * MINUTE)
-    took, _ = _timed(lambda: analysis.take([good], Knowledge(), (AT + 5 * MINUTE).timestamp()))
+    at = AT + 5 * MINUTE
+    healed = [_observed(one.judgement.name, at) for one in more]
+    took, _ = _timed(lambda: analysis.take([_zone(ZONE, at), *healed], Knowledge(), at.timestamp()))
     total += took
     for minute in (6, 7, 8):
         at = AT + minute * MINUTE
-        took, out = _timed(lambda at=at: analysis.take([_polled(more[:1], at)], Knowledge(), at.timestamp()))  # type: ignore[misc]
+        took, out = _timed(lambda at=at: analysis.take([_polled(healed, at)], Knowledge(), at.timestamp()))  # type: ignore[misc]
         total += took
     assert not any(one.code == "ds_dnskey_mismatch" for one in analysis.findings())
     yield f"a finding over {names:,} endpoints opens, grows by {AT_ONCE:,} and closes", total, "s CPU", 10.0
