@@ -351,6 +351,9 @@ class Analysis:
             was_present=baseline is not None and bool(baseline.answers),
         )
         current = self._set_current(subject, judgement, message.id, at, known)
+        if message.signed is not None:
+            ends = message.signed.inception_at, message.signed.expires_at
+            current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
         before = _describe(baseline) if baseline is not None else ""
@@ -418,6 +421,8 @@ class Analysis:
 
     def _own(self, conditions: tuple[Condition, ...], zones: Sequence[str], vantage: str) -> tuple[Condition, ...]:
         """Return the conditions that are the name's own: a zone of its chain shows the others by itself."""
+        if not conditions:
+            return conditions
         states = [self.zones.get((zone, "", vantage)) for zone in zones]
         of_zones = {condition.key for state in states if state is not None for condition in state.conditions}
         return tuple(condition for condition in conditions if condition.key not in of_zones) if of_zones else conditions
@@ -525,8 +530,10 @@ class Analysis:
             if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
             assert current is not None
-            expiry = _expiry(current.signer, inception, expiration) if message.expirations else current.expiry
-            self._keep_expiry(subject, current, current, expiry, at, out)
+            window = (inception, expiration) if message.expirations else current.window
+            if window != current.window or not current.live:
+                current.window = window
+                self._keep_expiry(subject, current, current, _expiry(current.signer, *window), at, out)
             current.applied_at, current.newest_at = at, max(at, current.newest_at)
             knowledge.polled_until[observation] = at
             self.confirmed += 1

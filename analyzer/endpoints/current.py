@@ -24,6 +24,7 @@ class Current:
     through before; ``broken`` are the zones where it does, ``sound`` the last
     chain that came to a verdict.
 
+    ``window`` is that signature's inception and expiration in POSIX seconds.
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
     ``absent``: the name or the type is proven absent.
@@ -46,6 +47,7 @@ class Current:
     broken: Chain = ()
     sound: Chain = ()
     live: bool = False
+    window: tuple[int, int] = (0, 0)
     claimed: bool = True
     claimed_plain: bool = True
     absent: bool = False
