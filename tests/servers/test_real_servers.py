@@ -146,13 +146,14 @@ def test_expired_signatures_page_with_their_zone_as_the_cause_until_it_is_signed
 
     world.sign_again("bank.quay.")
 
-    until(lambda: not watch.findings("bank.quay.", status="open"), "nothing of the zone is open")
+    resolved = watch.until_told("bank.quay.", "resolved")
+    assert resolved["incident"] == told["incident"]
+    assert not watch.incident(told["incident"])["open"]
+    assert watch.findings("bank.quay.", status="open") == []
     assert set(codes(watch.findings("bank.quay."))) == {"rrsig_expired"}
     assert finding["id"] in [closed["id"] for closed in watch.findings("bank.quay.", status="closed")]
     assert {row["verdict"] for row in watch.get("endpoints") if ".bank.quay." in row["name"]} == {"secure"}
-    watch.until_all_resolved("bank.quay.")
-    assert told["incident"] in watch.incidents_told("bank.quay.", "resolved")
-    assert not watch.incident(told["incident"])["open"]
+    assert [one["type"] for one in watch.told("bank.quay.")] == ["incident.triggered", "incident.resolved"]
 
 
 def test_a_signing_key_rolled_by_knot_is_noted_and_pages_nobody(world: World, watch: Watch) -> None:
@@ -222,10 +223,11 @@ def test_keys_swapped_behind_the_registrys_back_page_until_the_old_ones_sign_aga
 
     world.sign_again("idp.quay.")
 
-    watch.until_all_resolved("idp.quay.")
-    assert told["incident"] in watch.incidents_told("idp.quay.", "resolved")
-    until(lambda: not watch.findings("idp.quay.", status="open"), "nothing of the zone is open")
-    assert "drift" not in {one["kind"] for one in watch.findings("idp.quay.")}, "the old keys are back: nothing rolled"
+    resolved = watch.until_told("idp.quay.", "resolved")
+    assert resolved["incident"] == told["incident"]
+    assert watch.findings("idp.quay.", status="open") == []
+    assert set(codes(watch.findings("idp.quay."))) == {"dnskey_missing"}, "the old keys are back, so nothing has rolled"
+    assert [one["type"] for one in watch.told("idp.quay.")] == ["incident.triggered", "incident.resolved"]
 
 
 def test_a_resolver_that_died_is_one_finding_and_makes_nothing_bogus(world: World, watch: Watch) -> None:
@@ -279,12 +281,10 @@ def test_a_restart_opens_nothing_twice_and_keeps_the_history(world: World, watch
     kept = {one["observation"]: one["verdict"] for one in watch.get("history", name="api.vault.quay.")}
     assert intervals.items() <= kept.items()
     assert {"secure", "bogus"} <= set(intervals.values())
-    triggered = watch.incidents_told("vault.quay.", "triggered")
-    assert len(set(triggered)) == len(triggered), "it is not said twice"
+    assert [one["type"] for one in watch.told("vault.quay.")] == ["incident.triggered"], "it is not said twice"
 
     world.sign_again("vault.quay.")
 
-    watch.until_all_resolved("vault.quay.")
-    assert told["incident"] in watch.incidents_told("vault.quay.", "resolved")
+    assert watch.until_told("vault.quay.", "resolved")["incident"] == told["incident"]
     assert finding["id"] in [one["id"] for one in watch.findings("vault.quay.", status="closed")]
     assert {one["id"]: one["code"] for one in watch.findings()} == known

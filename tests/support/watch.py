@@ -142,23 +142,6 @@ class Watch:
         """Return the notifications that arrived about a cause (about anything: empty), oldest first."""
         return [told for told in list(self.receiver.arrived) if cause in ("", told["data"]["cause"])]
 
-    def incidents_told(self, cause: str, event: str) -> list[str]:
-        """Return the incidents about a cause that the receiver heard of in this way, as often as it did."""
-        return sorted(one["data"]["incident"] for one in self.told(cause) if one["type"] == f"incident.{event}")
-
-    def until_all_resolved(self, cause: str) -> None:
-        """Wait until every page about a cause has its end, and check that none came twice.
-
-        A cached key set may outlive the answers, so that a name is paged for before its zone: then there are two.
-        """
-        until(
-            lambda: self.incidents_told(cause, "resolved") == self.incidents_told(cause, "triggered"),
-            f"every page about {cause} has its end",
-        )
-        triggered = self.incidents_told(cause, "triggered")
-        assert triggered
-        assert len(set(triggered)) == len(triggered), "no page comes twice"
-
     def account(self) -> str:
         """Return what is known of the run, for the reader of a failure."""
         lines = [self.logs(), "--- the receiver"]

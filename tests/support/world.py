@@ -9,8 +9,8 @@
         ├── fuel, parcel                Knot, signed by kzonesign, NSEC
         └── dark                        has a DS, and its server does not know it
 
-Unbound is the resolver that validates. Every TTL is a second, and it forgets at once what it refused, so that it sees
-a change as early as anchorwatch does.
+Unbound is the resolver that validates. It keeps nothing, so that it sees a change as early as anchorwatch does, and an
+answer never comes with keys of an earlier moment: from then on a zone's fault would look like that of a name in it.
 """
 
 import base64
@@ -142,8 +142,8 @@ server:
   module-config: "validator iterator"
   trust-anchor-file: "{folder}/root.key"
   trust-anchor-signaling: no
-  cache-max-ttl: 1
-  cache-max-negative-ttl: 1
+  cache-max-ttl: 0
+  cache-max-negative-ttl: 0
   val-bogus-ttl: 0
   ede: yes
   val-log-level: 2
