@@ -252,8 +252,9 @@ class Analysis:
         knowledge.stored.add(message.id)
         self._store_evidence(message.evidence, out)
         # Stored even so: if it comes again after the zone changed, it must be known as what came before.
-        out.store("zones", rows.zone_row(message))
-        if self.zones.adds_nothing(message):
+        repeats = self.zones.adds_nothing(message)
+        out.store("zones", rows.zone_row(message, repeats=repeats))
+        if repeats:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)

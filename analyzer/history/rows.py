@@ -13,6 +13,7 @@ from schemas.messages import (
     Identity,
     InventorySnapshot,
     Observation,
+    Occasion,
     PollBatch,
     ZoneObservation,
     utc,
@@ -73,16 +74,17 @@ def observation_row(message: Observation) -> Row:
     )
 
 
-def zone_row(message: ZoneObservation) -> Row:
-    """Return the row of one observation of a zone."""
+def zone_row(message: ZoneObservation, *, repeats: bool = False) -> Row:
+    """Return the row of one observation of a zone; ``repeats``: it says what the one before it said."""
     link = message.link
+    occasion = message.occasion if message.occasion is not Occasion.REFRESH else Occasion.CHANGE
     return (
         message.id,
         message.zone,
         message.vantage,
         message.server,
         message.observed_at,
-        str(message.occasion),
+        str(Occasion.REFRESH if repeats else occasion),
         str(link.verdict),
         message.parent,
         [reason.code for reason in message.reasons],
