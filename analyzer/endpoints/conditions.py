@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from analyzer.detected import Condition
 from analyzer.endpoints.claims import disagreements
+from analyzer.zones.conditions import TIMES, has_weak_key
 from schemas.catalogue import CATALOGUE, Confirmation, Doubt, Kind, Scope, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE, VANTAGE
 from schemas.codes import Code
 from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
 from schemas.messages import Endpoint
 
-TIMES = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 PER_NAME = codes_where(lambda row: row.kind is Kind.STATE and row.scope is Scope.NAME)
 # What a stage reports of itself or of a vantage, so that no poll of a name shows it.
 REPORTED = codes_where(lambda row: row.scope is Scope.SELF or row.confirmed_by is Confirmation.REPORT)
@@ -119,9 +119,7 @@ def _verdict_conditions(judgement: Judgement, endpoints: Sequence[Endpoint], kno
 def _from_reason(reason: Reason, severity: Severity, judgement: Judgement, endpoints: Sequence[Endpoint]) -> Condition:
     if reason.code == Code.ALIAS_EXITS_SIGNED_SPACE and endpoints and all(e.unsigned_alias_ok for e in endpoints):
         severity = Severity.INFO
-    if reason.code == Code.KEY_WEAK and any(
-        key.bits is not None and key.bits < 1024 for link in judgement.chain for key in link.keys
-    ):
+    if reason.code == Code.KEY_WEAK and any(has_weak_key(link.keys) for link in judgement.chain):
         severity = Severity.MEDIUM
     named = ""
     if reason.rrset.endswith(INFRASTRUCTURE) or reason.code in PER_NAME:

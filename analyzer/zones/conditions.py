@@ -1,13 +1,15 @@
 """What is wrong with one zone now, whatever lies below it."""
 
+from collections.abc import Iterable
+
 from analyzer.detected import Condition
-from schemas.catalogue import Kind, Severity, find_row
+from schemas.catalogue import Doubt, Kind, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE
 from schemas.codes import Code
-from schemas.judgement import Reason, Verdict
+from schemas.judgement import Key, Reason, Verdict
 from schemas.messages import ZoneObservation
 
-TIMES = frozenset({Code.RRSIG_EXPIRED, Code.RRSIG_NOT_YET_VALID})
+TIMES = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 WEAK_BITS = 1024
 
 
@@ -21,6 +23,11 @@ def is_zones_own(message: ZoneObservation, reason: Reason) -> bool:
     return not at_anchor and reason.code != Code.VANTAGE_STRIPS_DNSSEC
 
 
+def has_weak_key(keys: Iterable[Key]) -> bool:
+    """Return whether a key is so short that it can be broken (RSA below 1,024 bits)."""
+    return any(key.bits is not None and key.bits < WEAK_BITS for key in keys)
+
+
 def zone_conditions(message: ZoneObservation) -> tuple[Condition, ...]:
     """Return the conditions that a zone shows, each key once, the decisive one first."""
     found: dict[tuple[str, str, str], Condition] = {}
@@ -28,11 +35,8 @@ def zone_conditions(message: ZoneObservation) -> tuple[Condition, ...]:
         row = find_row(reason.code)
         if row is None or row.kind is not Kind.STATE or not is_zones_own(message, reason):
             continue
-        severity = row.severity
-        if reason.code == Code.KEY_WEAK and any(
-            key.bits is not None and key.bits < WEAK_BITS for key in message.link.keys
-        ):
-            severity = Severity.MEDIUM
+        is_weak = reason.code == Code.KEY_WEAK and has_weak_key(message.link.keys)
+        severity = Severity.MEDIUM if is_weak else row.severity
         named = reason.rrset if reason.rrset.endswith(INFRASTRUCTURE) else ""
         if not named and message.link.verdict is Verdict.BOGUS and reason in message.reasons:
             named = reason.rrset.partition(" ")[0]

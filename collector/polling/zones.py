@@ -13,6 +13,8 @@ from schemas.wire import digest_of
 from schemas.zone import content_of, is_renewed
 
 ZoneKey = tuple[str, str]
+MOST_UNHELD = 10_000
+"""So many zones are remembered that no name refers to at the moment: an alias may lead back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class ZonesTold:
         self._refresh_s = refresh_s
         self._told: dict[ZoneKey, tuple[ZoneObservation, str, float]] = {}
         self._holders: dict[ZoneKey, int] = {}
-        self._unheld: set[ZoneKey] = set()
+        self._unheld: dict[ZoneKey, None] = {}
 
     def see(self, facts: Sequence[ZoneFacts], evidence: Evidence, vantage: str, at: datetime, now: float) -> Seen:
         """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""
@@ -74,7 +76,7 @@ class ZonesTold:
         """Note that a name refers to these zones; ``release`` them once it does no longer."""
         for zone in zones:
             self._holders[zone, vantage] = self._holders.get((zone, vantage), 0) + 1
-            self._unheld.discard((zone, vantage))
+            self._unheld.pop((zone, vantage), None)
 
     def release(self, zones: Iterable[str], vantage: str) -> None:
         """Note that a name does not refer to these zones any more."""
@@ -84,7 +86,11 @@ class ZonesTold:
                 self._holders[zone, vantage] = left
             else:
                 self._holders.pop((zone, vantage), None)
-                self._unheld.add((zone, vantage))
+                self._unheld[zone, vantage] = None
+        while len(self._unheld) > MOST_UNHELD:  # an alias that leads elsewhere at each poll must not fill the memory
+            oldest = next(iter(self._unheld))
+            del self._unheld[oldest]
+            self._told.pop(oldest, None)
 
     def drop_unheld(self) -> None:
         """Forget the zones to which no name refers."""
