@@ -13,7 +13,7 @@ from schemas.messages import Message, Observation, ZoneObservation
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones, zone_observation
 
 MINUTE = timedelta(minutes=1)
-MANY = 500
+MANY = 200
 
 
 class Run:
