@@ -84,14 +84,19 @@ class Cluster(Watch):
     # life
 
     def start(self) -> None:
-        """Start everything and wait until each stage has somebody who works."""
+        """Start everything; wait until all have a place in their group, and as many of each stage work as should."""
         self.kafka.start()
         self.start_history()
         for process in self.processes.values():
             self.start_process(process)
-        for stage in ("collector", "analyzer", "alerts"):
-            until(lambda stage=stage: self.working(stage), f"some {stage} works")  # type: ignore[misc]
-        until(lambda: len(self.working("collector")) == 2, "both collectors have a share")
+        for name in self.processes:
+            until(lambda name=name: self.has_joined(name), f"{name} has a place in its group")  # type: ignore[misc]
+        for stage, count in (("collector", 2), ("analyzer", 1), ("alerts", 1)):
+            until(lambda s=stage, n=count: len(self.working(s)) == n, f"of the {stage} stage {count} work")  # type: ignore[misc]
+
+    def has_joined(self, name: str) -> bool:
+        """Return whether a process was assigned partitions by its group, or none: it stands by."""
+        return self.metric(name, "anchorwatch_bus_rebalances_total") > 0
 
     def start_history(self) -> None:
         """Start the history and wait until it answers."""
