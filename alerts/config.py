@@ -24,7 +24,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     zone: tuple[str, ...] = ()
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RuleEffect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a rule sets."""
 
     severity: Severity | None = None
@@ -35,7 +35,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     name: str
     match: Match = Match()
-    set: Change = Change()
+    set: RuleEffect = RuleEffect()
     receiver: str = ""
     stop: bool = False
 

@@ -57,7 +57,7 @@ REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
 EXPIRING = frozenset({Code.RRSIG_EXPIRING})
 RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
-Row = tuple[Subject, str, datetime, int, int]
+PolledRow = tuple[Subject, str, datetime, int, int]
 
 
 class Analysis:
@@ -738,7 +738,7 @@ def _signer_of(judgement: Judgement) -> str:
     return zones[-1] if zones else judgement.name
 
 
-def _rows_of(message: PollBatch) -> Iterator[Row]:
+def _rows_of(message: PollBatch) -> Iterator[PolledRow]:
     columns = (message.names, message.types, message.observations, message.polled_at)
     unknown = (0,) * len(message.names)
     for name, rdtype, observation, at, inception, expiration in zip(

@@ -22,7 +22,7 @@ from analyzer.stage import Analyzer
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.world import World
 from bench.world import make_zones
-from collector.config import CollectorConfig, Source, VantagePoint
+from collector.config import CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec.anchors import parse_anchors
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
@@ -107,7 +107,7 @@ def watch(folder: Path, zones: int, hosts: int, minutes: int) -> list[Message]:
 
         resolver = LabResolver(world, anchors, clock)
         config = CollectorConfig(
-            sources=(Source(path=folder / "inventory.csv", format="csv"),),
+            sources=(InventorySource(path=folder / "inventory.csv", format="csv"),),
             vantages=(VantagePoint(name="bench", address=Address("udp", "127.0.0.1", 53)),),
             anchors=anchors,
             policy=Policy(),

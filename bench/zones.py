@@ -16,7 +16,7 @@ from analyzer.analysis import Analysis
 from analyzer.batch import Batch, Knowledge
 from collector.dnssec.judgement import ZoneFacts
 from collector.polling.zones import ZonesTold
-from schemas.judgement import AliasLink, ChainLink, Judgement, Key, Reason, Verdict
+from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, Verdict, ZoneKey
 from schemas.messages import (
     Endpoint,
     Evidence,
@@ -126,12 +126,12 @@ def _estate(names: int) -> Analysis:
     return analysis
 
 
-def _key(tag: int, flags: int) -> Key:
-    return Key(tag, 13, flags, None, f"digest{tag}")
+def _key(tag: int, flags: int) -> ZoneKey:
+    return ZoneKey(tag, 13, flags, None, f"digest{tag}")
 
 
 def _zone(
-    zone: str, at: datetime, *, keys: tuple[Key, ...] = (_key(1, 257), _key(2, 256)), broken: bool = False
+    zone: str, at: datetime, *, keys: tuple[ZoneKey, ...] = (_key(1, 257), _key(2, 256)), broken: bool = False
 ) -> ZoneObservation:
     verdict = Verdict.BOGUS if broken else Verdict.SECURE
     link = ChainLink(zone, verdict, ("1 13 2 AA",), () if broken else keys)

@@ -10,7 +10,7 @@ from collector.resolvers.address import Address
 from schemas.egress import DIRECT, Egress
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class InventorySource(msgspec.Struct, frozen=True, kw_only=True):
     """One inventory file; ``format`` is yaml, csv, json or txt.
 
     max_shrink: at most this share of its 7-day maximum may be gone at once.
@@ -42,7 +42,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[InventorySource, ...]
     state: Path | None = None
     vantages: tuple[VantagePoint, ...]
     anchors: TrustAnchors

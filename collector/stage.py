@@ -17,8 +17,8 @@ from publicsuffixlist import PublicSuffixList
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
 from collector.inventory.rows import Inventory
-from collector.inventory.sources import Sources
-from collector.polling.subjects import Change, Roster, compare
+from collector.inventory.sources import InventorySources
+from collector.polling.roster import Roster, RosterChange, compare
 from collector.polling.watch import Watch
 from collector.resolvers.address import Address
 from collector.resolvers.dialogue import Posed, ask_of
@@ -68,7 +68,7 @@ class _Read:
     """What a thread has found in the inventory; ``reports`` are (code, path, detail), empty for no trouble."""
 
     roster: Roster
-    change: Change
+    change: RosterChange
     messages: list[Message]
     reports: list[tuple[Code, str, str]]
     problems: int
@@ -99,7 +99,7 @@ class Collector:
             raise ConfigError([f"refusing to run degraded: {trouble}" for trouble in troubles])
         self._config, self._clock, self._ticks = config, clock, ticks
         self._feed: InventoryFeed = (
-            feed if feed is not None else Sources(config.sources, config.vantage_names, config.state)
+            feed if feed is not None else InventorySources(config.sources, config.vantage_names, config.state)
         )
         self._roster, self._suffixes = Roster(), PublicSuffixList()
         self._open_transport = open_transport

@@ -74,7 +74,7 @@ class Doubt(StrEnum):
     """A resolver that leaves out DNSSEC records."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class CatalogueRow(msgspec.Struct, frozen=True):
     """One code of the catalogue: what it says, and how the product treats it.
 
     ``sentence`` says to a person what is the case; ``source`` is the clause it rests on; ``ede`` are the extended DNS
@@ -113,37 +113,39 @@ _CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,
 _NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
 
 
-def _later(row: Row) -> Row:
+def _later(row: CatalogueRow) -> CatalogueRow:
     """Return the row of what nothing reports yet."""
     return msgspec.structs.replace(row, detected=False)
 
 
 def _drift(
     code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = (), **columns: Any
-) -> Row:
-    return Row(code, _D, severity, sentence, source, ede, confirmed_by=Confirmation.ONCE, **columns)
+) -> CatalogueRow:
+    return CatalogueRow(code, _D, severity, sentence, source, ede, confirmed_by=Confirmation.ONCE, **columns)
 
 
-def _reason(code: Code, sentence: str, source: str, **columns: Any) -> Row:
-    return Row(code, _R, _I, sentence, source, **columns)
+def _reason(code: Code, sentence: str, source: str, **columns: Any) -> CatalogueRow:
+    return CatalogueRow(code, _R, _I, sentence, source, **columns)
 
 
-def _claim(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> Row:
-    return Row(code, _S, severity, sentence, source, ede, scope=_VANTAGE, confirmed_by=Confirmation.CLAIM)
+def _claim(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=_VANTAGE, confirmed_by=Confirmation.CLAIM)
 
 
-def _of_server(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> Row:
-    return Row(code, _S, severity, sentence, source, ede, scope=Scope.SERVER)
+def _of_server(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=Scope.SERVER)
 
 
-def _ours(code: Code, kind: Kind, severity: Severity, sentence: str, source: str) -> Row:
-    return Row(code, kind, severity, sentence, source, scope=_SELF, confirmed_by=_REPORT)
+def _ours(code: Code, kind: Kind, severity: Severity, sentence: str, source: str) -> CatalogueRow:
+    return CatalogueRow(code, kind, severity, sentence, source, scope=_SELF, confirmed_by=_REPORT)
 
 
-ROWS: tuple[Row, ...] = (
+ROWS: tuple[CatalogueRow, ...] = (
     # the bogus and indeterminate families
-    Row(Code.VERDICT_BOGUS, _S, _C, "an endpoint that should validate does not", "RFC 4033 §5", (6,), umbrella=True),
-    Row(
+    CatalogueRow(
+        Code.VERDICT_BOGUS, _S, _C, "an endpoint that should validate does not", "RFC 4033 §5", (6,), umbrella=True
+    ),
+    CatalogueRow(
         Code.VERDICT_INDETERMINATE,
         _S,
         _M,
@@ -153,7 +155,7 @@ ROWS: tuple[Row, ...] = (
         unknown_when=(),
         umbrella=True,
     ),
-    Row(
+    CatalogueRow(
         Code.RRSIG_EXPIRED,
         _S,
         _C,
@@ -163,7 +165,7 @@ ROWS: tuple[Row, ...] = (
         doubts=_CLOCK,
         after_end=True,
     ),
-    Row(
+    CatalogueRow(
         Code.RRSIG_NOT_YET_VALID,
         _S,
         _C,
@@ -172,10 +174,12 @@ ROWS: tuple[Row, ...] = (
         (8,),
         doubts=_CLOCK,
     ),
-    Row(Code.RRSIG_WINDOW_INVERTED, _S, _C, "a signature ends before it begins", "RFC 4034 §3.1.5", (25,)),
-    Row(Code.RRSIG_CRYPTO_INVALID, _S, _C, "no signature verifies with any key of the zone", "RFC 4035 §5.3.3", (6,)),
-    Row(Code.RRSIG_PARTIAL_INVALID, _S, _M, "some signatures verify and some do not", "RFC 6840 §5.4"),
-    Row(
+    CatalogueRow(Code.RRSIG_WINDOW_INVERTED, _S, _C, "a signature ends before it begins", "RFC 4034 §3.1.5", (25,)),
+    CatalogueRow(
+        Code.RRSIG_CRYPTO_INVALID, _S, _C, "no signature verifies with any key of the zone", "RFC 4035 §5.3.3", (6,)
+    ),
+    CatalogueRow(Code.RRSIG_PARTIAL_INVALID, _S, _M, "some signatures verify and some do not", "RFC 6840 §5.4"),
+    CatalogueRow(
         Code.RRSIG_MISSING,
         _S,
         _C,
@@ -184,7 +188,7 @@ ROWS: tuple[Row, ...] = (
         (10,),
         doubts=_STRIPPING,
     ),
-    Row(
+    CatalogueRow(
         Code.RRSIG_SIGNER_INVALID,
         _S,
         _C,
@@ -192,7 +196,7 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §5.3.1",
         (6,),
     ),
-    Row(
+    CatalogueRow(
         Code.DNSKEY_MISSING,
         _S,
         _C,
@@ -202,7 +206,7 @@ ROWS: tuple[Row, ...] = (
         doubts=_STRIPPING,
         explains_below=True,
     ),
-    Row(
+    CatalogueRow(
         Code.DNSKEY_NOT_ZONE_KEY,
         _S,
         _H,
@@ -211,7 +215,7 @@ ROWS: tuple[Row, ...] = (
         (11,),
         explains_below=True,
     ),
-    Row(
+    CatalogueRow(
         Code.DNSKEY_REVOKED_IN_USE,
         _S,
         _H,
@@ -220,7 +224,7 @@ ROWS: tuple[Row, ...] = (
         (9,),
         explains_below=True,
     ),
-    Row(
+    CatalogueRow(
         Code.DS_DNSKEY_MISMATCH,
         _S,
         _C,
@@ -229,8 +233,10 @@ ROWS: tuple[Row, ...] = (
         (9,),
         explains_below=True,
     ),
-    Row(Code.DS_ORPHAN, _S, _L, "a DS at the parent has no key in the zone", "RFC 6781 §4.1.2", normal_at_anchor=True),
-    Row(
+    CatalogueRow(
+        Code.DS_ORPHAN, _S, _L, "a DS at the parent has no key in the zone", "RFC 6781 §4.1.2", normal_at_anchor=True
+    ),
+    CatalogueRow(
         Code.DENIAL_MISSING,
         _S,
         _C,
@@ -239,9 +245,9 @@ ROWS: tuple[Row, ...] = (
         (12,),
         doubts=_STRIPPING,
     ),
-    Row(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
+    CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
     _later(
-        Row(
+        CatalogueRow(
             Code.DENIAL_CONTRADICTS_DATA,
             _S,
             _H,
@@ -250,7 +256,7 @@ ROWS: tuple[Row, ...] = (
             scope=_NAME,
         )
     ),
-    Row(
+    CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
         _S,
         _C,
@@ -258,8 +264,10 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §5.3.4",
         (12,),
     ),
-    Row(Code.ALIAS_CHAIN_BROKEN, _S, _H, "the chain of aliases loops, breaks or contradicts itself", "RFC 6672 §5.3.1"),
-    Row(
+    CatalogueRow(
+        Code.ALIAS_CHAIN_BROKEN, _S, _H, "the chain of aliases loops, breaks or contradicts itself", "RFC 6672 §5.3.1"
+    ),
+    CatalogueRow(
         Code.ALIAS_EXITS_SIGNED_SPACE,
         _S,
         _L,
@@ -267,7 +275,7 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §4.3",
         scope=_NAME,
     ),
-    Row(
+    CatalogueRow(
         Code.TRUST_ANCHOR_MISMATCH,
         _S,
         _C,
@@ -276,8 +284,10 @@ ROWS: tuple[Row, ...] = (
         (6,),
         explains_below=True,
     ),
-    _later(Row(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4")),
-    Row(
+    _later(
+        CatalogueRow(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4")
+    ),
+    CatalogueRow(
         Code.VALIDATION_BUDGET_EXCEEDED,
         _S,
         _H,
@@ -285,7 +295,7 @@ ROWS: tuple[Row, ...] = (
         "CVE-2023-50387",
         (6,),
     ),
-    Row(
+    CatalogueRow(
         Code.NSEC3_ITERATIONS_OVER_LIMIT,
         _S,
         _M,
@@ -294,8 +304,8 @@ ROWS: tuple[Row, ...] = (
         (27,),
         doubts=_POLICY,
     ),
-    Row(Code.NSEC3_PARAMS_POOR, _S, _I, "NSEC3 with extra iterations or a salt", "RFC 9276 §3.1"),
-    Row(
+    CatalogueRow(Code.NSEC3_PARAMS_POOR, _S, _I, "NSEC3 with extra iterations or a salt", "RFC 9276 §3.1"),
+    CatalogueRow(
         Code.ALGORITHM_UNSUPPORTED,
         _S,
         _M,
@@ -304,9 +314,11 @@ ROWS: tuple[Row, ...] = (
         (1, 2),
         doubts=_POLICY,
     ),
-    Row(Code.ALGORITHM_DEPRECATED, _S, _M, "the zone rests on a deprecated algorithm or digest", "RFC 9904, RFC 9905"),
-    Row(Code.KEY_WEAK, _S, _L, "an RSA key of the zone is short", "RFC 6781 §3.4.2"),
-    Row(
+    CatalogueRow(
+        Code.ALGORITHM_DEPRECATED, _S, _M, "the zone rests on a deprecated algorithm or digest", "RFC 9904, RFC 9905"
+    ),
+    CatalogueRow(Code.KEY_WEAK, _S, _L, "an RSA key of the zone is short", "RFC 6781 §3.4.2"),
+    CatalogueRow(
         Code.ALGORITHM_SIGNING_INCOMPLETE,
         _S,
         _L,
@@ -314,7 +326,7 @@ ROWS: tuple[Row, ...] = (
         "RFC 4035 §2.2",
         normal_at_anchor=True,
     ),
-    Row(
+    CatalogueRow(
         Code.RRSIG_EXPIRING,
         _S,
         _L,
@@ -323,10 +335,10 @@ ROWS: tuple[Row, ...] = (
         confirmed_by=Confirmation.ONCE,
         after_end=True,
     ),
-    _later(Row(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2")),
-    Row(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
+    _later(CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2")),
+    CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
     _later(
-        Row(
+        CatalogueRow(
             Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
             _S,
             _I,
@@ -357,9 +369,13 @@ ROWS: tuple[Row, ...] = (
             Code.DELEGATION_DANGLING, _H, "no server of the delegation answers for the zone", "RFC 1034 §4.2.2", (22,)
         )
     ),
-    _later(Row(Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2")),
-    _later(Row(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5")),
-    _later(Row(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1")),
+    _later(
+        CatalogueRow(
+            Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2"
+        )
+    ),
+    _later(CatalogueRow(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5")),
+    _later(CatalogueRow(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1")),
     _later(_drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4")),
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
@@ -367,7 +383,7 @@ ROWS: tuple[Row, ...] = (
     _later(
         _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,))
     ),
-    Row(
+    CatalogueRow(
         Code.VANTAGE_STRIPS_DNSSEC,
         _S,
         _H,
@@ -377,7 +393,7 @@ ROWS: tuple[Row, ...] = (
         scope=_VANTAGE,
         unknown_when=(),
     ),
-    Row(
+    CatalogueRow(
         Code.SPOOFING_SUSPECTED,
         _S,
         _H,
@@ -386,7 +402,7 @@ ROWS: tuple[Row, ...] = (
         scope=_VANTAGE,
         confirmed_by=_REPORT,
     ),
-    Row(
+    CatalogueRow(
         Code.ENDPOINT_ABSENT,
         _S,
         _M,
@@ -395,7 +411,7 @@ ROWS: tuple[Row, ...] = (
         scope=_NAME,
         unknown_when=_NO_DATA,
     ),
-    Row(
+    CatalogueRow(
         Code.ANSWER_UNSTABLE,
         _S,
         _L,
@@ -404,7 +420,7 @@ ROWS: tuple[Row, ...] = (
         scope=_NAME,
     ),
     _later(
-        Row(
+        CatalogueRow(
             Code.VANTAGE_DISAGREEMENT,
             _S,
             _M,
@@ -424,13 +440,13 @@ ROWS: tuple[Row, ...] = (
     _drift(
         Code.KEY_CHANGE_UNEXPECTED, _C, "the secure-entry key and its DS were replaced without overlap", "RFC 6781 §4.3"
     ),
-    _later(Row(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B")),
+    _later(CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B")),
     _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
     _later(_drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2")),
     _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
     _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
     _later(
-        Row(
+        CatalogueRow(
             Code.ENVIRONMENT_MIXED,
             _S,
             _M,
@@ -439,7 +455,7 @@ ROWS: tuple[Row, ...] = (
             scope=_NAME,
         )
     ),
-    Row(
+    CatalogueRow(
         Code.EXPECTATION_MISSED,
         _S,
         _H,
@@ -449,7 +465,7 @@ ROWS: tuple[Row, ...] = (
         umbrella=True,
     ),
     # ourselves
-    Row(
+    CatalogueRow(
         Code.SELF_CLOCK_SKEW,
         _S,
         _C,
@@ -496,16 +512,16 @@ ROWS: tuple[Row, ...] = (
     _reason(Code.TYPE_NEVER_SIGNED, "signatures themselves are never signed", "RFC 4035 §2.2"),
 )
 
-CATALOGUE: dict[Code, Row] = {row.code: row for row in ROWS}
-_ROW_BY_TEXT: dict[str, Row] = {str(code): row for code, row in CATALOGUE.items()}
+CATALOGUE: dict[Code, CatalogueRow] = {row.code: row for row in ROWS}
+_ROW_BY_TEXT: dict[str, CatalogueRow] = {str(code): row for code, row in CATALOGUE.items()}
 
 
-def codes_where(holds: Callable[[Row], bool]) -> frozenset[Code]:
+def codes_where(holds: Callable[[CatalogueRow], bool]) -> frozenset[Code]:
     """Return the codes whose row has some property."""
     return frozenset(row.code for row in ROWS if holds(row))
 
 
-def find_row(code: str) -> Row | None:
+def find_row(code: str) -> CatalogueRow | None:
     """Return the row of a code that came in a message, None where only another version knows it."""
     return _ROW_BY_TEXT.get(code)
 

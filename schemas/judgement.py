@@ -47,7 +47,7 @@ class Reason(msgspec.Struct, frozen=True):
     rrset: str = ""
 
 
-class Key(msgspec.Struct, frozen=True):
+class ZoneKey(msgspec.Struct, frozen=True):
     """One DNSKEY; ``bits`` is the modulus length for RSA, else None; ``digest`` identifies the key for ever."""
 
     tag: Number16
@@ -68,7 +68,7 @@ class ChainLink(msgspec.Struct, frozen=True):
     zone: str
     verdict: Verdict
     ds: tuple[str, ...] = ()
-    keys: tuple[Key, ...] = ()
+    keys: tuple[ZoneKey, ...] = ()
     signed_by: tuple[Number16, ...] = ()
     inception_at: datetime | None = None
     expires_at: datetime | None = None

@@ -3,6 +3,7 @@
 Readers ignore unknown fields; a changed meaning is a new tag. Instants are aware UTC.
 
 ZoneObservation    collector → analyzer   a zone as one vantage sees it: keys, DS set, signatures, with its evidence
+ZoneSweep          collector → analyzer   what each authoritative server of a zone and of its parent says
 Observation        collector → analyzer   first sight, change or periodic refresh of one endpoint, with its evidence
 PollBatch          collector → analyzer   "unchanged since" for many endpoints, columnar
 InventorySnapshot  collector → analyzer   who consumes what; one per identity
@@ -21,7 +22,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.catalogue import Kind, Severity
-from schemas.judgement import ChainLink, Judgement, Reason, Verdict
+from schemas.judgement import ChainLink, Judgement, Number16, Number32, Octet, Reason, Verdict, ZoneKey
 
 Criticality = Literal["critical", "high", "medium", "low"]
 IdentityKind = Literal["service_account", "workload", "api_client", "ai_agent", "pipeline", "device", "other"]
@@ -85,6 +86,27 @@ class SignatureWindow(msgspec.Struct, frozen=True, kw_only=True):
         require_utc(self.inception_at, self.expires_at, years=SIGNATURE_YEARS)
 
 
+class DenialParameters(msgspec.Struct, frozen=True):
+    """How a zone proves absence: by NSEC, or by NSEC3 with so many iterations, a salt, and perhaps opt-out spans."""
+
+    nsec3: bool = False
+    iterations: Number16 = 0
+    salt_octets: Octet = 0
+    opt_out: bool = False
+
+
+class Signer(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signed data of a zone below its key set: when that was seen last, and how long caches may keep it."""
+
+    tag: Number16
+    algorithm: Octet
+    seen_at: datetime
+    ttl_s: Number32
+
+    def __post_init__(self) -> None:
+        require_utc(self.seen_at)
+
+
 class Occasion(StrEnum):
     """Why an observation was made."""
 
@@ -94,18 +116,19 @@ class Occasion(StrEnum):
 
 
 class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
-    """A zone as one vantage (or one authoritative ``server``, by address) sees it, however many names lie below.
+    """A zone as one vantage sees it, however many names lie below.
 
     ``id`` is a hash of zone, vantage, content and instant. ``parent`` is the zone above it in the chain, empty for the
     anchored zone. ``link`` is what the chain says here; ``reasons`` say why its verdict is not secure, ``remarks`` are
     facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
-    over the key set, over the DS set, or over the proof that there is none.
+    over the key set, over the DS set, or over the proof that there is none. ``key_ttl_s`` and ``ds_ttl_s`` are the TTLs
+    that the signatures name (the original ones; 0: unknown). ``signers`` are the keys that signed other data of the
+    zone since they were last told; ``denial`` says how the zone proves absence, None while no proof was seen.
     """
 
     id: str
     zone: str
     vantage: str
-    server: str = ""
     occasion: Occasion
     observed_at: datetime
     parent: str
@@ -113,6 +136,10 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     reasons: tuple[Reason, ...] = ()
     remarks: tuple[Reason, ...] = ()
     windows: tuple[SignatureWindow, ...] = ()
+    key_ttl_s: Number32 = 0
+    ds_ttl_s: Number32 = 0
+    signers: tuple[Signer, ...] = ()
+    denial: DenialParameters | None = None
     evidence: Evidence
 
     def __post_init__(self) -> None:
@@ -121,6 +148,90 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     @property
     def subject(self) -> "Subject":
         """Return (zone, nothing, vantage): what is watched, with no record type."""
+        return self.zone, "", self.vantage
+
+
+class ServerStatus(StrEnum):
+    """What came of asking one authoritative server."""
+
+    ANSWERS = "answers"
+    """With authority for the zone."""
+    SILENT = "silent"
+    """Nothing came, over UDP and TCP, or the network said that it can't be reached."""
+    REFUSES = "refuses"
+    """An error rcode, or what is no answer to the question."""
+    LAME = "lame"
+    """It answers without authority: it does not know the zone."""
+    NOT_ASKED = "not_asked"
+    """Its address is one that may not be asked, or lies beyond the bounds of a sweep; nothing is known of it."""
+
+
+class SignatureState(StrEnum):
+    """Whether what a server says is signed as the zone's validated keys demand."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    """The zone is not signed, or nothing could be asked."""
+
+
+class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
+    """What one authoritative server says of a zone in one sweep.
+
+    ``server`` is its address (with the port, where that is not 53), ``name`` the NS name that led to it.
+    ``of_parent``: it was asked as a server of the zone above, for the delegation: ``ns`` and ``ds`` are the parent's;
+    else ``ns``, ``keys``, ``cds`` and ``cdnskey`` are what the zone itself says at its apex. ``reasons`` say why
+    signatures are missing or invalid. ``serial`` and ``expire_s`` are those of the SOA record, None where none came.
+    ``answers`` are the data of the names that are watched, by ``name TYPE``: sorted, in presentation format; an empty
+    tuple is a denial. Records are in presentation format without owner and TTL, sorted.
+    """
+
+    server: str
+    name: str
+    of_parent: bool = False
+    status: ServerStatus
+    detail: str = ""
+    signatures: SignatureState = SignatureState.UNKNOWN
+    reasons: tuple[Reason, ...] = ()
+    serial: Number32 | None = None
+    expire_s: Number32 | None = None
+    ns: tuple[str, ...] = ()
+    ds: tuple[str, ...] = ()
+    keys: tuple[ZoneKey, ...] = ()
+    cds: tuple[str, ...] = ()
+    cdnskey: tuple[str, ...] = ()
+    answers: dict[str, tuple[str, ...]] = {}
+
+
+class ZoneSweep(Message, frozen=True, kw_only=True, tag="sweep.v1"):
+    """What each authoritative server of a zone, and each of its parent, said at about the same time.
+
+    ``id`` is a hash of zone, content and instant. ``verdict`` is the zone's in the chain that the servers were asked
+    along. ``servers`` are sorted by side, name and address. ``unresolved`` are NS names that lead to no address, each
+    with the reason (``name: it does not exist``). ``alarm``: the zone had just turned bogus or dark. ``windows`` are
+    those of signatures that ended first among the apex RRsets. ``evidence`` has the responses of the servers that
+    differ or fail, None where all agree.
+    """
+
+    id: str
+    zone: str
+    parent: str
+    vantage: str
+    swept_at: datetime
+    verdict: Verdict
+    alarm: bool = False
+    servers: tuple[ServerSight, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    windows: tuple[SignatureWindow, ...] = ()
+    evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.swept_at)
+
+    @property
+    def subject(self) -> "Subject":
+        """Return (zone, nothing, vantage)."""
         return self.zone, "", self.vantage
 
 

@@ -19,10 +19,12 @@ from schemas.messages import (
     Recall,
     SelfReport,
     ZoneObservation,
+    ZoneSweep,
 )
 
 AnyMessage = (
     ZoneObservation
+    | ZoneSweep
     | Observation
     | PollBatch
     | InventorySnapshot
@@ -61,7 +63,7 @@ def decode(data: bytes) -> Message:
 def key_of(message: Message) -> str:
     """Return what the message is keyed by: messages with one key stay in order."""
     match message:
-        case ZoneObservation():
+        case ZoneObservation() | ZoneSweep():
             return message.zone
         case Observation():
             return " ".join(message.subject)
@@ -87,7 +89,7 @@ def key_of(message: Message) -> str:
 def id_of(message: Message) -> str:
     """Return what names the message for ever: the same content has the same id."""
     match message:
-        case ZoneObservation() | Observation() | PollBatch() | Act():
+        case ZoneObservation() | ZoneSweep() | Observation() | PollBatch() | Act():
             return message.id
         case Finding():
             return f"{message.id}.{message.version}"
@@ -105,6 +107,8 @@ def time_of(message: Message) -> datetime:
     match message:
         case ZoneObservation() | Observation():
             return message.observed_at
+        case ZoneSweep():
+            return message.swept_at
         case PollBatch():
             return max(message.polled_at, default=datetime.fromtimestamp(0, UTC))
         case InventorySnapshot() | InventoryIndex():

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from collector.dnssec.policy import Policy
-from schemas.catalogue import ROWS, Confirmation, Kind, Row, Scope, Severity
+from schemas.catalogue import ROWS, CatalogueRow, Confirmation, Kind, Scope, Severity
 
 README = Path(__file__).parents[1] / "README.md"
 FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
@@ -45,7 +45,7 @@ def findings() -> str:
     return "\n\n".join(["# Findings", ours, index, *(_entry(row) for row in ROWS)]) + "\n"
 
 
-def _entry(row: Row) -> str:
+def _entry(row: CatalogueRow) -> str:
     facts = [KINDS[row.kind]]
     if row.kind is not Kind.REASON:
         facts.append(f"Severity by default: **{row.severity}**.")

@@ -41,7 +41,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What one attempt came to.
 
     ``retry``: another may succeed soon; without it the receiver refuses, and somebody must change something.

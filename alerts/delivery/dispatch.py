@@ -7,7 +7,7 @@ import msgspec
 
 from alerts.decision.incidents import Incident
 from alerts.decision.timekeeping import Moment
-from alerts.delivery.delivery import Delivery, Outcome, Settled
+from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled
 from alerts.delivery.failures import UNFIT
 from alerts.delivery.outbox import Lane, choose_lanes, pause_after, settle
 from alerts.delivery.record import record_delivery
@@ -15,7 +15,7 @@ from alerts.delivery.wording import describe
 from schemas.messages import Notification, NotificationStatus
 from schemas.wire import digest_of
 
-Attempt = tuple[Delivery, Outcome]
+Attempt = tuple[Delivery, DeliveryOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Dispatch:
         self._conditions |= settlement.conditions
 
     def _settle_one(
-        self, delivery: Delivery, outcome: Outcome, is_open: bool, at: Moment, settlement: Settlement
+        self, delivery: Delivery, outcome: DeliveryOutcome, is_open: bool, at: Moment, settlement: Settlement
     ) -> None:
         now, receiver = at.steady.timestamp(), delivery.receiver
         before = settlement.conditions.get(receiver) or self._conditions.get(receiver, Condition())
@@ -134,13 +134,13 @@ class Dispatch:
         attempts = delivery.attempts + 1
         settlement.notifications.append(record_delivery(delivery, status, reason, at.wall, attempts=attempts))
 
-    def _is_news(self, delivery: Delivery, outcome: Outcome) -> bool:
+    def _is_news(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
         """Return whether a failure goes on record: the first refusal, and the last try before patience is over."""
         refused_first = not outcome.retry and not delivery.refused
         return not outcome.delivered and (refused_first or delivery.attempts + 1 == self._max_attempts)
 
 
-def _condition_after(outcome: Outcome, before: Condition, now: float) -> Condition:
+def _condition_after(outcome: DeliveryOutcome, before: Condition, now: float) -> Condition:
     """Return how a receiver does after an attempt; one that refuses may take its other deliveries."""
     if outcome.delivered:
         return Condition(works=True)

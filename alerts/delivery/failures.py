@@ -5,14 +5,14 @@ from datetime import datetime
 from alerts.decision.failing import FAILED_CODE
 from alerts.decision.incidents import cause_of
 from alerts.decision.order import Order
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.wording import summarise
 from schemas.catalogue import CATALOGUE, Kind
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import digest_of
 
 UNDELIVERED = "; not delivered: "
-UNFIT = Outcome(False, "", retry=False, unfit=True)
+UNFIT = DeliveryOutcome(False, "", retry=False, unfit=True)
 """What becomes of a delivery whose words were refused as such and are still the same."""
 
 
@@ -55,7 +55,7 @@ def shown_of(finding: Finding) -> dict[str, object]:
     }
 
 
-def shown_of_attempt(delivery: Delivery, outcome: Outcome) -> tuple[str, str, dict[str, object]]:
+def shown_of_attempt(delivery: Delivery, outcome: DeliveryOutcome) -> tuple[str, str, dict[str, object]]:
     """Return what the log says of an attempt: its level, its text and its fields."""
     shown: dict[str, object] = {
         "receiver": delivery.receiver,

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 
 DEADLINE_S = 20.0
 SIDE_BY_SIDE = 4
@@ -12,7 +12,7 @@ SIDE_BY_SIDE = 4
 class Notifier(Protocol):
     """One receiver. ``send`` blocks, tries once, mostly ends within ``DEADLINE_S`` and raises nothing."""
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Say it; repeating one delivery must be harmless to the receiver. ``now`` is POSIX seconds."""
         ...
 

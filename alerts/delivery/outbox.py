@@ -7,7 +7,7 @@ same, until it works again; then all go out side by side, and one that fails for
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from alerts.delivery.delivery import LONGEST_WAIT_S, Delivery, Outcome, Settled
+from alerts.delivery.delivery import LONGEST_WAIT_S, Delivery, DeliveryOutcome, Settled
 
 BACKOFF_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 REFUSED_BACKOFF_S = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
@@ -36,13 +36,13 @@ def choose_lanes(due: Sequence[Delivery], busy: Collection[str], *, works: bool)
     return [] if busy or not ready else [min(ready, key=lambda lane: lane[0].attempts // TRIES_IN_A_ROW)[:1]]
 
 
-def pause_after(attempts: int, outcome: Outcome) -> float:
+def pause_after(attempts: int, outcome: DeliveryOutcome) -> float:
     """Return the seconds until the next attempt; ``attempts`` counts the one that just failed."""
     steps = BACKOFF_S if outcome.retry else REFUSED_BACKOFF_S
     return max(steps[min(attempts - 1, len(steps) - 1)], outcome.retry_after_s or 0.0)
 
 
-def settle(delivery: Delivery, outcome: Outcome, now: float, *, over_for: timedelta | None) -> Settled:
+def settle(delivery: Delivery, outcome: DeliveryOutcome, now: float, *, over_for: timedelta | None) -> Settled:
     """Return what an attempt means: what arrived is done with, what may arrive some day is tried again.
 
     ``over_for``: since when the incident is over, None while it is open.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, SIDE_BY_SIDE, Closing, Notifier
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Sender:
         self._left_after_s = left_after_s
         self._lock = threading.Lock()
         self._threads_by_receiver: dict[str, _Threads] = {}
-        self._results: list[tuple[Delivery, Outcome]] = []
+        self._results: list[tuple[Delivery, DeliveryOutcome]] = []
         self._wake: Callable[[], object] | None = None
 
     def busy(self, receiver: str) -> set[str]:
@@ -89,13 +89,13 @@ class Sender:
             threads = self._threads_by_receiver.setdefault(receiver, _Threads())
             for lane in lanes:
                 if notifier is None:
-                    self._results += [(delivery, Outcome(False, GONE, retry=False)) for delivery in lane]
+                    self._results += [(delivery, DeliveryOutcome(False, GONE, retry=False)) for delivery in lane]
                     continue
                 threads.queue.append(deque(lane))
                 threads.incidents.add(lane[0].incident.id)
             hanging = sum(lane.is_left for lane in threads.lanes)
             if threads.queue and notifier is not None and hanging >= SIDE_BY_SIDE:
-                stuck = Outcome(False, f"{hanging} earlier deliveries still hang")
+                stuck = DeliveryOutcome(False, f"{hanging} earlier deliveries still hang")
                 self._results += [(group[0], stuck) for group in threads.queue]
                 self._give_back(threads)
             wanted = min(SIDE_BY_SIDE - len(threads.lanes), len(threads.queue))
@@ -106,7 +106,7 @@ class Sender:
                 name = f"to-{receiver}"
                 threading.Thread(target=self._run, args=(threads, one, notifier), name=name, daemon=True).start()
 
-    def take(self) -> list[tuple[Delivery, Outcome]]:
+    def take(self) -> list[tuple[Delivery, DeliveryOutcome]]:
         """Return what came of deliveries since the last time, in order; late ones have failed."""
         now = self._monotonic()
         with self._lock:
@@ -114,7 +114,7 @@ class Sender:
                 for lane in threads.lanes:
                     if lane.delivery is None or lane.is_left or now - lane.since <= self._left_after_s:
                         continue
-                    late = Outcome(False, f"no end within {now - lane.since:.0f} s")
+                    late = DeliveryOutcome(False, f"no end within {now - lane.since:.0f} s")
                     self._results.append((lane.delivery, late))
                     threads.incidents.discard(lane.delivery.incident.id)
                     lane.is_left = True
@@ -188,9 +188,9 @@ class Sender:
                 return
 
 
-def _send(notifier: Notifier, delivery: Delivery, now: float) -> Outcome:
+def _send(notifier: Notifier, delivery: Delivery, now: float) -> DeliveryOutcome:
     try:
         return notifier.send(delivery, now)
     except Exception as fault:  # a receiver's bug is this receiver's failure, and reported as such
         log.exception("a receiver's code failed", exc_info=fault, extra={"receiver": delivery.receiver})
-        return Outcome(False, f"a fault of our own: {type(fault).__name__}")
+        return DeliveryOutcome(False, f"a fault of our own: {type(fault).__name__}")

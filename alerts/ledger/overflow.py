@@ -14,7 +14,7 @@ from typing import Unpack
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
-from alerts.ledger.sqlite import Change, SqliteLedger, Table
+from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
 from schemas.faults import Transient
 from schemas.messages import Notification
 
@@ -71,7 +71,7 @@ class OverflowLedger:
         self._file = SqliteLedger(path)
         self._memory: SqliteLedger | None = None
         self._clock = clock
-        self._unwritten: dict[tuple[Table, str], Change] = {}
+        self._unwritten: dict[tuple[Table, str], LedgerWrite] = {}
         self._try_at = 0.0
         self._steps = 0
 
@@ -147,7 +147,7 @@ class OverflowLedger:
             self._memory.close()
         self._file.close()
 
-    def _remember(self, step: Sequence[Change]) -> None:
+    def _remember(self, step: Sequence[LedgerWrite]) -> None:
         for change in step:
             key = (change.table, change.key)
             self._unwritten.pop(key, None)  # the last word comes last, too

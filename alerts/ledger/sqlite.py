@@ -49,7 +49,7 @@ OLDEST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LedgerWrite:
     """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification; None: gone."""
 
     table: Table
@@ -186,7 +186,7 @@ class SqliteLedger:
         if changes := self.changes_of(**parts):
             self.apply(changes)
 
-    def changes_of(self, **parts: Unpack[Parts]) -> list[Change]:
+    def changes_of(self, **parts: Unpack[Parts]) -> list[LedgerWrite]:
         """Return a step as rows; new deliveries come behind all others."""
         last = self._last_position
         deliveries = [
@@ -194,24 +194,26 @@ class SqliteLedger:
             for place, delivery in enumerate(parts.get("deliveries", ()), last + 1)
         ]
         return [
-            *(Change(Table.INCIDENTS, incident.id, incident) for incident in parts.get("incidents", ())),
-            *(Change(Table.HANDLED, finding, version) for finding, version in parts.get("handled", ())),
-            *(Change(Table.DELIVERIES, delivery.id, delivery) for delivery in deliveries),
+            *(LedgerWrite(Table.INCIDENTS, incident.id, incident) for incident in parts.get("incidents", ())),
+            *(LedgerWrite(Table.HANDLED, finding, version) for finding, version in parts.get("handled", ())),
+            *(LedgerWrite(Table.DELIVERIES, delivery.id, delivery) for delivery in deliveries),
             *(_settled(one) for one in parts.get("settled", ())),
             *(
-                Change(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n)
+                LedgerWrite(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n)
                 for n in parts.get("notifications", ())
             ),
         ]
 
-    def surplus(self, kept: Mapping[Table, int]) -> list[Change]:
+    def surplus(self, kept: Mapping[Table, int]) -> list[LedgerWrite]:
         """Return what drops all but the newest rows of tables; of incidents only those that ended count."""
         return [
-            Change(table, key, None) for table, count in kept.items() for (key,) in self._read(OLDEST[table], (count,))
+            LedgerWrite(table, key, None)
+            for table, count in kept.items()
+            for (key,) in self._read(OLDEST[table], (count,))
         ]
 
     def apply(
-        self, changes: Iterable[Change], *, anew: bool = False, before_commit: Callable[[], None] = lambda: None
+        self, changes: Iterable[LedgerWrite], *, anew: bool = False, before_commit: Callable[[], None] = lambda: None
     ) -> None:
         """Write rows, all or none, ``anew`` instead of all that there are; the same again changes nothing.
 
@@ -236,7 +238,7 @@ class SqliteLedger:
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be written: {error}") from error
 
-    def _write_row(self, change: Change) -> None:
+    def _write_row(self, change: LedgerWrite) -> None:
         key, value, run = change.key, change.value, self._db.execute
         if value is None or change.table is Table.NOTIFICATIONS:
             column = "finding" if change.table is Table.HANDLED else "id"
@@ -269,9 +271,9 @@ def _json(keys: Collection[str]) -> str:
     return msgspec.json.encode(list(keys)).decode()
 
 
-def _settled(one: Settled) -> Change:
+def _settled(one: Settled) -> LedgerWrite:
     delivery = one.delivery
     again = msgspec.structs.replace(
         delivery, attempts=delivery.attempts + 1, next_at=one.next_at, refused=one.refused, unfit=one.unfit
     )
-    return Change(Table.DELIVERIES, delivery.id, None if one.done else again)
+    return LedgerWrite(Table.DELIVERIES, delivery.id, None if one.done else again)

@@ -12,7 +12,7 @@ from typing import IO
 
 import msgspec
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.receiver import HttpClient, Receiver
@@ -51,24 +51,24 @@ class CommandNotifier:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._is_closed = False
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Run it once; exit status 0 means delivered, any other that it is tried again."""
         body = msgspec.json.encode({"id": delivery.id, **describe(delivery)})
         program = self._command[0]
         try:
             run = self._start()
         except OSError as error:
-            return Outcome(False, f"{program} can't be run: {error.strerror}", retry=False)
+            return DeliveryOutcome(False, f"{program} can't be run: {error.strerror}", retry=False)
         if run is None:
-            return Outcome(False, "this process ends")
+            return DeliveryOutcome(False, "this process ends")
         try:
             in_time, said = _converse(run, body, time.monotonic() + self._deadline_s)
         finally:
             status = self._end(run)
         if not in_time:
-            return Outcome(False, f"{program} ran longer than {self._deadline_s:g} s")
+            return DeliveryOutcome(False, f"{program} ran longer than {self._deadline_s:g} s")
         last_words = said.decode("utf-8", "replace").strip()[-200:]
-        return Outcome(status == 0, f"exit status {status} {last_words}".strip())
+        return DeliveryOutcome(status == 0, f"exit status {status} {last_words}".strip())
 
     def close(self) -> None:
         """End every command with its group; none is run from now on."""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import Notifier
 from alerts.delivery.wording import screen
 from alerts.receivers.receiver import HttpClient, Receiver
@@ -23,10 +23,10 @@ class ConsoleNotifier:
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._write = write or sys.stdout.write
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Write it."""
         try:
             self._write(f"NOTIFICATION {delivery.event}: {screen(delivery)}\n")
         except (OSError, ValueError) as error:
-            return Outcome(False, f"the console is gone: {error}")
-        return Outcome(True, "written")
+            return DeliveryOutcome(False, f"the console is gone: {error}")
+        return DeliveryOutcome(True, "written")

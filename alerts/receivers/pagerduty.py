@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.exchange import Line
@@ -49,7 +49,7 @@ class PagerDutyNotifier:
         self._url = url or DEFAULT_URL
         self._line, self._deadline_s = line or Line(), deadline_s
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Send one event; one that is refused as such is not sent again, a newer state of its incident is."""
         event = make_event(delivery, self._routing_key)
         outcome = post_json(self._line, self._url, event, {}, hidden=[self._routing_key], deadline_s=self._deadline_s)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import urllib3
 
-from alerts.delivery.delivery import LONGEST_WAIT_S, Outcome
+from alerts.delivery.delivery import LONGEST_WAIT_S, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S
 from alerts.receivers.receiver import HttpClient
 from schemas.redaction import redact, secrets_of_url
@@ -23,7 +23,7 @@ def post_json(
     *,
     hidden: Sequence[str] = (),
     deadline_s: float = DEADLINE_S,
-) -> Outcome:
+) -> DeliveryOutcome:
     """POST once, follow nothing, and class the answer; what it echoes of ``hidden`` is left out of what is said."""
     try:
         answer = line.exchange(
@@ -32,10 +32,10 @@ def post_json(
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return _classify_silence(error)
     if 200 <= answer.status < 300:
-        return Outcome(True, f"HTTP {answer.status}")
+        return DeliveryOutcome(True, f"HTTP {answer.status}")
     said = redact(answer.body.decode("utf-8", "replace"), [*secrets_of_url(url), *filter(None, hidden)])[:200]
     retry_after = re.fullmatch(r"[0-9]{1,9}", answer.headers.get("retry-after", ""))
-    return Outcome(
+    return DeliveryOutcome(
         False,
         f"HTTP {answer.status}: {said}",
         retry=answer.status in RETRY_STATUSES or answer.status >= 500,
@@ -43,13 +43,13 @@ def post_json(
     )
 
 
-def _classify_silence(error: Exception) -> Outcome:
+def _classify_silence(error: Exception) -> DeliveryOutcome:
     """Class what is no answer: TLS that does not fit is a refusal, all else may pass."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLError) and not isinstance(seen, CUT_OFF):
-            return Outcome(False, f"TLS: {getattr(seen, 'verify_message', '') or seen.reason}", retry=False)
+            return DeliveryOutcome(False, f"TLS: {getattr(seen, 'verify_message', '') or seen.reason}", retry=False)
         if isinstance(seen, urllib3.exceptions.ProxyError) and "Tunnel connection failed" in str(seen.original_error):
-            return Outcome(False, f"the proxy refuses: {seen.original_error}", retry="407" not in str(seen))
+            return DeliveryOutcome(False, f"the proxy refuses: {seen.original_error}", retry="407" not in str(seen))
         seen = seen.__cause__ or seen.__context__ or getattr(seen, "original_error", None)
-    return Outcome(False, f"no answer: {type(error).__name__}")
+    return DeliveryOutcome(False, f"no answer: {type(error).__name__}")

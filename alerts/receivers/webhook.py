@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.exchange import Line
@@ -81,7 +81,7 @@ class WebhookNotifier:
         self._key = read_secret(secret) if secret else None
         self._line = line or Line()
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Post once."""
         body = msgspec.json.encode(
             {

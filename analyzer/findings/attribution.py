@@ -11,7 +11,7 @@ from dataclasses import replace
 from analyzer.detected import Condition
 from schemas.cause import owner_of, vantage_of
 
-Key = tuple[str, str, str]
+CauseKey = tuple[str, str, str]
 NAMES_TOLD_APART = 3
 ZONES_TOLD_APART = 10
 
@@ -20,9 +20,9 @@ class NamesApart:
     """For each code and zone (or vantage) the owner names that have an open finding of their own, by their parents."""
 
     def __init__(self) -> None:
-        self._open: dict[Key, dict[str, set[str]]] = {}
+        self._open: dict[CauseKey, dict[str, set[str]]] = {}
 
-    def place(self, condition: Condition, shown: Collection[Key]) -> Condition:
+    def place(self, condition: Condition, shown: Collection[CauseKey]) -> Condition:
         """Return the condition as it is to be told; ``shown`` are the findings open at the same subject.
 
         A subject stays with the finding that it is in.
@@ -38,13 +38,13 @@ class NamesApart:
             return condition
         return replace(condition, cause_rrset=whole[2])
 
-    def opened(self, key: Key) -> None:
+    def opened(self, key: CauseKey) -> None:
         """Note a finding that is open from now on."""
         if owner := owner_of(key[2]):
             whole = whole_of(key)
             self._open.setdefault(whole, {}).setdefault(_parent_of(owner, whole), set()).add(owner)
 
-    def closed(self, key: Key) -> None:
+    def closed(self, key: CauseKey) -> None:
         """Note a finding that is open no more."""
         whole, owner = whole_of(key), owner_of(key[2])
         known = self._open.get(whole, {})
@@ -56,11 +56,11 @@ class NamesApart:
             self._open.pop(whole, None)
 
 
-def _parent_of(owner: str, whole: Key) -> str:
+def _parent_of(owner: str, whole: CauseKey) -> str:
     """Return what tells names apart within a finding: of a vantage the name above, of a zone nothing."""
     return "" if whole[1] else owner.partition(".")[2]
 
 
-def whole_of(key: Key) -> Key:
+def whole_of(key: CauseKey) -> CauseKey:
     """Return the key of the finding about the zone or the vantage as a whole."""
     return key[0], key[1], vantage_of(key[2])

@@ -12,7 +12,7 @@ import msgspec
 
 from analyzer.detected import Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
-from analyzer.findings.attribution import Key, NamesApart
+from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
@@ -104,7 +104,7 @@ class Tracked:
         return max((one for one, count in self.severities.items() if count), key=lambda one: one.rank)
 
 
-def key_digest(key: Key) -> str:
+def key_digest(key: CauseKey) -> str:
     """Return the permanent key of a finding: a hash of code, cause zone and cause RRset."""
     return digest_of(*key)[:32]
 
@@ -119,13 +119,13 @@ class FindingBook:
 
     def __init__(self, radius: Radius) -> None:
         self._radius = radius
-        self._open: dict[Key, Tracked] = {}
+        self._open: dict[CauseKey, Tracked] = {}
         self._apart = NamesApart()
-        self._by_subject: dict[Subject, set[Key]] = {}
+        self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
         self._closed: list[Tracked] = []
-        self._changed: dict[Key, Tracked] = {}
+        self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
         self.vantages: set[str] = set()
         self.trigger = "time"
@@ -169,7 +169,7 @@ class FindingBook:
         before: str = "",
         after: str = "",
         only: frozenset[str] | None = None,
-        says_of: Callable[[Key], bool] = lambda key: True,
+        says_of: Callable[[CauseKey], bool] = lambda key: True,
         ends_at: datetime | None = None,
     ) -> None:
         """Take in one poll of a subject: the conditions it shows now, all others counting as absent.
@@ -177,7 +177,7 @@ class FindingBook:
         ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
         finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
-        shown: Set[Key] = self._by_subject.get(subject, set())
+        shown: Set[CauseKey] = self._by_subject.get(subject, set())
         conditions = [self._apart.place(condition, shown) for condition in conditions]
         present = {condition.key for condition in conditions}
         for condition in conditions:
@@ -241,7 +241,7 @@ class FindingBook:
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
-    def _good(self, subject: Subject, key: Key, at: datetime, ends_at: datetime | None) -> None:
+    def _good(self, subject: Subject, key: CauseKey, at: datetime, ends_at: datetime | None) -> None:
         tracked = self._open[key]
         member = tracked.members[subject]
         if key[0] in ENDED and at < member.bad_at and (ends_at is None or ends_at <= member.bad_at):
@@ -254,7 +254,7 @@ class FindingBook:
         if member.good_in_row >= enough:
             self._remove(subject, key, at)
 
-    def _remove(self, subject: Subject, key: Key, at: datetime, because: str = "") -> None:
+    def _remove(self, subject: Subject, key: CauseKey, at: datetime, because: str = "") -> None:
         tracked = self._open[key]
         member = tracked.members.pop(subject, None)
         if member is not None:
@@ -268,7 +268,7 @@ class FindingBook:
         if not tracked.members:
             self._close(key, at, because)
 
-    def _close(self, key: Key, at: datetime, because: str = "") -> None:
+    def _close(self, key: CauseKey, at: datetime, because: str = "") -> None:
         tracked = self._open.pop(key)
         self._changed.pop(key, None)
         self._apart.closed(key)

@@ -171,14 +171,14 @@ class ClickHouseHistory:
 
         With ``of`` only of these zones and vantages.
         """
-        wanted = "AND (zone, vantage) IN %(of)s" if of else ""
+        wanted = "(zone, vantage) IN %(of)s" if of else "true"
         sql = f"""
             SELECT observation FROM (
                 SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
-                FROM zones WHERE server = '' {wanted} GROUP BY zone, vantage
+                FROM zones WHERE {wanted} GROUP BY zone, vantage
                 UNION DISTINCT
                 SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
-                FROM zones WHERE server = '' AND verdict IN ('secure', 'insecure') {wanted} GROUP BY zone, vantage
+                FROM zones WHERE verdict IN ('secure', 'insecure') AND {wanted} GROUP BY zone, vantage
             ) ORDER BY at
         """
         starts = range(0, max(len(of), 1), CHUNK)
@@ -189,7 +189,7 @@ class ClickHouseHistory:
         """Return how each of these zones was seen through a vantage at an instant."""
         sql = """
             SELECT argMax(observation, observed_at) FROM zones
-            WHERE zone IN %(zones)s AND vantage = %(vantage)s AND server = ''
+            WHERE zone IN %(zones)s AND vantage = %(vantage)s
               AND toUnixTimestamp64Micro(observed_at) <= %(at)s GROUP BY zone
         """
         parameters = {"zones": list(zones) or [""], "vantage": vantage, "at": int(at.timestamp() * 1_000_000)}

@@ -37,7 +37,7 @@ FINDING_COLUMNS = (
 )  # fmt: skip
 IDENTITY_COLUMNS = ("id", "seen_at", "identity")
 ZONE_COLUMNS = (
-    "id", "zone", "vantage", "server", "observed_at", "occasion", "verdict", "parent", "reasons", "ds", "keys",
+    "id", "zone", "vantage", "observed_at", "occasion", "verdict", "parent", "reasons", "ds", "keys",
     "signed_by", "inception_at", "expires_at", "evidence", "observation",
 )  # fmt: skip
 ACT_COLUMNS = ("id", "at", "kind", "who", "subject", "act")
@@ -82,7 +82,6 @@ def zone_row(message: ZoneObservation, *, repeats: bool = False) -> Row:
         message.id,
         message.zone,
         message.vantage,
-        message.server,
         message.observed_at,
         str(Occasion.REFRESH if repeats else occasion),
         str(link.verdict),

@@ -6,7 +6,7 @@ from analyzer.detected import Condition
 from schemas.catalogue import Doubt, Kind, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE
 from schemas.codes import Code
-from schemas.judgement import Key, Reason, Verdict
+from schemas.judgement import Reason, Verdict, ZoneKey
 from schemas.messages import ZoneObservation
 
 TIMES = codes_where(lambda row: Doubt.CLOCK in row.doubts)
@@ -23,7 +23,7 @@ def is_zones_own(message: ZoneObservation, reason: Reason) -> bool:
     return not at_anchor and reason.code != Code.VANTAGE_STRIPS_DNSSEC
 
 
-def has_weak_key(keys: Iterable[Key]) -> bool:
+def has_weak_key(keys: Iterable[ZoneKey]) -> bool:
     """Return whether a key is so short that it can be broken (RSA below 1,024 bits)."""
     return any(key.bits is not None and key.bits < WEAK_BITS for key in keys)
 

@@ -6,7 +6,7 @@ Source: RFC 6781 §4.1 (kinds of rollover), §4.3 (emergencies), RFC 7583 §2, R
 from dataclasses import dataclass
 
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Key
+from schemas.judgement import ChainLink, ZoneKey
 
 SEP = 0x0001
 REVOKE = 0x0080
@@ -58,7 +58,7 @@ def _scheme(earlier: ChainLink, later: ChainLink) -> str:
     return "zsk_double_signature" if gone and came else "zsk_prepublish"
 
 
-def _by_digest(keys: tuple[Key, ...]) -> dict[str, Key]:
+def _by_digest(keys: tuple[ZoneKey, ...]) -> dict[str, ZoneKey]:
     return {key.digest: key for key in keys}
 
 
@@ -68,10 +68,10 @@ def _entries(link: ChainLink) -> set[str]:
     return marked or {key.digest for key in link.keys}
 
 
-def _describe(keys: tuple[Key, ...]) -> str:
+def _describe(keys: tuple[ZoneKey, ...]) -> str:
     return ", ".join(map(_describe_key, keys))
 
 
-def _describe_key(key: Key) -> str:
+def _describe_key(key: ZoneKey) -> str:
     role = "KSK" if key.flags & SEP else "ZSK"
     return f"{role} {key.tag} (algorithm {key.algorithm}{', revoked' if key.flags & REVOKE else ''})"

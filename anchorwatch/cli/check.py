@@ -63,7 +63,7 @@ def check(
     from anchorwatch.cli.report import make_report, to_plugin_line, to_table
     from anchorwatch.configuration.egress import environment_egress
     from anchorwatch.configuration.loading import load_config
-    from collector.polling.subjects import subjects_of
+    from collector.polling.roster import subjects_of
 
     loaded = load_inventories(inventories, input_format)
     if config_path is not None:
@@ -95,7 +95,7 @@ def check(
 
 def load_inventories(words: Sequence[str], format_name: str | None) -> "Inventory":
     """Return what these files say together, ``-`` being standard input; a file that can't be read is a problem."""
-    from collector.config import Source
+    from collector.config import InventorySource
     from collector.inventory.documents import SUFFIXES, decode_text, guess_format
     from collector.inventory.rows import Inventory, merge_inventories
     from collector.inventory.sources import MAX_FILE_BYTES, parse_source, read_file
@@ -111,7 +111,7 @@ def load_inventories(words: Sequence[str], format_name: str | None) -> "Inventor
             else:
                 content = read_file(path)
             chosen = format_name or SUFFIXES.get(path.suffix.lower()) or guess_format(decode_text(content, str(path)))
-            part = parse_source(Source(path=path, format=chosen), content)
+            part = parse_source(InventorySource(path=path, format=chosen), content)
             if not any(identity.endpoints for identity in part.identities) and not part.problems:
                 raise ValueError(f"{path}: there is no identity with an endpoint in it")
             parts.append(part)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collector.config import Source
+    from collector.config import InventorySource
     from collector.inventory.retention import Judged
 
 DEFAULT_CONFIG = "anchorwatch.yaml"
@@ -86,18 +86,18 @@ def _open(config_path: Path) -> tuple[Any, Any]:
     return config, Store(config.collector.state)
 
 
-def _chosen(config: Any, word: str) -> "Source":
+def _chosen(config: Any, word: str) -> "InventorySource":
     found = [one for one in config.collector.sources if word in (str(one.path), one.path.name)]
     found = found or [one for one in config.collector.sources if one.path == Path(word).absolute()]
     found = found or [one for one in config.collector.sources if one.path.resolve() == Path(word).resolve()]
     if len(found) != 1:
         known = ", ".join(str(one.path) for one in config.collector.sources)
         raise click.UsageError(f"the configuration has no single source of this name; its sources: {known}")
-    chosen: Source = found[0]
+    chosen: InventorySource = found[0]
     return chosen
 
 
-def _judge(config: Any, store: Any, source: "Source") -> "Judged":
+def _judge(config: Any, store: Any, source: "InventorySource") -> "Judged":
     """Return what the running process would decide now, without changing anything."""
     from collector.inventory.retention import Judged, Limits, describe_unread, judge_source
     from collector.inventory.sources import load_source

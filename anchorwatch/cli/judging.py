@@ -12,7 +12,7 @@ from collector.config import VantagePoint
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.policy import Policy
-from collector.polling.memory import Subject
+from collector.polling.memory import PollTarget
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
 from schemas.egress import DIRECT, Egress
@@ -70,7 +70,7 @@ async def judge_one(
 async def judge_all(
     points: Sequence[VantagePoint],
     settings: Settings,
-    subjects: Sequence[Subject],
+    subjects: Sequence[PollTarget],
     *,
     claims: bool,
     progress: Callable[[], object] | None = None,
@@ -78,7 +78,7 @@ async def judge_all(
     """Validate every subject through its vantage, many at a time; the result has the order of ``subjects``."""
     vantages = {point.name: make_vantage(point, settings) for point in points}
 
-    async def judge(subject: Subject) -> Judgement:
+    async def judge(subject: PollTarget) -> Judgement:
         vantage = vantages[subject.vantage]
         judged = await vantage.judge(subject.name, subject.rdtype)
         judgement = judged.judgement

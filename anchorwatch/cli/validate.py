@@ -67,7 +67,7 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
 
     from anchorwatch.cli.judging import judge_all
     from collector.dnssec import names, records
-    from collector.polling.memory import Subject
+    from collector.polling.memory import PollTarget
 
     subjects = []
     try:
@@ -82,6 +82,6 @@ def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
             name, rdtype = read_subject(words[0], words[1] if len(words) > 1 else "A")
         except click.UsageError as error:
             raise click.UsageError(f"{batch.name}:{number}: {error.message}") from error
-        subjects.append(Subject(names.from_text(name), records.type_from_text(rdtype), point.name))
+        subjects.append(PollTarget(names.from_text(name), records.type_from_text(rdtype), point.name))
     for judgement in asyncio.run(judge_all([point], settings, subjects, claims=False)):
         click.echo(to_ascii_json(msgspec.json.encode(judgement)))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.values import Section, read_seconds, read_share
-from collector.config import Source
+from collector.config import InventorySource
 from collector.inventory.documents import SUFFIXES
 from collector.inventory.store import Store
 
@@ -20,9 +20,11 @@ class SourceSection(Section, frozen=True, kw_only=True):
     accept_after: str = "24h"
 
 
-def read_sources(sections: Sequence[SourceSection], base: Path, state: Path, document: Document) -> tuple[Source, ...]:
+def read_sources(
+    sections: Sequence[SourceSection], base: Path, state: Path, document: Document
+) -> tuple[InventorySource, ...]:
     """Return the sources; a file may be absent if ``state`` has rows of it."""
-    found: list[Source] = []
+    found: list[InventorySource] = []
     if not sections:
         document.problem("inventory", "at least one source is needed")
     for number, section in enumerate(sections):
@@ -37,5 +39,5 @@ def read_sources(sections: Sequence[SourceSection], base: Path, state: Path, doc
             document.problem(f"inventory[{number}].path", f"{section.path} is there twice")
         accept_after = read_seconds(section.accept_after, f"inventory[{number}].accept_after", document, least=1.0)
         shrink = read_share(section.max_shrink, f"inventory[{number}].max_shrink", document)
-        found.append(Source(path=path, format=format_name, max_shrink=shrink, accept_after_s=accept_after))
+        found.append(InventorySource(path=path, format=format_name, max_shrink=shrink, accept_after_s=accept_after))
     return tuple(found)

@@ -27,7 +27,7 @@ from anchorwatch.kafka.topics import ACTS, INVENTORY, full_name
 from anchorwatch.telemetry import Meter
 from collector.dnssec.names import Name
 from collector.inventory.rows import Inventory
-from collector.inventory.sources import Sources
+from collector.inventory.sources import InventorySources
 from collector.polling.registrable import registrable_domain
 from collector.polling.schedule import first_round_s
 from schemas.faults import Rejected
@@ -67,7 +67,7 @@ class AssignedInventory:
     """
 
     def __init__(
-        self, config: KafkaConfig, partitions: int, files: Sources, vantages: tuple[str, ...], meter: Meter
+        self, config: KafkaConfig, partitions: int, files: InventorySources, vantages: tuple[str, ...], meter: Meter
     ) -> None:
         self._files, self._vantages = files, vantages
         self._name = f"/collector/{socket.gethostname()}"

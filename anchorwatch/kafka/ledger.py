@@ -22,7 +22,7 @@ from kafka.structs import TopicPartition
 from alerts.decision.incidents import Incident
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
-from alerts.ledger.sqlite import Change, SqliteLedger, Table
+from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
 from anchorwatch.kafka.clients import DELIVERY_S, flush_reporting, open_again, open_consumer, open_producer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import TOO_LARGE
@@ -185,7 +185,7 @@ class KafkaLedger:
         self._copy.apply(changes, anew=anew and not self._went_back)
         self._read_at = time.monotonic()
 
-    def _changes_of(self, records: Iterable[Any]) -> list[Change]:
+    def _changes_of(self, records: Iterable[Any]) -> list[LedgerWrite]:
         """Return the rows in records; the keys whose last row can't be read are noted."""
         found = []
         for record in records:
@@ -205,7 +205,7 @@ class KafkaLedger:
     def _forget_untold(self) -> None:
         """Forget that findings were handled whose incident is not there: it may be the one that can't be read."""
         told = {finding.id for one in self._copy.open_incidents() for finding in _findings_of(one)}
-        self._copy.apply([Change(Table.HANDLED, key, None) for key, _ in self._copy.handled() if key not in told])
+        self._copy.apply([LedgerWrite(Table.HANDLED, key, None) for key, _ in self._copy.handled() if key not in told])
 
     def _restore(self) -> None:
         """Write the copy in memory to a topic that was made anew or cut off."""
@@ -217,8 +217,8 @@ class KafkaLedger:
             for table in (Table.INCIDENTS, Table.NOTIFICATIONS)
             for key, content in self._copy.rows(table)
         ]
-        rows += [_row_of(Change(Table.DELIVERIES, one.id, one)) for one in self._copy.deliveries()]
-        rows += [_row_of(Change(Table.HANDLED, key, version)) for key, version in self._copy.handled()]
+        rows += [_row_of(LedgerWrite(Table.DELIVERIES, one.id, one)) for one in self._copy.deliveries()]
+        rows += [_row_of(LedgerWrite(Table.HANDLED, key, version)) for key, version in self._copy.handled()]
         self._last_offset = -1
         for start in range(0, len(rows), RESTORED_AT_ONCE):
             self._write_rows(rows[start : start + RESTORED_AT_ONCE])
@@ -239,7 +239,7 @@ class KafkaLedger:
         if self._writer is None:
             raise Transient(f"the ledger on {self._topic} was lost on the way and must be read again first")
 
-    def _write(self, changes: Sequence[Change]) -> None:
+    def _write(self, changes: Sequence[LedgerWrite]) -> None:
         """Write a step in one transaction, its notifications to their own topic as well; an empty one is a mark."""
         rows = [_row_of(change) for change in changes] or [(MARK, self._source.encode())]
         notifications = [change.value for change in changes if isinstance(change.value, Notification)]
@@ -310,12 +310,12 @@ def _findings_of(incident: Incident) -> list[Finding]:
     return [entry.finding for entry in incident.entries.values()]
 
 
-def _row_of(change: Change) -> tuple[bytes, bytes | None]:
+def _row_of(change: LedgerWrite) -> tuple[bytes, bytes | None]:
     value = None if change.value is None else msgspec.json.encode(change.value)
     return f"{change.table}/{change.key}".encode(), value
 
 
-def _change_of(row: bytes, value: bytes | None) -> Change:
+def _change_of(row: bytes, value: bytes | None) -> LedgerWrite:
     table, _, key = row.decode().partition("/")
     kind = Table(table)
-    return Change(kind, key, msgspec.json.decode(value, type=TYPES[kind]) if value else None)
+    return LedgerWrite(kind, key, msgspec.json.decode(value, type=TYPES[kind]) if value else None)

@@ -47,7 +47,7 @@ from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
 from anchorwatch.web.server import Server
-from collector.inventory.sources import Sources
+from collector.inventory.sources import InventorySources
 from collector.stage import Collector
 from schemas.faults import ConfigError
 from schemas.messages import Message, Recall, Subject, utc
@@ -90,7 +90,7 @@ class CollectorProcess:
     def __init__(self, config: Config, bus: KafkaConfig, partitions: int) -> None:
         self._meter = meter = Meter()
         _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
-        files = Sources(config.collector.sources, config.collector.vantage_names, config.collector.state)
+        files = InventorySources(config.collector.sources, config.collector.vantage_names, config.collector.state)
         self._inventory = AssignedInventory(bus, partitions, files, config.collector.vantage_names, meter)
         self._collector = Collector(config.collector, time.time, self._inventory)
         dead_letters = KafkaDeadLetters(bus, f"{bus.prefix}-collector")

@@ -22,6 +22,7 @@ from schemas.messages import (
     Recall,
     SelfReport,
     ZoneObservation,
+    ZoneSweep,
 )
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def topic_of(message: Message) -> str:
     match message:
         case InventorySnapshot() | InventoryIndex():
             return INVENTORY
-        case ZoneObservation():
+        case ZoneObservation() | ZoneSweep():
             return ZONES
         case Observation() | SelfReport():
             return OBSERVATIONS

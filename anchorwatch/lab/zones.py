@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from dns.dnssectypes import NSEC3Hash
 from dns.rdatatype import RdataType
 
-Key = tuple[dns.name.Name, RdataType]
+RRsetKey = tuple[dns.name.Name, RdataType]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 IN = dns.rdataclass.IN
 DEFAULT_LIFETIME = timedelta(days=14)
@@ -81,9 +81,9 @@ class Zone:
     published: list[SigningKey] = field(default_factory=list)
     nsec3: Nsec3Params | None = None
     lifetime: timedelta = DEFAULT_LIFETIME
-    data: dict[Key, dns.rrset.RRset] = field(default_factory=dict)
-    rrsets: dict[Key, dns.rrset.RRset] = field(default_factory=dict)
-    signatures: dict[Key, dns.rrset.RRset] = field(default_factory=dict)
+    data: dict[RRsetKey, dns.rrset.RRset] = field(default_factory=dict)
+    rrsets: dict[RRsetKey, dns.rrset.RRset] = field(default_factory=dict)
+    signatures: dict[RRsetKey, dns.rrset.RRset] = field(default_factory=dict)
 
     @property
     def is_signed(self) -> bool:

@@ -22,7 +22,7 @@ class Unreadable:
 Batch = Sequence[Message | Unreadable]
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Messages in order, at least once."""
 
     async def batch(self) -> Batch | None:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from anchorwatch.pipeline.intake import Intake
-from anchorwatch.pipeline.local_bus import Batch, Sink, Source, Unreadable
+from anchorwatch.pipeline.local_bus import Batch, BatchSource, Sink, Unreadable
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.telemetry import Meter
 from collector.stage import Collector
@@ -68,7 +68,7 @@ class Pump:
     """One stage between a source and a sink; ``step`` notes its progress."""
 
     def __init__(
-        self, name: str, source: Source, handle: Handler, sink: Sink, meter: Meter, step: Step | None = None
+        self, name: str, source: BatchSource, handle: Handler, sink: Sink, meter: Meter, step: Step | None = None
     ) -> None:
         self._name, self._source, self._handle, self._sink, self._meter = name, source, handle, sink, meter
         self._step = step or Step(name, time.monotonic)

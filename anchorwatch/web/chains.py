@@ -7,7 +7,7 @@ import msgspec
 
 from analyzer.endpoints.current import Current
 from analyzer.zones.timeline import Timeline
-from schemas.judgement import ChainLink, Key, Reason, Verdict
+from schemas.judgement import ChainLink, Reason, Verdict, ZoneKey
 from schemas.messages import SignatureWindow, ZoneObservation
 
 
@@ -23,7 +23,7 @@ class ZoneView(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     parent: str = ""
     ds: tuple[str, ...] = ()
-    keys: tuple[Key, ...] = ()
+    keys: tuple[ZoneKey, ...] = ()
     signed_by: tuple[int, ...] = ()
     windows: tuple[SignatureWindow, ...] = ()
     expires_at: datetime | None = None

@@ -14,7 +14,7 @@ from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
 from collector.dnssec.signatures import Verified, is_usable_key, name_of, refuse_key_size
 from schemas.catalogue import codes_where
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Key, Verdict
+from schemas.judgement import ChainLink, Verdict, ZoneKey
 from schemas.messages import utc
 
 # During and after a rollover at the anchored zone some configured anchors match no key (RFC 5011 §2.4).
@@ -145,9 +145,9 @@ def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys:
     return replace(rrset, signatures=kept) if kept else rrset
 
 
-def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[Key, ...]:
+def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[ZoneKey, ...]:
     """Return the keys for people and for drift, ordered by tag."""
     described = [
-        Key(key.tag, key.algorithm, key.flags, crypto.rsa_bits(key), crypto.key_digest(key.rdata)) for key in keys
+        ZoneKey(key.tag, key.algorithm, key.flags, crypto.rsa_bits(key), crypto.key_digest(key.rdata)) for key in keys
     ]
     return tuple(sorted(described, key=lambda key: (key.tag, key.algorithm, key.digest)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.config import Source
+from collector.config import InventorySource
 from collector.dnssec.names import Name
 from collector.inventory.documents import decode_text, read_rows
 from collector.inventory.retention import Judged, Kept, Limits, adopt_rows, describe_unread, judge_source, keep_unread
@@ -35,7 +35,7 @@ class FileMark:
     mtime_ns: int
 
 
-def load_source(source: Source) -> Inventory:
+def load_source(source: InventorySource) -> Inventory:
     """Return one source's inventory, its bad rows as problems.
 
     Raises:
@@ -58,7 +58,7 @@ def read_file(path: Path) -> bytes:
         raise ValueError(f"{path}: can't be read: {error.strerror}") from error
 
 
-def parse_source(source: Source, content: bytes) -> Inventory:
+def parse_source(source: InventorySource, content: bytes) -> Inventory:
     """Return the inventory in a file's content; a file of nothing but white space is an inventory of nobody.
 
     Raises:
@@ -70,7 +70,7 @@ def parse_source(source: Source, content: bytes) -> Inventory:
     return read_identities(read_rows(text, source.format, str(source.path)))
 
 
-class Sources:
+class InventorySources:
     """The inventory sources of a running watch, all of it for one collector.
 
     ``troubles`` and ``shrunk`` map the path of a source to one sentence: what of it can't be read, and what of it is
@@ -80,7 +80,7 @@ class Sources:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[InventorySource],
         vantages: tuple[str, ...],
         state: Path | None = None,
         *,
@@ -173,7 +173,7 @@ class Sources:
         acts, self._acts = self._acts, []
         return acts
 
-    def _read(self, source: Source) -> Inventory | ValueError:
+    def _read(self, source: InventorySource) -> Inventory | ValueError:
         self._stamps[source.path] = self._stamp(source)
         stamp = self._stamps[source.path][0]
         try:
@@ -184,7 +184,7 @@ class Sources:
         self.marks[str(source.path)] = FileMark(hashlib.sha256(content).hexdigest(), stamp[0] if stamp else 0)
         return inventory
 
-    def _judge(self, source: Source, read: Inventory | ValueError, elsewhere: set[str]) -> Judged:
+    def _judge(self, source: InventorySource, read: Inventory | ValueError, elsewhere: set[str]) -> Judged:
         """Decide what is watched of a source, remember it, and note what there is to tell."""
         path, kept = source.path, self._store.load(source.path)
         if isinstance(read, ValueError):
@@ -221,7 +221,7 @@ class Sources:
             acceptance=judged.acceptance,
         )
 
-    def _remember(self, source: Source, judged: Judged) -> None:
+    def _remember(self, source: InventorySource, judged: Judged) -> None:
         path, key = source.path, str(source.path)
         self._store.save(path, judged.kept)
         (self._unknown.discard if judged.kept.is_known else self._unknown.add)(path)
@@ -242,7 +242,7 @@ class Sources:
                 Act(id=identity, kind="accept_inventory", by=one.who, at=one.at, why=one.why, subject=key)
             )
 
-    def _stamp(self, source: Source) -> tuple[Stamp | None, Stamp | None]:
+    def _stamp(self, source: InventorySource) -> tuple[Stamp | None, Stamp | None]:
         try:
             status = source.path.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -2,7 +2,7 @@
 
 Where to look
     watch           who is due, what a reply means, what is asked next: the whole of polling, without a driver
-    subjects        what is polled
+    roster          what is polled, and what of it has changed
     schedule        every endpoint at its interval
     fairness        slots among zones and vantages
     confirmation    sooner, where something has just turned bad

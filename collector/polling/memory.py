@@ -12,7 +12,7 @@ from schemas.wire import digest_of
 NEVER = float("-inf")
 
 
-class Subject(NamedTuple):
+class PollTarget(NamedTuple):
     """One endpoint through one vantage: the unit that is polled. A tuple, since it is looked up all the time."""
 
     name: Name

@@ -3,11 +3,11 @@
 import msgspec
 
 from collector.dnssec import names, records
-from collector.polling.memory import Subject
+from collector.polling.memory import PollTarget
 from schemas.messages import Message, PollBatch, SelfReport, SignatureWindow, utc
 from schemas.wire import digest_of, encode
 
-Unchanged = tuple[Subject, str, float, SignatureWindow | None]
+Unchanged = tuple[PollTarget, str, float, SignatureWindow | None]
 
 
 class Outbox:
@@ -25,7 +25,7 @@ class Outbox:
         """Hand a message on, in this order."""
         self._messages += messages
 
-    def confirm(self, subject: Subject, observation: str, at: float, signed: SignatureWindow | None) -> None:
+    def confirm(self, subject: PollTarget, observation: str, at: float, signed: SignatureWindow | None) -> None:
         """Hand on that a poll at ``at`` (POSIX seconds) said what the observation said, as signed now."""
         self._unchanged.append((subject, observation, at, signed))
 

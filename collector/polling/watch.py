@@ -26,7 +26,7 @@ from collector.polling.fairness import FairShares
 from collector.polling.memory import (
     NEVER,
     Memory,
-    Subject,
+    PollTarget,
     cause_of,
     contradicts,
     decide_occasion,
@@ -37,8 +37,8 @@ from collector.polling.memory import (
 from collector.polling.outbox import Outbox
 from collector.polling.reachability import Reachability
 from collector.polling.registrable import registrable_domain
+from collector.polling.roster import RosterChange
 from collector.polling.schedule import Schedule, first_round_s, phase_of
-from collector.polling.subjects import Change
 from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
 from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim, read_claim, says_the_same
@@ -64,18 +64,18 @@ class Watch:
         self._config = config
         self._instant = Instant()
         self._dialogues = Dialogues(self._instant)
-        self._schedule: Schedule[Subject] = Schedule(config.interval_s)
-        self._shares: FairShares[Subject] = FairShares(config.concurrency, config.interval_s)
-        self._confirmations: Confirmations[Subject] = Confirmations()
+        self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
+        self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
+        self._confirmations: Confirmations[PollTarget] = Confirmations()
         self._clock_watch = ClockWatch(config.interval_s)
         self._jumped_at = NEVER
-        self._memory: dict[Subject, Memory] = {}
+        self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = PublicSuffixList()
         self._views = {name: View(name, config.anchors, config.policy, self._instant) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
-        self._changes: deque[Change] = deque()
+        self._changes: deque[RosterChange] = deque()
         self.hosts = 0
         self.answered_at: dict[str, float] = {}
         self.polls = 0
@@ -118,7 +118,7 @@ class Watch:
 
     # what there is to watch
 
-    def change(self, change: Change, now: float) -> None:
+    def change(self, change: RosterChange, now: float) -> None:
         """Take in how the inventory has changed: a little at once, of more a part with each call of ``due``."""
         self.hosts = change.hosts
         if change.added or len(self._memory) < len(self._schedule):
@@ -147,7 +147,7 @@ class Watch:
         """Observe (name, type, vantage) anew with the next poll: what was observed of them did not arrive."""
         for name, rdtype, vantage in subjects:
             try:
-                subject = Subject(names.from_text(name), records.type_from_text(rdtype), vantage)
+                subject = PollTarget(names.from_text(name), records.type_from_text(rdtype), vantage)
             except ValueError:
                 continue  # nothing that we poll
             if (memory := self._memory.get(subject)) is not None:
@@ -227,13 +227,13 @@ class Watch:
 
     # a poll
 
-    def _poll(self, subject: Subject) -> Steps[None]:
+    def _poll(self, subject: PollTarget) -> Steps[None]:
         try:
             yield from self._poll_once(subject)
         finally:
             self._shares.finish(subject, self._instant.now)
 
-    def _poll_once(self, subject: Subject) -> Steps[None]:
+    def _poll_once(self, subject: PollTarget) -> Steps[None]:
         view, instant = self._views[subject.vantage], self._instant
         memory = self._memory.get(subject)
         if memory is None:
@@ -272,7 +272,7 @@ class Watch:
 
     def _validate(
         self,
-        subject: Subject,
+        subject: PollTarget,
         memory: Memory,
         view: View,
         reply: Reply,
@@ -302,7 +302,7 @@ class Watch:
         if began_at <= self._jumped_at:
             memory.fresh_until = 0.0  # by the clock as it was
 
-    def _claim_stands(self, subject: Subject, memory: Memory, view: View) -> Steps[bool]:
+    def _claim_stands(self, subject: PollTarget, memory: Memory, view: View) -> Steps[bool]:
         """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
         if memory.claim is None or memory.disputed > 0:
             return False
@@ -324,7 +324,7 @@ class Watch:
         doubtful = differs(judgement, memory.claim) or differs(judgement, memory.plain)
         memory.disputed = DISPUTED_POLLS if doubtful else max(0, memory.disputed - 1)
 
-    def _hand_on(self, subject: Subject, memory: Memory, judged: Judged, mark: bytes, *, was_answered: bool) -> None:
+    def _hand_on(self, subject: PollTarget, memory: Memory, judged: Judged, mark: bytes, *, was_answered: bool) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
         resolver, plain = (memory.claim, memory.plain) if was_answered else (None, None)
         whole = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
@@ -352,14 +352,14 @@ class Watch:
         remember(memory, judgement, message.id, now)
         self._outbox.add(message)
 
-    def _confirm_soon(self, subject: Subject, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
+    def _confirm_soon(self, subject: PollTarget, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""
         if self._confirmations.is_due_soon(subject, cause, is_news=is_news):
             self._schedule.hasten(subject, self._instant.now + pause_s(self._config.interval_s))
 
     # silence
 
-    def _note_reply(self, subject: Subject, memory: Memory, reply: Reply) -> None:
+    def _note_reply(self, subject: PollTarget, memory: Memory, reply: Reply) -> None:
         """Note that a name answers; the names of a zone that was silent come back at once."""
         memory.unanswered = 0
         is_answer = isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN)
@@ -368,7 +368,7 @@ class Watch:
             if one != subject:
                 self._schedule.hasten(one, self._instant.now)
 
-    def _weigh_silence(self, subject: Subject, memory: Memory, began_at: float) -> Steps[bool]:
+    def _weigh_silence(self, subject: PollTarget, memory: Memory, began_at: float) -> Steps[bool]:
         """Return whether a silence is to be told of a name; first find out whether its vantage answers at all."""
         reach = self._reach[subject.vantage]
         if not reach.is_lost and reach.needs_control(began_at, self._instant.now):

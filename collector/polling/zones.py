@@ -12,7 +12,7 @@ from schemas.messages import Evidence, Observation, Occasion, ZoneObservation
 from schemas.wire import digest_of
 from schemas.zone import content_of, is_renewed
 
-ZoneKey = tuple[str, str]
+ZoneAtVantage = tuple[str, str]
 MOST_UNHELD = 10_000
 """So many zones are remembered that no name refers to at the moment: an alias may lead back."""
 
@@ -32,9 +32,9 @@ class ZonesTold:
     def __init__(self, refresh_s: float) -> None:
         """A zone that stays the same is told again after ``refresh_s``."""
         self._refresh_s = refresh_s
-        self._told: dict[ZoneKey, tuple[ZoneObservation, str, float]] = {}
-        self._holders: dict[ZoneKey, int] = {}
-        self._unheld: dict[ZoneKey, None] = {}
+        self._told: dict[ZoneAtVantage, tuple[ZoneObservation, str, float]] = {}
+        self._holders: dict[ZoneAtVantage, int] = {}
+        self._unheld: dict[ZoneAtVantage, None] = {}
 
     def see(self, facts: Sequence[ZoneFacts], evidence: Evidence, vantage: str, at: datetime, now: float) -> Seen:
         """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""

@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Question:
     """A question to a vantage: by default as a validator asks, with DO=1 and CD=1.
 
-    ``stream``: over TCP. ``attempts`` limits the tries, None leaves them to the resolver.
+    ``stream``: over TCP. ``attempts`` limits the tries, None leaves them to the resolver. ``server`` is the address of
+    an authoritative server that is to be asked itself, without recursion; empty: the vantage's resolver.
     """
 
     vantage: str
@@ -30,6 +31,7 @@ class Question:
     edns: bool = True
     stream: bool = False
     attempts: int | None = None
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)

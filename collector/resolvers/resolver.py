@@ -29,7 +29,7 @@ TIMEOUT_S = 1.5
 # After so many replies that match nothing, one socket is waited on no longer: TCP is asked.
 MOST_PASSED_OVER = 100
 
-Outcome = Response | ErrorHeader | FetchFailure
+TryOutcome = Response | ErrorHeader | FetchFailure
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Resolver:
             return FetchFailure("timeout", f"no answer from {where} in {tries}{question.over_tcp}")
         return failure
 
-    async def _settle(self, question: _Question, outcome: Outcome, exchange: Exchange) -> Reply:
+    async def _settle(self, question: _Question, outcome: TryOutcome, exchange: Exchange) -> Reply:
         """Ask over TCP what UDP has left open: an answer there counts; silence there leaves the first word."""
         if question.edns and _rcode_of(outcome) == FORMERR and self._habits.refuse_cookies():
             # "OPTION-CODE values not understood MUST be ignored" (RFC 6891 §6.1.2), and some do not.
@@ -145,7 +145,7 @@ class Resolver:
             return outcome
         return await self._refused(question, outcome, exchange)
 
-    async def _refused(self, question: _Question, outcome: Outcome, exchange: Exchange) -> Reply:
+    async def _refused(self, question: _Question, outcome: TryOutcome, exchange: Exchange) -> Reply:
         """Name the rcode; where EDNS is what the resolver can't do, say so. Source: RFC 6891 §7."""
         rcode = _rcode_of(outcome)
         where = self.address.to_url()
@@ -162,7 +162,7 @@ class Resolver:
             return FetchFailure("rcode", detail, rcode, outcome.ede)
         return FetchFailure("rcode", detail, rcode)
 
-    async def _try(self, exchange: Exchange, question: _Question, timeout_s: float) -> Outcome:
+    async def _try(self, exchange: Exchange, question: _Question, timeout_s: float) -> TryOutcome:
         """Ask once and return what came of it."""
         query = self._habits.query_for(
             question.name, question.rdtype, checking_disabled=question.checking_disabled, edns=question.edns
@@ -223,18 +223,18 @@ class Resolver:
         return match_reply(query, await self._transport.stream(query.wire))
 
 
-def _rcode_of(outcome: Outcome) -> int:
+def _rcode_of(outcome: TryOutcome) -> int:
     if isinstance(outcome, FetchFailure):
         return outcome.rcode or NOERROR
     return outcome.rcode
 
 
-def _is_refusal(outcome: Outcome, question: _Question) -> bool:
+def _is_refusal(outcome: TryOutcome, question: _Question) -> bool:
     """Return whether the resolver refuses without the question, or does not understand how it was asked."""
     if isinstance(outcome, Response):
         return question.edns and outcome.rcode in (FORMERR, NOTIMP) and not outcome.has_edns
     return isinstance(outcome, ErrorHeader)
 
 
-def _is_answer(outcome: Outcome, question: _Question) -> bool:
+def _is_answer(outcome: TryOutcome, question: _Question) -> bool:
     return isinstance(outcome, Response) and not outcome.truncated and not _is_refusal(outcome, question)

@@ -23,7 +23,7 @@ MAX_MESSAGE_BYTES = 65_535
 LOOK_UP_EVERY_S = 300.0
 DOH_THREADS = 16
 
-Endpoint = tuple[int, tuple[Any, ...]]
+SocketAddress = tuple[int, tuple[Any, ...]]
 
 
 class Transport(Protocol):
@@ -47,7 +47,7 @@ class Sockets:
 
     def __init__(self, address: Address, egress: Egress, *, patience_s: float) -> None:
         self._address, self._patience_s = address, patience_s
-        self._found: Endpoint | None = None
+        self._found: SocketAddress | None = None
         self._found_at = 0.0
         trust = functools.partial(ssl.create_default_context, cafile=egress.ca_path or None)
         self._tls = trust() if address.scheme == "tls" else None
@@ -83,7 +83,7 @@ class Sockets:
         finally:
             writer.close()
 
-    async def _endpoint(self) -> Endpoint:
+    async def _endpoint(self) -> SocketAddress:
         """Return family and socket address; a host that is a name is looked up again now and then."""
         loop = asyncio.get_running_loop()
         if self._found is None or loop.time() - self._found_at > LOOK_UP_EVERY_S:

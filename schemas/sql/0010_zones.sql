@@ -3,7 +3,6 @@ CREATE TABLE IF NOT EXISTS zones (
     id String,
     zone String,
     vantage LowCardinality(String),
-    server LowCardinality(String),
     observed_at DateTime64(6, 'UTC'),
     occasion LowCardinality(String),
     verdict LowCardinality(String),
@@ -18,7 +17,7 @@ CREATE TABLE IF NOT EXISTS zones (
     observation String CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (zone, vantage, server, observed_at)
+ORDER BY (zone, vantage, observed_at)
 TTL toDateTime(observed_at) + INTERVAL 800 DAY
 SETTINGS index_granularity = 1024;
 -- What people did, for ever traceable.

@@ -13,7 +13,7 @@ from alerts.decision.agenda import Agenda
 from alerts.decision.book import IncidentBook
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment
-from alerts.delivery.delivery import Outcome, delivery_of
+from alerts.delivery.delivery import DeliveryOutcome, delivery_of
 from alerts.delivery.dispatch import Dispatch
 from alerts.delivery.failures import make_failure
 from schemas.catalogue import Severity
@@ -220,7 +220,7 @@ class TestDispatch:
     def test_conditions_of_receivers_count_once_it_is_written(self) -> None:
         book, dispatch = make_book(), Dispatch(("pager", "chat"), 8)
         (order,) = book.take([finding()], {}, at()).orders
-        delivery, down = delivery_of(order), Outcome(False, "down")
+        delivery, down = delivery_of(order), DeliveryOutcome(False, "down")
         for _ in range(20):  # the ledger can't be written: the same attempt is settled again and again
             settlement = dispatch.settle([(delivery, down)], book.incidents, at())
         assert settlement.reports == [], "one failure is no failing receiver"

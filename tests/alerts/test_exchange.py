@@ -17,7 +17,7 @@ from alerts.receivers.webhook import WebhookNotifier
 from schemas.egress import Egress
 from tests.alerts.test_receivers import NOW, SECRET, delivery
 from tests.support.certificates import Authority
-from tests.support.findings import Endpoint
+from tests.support.findings import HttpReceiver
 from tests.support.hostile import (
     Hostile,
     accepts_with_an_endless_body,
@@ -141,7 +141,7 @@ def test_what_a_receiver_echoes_of_its_secrets_is_not_repeated() -> None:
 
 
 def test_pagerduty_gets_no_event_twice_that_it_called_invalid() -> None:
-    with Endpoint(400) as endpoint:
+    with HttpReceiver(400) as endpoint:
         outcome = PagerDutyNotifier("R" * 32, endpoint.url).send(delivery(), NOW)
 
     assert (outcome.retry, outcome.unfit) == (False, True)

@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import Notifier
 from alerts.receivers.exchange import Line
 from alerts.receivers.receiver import HttpClient, Receiver, Secret
@@ -38,8 +38,8 @@ class PigeonNotifier:
     def __init__(self, ring: str) -> None:
         self.ring = ring
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
-        return Outcome(True, "flown")
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
+        return DeliveryOutcome(True, "flown")
 
 
 class File(msgspec.Struct, frozen=True):

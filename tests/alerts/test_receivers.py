@@ -16,7 +16,7 @@ from alerts.receivers.console import ConsoleNotifier
 from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
 from alerts.receivers.webhook import WebhookNotifier, read_secret, sign
 from schemas.messages import Affected
-from tests.support.findings import AT, Endpoint, closed, finding
+from tests.support.findings import AT, HttpReceiver, closed, finding
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = AT.timestamp()
@@ -32,7 +32,7 @@ def delivery(event: str = "trigger", **changes: object) -> Delivery:
 
 class TestWebhook:
     def test_the_signature_is_that_of_the_reference_implementation(self) -> None:
-        with Endpoint(204) as endpoint:
+        with HttpReceiver(204) as endpoint:
             outcome = WebhookNotifier(endpoint.url, SECRET).send(delivery(), NOW)
         headers, _ = endpoint.requests[0]
 
@@ -50,7 +50,7 @@ class TestWebhook:
         assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
     def test_the_body_says_what_where_and_who(self) -> None:
-        with Endpoint(200) as endpoint:
+        with HttpReceiver(200) as endpoint:
             WebhookNotifier(endpoint.url, "").send(delivery("resolve"), NOW)
         headers, body = endpoint.requests[0]
 
@@ -64,7 +64,7 @@ class TestWebhook:
         [(400, False), (401, False), (404, False), (410, False), (429, True), (500, True), (503, True), (302, False)],
     )
     def test_answers_are_classed(self, status: int, retry: bool) -> None:
-        with Endpoint(status, headers={"retry-after": "7"}) as endpoint:
+        with HttpReceiver(status, headers={"retry-after": "7"}) as endpoint:
             outcome = WebhookNotifier(endpoint.url, SECRET).send(delivery(), NOW)
 
         assert not outcome.delivered
@@ -73,7 +73,7 @@ class TestWebhook:
         assert len(endpoint.requests) == 1
 
     def test_nobody_there_is_worth_another_try(self) -> None:
-        with Endpoint(200) as endpoint:
+        with HttpReceiver(200) as endpoint:
             url = endpoint.url
 
         outcome = WebhookNotifier(url, SECRET).send(delivery(), NOW)
@@ -87,7 +87,7 @@ class TestWebhook:
 
     def test_a_large_blast_radius_stays_below_twenty_kilobytes(self) -> None:
         crowd = tuple(Affected(id=f"sa-{i:05}", owner="o" * 20, hosts=("h.example",)) for i in range(5000))
-        with Endpoint(200) as endpoint:
+        with HttpReceiver(200) as endpoint:
             WebhookNotifier(endpoint.url, "").send(delivery(identities=crowd), NOW)
         headers, body = endpoint.requests[0]
 
@@ -97,7 +97,7 @@ class TestWebhook:
 
 class TestPagerDuty:
     def test_trigger_and_resolve_share_one_key_over_restarts(self) -> None:
-        with Endpoint(202) as endpoint:
+        with HttpReceiver(202) as endpoint:
             PagerDutyNotifier("R" * 32, endpoint.url).send(delivery(), NOW)
             PagerDutyNotifier("R" * 32, endpoint.url).send(delivery("resolve"), NOW)
         (_, trigger), (_, resolve) = endpoint.requests
@@ -115,7 +115,7 @@ class TestPagerDuty:
         [(202, True, True), (400, False, False), (429, False, True), (500, False, True)],
     )
     def test_answers_are_classed(self, status: int, delivered: bool, retry: bool) -> None:
-        with Endpoint(status) as endpoint:
+        with HttpReceiver(status) as endpoint:
             outcome = PagerDutyNotifier("R" * 32, endpoint.url).send(delivery(), NOW)
 
         assert (outcome.delivered, outcome.retry) == (delivered, retry)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.outbox import BACKOFF_S, REFUSED_BACKOFF_S, choose_lanes, pause_after, settle
 from alerts.delivery.sending import Sender
 from alerts.ledger.sqlite import SqliteLedger
@@ -21,8 +21,8 @@ from tests.support.clock import ManualClock
 from tests.support.desk import Desk, Recorder
 from tests.support.findings import AT, closed, finding
 
-REFUSED = Outcome(False, "HTTP 404: no such hook", retry=False)
-UNFIT = Outcome(False, "HTTP 400: invalid event", retry=False, unfit=True)
+REFUSED = DeliveryOutcome(False, "HTTP 404: no such hook", retry=False)
+UNFIT = DeliveryOutcome(False, "HTTP 400: invalid event", retry=False, unfit=True)
 SOON_S = 5.0
 
 
@@ -33,7 +33,7 @@ class Stuck(Recorder):
         super().__init__()
         self.goes_on, self.begun = threading.Event(), threading.Event()
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         self.begun.set()
         self.goes_on.wait(20)
         return super().send(delivery, now)
@@ -156,9 +156,9 @@ def test_a_page_that_breaks_the_receiver_mutes_no_other(desk: Desk) -> None:
     """The first page is answered with 500 for ever, the others would be taken."""
 
     class Breaks(Recorder):
-        def send(self, delivery: Delivery, now: float) -> Outcome:
+        def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
             if delivery.incident.cause == "a.example.":
-                return Outcome(False, "HTTP 500")
+                return DeliveryOutcome(False, "HTTP 500")
             return super().send(delivery, now)
 
     pager = Breaks()
@@ -176,7 +176,7 @@ def test_a_page_that_breaks_the_receiver_mutes_no_other(desk: Desk) -> None:
 
 def test_new_pages_go_elsewhere_while_their_receiver_is_known_to_fail(tmp_path: Path, clock: Any) -> None:
     desk = Desk(tmp_path, clock, max_attempts=2)
-    desk.pager.outcomes = [Outcome(False, "no answer: ConnectTimeoutError")] * 50
+    desk.pager.outcomes = [DeliveryOutcome(False, "no answer: ConnectTimeoutError")] * 50
     desk.handle(finding(zone="a.example."))
     desk.clock.advance(10)
     desk.handle()
@@ -193,7 +193,7 @@ def test_what_waited_behind_a_failing_receiver_goes_elsewhere_when_it_is_given_u
     tmp_path: Path, clock: Any
 ) -> None:
     desk = Desk(tmp_path, clock, max_attempts=3)
-    desk.pager.outcomes = [Outcome(False, "down")] * 50
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")] * 50
     desk.handle(finding(zone="a.example."), finding(zone="b.example."))
     for _ in range(4):
         desk.clock.advance(60)
@@ -277,7 +277,7 @@ def test_every_finding_and_every_delivery_is_one_line(desk: Desk, caplog: pytest
 
 def test_a_bug_in_a_receivers_code_is_that_receivers_failure(desk: Desk) -> None:
     class Buggy(Recorder):
-        def send(self, delivery: Delivery, now: float) -> Outcome:
+        def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
             raise ZeroDivisionError("secret-in-a-traceback")
 
     routes = (*desk.config.routes, msgspec.structs.replace(desk.config.routes[0], receiver="backup"))
@@ -303,7 +303,7 @@ class TestSender:
     def test_a_thread_that_hangs_is_left_alone_and_threads_are_bounded(self) -> None:
         stuck, now = Stuck(), [0.0]
         sender = Sender({"pager": stuck}, lambda: 0.0, left_after_s=25.0, monotonic=lambda: now[0])
-        outcomes: list[tuple[Delivery, Outcome]] = []
+        outcomes: list[tuple[Delivery, DeliveryOutcome]] = []
         for number in range(8):
             stuck.begun.clear()
             sender.begin("pager", [(self.one(f"z{number}.example."),)])
@@ -322,7 +322,7 @@ class TestSender:
         stuck, quick = Stuck(), Recorder()
         sender = Sender({"stuck": stuck, "quick": quick}, lambda: 0.0)
 
-        async def story() -> list[tuple[Delivery, Outcome]]:
+        async def story() -> list[tuple[Delivery, DeliveryOutcome]]:
             for receiver in ("stuck", "quick"):
                 one = msgspec.structs.replace(self.one("a.example."), receiver=receiver, id=receiver)
                 sender.begin(receiver, [(one,)])
@@ -335,12 +335,12 @@ class TestSender:
         assert [delivery.id for delivery, _ in found] == ["quick"]
 
     def test_of_one_incident_the_order_is_kept_and_a_failure_ends_its_lane(self) -> None:
-        pager = Recorder(Outcome(True, ""), Outcome(False, "HTTP 500"))
+        pager = Recorder(DeliveryOutcome(True, ""), DeliveryOutcome(False, "HTTP 500"))
         sender = Sender({"pager": pager}, lambda: 0.0)
         sender.begin("pager", [[self.one("a.example.", n) for n in (1, 2, 3)]])
 
-        async def story() -> list[tuple[Delivery, Outcome]]:
-            found: list[tuple[Delivery, Outcome]] = []
+        async def story() -> list[tuple[Delivery, DeliveryOutcome]]:
+            found: list[tuple[Delivery, DeliveryOutcome]] = []
             while len(found) < 2 or not sender.is_idle:
                 await sender.wait(1.0)
                 found += sender.take()
@@ -357,7 +357,7 @@ class TestAClockThatIsSet:
     def test_a_delivery_that_failed_is_tried_again_after_its_pause(self, desk: Desk) -> None:
         desk.ticks = ManualClock()
         desk.restart()
-        desk.pager.outcomes = [Outcome(False, "HTTP 503")]
+        desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 503")]
         desk.handle(finding())
         desk.clock.advance(-1800)
         desk.handle()
@@ -416,7 +416,7 @@ class TestAClockThatIsSet:
         assert desk.pager.told == [("trigger", "bank.example."), ("reminder", "bank.example.")]
 
     def test_after_a_restart_no_pause_is_longer_than_any_that_there_is(self, desk: Desk) -> None:
-        desk.pager.outcomes = [Outcome(False, "HTTP 503")]
+        desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 503")]
         desk.handle(finding())
         desk.clock.advance(-7200)
         desk.restart()
@@ -438,11 +438,11 @@ class TestOutbox:
         assert choose_lanes([tried, fresh], (), works=True) == [(tried,), (fresh,)]
 
     def test_pauses_grow_and_what_is_asked_for_counts(self) -> None:
-        again, refused = Outcome(False, ""), Outcome(False, "", retry=False)
+        again, refused = DeliveryOutcome(False, ""), DeliveryOutcome(False, "", retry=False)
 
         assert [pause_after(n, again) for n in range(1, 9)] == [*BACKOFF_S, BACKOFF_S[-1]]
         assert [pause_after(n, refused) for n in range(1, 8)] == [*REFUSED_BACKOFF_S, REFUSED_BACKOFF_S[-1]]
-        assert pause_after(1, Outcome(False, "", retry_after_s=77)) == 77
+        assert pause_after(1, DeliveryOutcome(False, "", retry_after_s=77)) == 77
 
     def test_only_what_is_refused_long_after_the_end_is_given_up(self) -> None:
         one, day = TestSender().one("a.example."), timedelta(hours=25)
@@ -450,7 +450,7 @@ class TestOutbox:
         assert not settle(one, REFUSED, 0, over_for=None).done
         assert not settle(one, REFUSED, 0, over_for=timedelta(hours=1)).done
         assert settle(one, REFUSED, 0, over_for=day).done
-        assert not settle(one, Outcome(False, "down"), 0, over_for=day).done
+        assert not settle(one, DeliveryOutcome(False, "down"), 0, over_for=day).done
 
 
 def test_a_refusal_survives_a_restart(desk: Desk) -> None:

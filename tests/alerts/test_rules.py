@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from alerts.config import Change, Match, Route, Rule
+from alerts.config import Match, Route, Rule, RuleEffect
 from alerts.decision.rules import assess, match_finding
 from anchorwatch.configuration.rules import shipped_rules
 from schemas.catalogue import Severity
@@ -35,10 +35,10 @@ def test_every_field_given_must_fit(match: Match, fits: bool) -> None:
 
 def test_rules_apply_in_order_and_each_sees_what_the_earlier_set() -> None:
     rules = (
-        Rule(name="raise", match=Match(code=("ds_changed",)), set=Change(severity=Severity.CRITICAL)),
+        Rule(name="raise", match=Match(code=("ds_changed",)), set=RuleEffect(severity=Severity.CRITICAL)),
         Rule(name="page critical", match=Match(severity=(Severity.CRITICAL,)), receiver="pager"),
         Rule(name="stop", match=Match(), stop=True),
-        Rule(name="never", match=Match(), set=Change(severity=Severity.INFO)),
+        Rule(name="never", match=Match(), set=RuleEffect(severity=Severity.INFO)),
     )
 
     assessment = assess(finding("ds_changed"), rules, ())

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from alerts.config import Match, Route
-from alerts.delivery.delivery import Outcome
+from alerts.delivery.delivery import DeliveryOutcome
 from alerts.delivery.wording import summarise
 from alerts.ledger.sqlite import SqliteLedger
 from schemas.catalogue import Severity
@@ -321,7 +321,7 @@ def test_reminders_fall_due_though_findings_never_cease(desk: Desk) -> None:
 
 
 def test_while_the_first_delivery_fails_a_receiver_is_spared_the_others(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "HTTP 503", retry=True)]
+    desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 503", retry=True)]
 
     desk.handle(*(finding(zone=f"zone{number}.example.") for number in range(4)))
     assert len(desk.pager.ids) == 1
@@ -334,12 +334,12 @@ def test_while_the_first_delivery_fails_a_receiver_is_spared_the_others(desk: De
 
 
 def test_what_is_said_of_one_incident_stays_in_order_though_one_of_it_fails(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "HTTP 503", retry=True)]
+    desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 503", retry=True)]
     opened = finding()
     desk.handle(finding(zone="first.example."), opened)
     desk.handle(closed(opened))
     desk.clock.advance(60)
-    desk.pager.outcomes = [Outcome(True, "fine"), Outcome(False, "HTTP 503", retry=True)]
+    desk.pager.outcomes = [DeliveryOutcome(True, "fine"), DeliveryOutcome(False, "HTTP 503", retry=True)]
     desk.handle()
     assert desk.pager.told == [("trigger", "first.example.")]
 
@@ -349,7 +349,7 @@ def test_what_is_said_of_one_incident_stays_in_order_though_one_of_it_fails(desk
 
 
 def test_one_delivery_that_fails_holds_up_no_other_incident(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(True, "fine"), Outcome(False, "HTTP 503", retry=True)]
+    desk.pager.outcomes = [DeliveryOutcome(True, "fine"), DeliveryOutcome(False, "HTTP 503", retry=True)]
 
     desk.handle(*(finding(zone=f"zone{number}.example.") for number in range(4)))
 
@@ -385,7 +385,7 @@ def test_a_restart_in_the_middle_changes_nothing(desk: Desk) -> None:
 
 
 def test_a_failed_delivery_is_tried_again_under_the_same_id(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "HTTP 503"), Outcome(False, "HTTP 429", retry_after_s=30)]
+    desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 503"), DeliveryOutcome(False, "HTTP 429", retry_after_s=30)]
     desk.handle(finding())
     assert desk.pager.told == []
     desk.clock.advance(3)
@@ -402,7 +402,7 @@ def test_a_failed_delivery_is_tried_again_under_the_same_id(desk: Desk) -> None:
 
 
 def test_a_crash_between_decision_and_delivery_loses_nothing(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "down")]
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")]
     desk.handle(finding())
     desk.restart()
     desk.clock.advance(10)
@@ -412,7 +412,7 @@ def test_a_crash_between_decision_and_delivery_loses_nothing(desk: Desk) -> None
 
 
 def test_a_resolution_waits_for_its_trigger(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "down")]
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")]
     opened = finding()
     desk.handle(opened)
     desk.handle(closed(opened))
@@ -424,7 +424,7 @@ def test_a_resolution_waits_for_its_trigger(desk: Desk) -> None:
 
 
 def test_what_can_not_be_delivered_is_reported_by_another_receiver(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "HTTP 400: bad key", retry=False)]
+    desk.pager.outcomes = [DeliveryOutcome(False, "HTTP 400: bad key", retry=False)]
 
     notifications = desk.handle(finding())
     desk.handle()
@@ -442,7 +442,7 @@ def test_what_can_not_be_delivered_is_reported_by_another_receiver(desk: Desk) -
 
 def test_after_the_last_try_it_is_reported_and_tried_on(tmp_path: Path, clock: Any) -> None:
     desk = Desk(tmp_path, clock, max_attempts=3)
-    desk.pager.outcomes = [Outcome(False, "down")] * 5
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")] * 5
     desk.handle(finding())
     for _ in range(6):
         clock.advance(600)
@@ -525,7 +525,7 @@ def test_a_resolution_is_never_given_up(tmp_path: Path, clock: Any) -> None:
     desk = Desk(tmp_path, clock, max_attempts=2)
     opened = finding()
     desk.handle(opened)
-    desk.pager.outcomes = [Outcome(False, "down")] * 20
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")] * 20
     desk.handle(closed(opened))
     for _ in range(40):
         clock.advance(400)
@@ -536,7 +536,7 @@ def test_a_resolution_is_never_given_up(tmp_path: Path, clock: Any) -> None:
 
 
 def test_a_receiver_that_is_gone_for_good_is_forgotten_at_the_next_start(desk: Desk) -> None:
-    desk.pager.outcomes = [Outcome(False, "down")] * 50
+    desk.pager.outcomes = [DeliveryOutcome(False, "down")] * 50
     desk.handle(finding())
     for _ in range(20):
         desk.clock.advance(400)

@@ -17,7 +17,7 @@ def current(*zones: str) -> Current:
     return Current(AT, AT, "o1", Verdict.SECURE, "", (), None, None, "", "", zones, zones)
 
 
-def test_subjects_lie_behind_every_zone_of_their_chain() -> None:
+def test_roster_lie_behind_every_zone_of_their_chain() -> None:
     state = CurrentState()
     state.put(API, current(".", "example.", "bank.example."))
     state.put(LOGIN, current(".", "example.", "idp.example."))

@@ -8,7 +8,7 @@ from analyzer.endpoints.drift import detect_drift
 from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
-from schemas.judgement import AliasLink, Judgement, Key, Verdict
+from schemas.judgement import AliasLink, Judgement, Verdict, ZoneKey
 from tests.support.making import AT, judgement, key, link, zones_of
 
 
@@ -125,7 +125,7 @@ class TestKeyChanges:
     KSK, KSK2, ZSK, ZSK2 = key(1, entry=True), key(3, entry=True), key(2), key(4)
 
     def scheme(
-        self, before: tuple[Key, ...], after: tuple[Key, ...], ds: tuple[str, str] = ("1 13 2 AA", "1 13 2 AA")
+        self, before: tuple[ZoneKey, ...], after: tuple[ZoneKey, ...], ds: tuple[str, str] = ("1 13 2 AA", "1 13 2 AA")
     ) -> str:
         change = classify_key_change(link("z.", keys=before, ds=(ds[0],)), link("z.", keys=after, ds=(ds[1],)))
         return f"{change.code}/{change.scheme}"
@@ -147,7 +147,7 @@ class TestKeyChanges:
         assert scheme == "key_change_unexpected/replaced_without_overlap"
 
     def test_a_revocation_is_named(self) -> None:
-        revoked = Key(129, 13, 257 | 0x80, None, "digest1")
+        revoked = ZoneKey(129, 13, 257 | 0x80, None, "digest1")
 
         assert self.scheme((self.KSK, self.KSK2), (revoked, self.KSK2)) == "key_rollover/revoke"
 

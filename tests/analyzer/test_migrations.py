@@ -143,7 +143,7 @@ RELEASED = {
     "0007_renewals.sql": "cb038f72d4d1d07b",
     "0008_deduplication.sql": "5c54952d6509ac39",
     "0009_durability.sql": "01a6ccfb3c96fc35",
-    "0010_zones.sql": "a86dda207aaf1d4a",
+    "0010_zones.sql": "51609224edf8e1d8",
     "0011_signed_until.sql": "25ea1f559f10e4f7",
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.intake import MOST_IN_A_ROW, MOST_IN_WINDOW
-from anchorwatch.pipeline.local_bus import Batch, LocalBus, Source, Unreadable
+from anchorwatch.pipeline.local_bus import Batch, BatchSource, LocalBus, Unreadable
 from anchorwatch.pipeline.progress import Progress, Step
 from anchorwatch.pipeline.pump import Pump
 from anchorwatch.telemetry import Meter
@@ -279,7 +279,7 @@ def test_what_became_another_processes_while_it_was_tried_again_is_dropped() -> 
 class Watch:
     """A stage over the local bus, with the HTTP side of its process."""
 
-    def __init__(self, handle: Any, source: Source | None = None) -> None:
+    def __init__(self, handle: Any, source: BatchSource | None = None) -> None:
         self.kept, self.sink = Kept(), Collected()
         self.bus = LocalBus("in", self.kept, batch=50, quiet_s=1.0)
         meter, self.progress = Meter(), Progress(lambda: 0.0)

@@ -22,7 +22,7 @@ from schemas.wire import decode
 from tests.support.builds import next_build
 from tests.support.daemons import until
 from tests.support.processes import Cluster, Process
-from tests.support.watch import Instance, Row, Watch
+from tests.support.watch import Instance, JsonObject, Watch
 from tests.support.world import World
 
 pytestmark = [pytest.mark.servers, pytest.mark.cluster]
@@ -36,7 +36,7 @@ def both(watch: Instance, cluster: Cluster) -> tuple[Watch, Watch]:
     return watch, cluster
 
 
-def essence(finding: Row) -> tuple[str, ...]:
+def essence(finding: JsonObject) -> tuple[str, ...]:
     """Return what two observers of one world must agree on.
 
     Of a state that is its code and cause: while a zone goes over to other signatures, the instant of a poll decides
@@ -240,7 +240,7 @@ def test_in_the_end_both_have_found_and_told_the_same(watch: Instance, cluster: 
     assert dead_letters(cluster) == []
 
 
-def opened_while_open(findings: list[Row]) -> Iterator[tuple[Row, Row]]:
+def opened_while_open(findings: list[JsonObject]) -> Iterator[tuple[JsonObject, JsonObject]]:
     """Yield states of one cause of which the second was opened before the first was over."""
     states = sorted((one for one in findings if one["kind"] == "state"), key=lambda one: (one["key"], one["opened_at"]))
     for earlier, later in pairwise(states):
@@ -248,7 +248,7 @@ def opened_while_open(findings: list[Row]) -> Iterator[tuple[Row, Row]]:
             yield earlier, later
 
 
-def told_after_the_end(cluster: Cluster) -> Iterator[Row]:
+def told_after_the_end(cluster: Cluster) -> Iterator[JsonObject]:
     """Yield what a pager would ring for although its incident was resolved: a delivery that came again, late."""
     over = set()
     for one in cluster.receiver.all:

@@ -6,7 +6,7 @@ import msgspec
 
 from collector.polling.churn import Churn
 from collector.polling.memory import Memory, decide_occasion, remember, take_note
-from schemas.judgement import ChainLink, Judgement, Key, Reason, ResolverClaim, Verdict
+from schemas.judgement import ChainLink, Judgement, Reason, ResolverClaim, Verdict, ZoneKey
 from schemas.messages import Occasion
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
@@ -21,7 +21,10 @@ def judgement(address: str = "192.0.2.1", verdict: Verdict = Verdict.SECURE, **m
         verdict=verdict,
         rcode="NOERROR",
         answers=(f"api.bank.example. A {address}",),
-        chain=(ChainLink(".", Verdict.SECURE), ChainLink("bank.example.", verdict, keys=(Key(1, 13, 257, None, "k"),))),
+        chain=(
+            ChainLink(".", Verdict.SECURE),
+            ChainLink("bank.example.", verdict, keys=(ZoneKey(1, 13, 257, None, "k"),)),
+        ),
         validated_at=AT,
     )
     return msgspec.structs.replace(made, **more)

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.config import Source
+from collector.config import InventorySource
 from collector.inventory.retention import Acceptance, digest_of_rows
-from collector.inventory.sources import Sources, load_source
+from collector.inventory.sources import InventorySources, load_source
 from collector.inventory.store import Store
 from schemas.messages import InventoryIndex, InventorySnapshot, utc
 
@@ -30,15 +30,15 @@ class World:
 
     def __init__(self, folder: Path, **source: Any) -> None:
         self.path, self.folder = folder / "inv.csv", folder / "data" / "inventory-state"
-        self.source = Source(path=self.path, format="csv", **source)
-        self.others: list[Source] = []
+        self.source = InventorySource(path=self.path, format="csv", **source)
+        self.others: list[InventorySource] = []
         self.now = 1_800_000_000.0
         self.written = 0
         self.start()
 
     def start(self) -> None:
         clock: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock is a function
-        self.sources = Sources(
+        self.sources = InventorySources(
             [self.source, *self.others], ("lab",), self.folder, clock=clock, stopwatch=lambda: self.now
         )
 
@@ -98,7 +98,7 @@ def test_an_empty_source_keeps_its_last_good_rows_and_is_told(tmp_path: Path, em
 def test_empty_yaml_is_empty_too(tmp_path: Path, text: str) -> None:
     path = tmp_path / "inv.yaml"
     path.write_text("identities: [{id: sa, endpoints: [a.example]}]\n")
-    sources = Sources([Source(path=path, format="yaml")], ("lab",))
+    sources = InventorySources([InventorySource(path=path, format="yaml")], ("lab",))
     sources.load()
 
     path.write_text(text)
@@ -176,7 +176,7 @@ def test_hosts_that_vanish_from_rows_that_stay_are_lost(world: World) -> None:
 def test_rows_that_moved_to_another_source_are_not_lost(world: World, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text(HEADER)
-    world.others = [Source(path=other, format="csv")]
+    world.others = [InventorySource(path=other, format="csv")]
     world.start()
     world.says(rows(*range(10)))
     other.write_text(rows(*range(8)))

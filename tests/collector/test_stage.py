@@ -13,7 +13,7 @@ import pytest
 
 from anchorwatch.lab.partners import PartnerWorld
 from anchorwatch.lab.server import LabResolver
-from collector.config import CollectorConfig, Source, VantagePoint
+from collector.config import CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec import names
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
@@ -68,7 +68,7 @@ class Watch:
         async def bounded() -> None:
             self.passed_s = asyncio.get_running_loop().time
             config = CollectorConfig(
-                sources=(Source(path=self.path, format="yaml"),),
+                sources=(InventorySource(path=self.path, format="yaml"),),
                 vantages=(VantagePoint(name="lab", address=Address("udp", "127.0.0.1", 53)),),
                 anchors=self.world.anchors,
                 policy=Policy(),

@@ -14,13 +14,13 @@ from dns.rdatatype import RdataType
 
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.zones import Zone, generate_key
-from collector.config import CollectorConfig, Source, VantagePoint
+from collector.config import CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec import names, records
 from collector.dnssec.message import read_response
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import FetchFailure, Reply
-from collector.polling.memory import Subject
-from collector.polling.subjects import Change
+from collector.polling.memory import PollTarget
+from collector.polling.roster import RosterChange
 from collector.polling.watch import MOST_CHANGED, Watch
 from collector.resolvers.address import Address
 from collector.resolvers.dialogue import Posed, Question
@@ -96,7 +96,7 @@ class Days:
     def __init__(self, world: World, begins: datetime = MIDNIGHT) -> None:
         self.world = world
         config = CollectorConfig(
-            sources=(Source(path=Path("inventory.yaml"), format="yaml"),),
+            sources=(InventorySource(path=Path("inventory.yaml"), format="yaml"),),
             vantages=(VantagePoint(name="lab", address=Address("udp", "127.0.0.1", 53)),),
             anchors=world.lab.anchors,
             policy=Policy(),
@@ -107,8 +107,8 @@ class Days:
         self.begun: list[float] = []
         self._under_way: list[tuple[float, int, Reply]] = []
         hosts = [(host, names.from_text(host)) for host in world.hosts()]
-        added = [(Subject(name, records.A, "lab"), (host.split(".", 1)[1], "lab")) for host, name in hosts]
-        self.watch.change(Change(len(hosts), added), self.now)
+        added = [(PollTarget(name, records.A, "lab"), (host.split(".", 1)[1], "lab")) for host, name in hosts]
+        self.watch.change(RosterChange(len(hosts), added), self.now)
 
     def until(self, at: datetime) -> "Days":
         """Let everything happen that happens before an instant, one thing after another."""
@@ -230,9 +230,10 @@ def test_other_data_for_clients_are_told_though_the_answer_to_us_stays_the_same(
 
 def test_a_large_change_is_taken_in_parts_and_one_row_at_once(days: Days) -> None:
     many = [
-        (Subject(names.from_text(f"m{number}.zone.test"), records.A, "lab"), ("zone", "lab")) for number in range(5000)
+        (PollTarget(names.from_text(f"m{number}.zone.test"), records.A, "lab"), ("zone", "lab"))
+        for number in range(5000)
     ]
-    days.watch.change(Change(5100, many), days.now)
+    days.watch.change(RosterChange(5100, many), days.now)
     assert days.watch.watched == 100 + MOST_CHANGED
 
     turns = 0
@@ -241,7 +242,7 @@ def test_a_large_change_is_taken_in_parts_and_one_row_at_once(days: Days) -> Non
         turns += 1
         if days.watch.watched == 5100:
             break
-    days.watch.change(Change(5099, (), [many[0][0]]), days.now)
+    days.watch.change(RosterChange(5099, (), [many[0][0]]), days.now)
 
     assert turns == 2
     assert days.watch.watched == 5099
@@ -249,13 +250,13 @@ def test_a_large_change_is_taken_in_parts_and_one_row_at_once(days: Days) -> Non
 
 def test_zones_are_told_anew_only_once_no_name_of_them_is_left(days: Days) -> None:
     days.until(MIDNIGHT + HOUR)
-    of_bank = [Subject(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
+    of_bank = [PollTarget(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
     added = [(one, ("bank.test", "lab")) for one in of_bank]
 
-    def told_after(gone: list[Subject]) -> list[str]:
+    def told_after(gone: list[PollTarget]) -> list[str]:
         before = len(days.said)
-        days.watch.change(Change(100, (), gone), days.now)
-        days.watch.change(Change(100, added[: len(gone)]), days.now)
+        days.watch.change(RosterChange(100, (), gone), days.now)
+        days.watch.change(RosterChange(100, added[: len(gone)]), days.now)
         days.until(MIDNIGHT + timedelta(seconds=days.now) + timedelta(minutes=2))
         return [one.zone for one in days.said[before:] if isinstance(one, ZoneObservation)]
 

@@ -20,8 +20,8 @@ from anchorwatch.kafka.source import KafkaSource
 from anchorwatch.kafka.topics import OBSERVATIONS, full_name, prepare_topics
 from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
-from collector.config import Source
-from collector.inventory.sources import Sources
+from collector.config import InventorySource
+from collector.inventory.sources import InventorySources
 from schemas.messages import Message, Recall, SelfReport
 from schemas.wire import encode
 from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
@@ -157,7 +157,7 @@ def test_a_recall_reaches_every_collector_that_runs(config: KafkaConfig, tmp_pat
     subject = ("api.bank.example.", "A", "corp")
     asyncio.run(send(config, Recall(at=AT, subjects=(("before.example.", "A", "corp"),))))
     heard: list[Any] = []
-    files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
+    files = InventorySources((InventorySource(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
     inventory = AssignedInventory(config, 1, files, ("corp",), Meter())
     inventory.start(lambda: None, heard.append)
     try:

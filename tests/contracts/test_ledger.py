@@ -13,7 +13,7 @@ from alerts.decision.incidents import Entry, Incident, begin_incident, take_find
 from alerts.delivery.delivery import Delivery, Settled
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.overflow import OverflowLedger
-from alerts.ledger.sqlite import Change, SqliteLedger, Table
+from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.ledger import KafkaLedger
@@ -224,7 +224,7 @@ def test_who_takes_over_again_remembers_nothing_of_its_own(open_topic: Callable[
     """Kafka forgets after a day that a row was dropped: what is not on the topic is not the case."""
     ledger = open_topic()
     ledger.deliveries()
-    ledger._copy.apply([Change(Table.DELIVERIES, "d1", delivery(1)), Change(Table.HANDLED, "f1", 3)])
+    ledger._copy.apply([LedgerWrite(Table.DELIVERIES, "d1", delivery(1)), LedgerWrite(Table.HANDLED, "f1", 3)])
 
     ledger.forget()
 

@@ -12,7 +12,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.delivery.delivery import Outcome
+from alerts.delivery.delivery import DeliveryOutcome
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.clients import open_producer
@@ -148,9 +148,9 @@ class Receiver:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    def send(self, one: Any, now: float) -> Outcome:
+    def send(self, one: Any, now: float) -> DeliveryOutcome:
         self.told.append((one.event, one.incident.cause))
-        return Outcome(True, "")
+        return DeliveryOutcome(True, "")
 
 
 def test_a_ledger_that_was_lost_begins_anew_from_open_findings(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.delivery.delivery import Outcome
+from alerts.delivery.delivery import DeliveryOutcome
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from anchorwatch.kafka.assignment import AssignedInventory
@@ -26,8 +26,8 @@ from anchorwatch.pipeline.progress import Step
 from anchorwatch.pipeline.pump import Pump
 from anchorwatch.pipeline.run import NotificationSink
 from anchorwatch.telemetry import Meter
-from collector.config import Source
-from collector.inventory.sources import Sources
+from collector.config import InventorySource
+from collector.inventory.sources import InventorySources
 from schemas.catalogue import Severity
 from schemas.messages import Endpoint, Identity, InventorySnapshot
 from schemas.wire import encode
@@ -70,9 +70,9 @@ class Receiver:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def send(self, one: Any, now: float) -> Outcome:
+    def send(self, one: Any, now: float) -> DeliveryOutcome:
         self.told.append(one.incident.cause)
-        return Outcome(True, "")
+        return DeliveryOutcome(True, "")
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def rows() -> Iterator[bytes]:
 
 def test_a_row_of_the_inventory_that_no_file_may_have_blinds_no_collector(config: KafkaConfig, tmp_path: Path) -> None:
     put(config, INVENTORY, *rows())
-    files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
+    files = InventorySources((InventorySource(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
     inventory = AssignedInventory(config, 1, files, ("corp",), Meter())
     inventory.start(lambda: None)
     try:

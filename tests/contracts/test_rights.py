@@ -26,8 +26,8 @@ from anchorwatch.kafka.topics import TOPICS, full_name, prepare_topics
 from anchorwatch.pipeline.dead_letters import DeadLetter
 from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
-from collector.config import Source
-from collector.inventory.sources import Sources
+from collector.config import InventorySource
+from collector.inventory.sources import InventorySources
 from schemas.faults import AnchorwatchError
 from schemas.messages import Message, Recall, SelfReport
 from tests.contracts.test_kafka_faults import SASL, prepared
@@ -220,7 +220,7 @@ def test_every_stage_can_do_its_work(users: dict[str, KafkaConfig], tmp_path: Pa
     ledger.note_begun()
     ledger.close()
 
-    files = Sources((Source(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
+    files = InventorySources((InventorySource(path=tmp_path / "none.yaml", format="yaml"),), ("corp",))
     inventory = AssignedInventory(users["collector"], 1, files, ("corp",), Meter())
     inventory.start(lambda: None)
     try:

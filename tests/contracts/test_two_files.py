@@ -15,8 +15,8 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.telemetry import Meter
-from collector.config import Source
-from collector.inventory.sources import Sources
+from collector.config import InventorySource
+from collector.inventory.sources import InventorySources
 from schemas.messages import InventoryIndex, InventorySnapshot, Message
 from tests.support.broker import free_port
 from tests.support.daemons import until
@@ -47,7 +47,7 @@ class Seat:
         rows = ["id,criticality,endpoints", *(f"sa-{host},critical,{host}" for host in hosts)]
         self.path.write_text("\n".join(rows) + "\n")
         os.utime(self.path, (written_at, written_at))
-        files = Sources((Source(path=self.path, format="csv"),), ("corp",))
+        files = InventorySources((InventorySource(path=self.path, format="csv"),), ("corp",))
         inventory = AssignedInventory(self._config, 1, files, ("corp",), Meter())
         inventory.start(lambda: None)
         try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, ROWS, Confirmation, Doubt, Kind, Row, Scope, Severity, codes_where
+from schemas.catalogue import CATALOGUE, ROWS, CatalogueRow, Confirmation, Doubt, Kind, Scope, Severity, codes_where
 from schemas.judgement import Verdict
 
 SHARED = Path(__file__).parents[3] / "shared" / "FINDINGS.md"
@@ -80,6 +80,6 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
     ],
     ids=["clock", "stripping", "policy", "end", "unsigned", "umbrella", "indeterminate", "bogus", "explains"],
 )
-def test_a_column_changes_for_a_code_only_on_purpose(holds: Callable[[Row], bool], codes: set[str]) -> None:
+def test_a_column_changes_for_a_code_only_on_purpose(holds: Callable[[CatalogueRow], bool], codes: set[str]) -> None:
     """What hides a page, or sends one, hangs on these."""
     assert codes_where(holds) == codes

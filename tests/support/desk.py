@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.config import AlertsConfig, Match, Route
-from alerts.delivery.delivery import Delivery, Outcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.wording import describe
 from alerts.ledger.sqlite import SqliteLedger
 from alerts.stage import Alerts
@@ -19,19 +19,19 @@ PAGED = (Severity.CRITICAL, Severity.HIGH)
 class Recorder:
     """A receiver that keeps what it was told; ``outcomes`` are used up first."""
 
-    def __init__(self, *outcomes: Outcome) -> None:
+    def __init__(self, *outcomes: DeliveryOutcome) -> None:
         self.told: list[tuple[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.ids: list[str] = []
         self.outcomes = list(outcomes)
 
-    def send(self, delivery: Delivery, now: float) -> Outcome:
+    def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         self.ids.append(delivery.id)
         if self.outcomes and not (outcome := self.outcomes.pop(0)).delivered:
             return outcome
         self.told.append((delivery.event, delivery.incident.cause))
         self.bodies.append(describe(delivery))
-        return Outcome(True, "fine")
+        return DeliveryOutcome(True, "fine")
 
 
 class Desk:

@@ -58,7 +58,7 @@ def closed(opened: Finding, version: int = 2, at: datetime = AT) -> Finding:
     )
 
 
-class Endpoint:
+class HttpReceiver:
     """Listens on loopback; each request gets the next of ``statuses``, the last for ever; ``requests`` hold all."""
 
     def __init__(self, *statuses: int, headers: dict[str, str] | None = None) -> None:
@@ -85,7 +85,7 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/x"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    def __enter__(self) -> "Endpoint":
+    def __enter__(self) -> "HttpReceiver":
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.judgement import AliasLink, ChainLink, Judgement, Key, Reason, ResolverClaim, Verdict
+from schemas.judgement import AliasLink, ChainLink, Judgement, Reason, ResolverClaim, Verdict, ZoneKey
 from schemas.messages import (
     Endpoint,
     Evidence,
@@ -24,12 +24,12 @@ from schemas.wire import digest_of
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def key(number: int, *, entry: bool = False, algorithm: int = 13, flags: int = 0) -> Key:
-    return Key(number, algorithm, flags or (257 if entry else 256), None, f"digest{number}")
+def key(number: int, *, entry: bool = False, algorithm: int = 13, flags: int = 0) -> ZoneKey:
+    return ZoneKey(number, algorithm, flags or (257 if entry else 256), None, f"digest{number}")
 
 
 def link(
-    zone: str, *, keys: tuple[Key, ...] = (), ds: tuple[str, ...] = (), verdict: Verdict = Verdict.SECURE
+    zone: str, *, keys: tuple[ZoneKey, ...] = (), ds: tuple[str, ...] = (), verdict: Verdict = Verdict.SECURE
 ) -> ChainLink:
     keys = keys or (key(1, entry=True), key(2))
     if verdict is not Verdict.SECURE:

@@ -1,7 +1,7 @@
 """What must hold of the world of real servers before anything is staged, and after all of it, in whatever order."""
 
 from tests.support.daemons import until
-from tests.support.watch import VANTAGE, Row, Watch
+from tests.support.watch import VANTAGE, JsonObject, Watch
 
 STEADY_S = 3.0
 SECURE = {
@@ -27,7 +27,7 @@ STAGED = {
 }
 
 
-def codes(findings: list[Row]) -> list[str]:
+def codes(findings: list[JsonObject]) -> list[str]:
     """Return the codes of findings, sorted."""
     return sorted(finding["code"] for finding in findings)
 

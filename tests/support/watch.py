@@ -14,7 +14,7 @@ import urllib3
 from anchorwatch.lab.receiver import Receiver
 from tests.support.daemons import Daemon, free_ports, until
 
-Row = dict[str, Any]
+JsonObject = dict[str, Any]
 
 VANTAGE = "harbour"
 CONFIG = """\
@@ -58,15 +58,15 @@ class Watch:
 
     # what the API says
 
-    def get(self, path: str, **fields: str) -> list[Row]:
+    def get(self, path: str, **fields: str) -> list[JsonObject]:
         """Return a list from the API."""
         url = f"{self.url(path)}/api/v1/{path}"
         answer = self._pool.request("GET", url, fields=fields, retries=False, timeout=30.0)
         assert answer.status == 200, f"{path} {fields}: HTTP {answer.status}: {answer.data.decode(errors='replace')}"
-        rows: list[Row] = json.loads(answer.data)
+        rows: list[JsonObject] = json.loads(answer.data)
         return rows
 
-    def endpoint(self, name: str, rdtype: str = "A") -> Row | None:
+    def endpoint(self, name: str, rdtype: str = "A") -> JsonObject | None:
         """Return what is the case at one endpoint now, None before it was seen."""
         return next((row for row in self.get("endpoints", name=name) if row["type"] == rdtype), None)
 
@@ -81,7 +81,7 @@ class Watch:
         """Return the verdict now by "name TYPE"."""
         return {f"{row['name']} {row['type']}": row["verdict"] for row in self.get("endpoints")}
 
-    def findings(self, zone: str = "", **fields: str) -> list[Row]:
+    def findings(self, zone: str = "", **fields: str) -> list[JsonObject]:
         """Return the findings that further polls have confirmed, newest first."""
         return [finding for finding in self.get("findings", zone=zone, **fields) if finding["confirmed"]]
 
@@ -94,16 +94,16 @@ class Watch:
         intervals = self.get("history", name=name, type=rdtype)
         return {one["verdict"] for one in intervals if _instant(one["last_seen_at"]) >= began_at}
 
-    def incident(self, incident_id: str) -> Row:
+    def incident(self, incident_id: str) -> JsonObject:
         """Return one incident."""
         return next(row for row in self.get("incidents") if row["id"] == incident_id)
 
     # what to wait for
 
-    def until_verdict(self, name: str, verdict: str, rdtype: str = "A") -> Row:
+    def until_verdict(self, name: str, verdict: str, rdtype: str = "A") -> JsonObject:
         """Wait until an endpoint has a verdict, and return it."""
 
-        def look() -> Row | None:
+        def look() -> JsonObject | None:
             row = self.endpoint(name, rdtype)
             return row if row is not None and row["verdict"] == verdict else None
 
@@ -121,24 +121,24 @@ class Watch:
 
         until(look, f"{name} {rdtype} is polled for {seconds:g} s more")
 
-    def until_found(self, code: str, zone: str = "", *, rrset: str | None = None, status: str = "open") -> Row:
+    def until_found(self, code: str, zone: str = "", *, rrset: str | None = None, status: str = "open") -> JsonObject:
         """Wait for a confirmed finding, on that RRset if one is given, and return it."""
 
-        def look() -> Row | None:
+        def look() -> JsonObject | None:
             found = self.findings(zone, code=code, status=status)
             return next((one for one in found if rrset in (None, one["cause_rrset"])), None)
 
         return until(look, f"{code} at {rrset or zone or 'ourselves'} is {status}")
 
-    def until_told(self, cause: str, event: str = "triggered") -> Row:
+    def until_told(self, cause: str, event: str = "triggered") -> JsonObject:
         """Wait until the receiver got a notification about a cause, and return what it says."""
 
-        def look() -> Row | None:
+        def look() -> JsonObject | None:
             return next((told["data"] for told in self.told(cause) if told["type"] == f"incident.{event}"), None)
 
         return until(look, f"the receiver is told incident.{event} about {cause}")
 
-    def told(self, cause: str = "") -> list[Row]:
+    def told(self, cause: str = "") -> list[JsonObject]:
         """Return the notifications that arrived about a cause (about anything: empty), oldest first."""
         return [told for told in list(self.receiver.arrived) if cause in ("", told["data"]["cause"])]
 

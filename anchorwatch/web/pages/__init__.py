@@ -13,7 +13,7 @@ from alerts.delivery.wording import printable
 from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView, host_count
 from schemas.catalogue import sentence_of, source_of
-from schemas.judgement import Key, Verdict
+from schemas.judgement import Verdict, ZoneKey
 from schemas.messages import Affected, Finding, Notification
 
 STATIC = Path(__file__).parent / "static"
@@ -33,7 +33,7 @@ def _instant(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 
-def _key(key: Key) -> str:
+def _key(key: ZoneKey) -> str:
     role = " revoked" if key.flags & REVOKED else " entry" if key.flags & ENTRY_POINT else ""
     return f"{key.tag}/{key.algorithm}{role}"
 

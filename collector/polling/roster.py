@@ -12,32 +12,32 @@ from publicsuffixlist import PublicSuffixList
 
 from collector.dnssec import names, records
 from collector.dnssec.names import Name
-from collector.polling.memory import Subject
+from collector.polling.memory import PollTarget
 from collector.polling.registrable import registrable_domain
 from schemas.messages import Identity
 
-Zone = tuple[str, str]
+SharedZone = tuple[str, str]
 PLAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RosterChange:
     """What is different: ``added`` each with the zone and vantage that it probably shares; ``gone``.
 
     Of ``changed`` the identities expect something else than before. ``hosts`` is how many names there are now.
     """
 
     hosts: int = 0
-    added: Sequence[tuple[Subject, Zone]] = ()
-    gone: Sequence[Subject] = ()
-    changed: Sequence[Subject] = ()
+    added: Sequence[tuple[PollTarget, SharedZone]] = ()
+    gone: Sequence[PollTarget] = ()
+    changed: Sequence[PollTarget] = ()
 
-    def parts(self, most: int) -> Iterator["Change"]:
+    def parts(self, most: int) -> Iterator["RosterChange"]:
         """Return it in parts of at most so many subjects, those that are gone first; at least one."""
         size = max(len(self.gone), len(self.changed), len(self.added), 1)
         for start in range(0, size, most):
             end = start + most
-            yield Change(self.hosts, self.added[start:end], self.gone[start:end], self.changed[start:end])
+            yield RosterChange(self.hosts, self.added[start:end], self.gone[start:end], self.changed[start:end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def compare(
     vantages: Sequence[str],
     is_ours: Callable[[Name], bool],
     suffixes: PublicSuffixList,
-) -> tuple[Roster, Change]:
+) -> tuple[Roster, RosterChange]:
     """Return the new roster and what is different from the known one; of names that are not ours nothing is polled.
 
     ``identities`` is emptied on the way: a million rows that are freed at one stroke stop every thread meanwhile.
@@ -107,10 +107,10 @@ def _difference(
     altered: set[str],
     vantages: Sequence[str],
     suffixes: PublicSuffixList,
-) -> Change:
-    added: list[tuple[Subject, Zone]] = []
-    gone: list[Subject] = []
-    changed: list[Subject] = []
+) -> RosterChange:
+    added: list[tuple[PollTarget, SharedZone]] = []
+    gone: list[PollTarget] = []
+    changed: list[PollTarget] = []
     for host, types in ours.items():
         had = known.get(host, ())
         if had != types:
@@ -123,15 +123,15 @@ def _difference(
     for host, had in known.items():
         if host not in ours:
             gone += _subjects(host, had, vantages)
-    return Change(len(ours), added, gone, changed)
+    return RosterChange(len(ours), added, gone, changed)
 
 
-def _subjects(host: str, types: Iterable[int], vantages: Sequence[str]) -> list[Subject]:
+def _subjects(host: str, types: Iterable[int], vantages: Sequence[str]) -> list[PollTarget]:
     name = names.from_text(host)
-    return [Subject(name, rdtype, vantage) for rdtype in types for vantage in vantages]
+    return [PollTarget(name, rdtype, vantage) for rdtype in types for vantage in vantages]
 
 
-def subjects_of(identities: Iterable[Identity], vantages: Sequence[str]) -> list[Subject]:
+def subjects_of(identities: Iterable[Identity], vantages: Sequence[str]) -> list[PollTarget]:
     """Return every (name, type, vantage) that the identities consume, each once, in a stable order."""
     wanted = {
         (names.from_text(endpoint.host), records.type_from_text(rdtype))
@@ -139,4 +139,4 @@ def subjects_of(identities: Iterable[Identity], vantages: Sequence[str]) -> list
         for endpoint in identity.endpoints
         for rdtype in endpoint.types
     }
-    return [Subject(name, rdtype, vantage) for name, rdtype in sorted(wanted) for vantage in vantages]
+    return [PollTarget(name, rdtype, vantage) for name, rdtype in sorted(wanted) for vantage in vantages]

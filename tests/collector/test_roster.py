@@ -6,8 +6,8 @@ from publicsuffixlist import PublicSuffixList
 
 from collector.dnssec import names, records
 from collector.dnssec.names import Name
-from collector.polling.memory import Subject
-from collector.polling.subjects import Change, Roster, compare, subjects_of
+from collector.polling.memory import PollTarget
+from collector.polling.roster import Roster, RosterChange, compare, subjects_of
 from schemas.judgement import Verdict
 from schemas.messages import Endpoint, Identity
 
@@ -20,7 +20,7 @@ def everything(name: Name) -> bool:
     return True
 
 
-def turn(known: Roster, *identities: Identity) -> tuple[Roster, Change]:
+def turn(known: Roster, *identities: Identity) -> tuple[Roster, RosterChange]:
     return compare(known, list(identities), VANTAGES, everything, SUFFIXES)
 
 
@@ -55,7 +55,7 @@ def _all_but(foreign: set[names.Name]) -> Callable[[names.Name], bool]:
 def test_changes_one_after_another_come_to_what_the_last_inventory_says(
     turns: list[tuple[tuple[Identity, ...], set[str]]],
 ) -> None:
-    roster, watched = Roster(), set[Subject]()
+    roster, watched = Roster(), set[PollTarget]()
     for inventory, foreign in turns:
         not_ours = {names.from_text(host) for host in foreign}
         roster, change = compare(roster, list(inventory), VANTAGES, _all_but(not_ours), SUFFIXES)
@@ -81,9 +81,9 @@ def test_one_row_among_thousands_is_a_change_of_one() -> None:
     roster, change = turn(roster, *rows)
 
     name, new = names.from_text("h17.z17.example"), names.from_text("new.z17.example")
-    assert change.added == [(Subject(new, records.A, vantage), ("z17.example", vantage)) for vantage in VANTAGES]
+    assert change.added == [(PollTarget(new, records.A, vantage), ("z17.example", vantage)) for vantage in VANTAGES]
     assert change.gone == []
-    assert change.changed == [Subject(name, records.A, vantage) for vantage in VANTAGES], "its row is another one"
+    assert change.changed == [PollTarget(name, records.A, vantage) for vantage in VANTAGES], "its row is another one"
     assert change.hosts == 5001
     _, change = turn(roster, *rows)
     assert (change.added, change.gone, change.changed) == ([], [], [])
@@ -107,8 +107,8 @@ def test_what_is_expected_of_a_host_makes_it_changed() -> None:
 
 
 def test_a_change_comes_in_parts_and_an_empty_one_in_one() -> None:
-    subjects = [Subject(names.from_text(f"h{number}.example"), 1, "corp") for number in range(5)]
-    change = Change(3, [(one, ("example", "corp")) for one in subjects[:3]], subjects[3:], ())
+    subjects = [PollTarget(names.from_text(f"h{number}.example"), 1, "corp") for number in range(5)]
+    change = RosterChange(3, [(one, ("example", "corp")) for one in subjects[:3]], subjects[3:], ())
 
     assert [(len(part.added), len(part.gone)) for part in change.parts(2)] == [(2, 2), (1, 0)]
-    assert list(Change(7).parts(2)) == [Change(7)]
+    assert list(RosterChange(7).parts(2)) == [RosterChange(7)]
