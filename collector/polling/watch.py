@@ -16,6 +16,7 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
+from collector.authorities.walk import Walker
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
@@ -63,7 +64,8 @@ class Watch:
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
         self._instant = Instant()
-        self._dialogues = Dialogues(self._instant)
+        walker = Walker(config.authorities, self._instant) if config.authorities is not None else None
+        self._dialogues = Dialogues(self._instant, dict.fromkeys(config.walked, walker.walk) if walker else {})
         self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
         self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[PollTarget] = Confirmations()
@@ -72,7 +74,10 @@ class Watch:
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = PublicSuffixList()
-        self._views = {name: View(name, config.anchors, config.policy, self._instant) for name in config.vantage_names}
+        self._views = {
+            name: View(name, config.anchors, config.policy, self._instant, is_resolver=name not in config.walked)
+            for name in config.vantage_names
+        }
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
         self._changes: deque[RosterChange] = deque()
@@ -258,7 +263,9 @@ class Watch:
         self._note_answer(subject.vantage)
         self.answered_at[subject.vantage] = instant.at
         now = instant.now
-        claim_due = memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        claim_due = view.is_resolver and (
+            memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        )
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
@@ -294,7 +301,8 @@ class Watch:
                 self._note_reply(subject, memory, reply)
         judgement = judged.judgement
         is_new = verdict is not memory.verdict or judgement.answers != memory.answers
-        if was_answered and (claim_due or is_new or contradicts(verdict, memory.claim)):
+        has_doubt = is_new or contradicts(verdict, memory.claim)
+        if was_answered and view.is_resolver and (claim_due or has_doubt):
             yield from self._ask_claims(memory, view, judgement, both=is_new)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
