@@ -18,7 +18,7 @@ Where to look
     walk                   a question to the servers that know the answer: pure, by steps
     roll                   all servers of a zone and their addresses
     sweep, sights          what each of them says, and whether its signatures hold
-    rounds                 which zone is swept when
+    rounds, sweeps         which zone is swept when, and all of it together
     pacing                 how many questions a second one address gets
     servers                the driver: sockets, and the pace
 """

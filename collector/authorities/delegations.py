@@ -1,7 +1,7 @@
 """Which servers a zone has: from hints, stubs and referrals, believed for a bounded time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from collector.authorities.addresses import address_of, read_address, write_address
 from collector.authorities.hints import Hints
@@ -24,17 +24,14 @@ UNNAMED: Name = ()
 class Delegation:
     """The servers of a zone: addresses by name, empty where they are still to be looked up; in the order to try.
 
-    ``expires_at`` is on the clock that only runs on. ``omitted`` counts names beyond those kept.
+    ``expires_at`` is on the clock that only runs on. ``above`` is the zone that refers to this one, None where that is
+    not known.
     """
 
     zone: Name
     servers: Mapping[Name, tuple[str, ...]]
     expires_at: float
-    omitted: int = 0
-
-    def with_addresses(self, server: Name, addresses: tuple[str, ...]) -> "Delegation":
-        """Return it with the addresses of a server that were looked up."""
-        return replace(self, servers={**self.servers, server: addresses})
+    above: Name | None = None
 
 
 def read_delegation(response: Response, zone: Name, above: Name, *, now: float, port: int) -> Delegation:
@@ -44,13 +41,14 @@ def read_delegation(response: Response, zone: Name, above: Name, *, now: float, 
     """
     rrset = response.authority[zone, records.NS]
     glue = read_glue(response.wire)
-    found = {server: _glue_of(server, glue, above, port) for server in map(records.target_of, rrset.rdatas)}
+    found = {server: glue_of(server, glue, above, port) for server in map(records.target_of, rrset.rdatas)}
     kept = sorted(found, key=lambda server: not found[server])[:MOST_SERVERS]
     ttl_s = min(max(float(rrset.ttl), SHORTEST_S), LONGEST_S)
-    return Delegation(zone, {server: found[server] for server in kept}, now + ttl_s, len(found) - len(kept))
+    return Delegation(zone, {server: found[server] for server in kept}, now + ttl_s, above)
 
 
-def _glue_of(server: Name, glue: dict[tuple[Name, int], tuple[bytes, ...]], above: Name, port: int) -> tuple[str, ...]:
+def glue_of(server: Name, glue: dict[tuple[Name, int], tuple[bytes, ...]], above: Name, port: int) -> tuple[str, ...]:
+    """Return the addresses of a server that count in a response by a server of the zone ``above``."""
     if not names.is_at_or_below(server, above):
         return ()
     return tuple(

@@ -11,7 +11,7 @@ from collector.dnssec.questions import FetchFailure, Reply
 REST_S = 30.0
 LONGEST_REST_S = 900.0
 LAME_S = 300.0
-FAMILY_S = 3600.0
+FAMILY_S = 7200.0
 MOST_KNOWN = 50_000
 
 
@@ -35,7 +35,7 @@ class Standing:
                 self._rests_until.get(address, 0.0) > now or self._lame_until.get((zone, address), 0.0) > now
             )
             spread = hashlib.blake2b(turn + address.encode(), digest_size=8).digest()
-            return is_known_to_fail, self.reaches(address, now) is False, spread
+            return is_known_to_fail, not self.reaches(family_of(address), now - FAMILY_S), spread
 
         return sorted(addresses, key=rank)
 
@@ -61,6 +61,6 @@ class Standing:
         if len(self._lame_until) > MOST_KNOWN:
             del self._lame_until[next(iter(self._lame_until))]
 
-    def reaches(self, address: str, now: float) -> bool:
-        """Return whether some server with an address of the same family has answered lately."""
-        return now - self._answered_at.get(family_of(address), float("-inf")) <= FAMILY_S
+    def reaches(self, family: int, since: float) -> bool:
+        """Return whether some server has answered over IPv4 or IPv6 since an instant."""
+        return self._answered_at.get(family, float("-inf")) >= since

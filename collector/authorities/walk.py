@@ -7,10 +7,17 @@ Source: RFC 1034 §5.3.3; RFC 9156 §2.3 (minimised names), §5 (servers that ca
 set is asked of the parent's servers).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.authorities.addresses import address_of, is_public
-from collector.authorities.delegations import MOST_ADDRESSES, UNNAMED, Delegation, Delegations, read_delegation
+from collector.authorities.delegations import (
+    MOST_ADDRESSES,
+    MOST_SERVERS,
+    UNNAMED,
+    Delegation,
+    Delegations,
+    read_delegation,
+)
 from collector.authorities.effort import MOST_LOOKUPS_A_DELEGATION, MOST_REFERRALS, MOST_SILENCES, Effort
 from collector.authorities.replies import Answer, Reading, Referral, Refusal, read_reply
 from collector.authorities.standing import Standing
@@ -57,14 +64,19 @@ class Walker:
         return (yield from self._resolve(Asked(question.name, question.rdtype, question.stream), effort, ()))
 
     def find(self, zone: Name) -> Steps[Delegation | None]:
-        """Return the delegation of a zone as the servers above it have it, None where they know of none."""
-        yield from self._resolve(Asked(zone, records.SOA), Effort(), ())
-        known = self.delegations.closest(zone, self._instant.now)
-        return known if known.zone == zone else None
+        """Return the delegation of a zone as the servers above it have it, None where there is no such zone.
 
-    def look_up(self, server: Name, rdtype: int) -> Steps[Reply]:
-        """Return the reply to the question for the addresses of a server."""
-        return (yield from self._resolve(Asked(server, rdtype), Effort(), ()))
+        Where one server has the zone and the one above, it does not refer on: its answer names the servers.
+        """
+        reply = yield from self._resolve(Asked(zone, records.NS), Effort(), ())
+        known = self.delegations.closest(zone, self._instant.now)
+        if known.zone == zone:
+            return known
+        found = reply.answer.get((zone, records.NS)) if isinstance(reply, Response) else None
+        if found is None:
+            return None
+        servers = dict.fromkeys(map(records.target_of, found.rdatas[:MOST_SERVERS]), ())
+        return Delegation(zone, servers, self._instant.now, known.zone)
 
     def may_ask(self, zone: Name, address: str) -> bool:
         """Return whether an address may be asked: a public one, one of the configuration, or any if that is allowed."""
@@ -178,7 +190,7 @@ class Walker:
         servers = {name: known for name, known in at.servers.items() if name != server}
         if found:
             servers[server] = found
-        changed = Delegation(at.zone, servers, at.expires_at, at.omitted)
+        changed = replace(at, servers=servers)
         self.delegations.keep(changed)
         return changed
 

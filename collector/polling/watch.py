@@ -16,7 +16,8 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from collector.authorities.walk import Walker
+from collector.authorities.sweeps import Sweeps
+from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
@@ -64,8 +65,11 @@ class Watch:
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
         self._instant = Instant()
-        walker = Walker(config.authorities, self._instant) if config.authorities is not None else None
-        self._dialogues = Dialogues(self._instant, dict.fromkeys(config.walked, walker.walk) if walker else {})
+        self._sweeps = None
+        if config.authorities is not None:
+            self._sweeps = Sweeps(config.authorities, config.anchors, config.policy, self._instant)
+        walks = {config.authorities.vantage: self._sweeps.walk} if config.authorities and self._sweeps else {}
+        self._dialogues = Dialogues(self._instant, walks)
         self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
         self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[PollTarget] = Confirmations()
@@ -141,6 +145,8 @@ class Watch:
             self._confirmations.forget(subject)
             if (memory := self._memory.pop(subject, None)) is not None:
                 self._zones.release(memory.zones, subject.vantage)
+                if self._sweeps is not None:
+                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.zones, memory.home)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
@@ -194,6 +200,8 @@ class Watch:
             self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now, urgent=self._confirmations)
             for subject in self._shares.admit(now):
                 self._dialogues.start(self._poll(subject))
+            for sweep in self._sweeps.due(self._outbox.add) if self._sweeps is not None else ():
+                self._dialogues.start(sweep)
         return self._dialogues.take_posed()
 
     def take(self, ticket: int, reply: Reply, now: float, at: float) -> list[Posed]:
@@ -208,7 +216,10 @@ class Watch:
             return self._instant.now
         first = self._schedule.next_due_at()
         return min(
-            first if first is not None else float("inf"), self._shares.next_probe_at(), self._dialogues.next_wake_at()
+            first if first is not None else float("inf"),
+            self._shares.next_probe_at(),
+            self._dialogues.next_wake_at(),
+            self._sweeps.next_due_at() if self._sweeps is not None else float("inf"),
         )
 
     def give_up(self) -> None:
@@ -342,11 +353,13 @@ class Watch:
         self._outbox.add(*seen.news)
         memory.signed = judged.answer.signed
         zones = tuple(link.zone for link in judgement.chain)
+        cause = cause_of(judgement)
+        if self._sweeps is not None:
+            self._have_swept(self._sweeps, subject, memory, judgement, zones, cause)
         if zones != memory.zones:
             self._zones.hold(zones, subject.vantage)
             self._zones.release(memory.zones, subject.vantage)
             memory.zones = zones
-        cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
         occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
@@ -359,6 +372,29 @@ class Watch:
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)
         self._outbox.add(message)
+
+    def _have_swept(
+        self,
+        sweeps: Sweeps,
+        subject: PollTarget,
+        memory: Memory,
+        judgement: Judgement,
+        zones: tuple[str, ...],
+        cause: tuple[str, ...] | None,
+    ) -> None:
+        """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
+        home = judgement.links[0].zone if judgement.links else ""
+        if (zones, home) != (memory.zones, memory.home):
+            asked = Asked(subject.name, subject.rdtype)
+            sweeps.enter(asked, zones, home)
+            sweeps.leave(asked, memory.zones, memory.home)
+            memory.home = home
+        if self._reach[subject.vantage].is_lost:
+            return
+        if is_news(memory, judgement, cause):
+            sweeps.alarm(judgement.cause_zone, bad=judgement.verdict not in STANDS)
+        elif judgement.verdict in STANDS and memory.verdict not in STANDS and memory.cause is not None:
+            sweeps.alarm(memory.cause[2], bad=False)
 
     def _confirm_soon(self, subject: PollTarget, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""
