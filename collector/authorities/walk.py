@@ -137,7 +137,7 @@ class Walker:
             if reading.silent:
                 effort.note_silence()
         else:
-            return _failure_of(at, asked, refusals, effort)
+            return self._gave_up(at, asked, refusals)
         return (yield from self._last_resort(at, asked, refusals, effort))
 
     def _last_resort(
@@ -154,11 +154,11 @@ class Walker:
                 return reading
             refusals[address] = reading
         data = next((why.data for why in refusals.values() if why.data is not None), None)
-        return Answer(data) if data is not None else self._gave_up(at, asked, refusals, effort)
+        return Answer(data) if data is not None else self._gave_up(at, asked, refusals)
 
-    def _gave_up(self, at: Delegation, asked: Asked, refusals: dict[str, Refusal], effort: Effort) -> FetchFailure:
-        self.delegations.forget(at.zone)
-        return _failure_of(at, asked, refusals, effort)
+    def _gave_up(self, at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
+        self.delegations.doubt(at.zone, self._instant.now)
+        return _failure_of(at, asked, refusals)
 
     def _next(self, at: Delegation, tried: dict[str, Refusal]) -> str | None:
         """Return the address to ask next, None where all that are known were tried."""
@@ -212,7 +212,7 @@ def _next_depth(shown: int, whole: int, minimised: int) -> int:
     return whole if left <= 0 else min(shown + max((whole - shown) // left, 1), whole)
 
 
-def _failure_of(at: Delegation, asked: Asked, refusals: dict[str, Refusal], effort: Effort) -> FetchFailure:
+def _failure_of(at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
     """Return why the servers of a zone gave no answer."""
     complaints = [f"{address}: {why.detail}" for address, why in refusals.items()]
     if not complaints:
