@@ -56,6 +56,7 @@ class Case(Enum):
     # the anchored zone, and the vantage
     UNSUPPORTED_ANCHORS = auto()
     NOT_ANCHORED = auto()
+    KEYS_NOT_HELD = auto()
     ANCHOR_WITHOUT_KEYS = auto()
     ANCHOR_STRIPPED = auto()
     NO_ANCHOR = auto()
