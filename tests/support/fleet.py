@@ -12,6 +12,7 @@ The delegation also names BIND itself, which listens at addresses of an interfac
 """
 
 import contextlib
+import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -131,7 +132,7 @@ class Fleet:
         self._configure()
         for address, daemon in self._daemons.items():
             daemon.start()
-            daemon.until_up(lambda at=address: self._answers(at))
+            daemon.until_up(functools.partial(self._answers, address))
 
     def stop(self) -> None:
         """End all servers, whatever becomes of one of them."""
