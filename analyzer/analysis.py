@@ -186,7 +186,8 @@ class Analysis:
                         needs.late.append(message.id)
                 case PollBatch():
                     for subject, observation, *_ in _rows_of(message):
-                        if self.last_of(subject) != observation and self._is_watched(subject):
+                        current = self.current.get(subject)
+                        if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
         return needs
 

@@ -120,8 +120,9 @@ def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> 
     """
     columns = (message.names, message.types, message.observations, message.polled_at)
     ends = message.expirations or (0,) * len(message.names)
+    instants = {end: utc(end) if end else None for end in set(ends)}  # the signatures of a zone mostly end together
     return [
-        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, utc(end) if end else None)
+        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, instants[end])
         for name, rdtype, observation, at, end in zip(*columns, ends, strict=True)
         if observation in verdicts
     ]
