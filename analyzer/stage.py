@@ -28,12 +28,13 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
 
 # A recall is our own word to the collectors, and lies on the topic of what people did.
-TAKEN = (ZoneObservation, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
+TAKEN = (ZoneObservation, ZoneSweep, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
 
 
 class Analyzer:
@@ -115,6 +116,7 @@ class Analyzer:
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
             zones=history.latest_zones(),
+            swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
         )
@@ -134,6 +136,10 @@ class Analyzer:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
             knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+        if needs.sweeps:
+            knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
+        if needs.swept:
+            knowledge.swept.extend(await asyncio.to_thread(history.sweep_memories, sorted(needs.swept)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
             asked = self._analysis.needs_answers(batch, needs.until, knowledge.baselines)
