@@ -13,6 +13,7 @@ from analyzer.batch import Batch, Knowledge, Stored
 from analyzer.endpoints.current import CurrentState
 from analyzer.findings.blast import Consumers
 from analyzer.history.protocol import History
+from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
 from schemas.faults import Rejected
@@ -160,6 +161,11 @@ class Analyzer:
     def zones(self) -> Timeline:
         """Return what is the case in each zone."""
         return self._analysis.zones
+
+    @property
+    def swept(self) -> SweptZones:
+        """Return what is remembered of the servers of each zone."""
+        return self._analysis.swept
 
     @property
     def consumers(self) -> Consumers:

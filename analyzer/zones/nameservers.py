@@ -50,15 +50,19 @@ def is_lame(sight: ServerSight) -> bool:
     return sight.status is ServerStatus.LAME or (sight.status is ServerStatus.REFUSES and "REFUSED" in sight.detail)
 
 
-def look_for_mismatch(sweep: ZoneSweep, serials: Serials) -> Iterable[Look]:
-    """Report servers whose NS set is not the one that the parent gives; addresses (glue) are not compared."""
+def look_for_mismatch(sweep: ZoneSweep, agreed: NsSet, serials: Serials) -> Iterable[Look]:
+    """Report servers whose NS set no server of the parent gives; addresses (glue) are not compared.
+
+    ``agreed`` is what most servers of the parent gave last: one that differs alone makes no child differ.
+    """
     given = {ns_set(one.ns) for one in answering(side_of(sweep, parent=True)) if one.ns}
     for sight in answering(side_of(sweep)):
         if not sight.ns or not given or serials.lags(sight.server):
             continue
         own = ns_set(sight.ns)
-        detail = f"{who(sight)} names {', '.join(own)}; the parent names {', '.join(min(given))}"
-        yield _look(Code.NS_PARENT_CHILD_MISMATCH, sweep.zone, sight.server, own not in given, detail)
+        is_bad = own != agreed and own not in given
+        detail = f"{who(sight)} names {', '.join(own)}; the parent names {', '.join(agreed or min(given))}"
+        yield _look(Code.NS_PARENT_CHILD_MISMATCH, sweep.zone, sight.server, is_bad, detail)
 
 
 def _look(code: Code, zone: str, server: str, is_bad: bool, detail: str) -> Look:

@@ -84,7 +84,7 @@ def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) ->
         *look_for_stale(sweep.zone, own, serials),
         *look_for_short_signatures(sweep, own),
         *look_for_dangling(sweep),
-        *look_for_mismatch(sweep, serials),
+        *look_for_mismatch(sweep, delegation.ns, serials),
         *look_for_invalid(sweep, own, serials),
         *look_for_pending(sweep, own, parents, memory.pending_since_at),
     ]
