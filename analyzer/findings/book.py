@@ -187,7 +187,7 @@ class FindingBook:
         finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
         shown: Set[CauseKey] = self._by_subject.get(subject, set())
-        conditions = _merged(self._apart.place(condition, shown) for condition in conditions)
+        conditions = self._placed(conditions, shown)
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
@@ -195,6 +195,18 @@ class FindingBook:
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at, ends_at)
+
+    def _placed(self, conditions: Iterable[Condition], shown: Set[CauseKey]) -> list[Condition]:
+        """Return the conditions as they are to be told; those that come to one key are one, with the servers of all."""
+        found: dict[CauseKey, Condition] = {}
+        for condition in conditions:
+            placed = self._apart.place(condition, shown)
+            first = found.setdefault(placed.key, placed)
+            if first is not placed and placed.servers:
+                servers = tuple(sorted({*first.servers, *placed.servers}))
+                found[placed.key] = replace(first, servers=servers)
+            self._apart.opened(placed.key)  # so that the next one finds its place taken
+        return list(found.values())
 
     def forget(self, subject: Subject, at: datetime, because: str) -> None:
         """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
@@ -401,17 +413,6 @@ class FindingBook:
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
-
-
-def _merged(conditions: Iterable[Condition]) -> list[Condition]:
-    """Return the conditions, of those that came to one key the first, with the servers of all."""
-    found: dict[CauseKey, Condition] = {}
-    for condition in conditions:
-        first = found.setdefault(condition.key, condition)
-        if first is not condition and condition.servers:
-            servers = tuple(sorted({*first.servers, *condition.servers}))
-            found[condition.key] = replace(first, servers=servers)
-    return list(found.values())
 
 
 def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:

@@ -25,6 +25,7 @@ DELETE_CDS = ("0", "0", "0", "00")
 DELETE_CDNSKEY = ("0", "3", "0", "AA==")
 PENDING_LONG = timedelta(days=3)
 DIGESTS = {"1": hashlib.sha1, "2": hashlib.sha256, "4": hashlib.sha384}
+MALFORMED = (ValueError, OverflowError, dns.exception.DNSException)
 Ds = tuple[str, ...]
 
 
@@ -59,7 +60,7 @@ def _why_invalid(sweep: ZoneSweep, sight: ServerSight) -> str:
         return "" if all(deletes) else "a request to remove the DS stands beside other records"
     try:
         made = {digest: {_digest(sweep.zone, key, digest) for key in keys} for digest in DIGESTS}
-    except (ValueError, dns.exception.DNSException):
+    except MALFORMED:
         return "a CDNSKEY record is malformed"
     # RFC 7344 §4: where a child publishes both, they must match in content.
     if cds and keys:
@@ -91,7 +92,7 @@ def asked_but_absent(zone: str, sight: ServerSight, ds: Iterable[str]) -> list[D
     if not wanted:
         try:
             wanted = {_digest(zone, tuple(one.split(None, 3)), "2") for one in sight.cdnskey}
-        except (ValueError, dns.exception.DNSException):
+        except MALFORMED:
             return []
     present = {_ds(one) for one in ds}
     by_digest = {one[:3]: one[3:] for one in present}

@@ -4,6 +4,7 @@ A sweep is a *look* at each server. What a look can't speak of (a server that wa
 come) is no look, and leaves a fault as it was.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from schemas.codes import Code
 
 LOOKS_REMEMBERED = 3
 BAD_LOOKS_TO_CONFIRM = 2
+LONE_LOOKS_TO_CONFIRM = 3
 GOOD_LOOKS_TO_END = 3
-MOST_FAULTS = 1_000
+# Of one code in one zone, so that many faults of one kind leave room for those of another.
+MOST_FAULTS = 500
 MOST_TOLD = 5
 SWEPT = codes_where(lambda row: row.confirmed_by in (Confirmation.SWEEPS, Confirmation.ALARM))
 ALARMING = codes_where(lambda row: row.confirmed_by is Confirmation.ALARM)
@@ -46,7 +49,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of one server. ``recent`` are its last looks, newest last: how severe, None for a good one.
 
-    ``stands``: it was confirmed, and is told until it ends. ``severity`` is what two looks agree on.
+    ``bad_looks`` are all since the last three good ones in a row. ``stands``: it was confirmed, and is told until it
+    ends. ``severity`` is what two looks agree on.
     """
 
     code: Code
@@ -57,6 +61,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     since_at: datetime
     recent: tuple[Severity | None, ...] = ()
+    bad_looks: int = 0
     good_in_row: int = 0
     stands: bool = False
 
@@ -74,9 +79,11 @@ def weigh_looks(
     ``alarm``: polls had just found the zone bogus or dark, so that what servers say wrongly is seen the second time.
     """
     known = {fault.key: fault for fault in faults}
+    counts = Counter(fault.code for fault in known.values())
     for key, look in {look.key: look for look in looks}.items():
         fault = known.get(key)
-        if look.is_bad and (fault is not None or len(known) < MOST_FAULTS):
+        if look.is_bad and (fault is not None or counts[look.code] < MOST_FAULTS):
+            counts[look.code] += fault is None
             known[key] = _seen_bad(fault or _first(look, at), look, alarm=alarm)
         elif fault is not None and not look.is_bad:
             after = _seen_good(fault)
@@ -109,8 +116,9 @@ def _seen_bad(fault: Fault, look: Look, *, alarm: bool) -> Fault:
         severity=ranked[BAD_LOOKS_TO_CONFIRM - 1] if agreed else fault.severity,
         detail=look.detail,
         recent=recent,
+        bad_looks=fault.bad_looks + 1,
         good_in_row=0,
-        stands=fault.stands or agreed,
+        stands=fault.stands or agreed or fault.bad_looks + 1 >= LONE_LOOKS_TO_CONFIRM,
     )
 
 

@@ -31,9 +31,9 @@ def look_for_dangling(sweep: ZoneSweep) -> Iterable[Look]:
     Both wait for whoever registers them. Silence is no such statement.
     """
     asked = side_of(sweep)
-    all_lame = bool(asked) and all(is_lame(sight) for sight in asked)
+    all_lame, some_answer = bool(asked) and all(map(is_lame, asked)), bool(answering(asked))
     for sight in asked:
-        if all_lame or answering(asked):
+        if all_lame or some_answer:
             detail = f"{who(sight)} does not know the zone, as no server of the delegation does: {said_by(sight)}"
             yield _look(Code.DELEGATION_DANGLING, sweep.zone, sight.server, all_lame, detail)
     for name in sorted({sight.name.casefold() for sight in sweep.servers if not sight.of_parent and sight.name}):
