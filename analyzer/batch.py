@@ -28,13 +28,15 @@ class Needs:
 
     Of each subject what was known strictly before ``until``; which of the ``late`` observations (and those of zones)
     are stored already, so that they come again; the observations that polls speak of though they are not the last,
-    with the names that they are of.
+    with the names that they are of; which of the ``sweeps`` are stored, and what is remembered of the ``swept`` zones.
     """
 
     until: dict[Subject, datetime] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     late_zones: list[str] = field(default_factory=list)
     zones: set[tuple[str, str]] = field(default_factory=set)
+    sweeps: list[str] = field(default_factory=list)
+    swept: set[tuple[str, str]] = field(default_factory=set)
     spoken_of: dict[str, str] = field(default_factory=dict)
 
 
@@ -44,7 +46,7 @@ class Knowledge:
 
     Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
     observations ``stored`` has already, so that they come again; and of observations that the batch's polls speak of,
-    though they are not the last, the judgement and the last poll.
+    though they are not the last, the judgement and the last poll. ``swept``: zone, vantage, what is remembered.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Knowledge:
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)
     zones: list[ZoneObservation] = field(default_factory=list)
+    swept: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,4 @@ class Stored:
     zones: list[ZoneObservation]
     open_findings: list[Finding]
     closed_findings: list[Finding]
+    swept: list[tuple[str, str, str]] = field(default_factory=list)

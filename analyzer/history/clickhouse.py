@@ -21,7 +21,7 @@ from analyzer.history.rows import Row
 from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
-from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ DRIFTS_KEPT = "INTERVAL 24 HOUR"
 # follows from it is stored before it, and what it rests on before that.
 TABLES = (
     "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
-    "observations", "verdicts",
+    "sweeps", "observations", "verdicts",
 )  # fmt: skip
 
 
@@ -201,6 +201,35 @@ class ClickHouseHistory:
         return {
             str(key) for (key,) in self._query("SELECT id FROM zones WHERE id IN %(ids)s", {"ids": list(ids) or [""]})
         }
+
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory.
+
+        With ``of`` only of these zones and vantages.
+        """
+        wanted = "(zone, vantage) IN %(of)s" if of else "true"
+        sql = f"""
+            SELECT zone, vantage, argMax(memory, swept_at) FROM sweeps
+            WHERE memory != '' AND {wanted} GROUP BY zone, vantage ORDER BY zone, vantage
+        """
+        starts = range(0, max(len(of), 1), CHUNK)
+        found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
+        return [(str(zone), str(vantage), str(memory)) for zone, vantage, memory in found]
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
+        sql = "SELECT id FROM sweeps WHERE id IN %(ids)s"
+        return {str(key) for (key,) in self._query(sql, {"ids": list(ids) or [""]})}
+
+    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
+        each = limit if zone else 1
+        sql = """
+            SELECT sweep FROM sweeps FINAL WHERE %(zone)s = '' OR zone = %(zone)s
+            ORDER BY swept_at DESC, zone LIMIT %(each)s BY zone, vantage LIMIT %(limit)s
+        """
+        parameters = {"zone": zone, "each": each, "limit": limit}
+        return [rows.read_sweep(content) for (content,) in self._query(sql, parameters)]
 
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""

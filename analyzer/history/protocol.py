@@ -72,3 +72,11 @@ class History(Protocol):
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
         """Return which of these observations of zones are stored, by id."""
         ...
+
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
+        ...
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
+        ...
