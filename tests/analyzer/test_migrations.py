@@ -145,6 +145,7 @@ RELEASED = {
     "0009_durability.sql": "01a6ccfb3c96fc35",
     "0010_zones.sql": "51609224edf8e1d8",
     "0011_signed_until.sql": "25ea1f559f10e4f7",
+    "0012_ttl.sql": "b3662479fe84ea93",
 }
 
 
