@@ -84,3 +84,38 @@ def test_a_change_back_to_where_it_always_was_is_no_further_change(settled: Any,
 
     assert changes(settled) == ["high"]
     assert [one.code for one in settled.analyzer.findings()] == []
+
+
+def signed(pipeline: Any, after: Any, minute: float, name: str = "api.bank.example.") -> Observation:
+    made = observation(judgement(name), after(minute))
+    pipeline.at(minute, made)
+    return made
+
+
+def test_a_takeover_that_was_undone_within_the_hour_is_one_page_and_outlives_it(pipeline: Any, after: Any) -> None:
+    """After Sea Turtle: the DS goes first, the addresses change for half an hour, and all is as it was."""
+    pipeline.at(0, snapshot("sa", "api.bank.example"))
+    signed(pipeline, after, 0)
+    unsigned = seen(pipeline, after, 10)
+    pipeline.at(15, polls(unsigned, at=after(15)))
+    seen(pipeline, after, 20, AWAY)
+    signed(pipeline, after, 50)
+    for minute in (55, 60, 65, 70):
+        pipeline.at(minute)
+
+    (pattern,) = {one.id: one for one in pipeline.findings if one.code == "takeover_pattern"}.values()
+    assert (pattern.cause_zone, pattern.severity, pattern.status) == ("bank.example.", "critical", "opened")
+    assert [event for event, _ in pipeline.told].count("trigger") == 1
+    assert "resolve" not in [event for event, _ in pipeline.told]
+    codes = {one.code for one in pipeline.findings}
+    assert {"secure_to_insecure", "answer_changed", "takeover_pattern"} <= codes, "the parts are not hidden"
+
+
+def test_a_takeover_across_a_restart_is_seen_as_one(pipeline: Any, after: Any) -> None:
+    pipeline.at(0, snapshot("sa", "api.bank.example"))
+    signed(pipeline, after, 0)
+    seen(pipeline, after, 10)
+    pipeline.analyzer.forget()
+    seen(pipeline, after, 20, AWAY)
+
+    assert [one.code for one in pipeline.findings if one.code == "takeover_pattern"] == ["takeover_pattern"]
