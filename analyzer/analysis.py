@@ -19,7 +19,7 @@ from analyzer.findings.book import FindingBook
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
 from analyzer.sightings import Sighting
-from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
     Agenda,
     Expiry,
@@ -260,11 +260,9 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
-        baseline = earlier.validated if earlier is not None else None
-        if baseline is not None:
-            for edge in detect_zone_drift(baseline, message):
-                self._book.drift(edge, subject, at, message.evidence.digest)
         state = self._set_zone(message)
+        for edge in state.drifts:
+            self._book.drift(edge, subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
