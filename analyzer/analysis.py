@@ -12,6 +12,7 @@ from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
 from analyzer.detected import SERVERS, Condition, Drift
+from analyzer.endpoints.baseline import learn
 from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
 from analyzer.endpoints.current import Current, CurrentState
 from analyzer.endpoints.drift import detect_drift
@@ -20,6 +21,7 @@ from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
+from analyzer.sightings import Sighting
 from analyzer.zones.cadence import Cadence
 from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
@@ -36,7 +38,7 @@ from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict, data_of
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
     Act,
     Evidence,
@@ -230,7 +232,7 @@ class Analysis:
                             needs.spoken_of[observation] = subject[0]
         return needs
 
-    def needs_answers(
+    def needs_sightings(
         self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
     ) -> dict[Subject, datetime]:
         """Return whose earlier answers a batch must be held against, and before when."""
@@ -422,12 +424,13 @@ class Analysis:
             self._store_evidence(message.evidence, out)
         baseline = knowledge.baselines.get(subject)
         if baseline is not None:
-            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+            self._take_drift(subject, baseline, message, knowledge.sightings.get(subject, ()))
         known = Known(
             proven=frozenset(
-                data
+                sighting.data
                 for other in _seen_as(message, self._book.vantages)
-                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+                for sighting in knowledge.sightings.get(other, ())
+                if sighting.type == judgement.type
             ),
             serves_dnssec=judgement.vantage in self._serving,
             was_present=baseline is not None and bool(baseline.answers),
@@ -448,12 +451,16 @@ class Analysis:
         out.store("evidence", row)
         out.store("evidence_messages", *messages)
 
-    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
+    def _take_drift(
+        self, subject: Subject, before: Judgement, message: Observation, sightings: Collection[Sighting]
+    ) -> None:
         judgement = message.judgement
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        # Each row's own set: what one row allows must not permit a change at another one.
+        # Each row's own set: one row must not permit a change at another one.
         allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
-        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
+        baseline = learn(sightings, judgement.type, message.observed_at)
+        undeclared = len(allowed) < len(endpoints)
+        for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=baseline):
             self._book.drift(event, subject, message.observed_at, judgement.evidence)
 
     def _set_current(

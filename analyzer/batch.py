@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
 from schemas.messages import Finding, Identity, Subject, ZoneObservation
 
@@ -44,13 +45,14 @@ class Needs:
 class Knowledge:
     """What was known before a batch.
 
-    Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
-    observations ``stored`` has already, so that they come again; and of observations that the batch's polls speak of,
-    though they are not the last, the judgement and the last poll. ``swept``: zone, vantage, what is remembered.
+    Of each subject the last validated judgement strictly before, and the records that its answers showed until then;
+    which of the batch's observations ``stored`` has already, so that they come again; and of observations that the
+    batch's polls speak of, though they are not the last, the judgement and the last poll. ``swept``: zone, vantage,
+    what is remembered.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
-    answers: dict[Subject, list[str]] = field(default_factory=dict)
+    sightings: dict[Subject, list[Sighting]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)

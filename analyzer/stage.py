@@ -143,9 +143,9 @@ class Analyzer:
             knowledge.swept.extend(await asyncio.to_thread(history.sweep_memories, sorted(needs.swept)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
-            asked = self._analysis.needs_answers(batch, needs.until, knowledge.baselines)
+            asked = self._analysis.needs_sightings(batch, needs.until, knowledge.baselines)
             if asked:
-                knowledge.answers.update(await asyncio.to_thread(history.answers_before, asked))
+                knowledge.sightings.update(await asyncio.to_thread(history.sightings_before, asked))
         if needs.spoken_of:
             ids = sorted(needs.spoken_of)
             knowledge.spoken_of.update(await asyncio.to_thread(history.judgements_of, ids))

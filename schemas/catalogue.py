@@ -449,7 +449,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
     _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
     _drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2"),
-    _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
+    _drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12"),
     _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
     _later(
         CatalogueRow(

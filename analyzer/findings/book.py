@@ -14,6 +14,7 @@ from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
+from analyzer.findings.takeover import Takeovers
 from analyzer.zones.faults import SWEPT
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
@@ -129,6 +130,7 @@ class FindingBook:
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
+        self._takeovers = Takeovers()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
@@ -142,7 +144,9 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
+            self._takeovers.restore(edge, finding.opened_at)
+            tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
             for vantage in finding.vantages:
                 if finding.servers:
                     of_servers = (finding.cause_zone, SERVERS, vantage)
@@ -343,12 +347,23 @@ class FindingBook:
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
-        At the same endpoint it has happened again, and is another finding.
+        At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
+        earlier ones is a finding besides, one a day and zone, which names its parts.
         """
-        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
-        tracked = self._drifts.get(key)
+        tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
+        self._join_drift(event, subject, at, evidence, is_again=is_again)
+        for pattern in self._takeovers.take(event, at):
+            found = self._join_drift(pattern, subject, at, evidence, is_again=False)
+            if found.finding.detail != pattern.detail:
+                found.finding = msgspec.structs.replace(found.finding, detail=pattern.detail, updated_at=at)
+                found.changed_by = self.trigger
+                self._drifts_touched[_drift_key(pattern)] = found
+
+    def _join_drift(self, event: Drift, subject: Subject, at: datetime, evidence: str, *, is_again: bool) -> Tracked:
+        key = _drift_key(event)
+        tracked = self._drifts.get(key)
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
@@ -359,6 +374,7 @@ class FindingBook:
             tracked.members[subject] = Member(event.severity, at, servers=event.servers)
             tracked.grown = self.trigger
             self._drifts_touched[key] = tracked
+        return tracked
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
@@ -416,6 +432,10 @@ class FindingBook:
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
+
+
+def _drift_key(event: Drift) -> tuple[str, ...]:
+    return event.code, event.cause_zone, event.cause_rrset, event.before, event.after
 
 
 def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:
