@@ -5,19 +5,23 @@
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
-from analyzer.detected import Condition, Drift
+from analyzer.detected import SERVERS, Condition, Drift
+from analyzer.endpoints.baseline import learn
 from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
 from analyzer.endpoints.current import Current, CurrentState
 from analyzer.endpoints.drift import detect_drift
+from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
+from analyzer.sightings import Sighting
 from analyzer.zones.cadence import Cadence
 from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
@@ -29,10 +33,12 @@ from analyzer.zones.expiry import (
     is_renewed,
     next_look_at,
 )
+from analyzer.zones.faults import SWEPT
+from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_memory
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict, data_of
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import (
     Act,
     Evidence,
@@ -45,6 +51,7 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
@@ -73,12 +80,14 @@ class Analysis:
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
+        self.swept = SweptZones()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._agenda = Agenda()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
+        self._unneeded: dict[str, datetime] = {}  # swept zones that nothing is watched behind
         self._unclaimed: dict[Subject, datetime] = {}  # zones that no chain leads through yet
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
@@ -91,9 +100,17 @@ class Analysis:
         self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
-        """Yield by chain the subjects that lead through a zone; with ``since`` only those not polled after it."""
-        for subjects in self.current.chains_behind(zone, vantage):
-            yield subjects if since is None else [one for one in subjects if self.current[one].applied_at <= since]
+        """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
+
+        With ``since`` only those not polled after it.
+        """
+        for one in [vantage] if vantage else sorted(self._book.vantages):
+            for subjects in self.current.chains_behind(zone, one):
+                yield subjects if since is None else [s for s in subjects if self.current[s].applied_at <= since]
+
+    def _is_needed(self, zone: str) -> bool:
+        """Return whether any vantage sees something that is watched behind a zone."""
+        return any(self.current.is_through(zone, vantage) for vantage in self._book.vantages)
 
     # what was known before
 
@@ -114,8 +131,12 @@ class Analysis:
                 self._stale.add(message.subject)
                 if self._set_zone(message).conditions:
                     self._witnesses[message.subject] = None
+        for zone, vantage, memory in stored.swept:
+            if self._is_needed(zone):
+                self.swept.restore(zone, vantage, read_memory(memory))
+        open_keys = {(one.code, one.cause_zone, one.cause_rrset) for one in stored.open_findings}
         for finding in stored.open_findings:
-            self._book.restore(finding, self._members_of(finding, utc(now)), utc(now))
+            self._book.restore(finding, self._members_of(finding, utc(now), open_keys), utc(now))
             if finding.code == Code.SELF_VANTAGE_LOST:
                 self._lost.update(finding.vantages)
             if finding.code == DISK_FULL:
@@ -126,7 +147,9 @@ class Analysis:
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
 
-    def _members_of(self, finding: Finding, now: datetime) -> list[tuple[Subject, Condition, datetime]]:
+    def _members_of(
+        self, finding: Finding, now: datetime, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
         """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
@@ -144,6 +167,7 @@ class Analysis:
                 shown = Condition(*key, finding.severity, finding.detail)
                 showing.append((subject, shown, finding.updated_at))
                 self._expiring.add(subject)
+        showing += self._shown_by_servers(finding, open_keys)
         if showing:
             return showing
         named = set(finding.endpoints)
@@ -152,6 +176,19 @@ class Analysis:
         if not subjects and finding.code in REPORTED:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition, finding.updated_at) for subject in subjects]
+
+    def _shown_by_servers(
+        self, finding: Finding, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
+        """Return the zones whose servers show a finding, be it at a name that has none of its own (``open_keys``)."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        found: dict[Subject, tuple[Subject, Condition, datetime]] = {}
+        for subject, shown, at in self.swept.conditions():
+            if key == (shown.key if shown.key in open_keys else whole_of(shown.key)):
+                before = found[subject][1].servers if subject in found else ()
+                servers = tuple(sorted({*before, *shown.servers}))
+                found[subject] = (subject, replace(shown, cause_rrset=key[2], servers=servers), at)
+        return list(found.values())
 
     def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
         ends = [one for one in expiries_of(state.observation) if one.zone == finding.cause_zone]
@@ -174,6 +211,10 @@ class Analysis:
                         needs.zones.add((message.zone, message.vantage))
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
+                case ZoneSweep():
+                    needs.sweeps.append(message.id)
+                    if swept_subject(message) not in self.swept:
+                        needs.swept.add((message.zone, message.vantage))
                 case Observation():
                     vantage = message.judgement.vantage
                     chain = [link.zone for link in message.judgement.chain]
@@ -186,11 +227,12 @@ class Analysis:
                         needs.late.append(message.id)
                 case PollBatch():
                     for subject, observation, *_ in _rows_of(message):
-                        if self.last_of(subject) != observation and self._is_watched(subject):
+                        current = self.current.get(subject)
+                        if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
         return needs
 
-    def needs_answers(
+    def needs_sightings(
         self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
     ) -> dict[Subject, datetime]:
         """Return whose earlier answers a batch must be held against, and before when."""
@@ -219,11 +261,16 @@ class Analysis:
             self._unclaimed[earlier.subject] = earlier.observed_at
             if self._set_zone(earlier).conditions:
                 self._witnesses[earlier.subject] = None
+        for zone, vantage, memory in knowledge.swept:
+            if (zone, SERVERS, vantage) not in self.swept:
+                self.swept.restore(zone, vantage, read_memory(memory))
         for message in batch:
             self._book.trigger = id_of(message)
             match message:
                 case ZoneObservation():
                     self._take_zone(message, knowledge, out)
+                case ZoneSweep():
+                    self._take_sweep(message, knowledge, out, utc(now))
                 case Observation():
                     self._take_observation(message, knowledge, out)
                 case PollBatch():
@@ -277,6 +324,39 @@ class Analysis:
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
+
+    def _take_sweep(self, message: ZoneSweep, knowledge: Knowledge, out: Batch, now: datetime) -> None:
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        if message.evidence is not None:
+            self._store_evidence(message.evidence, out)
+        review = self.swept.take(message, now)
+        if review is None:
+            self.dropped += 1
+            out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
+            return
+        out.store("sweeps", rows.sweep_row(message, review.at, write_memory(review.memory)))
+        if not self._is_needed(message.zone):
+            return
+        subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        for edge in review.drifts:
+            self._book.drift(edge, subject, review.at, evidence)
+        self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _drop_swept(self, at: datetime) -> None:
+        """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
+        unneeded = {subject[0] for subject in self.swept if not self._is_needed(subject[0])}
+        self._unneeded = {zone: self._unneeded.get(zone, at) for zone in unneeded}
+        for zone, since in self._unneeded.items():
+            if at - since >= LONGEST_GAP:
+                self._forget_servers(zone, at, f"no longer watched: no name is seen in {zone}")
+
+    def _forget_servers(self, zone: str, at: datetime, because: str) -> None:
+        for subject in self.swept.of_zone(zone):
+            self._book.forget(subject, at, because)
+            self.swept.drop(subject)
 
     def _set_zone(self, message: ZoneObservation) -> ZoneState:
         state = self.zones.put(message)
@@ -344,12 +424,13 @@ class Analysis:
             self._store_evidence(message.evidence, out)
         baseline = knowledge.baselines.get(subject)
         if baseline is not None:
-            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+            self._take_drift(subject, baseline, message, knowledge.sightings.get(subject, ()))
         known = Known(
             proven=frozenset(
-                data
+                sighting.data
                 for other in _seen_as(message, self._book.vantages)
-                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+                for sighting in knowledge.sightings.get(other, ())
+                if sighting.type == judgement.type
             ),
             serves_dnssec=judgement.vantage in self._serving,
             was_present=baseline is not None and bool(baseline.answers),
@@ -370,12 +451,16 @@ class Analysis:
         out.store("evidence", row)
         out.store("evidence_messages", *messages)
 
-    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
+    def _take_drift(
+        self, subject: Subject, before: Judgement, message: Observation, sightings: Collection[Sighting]
+    ) -> None:
         judgement = message.judgement
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        # Each row's own set: what one row allows must not permit a change at another one.
+        # Each row's own set: one row must not permit a change at another one.
         allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
-        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
+        baseline = learn(sightings, judgement.type, message.observed_at)
+        undeclared = len(allowed) < len(endpoints)
+        for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=baseline):
             self._book.drift(event, subject, message.observed_at, judgement.evidence)
 
     def _set_current(
@@ -593,6 +678,8 @@ class Analysis:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            if not self._is_needed(zone):
+                self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
@@ -649,6 +736,7 @@ class Analysis:
         for subject in [one for one, since in self._unclaimed.items() if abs(at - since) >= LONGEST_GAP]:
             del self._unclaimed[subject]
             self._drop_zones((subject[0],), subject[2], at)
+        self._drop_swept(at)
         for subject in sorted({*self._agenda.take(now), *self._expiring}):
             if subject[1]:
                 self._look_at_endpoint(subject, at)

@@ -61,6 +61,10 @@ class Confirmation(StrEnum):
     """One look: it follows from what is known already."""
     REPORT = "report"
     """The report of a stage; no poll of a name shows it."""
+    SWEEPS = "sweeps"
+    """Two of three sweeps of a zone's servers that agree on the server."""
+    ALARM = "alarm"
+    """As sweeps; one is enough where it was made because polls had just found the zone bogus or dark."""
 
 
 class Doubt(StrEnum):
@@ -132,8 +136,19 @@ def _claim(code: Code, severity: Severity, sentence: str, source: str, ede: tupl
     return CatalogueRow(code, _S, severity, sentence, source, ede, scope=_VANTAGE, confirmed_by=Confirmation.CLAIM)
 
 
-def _of_server(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> CatalogueRow:
-    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=Scope.SERVER)
+def _of_server(
+    code: Code,
+    severity: Severity,
+    sentence: str,
+    source: str,
+    ede: tuple[int, ...] = (),
+    confirmed_by: Confirmation = Confirmation.SWEEPS,
+) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=Scope.SERVER, confirmed_by=confirmed_by)
+
+
+def _swept(code: Code, severity: Severity, sentence: str, source: str) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, confirmed_by=Confirmation.SWEEPS)
 
 
 def _ours(code: Code, kind: Kind, severity: Severity, sentence: str, source: str) -> CatalogueRow:
@@ -335,46 +350,41 @@ ROWS: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2"),
     CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
-    _later(
-        CatalogueRow(
-            Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
-            _S,
-            _I,
-            "a cut-off secondary would serve expired signatures",
-            "RFC 6781 §4.4.2",
-        )
+    _swept(
+        Code.RRSIG_SHORTER_THAN_SOA_EXPIRE, _I, "a cut-off secondary would serve expired signatures", "RFC 6781 §4.4.2"
     ),
-    _later(
-        _of_server(
-            Code.AUTH_SIGNATURE_DIVERGENCE,
-            _H,
-            "some authoritative servers validate, others do not",
-            "RFC 4035 §5",
-            (6, 7),
-        )
+    _of_server(
+        Code.AUTH_SIGNATURE_DIVERGENCE,
+        _H,
+        "some authoritative servers validate, others do not",
+        "RFC 4035 §5",
+        (6, 7),
+        Confirmation.ALARM,
     ),
-    _later(_of_server(Code.AUTH_DNSKEY_DIVERGENCE, _M, "the key sets differ between servers", "RFC 8901 §2")),
-    _later(_of_server(Code.AUTH_DS_DIVERGENCE, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4")),
-    _later(_of_server(Code.AUTH_ANSWER_DIVERGENCE, _L, "the data differ between servers", "RFC 1034 §4.3.5")),
-    _later(_of_server(Code.AUTH_SERVER_UNSIGNED, _H, "one server strips DNSSEC records", "RFC 4035 §3.2.1", (10,))),
-    _later(
-        _of_server(
-            Code.AUTH_SERVER_UNREACHABLE, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)
-        )
+    _of_server(Code.AUTH_DNSKEY_DIVERGENCE, _M, "the key sets differ between servers", "RFC 8901 §2"),
+    _of_server(Code.AUTH_DS_DIVERGENCE, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4"),
+    _of_server(Code.AUTH_ANSWER_DIVERGENCE, _L, "the data differ between servers", "RFC 1034 §4.3.5"),
+    _of_server(
+        Code.AUTH_SERVER_UNSIGNED,
+        _H,
+        "some authoritative servers leave out DNSSEC records",
+        "RFC 4035 §3.2.1",
+        (10,),
+        Confirmation.ALARM,
     ),
-    _later(
-        _of_server(
-            Code.DELEGATION_DANGLING, _H, "no server of the delegation answers for the zone", "RFC 1034 §4.2.2", (22,)
-        )
+    _of_server(Code.AUTH_SERVER_UNREACHABLE, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)),
+    _of_server(
+        Code.DELEGATION_DANGLING,
+        _H,
+        "the delegation names servers that do not know the zone, or that do not exist",
+        "RFC 1034 §4.2.2",
+        (22,),
+        Confirmation.ALARM,
     ),
-    _later(
-        CatalogueRow(
-            Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2"
-        )
-    ),
-    _later(CatalogueRow(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5")),
-    _later(CatalogueRow(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1")),
-    _later(_drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4")),
+    _swept(Code.NS_PARENT_CHILD_MISMATCH, _L, "parent and child name different servers", "RFC 1034 §4.2.2"),
+    _swept(Code.CDS_PENDING, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5"),
+    _swept(Code.CDS_INVALID, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1"),
+    _drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4"),
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
     _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
@@ -438,8 +448,8 @@ ROWS: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
     _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
-    _later(_drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2")),
-    _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
+    _drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2"),
+    _drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12"),
     _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
     _later(
         CatalogueRow(

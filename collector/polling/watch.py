@@ -20,6 +20,7 @@ from collector.authorities.sweeps import NOWHERE, Sweeps, trail_of
 from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
+from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.dnssec.skim import skim
@@ -78,10 +79,7 @@ class Watch:
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = PublicSuffixList()
-        self._views = {
-            name: View(name, config.anchors, config.policy, self._instant, is_resolver=name not in config.walked)
-            for name in config.vantage_names
-        }
+        self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
         self._changes: deque[RosterChange] = deque()
@@ -89,6 +87,16 @@ class Watch:
         self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
+
+    def _view_of(self, name: str) -> View:
+        """Return the view of a vantage.
+
+        Where servers are asked there is no cache in between: DS sets and key sets are looked at with every poll.
+        """
+        is_walked = name in self._config.walked
+        longest_s = max(int(self._config.interval_s), 1) if is_walked else MAX_NODE_TTL_S
+        anchors, policy = self._config.anchors, self._config.policy
+        return View(name, anchors, policy, self._instant, longest_node_s=longest_s, is_resolver=not is_walked)
 
     @property
     def watched(self) -> int:

@@ -584,7 +584,7 @@ class Flaky:
         return getattr(self._history, name)
 
 
-@pytest.mark.parametrize("method", ["validated_before", "answers_before", "append"])
+@pytest.mark.parametrize("method", ["validated_before", "sightings_before", "append"])
 def test_a_history_that_is_away_changes_nothing_about_the_outcome(
     history: ClickHouseHistory, clock: Any, method: str
 ) -> None:
