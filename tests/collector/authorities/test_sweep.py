@@ -70,9 +70,11 @@ def test_a_sweep_has_each_server_of_the_zone_and_of_its_parent(world: World) -> 
     one = sights(sweep)[NS1]
     assert one.answers == {"www.zone.test. A": ("198.51.100.1",)}
     assert one.ns == ("ns1.zone.test.", "ns2.zone.test.", "ns3.zone.test.")
-    assert (one.name, one.serial, one.expire_s, len(one.keys)) == ("ns1.zone.test.", 1, 86400, 2)
+    assert (one.name, one.serial, one.refresh_s, one.expire_s) == ("ns1.zone.test.", 1, 3600, 86400)
+    assert len(one.keys) == 2
     above = sights(sweep, of_parent=True)[ABOVE1]
-    assert (above.ns, len(above.ds)) == (one.ns, 1)
+    assert (above.ns, len(above.ds), above.serial, above.refresh_s) == (one.ns, 1, 1, 3600)
+    assert above.ds == tuple(text.upper() for text in world.zone.ds_records())
     assert {window.rrset for window in sweep.windows} >= {"zone.test. SOA", "zone.test. DNSKEY", "zone.test. NS"}
 
 
@@ -247,5 +249,5 @@ def test_what_a_sweep_costs_is_known_beforehand(world: World) -> None:
     world.sweep("zone.test", "www.zone.test")
 
     by_sweep = [question for question in world.asked if question.attempts == 3]
-    assert len(by_sweep) == 2 * 2 + 3 * 6
+    assert len(by_sweep) == 2 * 3 + 3 * 6
     assert len(world.asked) - len(by_sweep) <= 30, "the chain, and the names of the servers"
