@@ -70,8 +70,8 @@ class Sweeps:
             sweep = yield from self._sweeper.sweep(names.from_text(zone), watched, alarm=alarm)
             told = content_of(sweep)
         finally:
-            is_new = self._rounds.finish(zone, told, self._instant.now)
-        tell(sweep if is_new else msgspec.structs.replace(sweep, evidence=None))
+            is_shown = self._rounds.finish(zone, told, self._instant.now)
+        tell(sweep if is_shown else msgspec.structs.replace(sweep, evidence=None))
 
 
 def trail_of(judgement: Judgement, before: Trail) -> Trail:
