@@ -5,4 +5,6 @@ Where to look
     attribution   whether a fault is one name's or its zone's
     radius        which endpoints a finding affects
     blast         the identities that consume them
+    acts          what people did that still counts
+    changes       declared changes, and what each explains
 """

@@ -34,10 +34,10 @@ WANTED = """
     FROM (SELECT arrayJoin(%(rows)s) AS w)
 """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
-# An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
-# follows from it is stored before it, and what it rests on before that.
+# An observation or act that is stored was handled: after a crash its message, come again, is not handled another time.
+# So what follows from it is stored before it, and what it rests on before that.
 TABLES = (
-    "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
+    "evidence_messages", "evidence", "identities", "renewals", "findings", "acts", "zones",
     "observations", "verdicts",
 )  # fmt: skip
 
@@ -207,6 +207,11 @@ class ClickHouseHistory:
         sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
         return [rows.read_act(content) for (content,) in self._query(sql, {"limit": limit})]
 
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        sql = "SELECT act FROM acts FINAL WHERE kind IN %(kinds)s ORDER BY at, id"
+        return [rows.read_act(content) for (content,) in self._query(sql, {"kinds": list(kinds)})]
+
     def open_findings(self) -> list[Finding]:
         """Return the newest version of every state that is not closed, and of the drifts of the last day."""
         sql = f"""
@@ -233,6 +238,11 @@ class ClickHouseHistory:
         since_us = int(since.timestamp() * 1_000_000) if since else 0
         parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
         return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        sql = "SELECT argMax(finding, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return rows.read_findings(content for (content,) in self._query(sql, {"ids": list(ids) or [""]}))
 
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
