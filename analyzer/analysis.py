@@ -384,7 +384,7 @@ class Analysis:
         accepted = self.acts.accepted_answers(*subject)
         # Each row's own set: what one row allows must not permit a change at another one.
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
-        known = () if allowed else (*learnt, *(f"{judgement.name} {judgement.type} {data}" for data in accepted))
+        known = [*(() if allowed else learnt), *(f"{judgement.name} {judgement.type} {data}" for data in accepted)]
         came = data_of(judgement.answers, judgement.type) - data_of(baseline.answers, judgement.type)
         for event in detect_drift(baseline, judgement, allowed=allowed, learnt=known):
             planned = self.acts.lower(event, message.observed_at, ttl_s=baseline.ttl_s, came=came)
@@ -598,7 +598,7 @@ class Analysis:
     def _accept(self, message: Act, knowledge: Knowledge) -> None:
         """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
         stored = knowledge.accepted.get(message.subject)
-        if stored is not None and not self._book.has_drift(stored.id):
+        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
             self._book.restore(stored, (), message.at)
         because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
         self._book.accept(message.subject, message.by, because, message.at)

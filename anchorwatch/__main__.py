@@ -5,6 +5,7 @@ from typing import NoReturn
 import click
 
 from anchorwatch import __version__
+from anchorwatch.cli.acts import accept, acts, change
 from anchorwatch.cli.ask import evidence, findings, history, incidents
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
@@ -18,6 +19,7 @@ from anchorwatch.cli.validate import validate
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo),
     *(findings, incidents, history, evidence, dead, inventory),
+    *(change, accept, acts),
 )
 
 

@@ -244,6 +244,11 @@ class ClickHouseHistory:
         sql = "SELECT argMax(finding, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
         return rows.read_findings(content for (content,) in self._query(sql, {"ids": list(ids) or [""]}))
 
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        sql = "SELECT id, argMin(trigger, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return {str(key): str(trigger) for key, trigger in self._query(sql, {"ids": list(ids) or [""]})}
+
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
         sql = "SELECT finding FROM findings FINAL WHERE id = %(id)s ORDER BY version"

@@ -286,6 +286,11 @@ class OverflowHistory(ClickHouseHistory):
         kept = [finding for finding in self._findings_kept() if finding.id in ids]
         return _newest([*super().findings_of(ids), *kept])
 
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        kept = {row[0]: row[11] for row in reversed(self._kept("findings")) if row[0] in ids}
+        return kept | super().first_triggers(ids)
+
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
         kept = [finding for finding in self._findings_kept() if finding.id == finding_id]

@@ -12,9 +12,11 @@ from alerts.config import AlertsConfig, Route
 from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
+from analyzer.findings.changes import Plan
 from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
 from anchorwatch.configuration.bus import BusSection, read_bus
+from anchorwatch.configuration.changes import ChangeSection, read_changes
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
@@ -55,6 +57,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    changes: tuple[ChangeSection, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
     heartbeat: HeartbeatSection | None = None
@@ -64,8 +67,8 @@ class FileSections(Section, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages and the shell need; ``base`` is the folder that relative paths start from.
 
-    ``bus`` is None where all stages are in one process. ``warnings`` are sentences on what can be used, but will leave
-    somebody without a notification.
+    ``bus`` is None where all stages are in one process. ``changes`` are those that are declared. ``warnings`` are
+    sentences on what can be used, but will leave somebody without a notification.
     """
 
     base: Path
@@ -77,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSection
     egress: Egress = DIRECT
     heartbeat: HeartbeatConfig | None = None
+    changes: tuple[Plan, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -121,6 +125,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         log=sections.log,
         egress=egress,
         heartbeat=read_heartbeat(sections.heartbeat, base, document),
+        changes=read_changes(sections.changes, document),
         warnings=tuple(find_gaps(alerts)),
     )
 

@@ -1,7 +1,7 @@
 """The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
 
-Everything shown comes from the history, the ledger and the analyzer's state; nothing is changed from here but by
-``/-/reload``.
+Everything shown comes from the history, the ledger and the analyzer's state. Only ``/-/reload`` and a POST to
+``/api/v1/acts`` change anything.
 """
 
 import time
@@ -23,11 +23,13 @@ from starlette.staticfiles import StaticFiles
 from alerts.decision.incidents import Incident
 from alerts.delivery.wording import printable, summarise
 from alerts.ledger.ledger import Record
+from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
+from anchorwatch.web.acts import Desk, Send, change_view
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
@@ -36,7 +38,7 @@ from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
 from collector.dnssec import names
 from schemas.judgement import Verdict
-from schemas.messages import Finding
+from schemas.messages import Finding, utc
 
 MAX_LIMIT = 10_000
 MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
@@ -59,8 +61,8 @@ class JSON(Response):
 class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
-    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
-    would not be notified.
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
+    to the analyzer; ``warnings`` say who would not be notified.
     """
 
     meter: Meter
@@ -69,6 +71,7 @@ class Parts:
     history: ClickHouseHistory | None = None
     ledger: Record | None = None
     reload: Callable[[], None] | None = None
+    act: Send | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -134,6 +137,7 @@ class Api:
         self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
         # Threads of their own: whatever hangs there takes none from the stages.
         self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
+        self._desk: Desk | None = None
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -176,6 +180,19 @@ class Api:
         """List what people did, newest first."""
         limit = _limit(request)
         return JSON(await self._of_history.ask(self._history.acts, limit))
+
+    async def act(self, request: Request) -> Response:
+        """Declare a change, end one, or accept a drift; the analyzer takes it in after the answer."""
+        if self._desk is None:
+            send = _here(self._parts.act, "the analyzer")
+            self._desk = Desk(self._history, self._of_history, send, lambda text: _name(text, "subject"))
+        return JSON(await self._desk.take(request), status_code=202)
+
+    async def changes(self, request: Request) -> Response:
+        """List the declared changes, the one that begins last first."""
+        limit = _limit(request)
+        acts = Acts(await self._of_history.ask(self._history.standing_acts, STANDING))
+        return JSON([change_view(change, utc(time.time())) for change in acts.changes()[:limit]])
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
@@ -332,7 +349,9 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
         Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
-        Route("/api/v1/acts", _taking(api.acts, "limit")),
+        Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
+        Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
+        Route("/api/v1/changes", _taking(api.changes, "limit")),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),
