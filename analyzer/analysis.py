@@ -19,7 +19,7 @@ from analyzer.findings.book import FindingBook
 from analyzer.findings.changes import announcement_of
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
-from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
     Agenda,
     Expiry,
@@ -268,12 +268,11 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
-        baseline = earlier.validated if earlier is not None else None
-        if baseline is not None:
-            for edge in detect_zone_drift(baseline, message):
-                planned = self.acts.lower(edge, at, ttl_s=baseline.link.ttl_s)
-                self._book.drift(planned, subject, at, message.evidence.digest)
+        validated = earlier.validated if earlier is not None else None
+        ttl_s = validated.link.ttl_s if validated is not None else 0
         state = self._set_zone(message)
+        for edge in state.drifts:
+            self._book.drift(self.acts.lower(edge, at, ttl_s=ttl_s), subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)

@@ -32,6 +32,7 @@ class TrustedKeys:
     link: ChainLink
     window: Window
     ttl_s: int
+    original_ttl_s: int
     required_algorithms: frozenset[int] = frozenset()
     remarks: tuple[Fault, ...] = ()
 
@@ -93,7 +94,7 @@ def judge_key_set(
         code, where = Code.RRSIG_PARTIAL_INVALID, name_of(rrset)
         remarks.append(Fault(code, Case.SOME_NOT_VERIFIED, zone, rrset=where, count=verified.failed))
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
-    return TrustedKeys(keys, link, window, ttl_s, required, tuple(remarks))
+    return TrustedKeys(keys, link, window, ttl_s, verified.signature.original_ttl, required, tuple(remarks))
 
 
 def _listed(keys: tuple[KeyRecord, ...], anchor_keys: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:

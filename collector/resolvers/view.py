@@ -10,7 +10,7 @@ import msgspec
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
-from collector.dnssec.context import ChainNode, Context
+from collector.dnssec.context import MAX_NODE_TTL_S, ChainNode, Context
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts, answer_facts, fresh_until, make_judgement, zone_facts
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
@@ -66,11 +66,23 @@ class Claims:
 
 
 class View:
-    """A vantage with what its chains have taught so far; ``instant`` is kept by whoever drives it."""
+    """A vantage with what its chains have taught so far; ``instant`` is kept by whoever drives it.
 
-    def __init__(self, name: str, anchors: TrustAnchors, policy: Policy, instant: Instant) -> None:
+    What a chain has taught stands for at most ``longest_node_s``, whatever its TTLs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        anchors: TrustAnchors,
+        policy: Policy,
+        instant: Instant,
+        *,
+        longest_node_s: int = MAX_NODE_TTL_S,
+    ) -> None:
         self.name = name
         self._anchors, self._policy, self._instant = anchors, policy, instant
+        self._longest_node_s = longest_node_s
         self._nodes: dict[Name, ChainNode] = {}
         self._homes = Homes()
         self._answered: Ask | None = None
@@ -134,7 +146,7 @@ class View:
             judgement,
             evidence,
             fresh_until(result),
-            zone_facts(result, context.now),
+            zone_facts(result, context),
             answer_facts(result, context.now),
             context.met_silence,
         )
@@ -255,7 +267,9 @@ class View:
         *,
         stream: bool,
     ) -> Steps[tuple[ValidationResult, Context]]:
-        context = Context(int(self._instant.at), self._anchors, policy, budget, nodes)
+        context = Context(
+            int(self._instant.at), self._anchors, policy, budget, nodes, longest_node_s=self._longest_node_s
+        )
         questions = validate(context, name, rdtype)
         is_first_asked_here = first is None and not stream
         try:

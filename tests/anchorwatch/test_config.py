@@ -130,7 +130,7 @@ receivers: [{name: soc, type: webhook, url: "https://x.example/", secret_file: w
 routes: [{match: {severity: [critical]}, receiver: soc}]
 changes:
 - {zone: Bank.example, from: 2025-11-28T10:00:00+02:00, to: "2025-11-28T12:00:00Z", who: ana, what: [keys], why: roll}
-- {name: a.example, from: 2025-11-28T00:00:00Z, to: 2025-11-29T00:00:00Z, who: bo, what: [answers], answers: [192.0.2.7]}
+- {name: a.example, from: 2025-11-28T00:00:00Z, to: 2025-11-28T12:00:00Z, who: b, what: [answers], answers: [192.0.2.7]}
 http: {listen: "[::1]:9000"}
 log: {level: debug, format: text}
 """
