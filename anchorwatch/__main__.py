@@ -7,6 +7,7 @@ import click
 from anchorwatch import __version__
 from anchorwatch.cli.acts import accept, acts, change
 from anchorwatch.cli.ask import evidence, findings, history, incidents
+from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
@@ -19,7 +20,7 @@ from anchorwatch.cli.validate import validate
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo),
     *(findings, incidents, history, evidence, dead, inventory),
-    *(change, accept, acts),
+    *(change, accept, acts, backtest),
 )
 
 

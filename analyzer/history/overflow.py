@@ -286,6 +286,16 @@ class OverflowHistory(ClickHouseHistory):
         kept = [finding for finding in self._findings_kept() if finding.id in ids]
         return _newest([*super().findings_of(ids), *kept])
 
+    def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
+        """Return what was reported of findings since an instant, oldest first: every version."""
+        kept = [
+            one
+            for one in self._findings_kept()
+            if one.updated_at >= since and (after is None or (one.updated_at, one.id, one.version) > after)
+        ]
+        found = [*super().versions(since, after, limit), *kept]
+        return sorted(found, key=lambda one: (one.updated_at, one.id, one.version))[:limit]
+
     def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
         """Return which message opened each of these findings, by the finding's id."""
         kept = {row[0]: row[11] for row in reversed(self._kept("findings")) if row[0] in ids}

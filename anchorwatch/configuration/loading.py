@@ -3,6 +3,7 @@
 Relative paths are relative to the file; secrets are only ever named by ``*_file``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -89,8 +90,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.http.host, self.http.port
 
 
-def load_config(path: Path) -> Config:
-    """Read the configuration.
+def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
+    """Read the configuration; ``rules`` are rule files that count instead of those that it names.
 
     Raises:
         ConfigError: anything in it, or in a file that it names, can't be used; all problems, each with file and line.
@@ -103,6 +104,9 @@ def load_config(path: Path) -> Config:
     sections = decode_struct(document.value, FileSections, "", document) if not document.problems else None
     if sections is None:
         raise ConfigError(document.problems)
+    if rules:
+        named = tuple(str(one.absolute()) for one in rules)
+        sections = msgspec.structs.replace(sections, alerts=msgspec.structs.replace(sections.alerts, rules=named))
     config = _assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)

@@ -7,7 +7,7 @@ Everything shown comes from the history, the ledger and the analyzer's state. On
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ from schemas.judgement import Verdict
 from schemas.messages import Finding, utc
 
 MAX_LIMIT = 10_000
+MAX_GAP_S = 366 * 86_400
 MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
 RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
 Handler = Callable[[Request], Awaitable[Response]]
@@ -218,6 +219,30 @@ class Api:
             limit=limit,
         )
 
+    async def versions(self, request: Request) -> Response:
+        """List what was reported of findings ``since`` an instant, oldest first; ``after`` is the last one of before.
+
+        That is ``ID.VERSION``. With ``at`` the findings as they were then.
+        """
+        since, at, limit = _instant(request, "since"), _instant(request, "at"), _limit(request)
+        if (since is None) == (at is None):
+            raise BadQuery("either since= or at= is needed")
+        if at is not None:
+            return JSON(await self._of_history.ask(self._history.findings_at, at))
+        assert since is not None
+        after = request.query_params.get("after")
+        cursor = await self._of_history.ask(_cursor_of, self._history, after) if after else None
+        return JSON(await self._of_history.ask(self._history.versions, since, cursor, limit))
+
+    async def gaps(self, request: Request) -> Response:
+        """List when nothing was observed ``since`` an instant, for more than ``longer_than`` seconds."""
+        since = _instant(request, "since")
+        if since is None:
+            raise BadQuery("since= is needed")
+        seconds = read_number(request.query_params.get("longer_than", "900"), "longer_than", MAX_GAP_S)
+        found = await self._of_history.ask(self._history.gaps, since, utc(time.time()), timedelta(seconds=seconds))
+        return JSON([{"from": begin, "to": end} for begin, end in found])
+
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
         limit = _limit(request)
@@ -326,6 +351,19 @@ def _add_chains(history: ClickHouseHistory, intervals: Sequence[dict[str, Any]],
         interval["chain"] = join_chain(links, interval["vantage"], seen)
 
 
+def _cursor_of(history: ClickHouseHistory, text: str) -> tuple[datetime, str, int]:
+    """Return where ``ID.VERSION`` stands among what was reported.
+
+    Raises:
+        BadQuery: it is not there.
+    """
+    key, _, version = text.rpartition(".")
+    found = [one for one in history.finding_versions(key) if str(one.version) == version] if is_word(key) else []
+    if not found:
+        raise BadQuery(f"after={text[:80]!r} is no ID.VERSION of a finding")
+    return found[0].updated_at, found[0].id, found[0].version
+
+
 def _state_of(state: str, why_not: Sequence[str]) -> Response:
     text = printable(f"not {state}: {'; '.join(why_not)}" if why_not else state)
     return PlainTextResponse(text + "\n", status_code=503 if why_not else 200)
@@ -346,9 +384,11 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
         Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/findings/versions", _taking(api.versions, "since", "at", "after", "limit")),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
         Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
+        Route("/api/v1/history/gaps", _taking(api.gaps, "since", "longer_than")),
         Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
         Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
         Route("/api/v1/changes", _taking(api.changes, "limit")),
