@@ -16,11 +16,12 @@ from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.run import run
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
+from anchorwatch.cli.zones import zones
 
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo),
     *(findings, incidents, history, evidence, dead, inventory),
-    *(change, accept, acts, backtest),
+    *(zones, change, accept, acts, backtest),
 )
 
 

@@ -98,6 +98,29 @@ def test_a_change_in_the_configuration_counts_from_the_start(moving: Lab, tmp_pa
         assert "[configuration]" in office.say("acts")
 
 
+@pytest.mark.slow
+def test_zones_are_listed_and_one_is_shown_whole(lab: Lab, tmp_path: Path) -> None:
+    office = Office(tmp_path, lab)
+    with running(office.config, office.url) as one:
+        one.until(lambda: len(one.get("/api/v1/endpoints")) == 2, "both endpoints")
+
+        lines = office.say("zones").splitlines()
+        names = [line.split()[:3] for line in lines]
+        assert names[0] == ["insecure", "legacy.example.", "corp"], "the weakest comes first"
+        assert names[1:] == [["secure", zone, "corp"] for zone in (".", "bank.example.", "example.")]
+        assert "1 DS  KSK " in lines[2]
+
+        whole = office.say("zones", "Bank.example")
+        assert whole.startswith("bank.example. is SECURE through corp since ")
+        assert ", below example." in whole.splitlines()[0]
+        assert ", signs the key set" in whole
+        assert "signature over bank.example. DNSKEY by bank.example.: " in whole
+        assert "nothing is watched behind other.example" in office.say("zones", "other.example")
+        (view,) = json.loads(office.say("zones", "bank.example", "--vantage", "corp", "--json"))
+        assert view["zone"] == "bank.example."
+        assert "empty label" in office.refused("zones", "a..example")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
