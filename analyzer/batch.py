@@ -32,13 +32,16 @@ class Needs:
 
     Of each subject what was known strictly before ``until``; which of the ``late`` observations (and those of zones)
     are stored already, so that they come again; the observations that polls speak of though they are not the last,
-    with the names that they are of. ``accepted`` are the findings that somebody accepts.
+    with the names that they are of; which of the ``sweeps`` are stored, and what is remembered of the ``swept`` zones.
+    ``accepted`` are the findings that somebody accepts.
     """
 
     until: dict[Subject, datetime] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     late_zones: list[str] = field(default_factory=list)
     zones: set[tuple[str, str]] = field(default_factory=set)
+    sweeps: list[str] = field(default_factory=list)
+    swept: set[tuple[str, str]] = field(default_factory=set)
     spoken_of: dict[str, str] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
 
@@ -49,7 +52,8 @@ class Knowledge:
 
     Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
     observations ``stored`` has already, so that they come again; and of observations that the batch's polls speak of,
-    though they are not the last, the judgement and the last poll. Of findings that somebody accepts their last version.
+    though they are not the last, the judgement and the last poll. ``swept``: zone, vantage, what is remembered.
+    ``accepted``: the last version of findings that somebody accepts.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class Knowledge:
     polled_until: dict[str, datetime] = field(default_factory=dict)
     zones: list[ZoneObservation] = field(default_factory=list)
     accepted: dict[str, Finding] = field(default_factory=dict)
+    swept: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,10 @@ class Stored:
     """All that the history has of what is the case; judgements come with their id, when, and when last polled."""
 
     identities: list[tuple[str, Identity]]
-    renewals: dict[str, list[float]]
+    renewals: dict[tuple[str, bool], list[tuple[float, float]]]
     judgements: list[tuple[str, datetime, datetime, Judgement]]
     zones: list[ZoneObservation]
     open_findings: list[Finding]
     closed_findings: list[Finding]
     acts: list[Act] = field(default_factory=list)
+    swept: list[tuple[str, str, str]] = field(default_factory=list)
