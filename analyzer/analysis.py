@@ -324,7 +324,7 @@ class Analysis:
         ttl_s = validated.link.ttl_s if validated is not None else 0
         state = self._set_zone(message)
         for edge in state.drifts:
-            self._book.drift(self.acts.lower(edge, at, ttl_s=ttl_s), subject, at, message.evidence.digest)
+            self._book.drift(self.acts.lower(edge, at, lag_s=ttl_s), subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
@@ -344,6 +344,7 @@ class Analysis:
         knowledge.stored.add(message.id)
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
+        earlier = self.swept.get(swept_subject(message))
         review = self.swept.take(message, now)
         if review is None:
             self.dropped += 1
@@ -353,8 +354,9 @@ class Analysis:
         if not self._is_needed(message.zone):
             return
         subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        lag_s = max((review.at - earlier.swept_at).total_seconds(), 0.0) if earlier is not None else 0.0
         for edge in review.drifts:
-            self._book.drift(edge, subject, review.at, evidence)
+            self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
         self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
 
     def _drop_swept(self, at: datetime) -> None:
@@ -475,7 +477,7 @@ class Analysis:
         undeclared = len(allowed) < len(endpoints)
         came = data_of(judgement.answers, judgement.type) - data_of(before.answers, judgement.type)
         for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=baseline):
-            planned = self.acts.lower(event, message.observed_at, ttl_s=before.ttl_s, came=came)
+            planned = self.acts.lower(event, message.observed_at, lag_s=before.ttl_s, came=came)
             self._book.drift(planned, subject, message.observed_at, judgement.evidence)
 
     def _set_current(

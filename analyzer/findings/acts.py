@@ -90,15 +90,15 @@ class Acts:
                 if not of_subject:
                     del self._by_subject[change.act.subject]
 
-    def lower(self, drift: Drift, at: datetime, *, ttl_s: int = 0, came: Collection[str] = ()) -> Drift:
+    def lower(self, drift: Drift, at: datetime, *, lag_s: float = 0.0, came: Collection[str] = ()) -> Drift:
         """Return a drift seen at an instant with the severity and the words that it has as a planned one, if it is.
 
-        ``ttl_s`` is the TTL of what was there before, ``came`` the data that are new in an answer.
+        ``lag_s`` is how much later than it happened a change may be seen; ``came`` the data that are new in an answer.
         """
         subjects = dict.fromkeys((drift.cause_zone, drift.cause_rrset.partition(" ")[0]))
         for key in [key for subject in subjects for key in self._by_subject.get(subject, ())]:
             change = self._changes[key]
-            if change.counts_at(at, ttl_s) and explains(change, drift, came):
+            if change.counts_at(at, lag_s) and explains(change, drift, came):
                 return lowered(drift, change)
         return drift
 

@@ -23,7 +23,7 @@ CONFIGURATION = "configuration"
 LONGEST = timedelta(days=30)
 FARTHEST_AHEAD = timedelta(days=366)
 LONGEST_TAIL = timedelta(days=1)
-"""Caches show an old answer for its TTL; a zone that sets a TTL of weeks does not prolong a window by weeks."""
+"""A zone that sets a TTL of weeks does not prolong a window by weeks."""
 LONGEST_NAME = 1100  # 253 octets, each written as four signs, and dots
 LONGEST_WHO, LONGEST_WHY = 100, 500
 MOST_ANSWERS = 100
@@ -56,15 +56,15 @@ class DeclaredChange:
             return ChangeState.AHEAD
         return ChangeState.OPEN if now <= self.ends_at else ChangeState.OVER
 
-    def counts_at(self, at: datetime, ttl_s: int) -> bool:
+    def counts_at(self, at: datetime, lag_s: float) -> bool:
         """Return whether what is seen at an instant may have happened within the window.
 
-        A resolver shows a change as late as the TTL of what was there before; one that was ended early has no such
-        tail.
+        A resolver shows a change as late as the TTL of what was there before, a sweep as late as its pause: ``lag_s``.
+        One that was ended early has no such tail.
         """
         if self.ended is not None:
             return self.begins_at <= at <= min(self.ends_at, self.ended.at)
-        return self.begins_at <= at <= self.ends_at + min(timedelta(seconds=ttl_s), LONGEST_TAIL)
+        return self.begins_at <= at <= self.ends_at + min(timedelta(seconds=lag_s), LONGEST_TAIL)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,7 +139,7 @@ class TestTime:
     ) -> None:
         acts = Acts([declared(at=AT - HOUR)])
 
-        assert (acts.lower(keys_replaced(), AT + after_h * HOUR, ttl_s=ttl_s).severity is Severity.LOW) is is_lowered
+        assert (acts.lower(keys_replaced(), AT + after_h * HOUR, lag_s=ttl_s).severity is Severity.LOW) is is_lowered
 
     def test_what_came_before_its_declaration_is_not_planned(self) -> None:
         acts = Acts([declared(at=AT + HOUR)])
@@ -152,8 +152,8 @@ class TestTime:
         (change,) = acts.changes()
         assert acts.put(end_of(change, "bo", "done", AT + HOUR, "API")) == []
 
-        assert acts.lower(keys_replaced(), AT + 0.9 * HOUR, ttl_s=3600).severity is Severity.LOW
-        assert acts.lower(keys_replaced(), AT + 1.1 * HOUR, ttl_s=3600).severity is Severity.CRITICAL
+        assert acts.lower(keys_replaced(), AT + 0.9 * HOUR, lag_s=3600).severity is Severity.LOW
+        assert acts.lower(keys_replaced(), AT + 1.1 * HOUR, lag_s=3600).severity is Severity.CRITICAL
 
 
 @pytest.mark.parametrize(
