@@ -97,16 +97,17 @@ class DenialParameters(msgspec.Struct, frozen=True):
     opt_out: bool = False
 
 
-class Signer(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that signed data of a zone below its key set: when that was seen last, and how long caches may keep it."""
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """How some data of a zone, other than its key set, are signed: by these keys (tag, algorithm), or by none.
 
-    tag: Number16
-    algorithm: Octet
-    seen_at: datetime
-    ttl_s: Number32
+    ``cached_until``: a cache that asked when the vantage last did may keep such data until then.
+    """
+
+    keys: tuple[tuple[Number16, Octet], ...]
+    cached_until: datetime
 
     def __post_init__(self) -> None:
-        require_utc(self.seen_at)
+        require_utc(self.cached_until)
 
 
 class Occasion(StrEnum):
@@ -124,8 +125,10 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     anchored zone. ``link`` is what the chain says here; ``reasons`` say why its verdict is not secure, ``remarks`` are
     facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
     over the key set, over the DS set, or over the proof that there is none. ``key_ttl_s`` and ``ds_ttl_s`` are the TTLs
-    that the signatures name (the original ones; 0: unknown). ``signers`` are the keys that signed other data of the
-    zone since they were last told; ``denial`` says how the zone proves absence, None while no proof was seen.
+    that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
+    ``denial`` says how it proves absence, None while no proof was seen. ``earlier_keys_until`` and
+    ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
+    had: those that asked when the vantage last did. None: nothing was seen before.
     """
 
     id: str
@@ -140,12 +143,14 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     windows: tuple[SignatureWindow, ...] = ()
     key_ttl_s: Number32 = 0
     ds_ttl_s: Number32 = 0
-    signers: tuple[Signer, ...] = ()
+    signings: tuple[Signing, ...] = ()
     denial: DenialParameters | None = None
+    earlier_keys_until: datetime | None = None
+    earlier_ds_until: datetime | None = None
     evidence: Evidence
 
     def __post_init__(self) -> None:
-        require_utc(self.observed_at)
+        require_utc(self.observed_at, self.earlier_keys_until, self.earlier_ds_until)
 
     @property
     def subject(self) -> "Subject":
@@ -185,7 +190,7 @@ class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
     ``of_parent``: it was asked as a server of the zone above, for the delegation: ``ns`` and ``ds`` are the parent's;
     else ``ns``, ``keys``, ``cds`` and ``cdnskey`` are what the zone itself says at its apex. ``reasons`` say why
     signatures are missing or invalid; ``detail`` has the rcode of an error. ``serial``, ``refresh_s`` and ``expire_s``
-    are those of the SOA record of the zone that it was asked as a server of, None where none came.
+    are those of the zone's SOA record, None where none came.
     ``answers`` are the data of the names that are watched, by ``name TYPE``: sorted, in presentation format; an empty
     tuple is a denial. Records are in presentation format without owner and TTL, sorted.
     """

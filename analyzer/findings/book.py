@@ -39,6 +39,7 @@ PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 LAG = timedelta(seconds=90)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
+NOTHING: Set[CauseKey] = frozenset()
 # Known from one look at our own state, so no second poll can confirm them.
 # Or confirmed before it is told: sweeps are counted for each server by itself.
 IMMEDIATE = SWEPT | codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
@@ -186,12 +187,14 @@ class FindingBook:
         ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
         finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
-        shown: Set[CauseKey] = self._by_subject.get(subject, set())
+        shown: Set[CauseKey] = self._by_subject.get(subject, NOTHING)
+        if not conditions and not shown:
+            return
         conditions = self._placed(conditions, shown)
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
-        for key in list(self._by_subject.get(subject, ())):
+        for key in list(self._by_subject.get(subject, NOTHING)):
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at, ends_at)

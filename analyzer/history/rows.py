@@ -46,7 +46,7 @@ SWEEP_COLUMNS = (
     "id", "zone", "parent", "vantage", "swept_at", "verdict", "alarm", "servers", "evidence", "sweep", "memory",
 )  # fmt: skip
 ACT_COLUMNS = ("id", "at", "kind", "who", "subject", "act")
-RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
+RENEWAL_COLUMNS = ("zone", "at", "left_ratio", "of_keys", "interval_s")
 COLUMNS = {
     "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
     "evidence": EVIDENCE_COLUMNS,
@@ -148,8 +148,9 @@ def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> 
     """
     columns = (message.names, message.types, message.observations, message.polled_at)
     ends = message.expirations or (0,) * len(message.names)
+    instants = {end: utc(end) if end else None for end in set(ends)}  # the signatures of a zone mostly end together
     return [
-        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, utc(end) if end else None)
+        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, instants[end])
         for name, rdtype, observation, at, end in zip(*columns, ends, strict=True)
         if observation in verdicts
     ]

@@ -342,6 +342,8 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
         if local is not None:
             return local
     if node is None or node.verdict is not Verdict.SECURE:
+        if node is not None and node.verdict is Verdict.INSECURE:
+            context.note_signing(node.zone, rrset)
         return _inherited(context, rrset.name, rrset.rdtype, node, ttl_s=rrset.ttl)
     verified = context.verify_in(node, rrset)
     if isinstance(verified, Verified):
@@ -356,6 +358,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             node = below
     if isinstance(verified, Fault):
         return _bogus(node, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
+    context.note_signing(node.zone, rrset)
     own = context.window_of(verified)
     remarks = list(_remarks_on(context, node, rrset, verified))
     verdict, why = Verdict.SECURE, None
@@ -540,5 +543,6 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         node = next((one for one in known if one is not None), None)
     zone = node.zone if node is not None else (anchor.zone if anchor else names.ROOT)
     zone = failure.zone if failure.zone is not None else zone
+    zone = failure.servers_of if failure.servers_of is not None else zone
     fault = not_fetched(zone, RRsetName(name, qtype), failure)
     return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, fault)
