@@ -105,6 +105,7 @@ def see_child(seat: Seat, zone: Name, replies: Replies, signatures: Signatures) 
         signatures=signatures.state,
         reasons=signatures.reasons,
         serial=_soa_number(soa, 0),
+        refresh_s=_soa_number(soa, 4),
         expire_s=_soa_number(soa, 12),
         ns=_texts(records.NS, apex[records.NS]),
         keys=describe_keys(keys[:MOST_KEYS]),
