@@ -1,6 +1,7 @@
 """What is detected: a condition lasts, a drift happens."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.codes import Code
@@ -8,7 +9,10 @@ from schemas.codes import Code
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
+    """One thing that is wrong: code, cause and severity. Equal keys are one finding.
+
+    ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
+    """
 
     code: str
     cause_zone: str
@@ -16,6 +20,7 @@ class Condition:
     severity: Severity
     detail: str
     vantage: str = ""
+    lag: timedelta = timedelta()
 
     @property
     def key(self) -> tuple[str, str, str]:
