@@ -4,12 +4,14 @@
 ``load`` takes up where an earlier process stopped. Time is an argument.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
-from analyzer.detected import Condition, Drift
+from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.baseline import learn, shown_last
 from analyzer.endpoints.conditions import (
     NOTHING_KNOWN,
@@ -23,21 +25,24 @@ from analyzer.endpoints.conditions import (
 from analyzer.endpoints.current import Current, CurrentState
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.endpoints.vantages import Views, may_be_stray
+from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
+from analyzer.zones.cadence import Cadence
 from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
     Agenda,
     Expiry,
     decide_tier,
+    expiries_of,
     expiry_of,
     is_renewed,
-    left_at_renewal,
     next_look_at,
-    usual_share,
 )
+from analyzer.zones.faults import SWEPT
+from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_memory
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
 from schemas.codes import Code
@@ -54,6 +59,7 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
@@ -65,8 +71,8 @@ EXPIRY_CHECK_S = 30.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
-EXPIRING = frozenset({Code.RRSIG_EXPIRING})
-RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
+EXPIRING = frozenset({Code.RRSIG_EXPIRING, Code.RRSIG_REFRESH_OVERDUE})
+SOME_NAMES = 16
 PolledRow = tuple[Subject, str, datetime, int, int]
 
 
@@ -82,6 +88,7 @@ class Analysis:
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
+        self.swept = SweptZones()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._views = Views(self.current)
@@ -89,12 +96,12 @@ class Analysis:
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
+        self._unneeded: dict[str, datetime] = {}  # swept zones that nothing is watched behind
         self._unclaimed: dict[Subject, datetime] = {}  # zones that no chain leads through yet
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
-        self._renewals: dict[str, list[float]] = {}
-        self._renewed_at: dict[str, datetime] = {}
+        self._cadence = Cadence()
         self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
@@ -103,9 +110,17 @@ class Analysis:
         self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
-        """Yield by chain the subjects that lead through a zone; with ``since`` only those not polled after it."""
-        for subjects in self.current.chains_behind(zone, vantage):
-            yield subjects if since is None else [one for one in subjects if self.current[one].applied_at <= since]
+        """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
+
+        With ``since`` only those not polled after it.
+        """
+        for one in [vantage] if vantage else sorted(self._book.vantages):
+            for subjects in self.current.chains_behind(zone, one):
+                yield subjects if since is None else [s for s in subjects if self.current[s].applied_at <= since]
+
+    def _is_needed(self, zone: str) -> bool:
+        """Return whether any vantage sees something that is watched behind a zone."""
+        return any(self.current.is_through(zone, vantage) for vantage in self._book.vantages)
 
     # what was known before
 
@@ -113,11 +128,11 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
-        self._renewals = stored.renewals
         self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
         self._validating.update(
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
         )
+        self._cadence = Cadence(stored.renewals)
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -132,8 +147,12 @@ class Analysis:
                 self._stale.add(message.subject)
                 if self._set_zone(message).conditions:
                     self._witnesses[message.subject] = None
+        for zone, vantage, memory in stored.swept:
+            if self._is_needed(zone):
+                self.swept.restore(zone, vantage, read_memory(memory))
+        open_keys = {(one.code, one.cause_zone, one.cause_rrset) for one in stored.open_findings}
         for finding in stored.open_findings:
-            self._book.restore(finding, self._members_of(finding, utc(now)), utc(now))
+            self._book.restore(finding, self._members_of(finding, utc(now), open_keys), utc(now))
             if finding.code == Code.SELF_VANTAGE_LOST:
                 self._lost.update(finding.vantages)
             if finding.code == DISK_FULL:
@@ -158,7 +177,9 @@ class Analysis:
             for endpoint in finding.endpoints:
                 self._views.restore(finding, by_endpoint[endpoint])
 
-    def _members_of(self, finding: Finding, now: datetime) -> list[tuple[Subject, Condition, datetime]]:
+    def _members_of(
+        self, finding: Finding, now: datetime, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
         """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
@@ -176,6 +197,7 @@ class Analysis:
                 shown = Condition(*key, finding.severity, finding.detail)
                 showing.append((subject, shown, finding.updated_at))
                 self._expiring.add(subject)
+        showing += self._shown_by_servers(finding, open_keys)
         if showing:
             return showing
         named = set(finding.endpoints)
@@ -185,10 +207,28 @@ class Analysis:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition, finding.updated_at) for subject in subjects]
 
+    def _shown_by_servers(
+        self, finding: Finding, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
+        """Return the zones whose servers show a finding, be it at a name that has none of its own (``open_keys``)."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        found: dict[Subject, tuple[Subject, Condition, datetime]] = {}
+        for subject, shown, at in self.swept.conditions():
+            if key == (shown.key if shown.key in open_keys else whole_of(shown.key)):
+                before = found[subject][1].servers if subject in found else ()
+                servers = tuple(sorted({*before, *shown.servers}))
+                found[subject] = (subject, replace(shown, cause_rrset=key[2], servers=servers), at)
+        return list(found.values())
+
     def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
-        ends = [one for one in map(expiry_of, state.observation.windows) if one and one.zone == finding.cause_zone]
-        habit = usual_share(self._renewals.get(finding.cause_zone, ()))
-        return any(decide_tier(one, now, habit) is not None for one in ends)
+        ends = [one for one in expiries_of(state.observation) if one.zone == finding.cause_zone]
+        if finding.code == Code.RRSIG_REFRESH_OVERDUE:
+            return any(self._is_overdue(one, now) for one in ends)
+        return any(decide_tier(one, now, self._cadence.usual_share(one)) is not None for one in ends)
+
+    def _is_overdue(self, expiry: Expiry, now: datetime) -> bool:
+        overdue_at = self._cadence.overdue_at(expiry)
+        return overdue_at is not None and now > overdue_at
 
     def needs(self, batch: Sequence[Message]) -> Needs:
         """Return what must be known of the time before a batch, and of observations that its polls speak of."""
@@ -201,6 +241,10 @@ class Analysis:
                         needs.zones.add((message.zone, message.vantage))
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
+                case ZoneSweep():
+                    needs.sweeps.append(message.id)
+                    if swept_subject(message) not in self.swept:
+                        needs.swept.add((message.zone, message.vantage))
                 case Observation():
                     vantage = message.judgement.vantage
                     chain = [link.zone for link in message.judgement.chain]
@@ -213,7 +257,8 @@ class Analysis:
                         needs.late.append(message.id)
                 case PollBatch():
                     for subject, observation, *_ in _rows_of(message):
-                        if self.last_of(subject) != observation and self._is_watched(subject):
+                        current = self.current.get(subject)
+                        if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
         return needs
 
@@ -246,11 +291,16 @@ class Analysis:
             self._unclaimed[earlier.subject] = earlier.observed_at
             if self._set_zone(earlier).conditions:
                 self._witnesses[earlier.subject] = None
+        for zone, vantage, memory in knowledge.swept:
+            if (zone, SERVERS, vantage) not in self.swept:
+                self.swept.restore(zone, vantage, read_memory(memory))
         for message in batch:
             self._book.trigger = id_of(message)
             match message:
                 case ZoneObservation():
                     self._take_zone(message, knowledge, out)
+                case ZoneSweep():
+                    self._take_sweep(message, knowledge, out, utc(now))
                 case Observation():
                     self._take_observation(message, knowledge, out)
                 case PollBatch():
@@ -304,6 +354,39 @@ class Analysis:
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
+
+    def _take_sweep(self, message: ZoneSweep, knowledge: Knowledge, out: Batch, now: datetime) -> None:
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        if message.evidence is not None:
+            self._store_evidence(message.evidence, out)
+        review = self.swept.take(message, now)
+        if review is None:
+            self.dropped += 1
+            out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
+            return
+        out.store("sweeps", rows.sweep_row(message, review.at, write_memory(review.memory)))
+        if not self._is_needed(message.zone):
+            return
+        subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        for edge in review.drifts:
+            self._book.drift(edge, subject, review.at, evidence)
+        self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _drop_swept(self, at: datetime) -> None:
+        """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
+        unneeded = {subject[0] for subject in self.swept if not self._is_needed(subject[0])}
+        self._unneeded = {zone: self._unneeded.get(zone, at) for zone in unneeded}
+        for zone, since in self._unneeded.items():
+            if at - since >= LONGEST_GAP:
+                self._forget_servers(zone, at, f"no longer watched: no name is seen in {zone}")
+
+    def _forget_servers(self, zone: str, at: datetime, because: str) -> None:
+        for subject in self.swept.of_zone(zone):
+            self._book.forget(subject, at, because)
+            self.swept.drop(subject)
 
     def _set_zone(self, message: ZoneObservation) -> ZoneState:
         state = self.zones.put(message)
@@ -519,15 +602,10 @@ class Analysis:
     def _learn_habit(self, earlier: Expiry | None, expiry: Expiry, at: datetime, lately: bool, out: Batch) -> None:
         if earlier is None or not lately:
             return  # when it was renewed is not known
-        renewed_at = self._renewed_at.get(expiry.zone)
-        same_s = RENEWED_AGAIN_AFTER * (expiry.expires_at - expiry.inception_at)
-        if renewed_at is not None and at - renewed_at < same_s:
-            return  # a zone renews all its signatures, and each name below it shows the same renewal
-        left = left_at_renewal(earlier, expiry, at)
-        if left is not None:
-            self._renewed_at[expiry.zone] = at
-            self._renewals.setdefault(expiry.zone, []).append(left)
-            out.store("renewals", (expiry.zone, at, left))
+        renewal = self._cadence.learn(earlier, expiry, at)
+        if renewal is not None:
+            left, interval_s = renewal
+            out.store("renewals", (expiry.zone, at, left, expiry.of_keys, interval_s))
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         # Held against what the zones show now: what a zone shows no more, a name that still shows it holds by itself.
@@ -651,6 +729,8 @@ class Analysis:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            if not self._is_needed(zone):
+                self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
@@ -707,6 +787,7 @@ class Analysis:
         for subject in [one for one, since in self._unclaimed.items() if abs(at - since) >= LONGEST_GAP]:
             del self._unclaimed[subject]
             self._drop_zones((subject[0],), subject[2], at)
+        self._drop_swept(at)
         for subject in sorted({*self._agenda.take(now), *self._expiring}):
             if subject[1]:
                 self._look_at_endpoint(subject, at)
@@ -729,23 +810,35 @@ class Analysis:
         if message.link.verdict is Verdict.INDETERMINATE and state.validated is not None:
             message = state.validated  # silence renews nothing
         validated = message.link.verdict in VALIDATED
-        expiries = [one for one in map(expiry_of, message.windows) if one is not None] if validated else []
+        expiries = expiries_of(message) if validated else []
         self._look(subject, expiries, at, message.evidence.digest)
 
     def _look(self, subject: Subject, expiries: Sequence[Expiry], at: datetime, evidence: str) -> None:
-        conditions: dict[str, Condition] = {}
+        conditions: dict[tuple[str, str], Condition] = {}
         for expiry in sorted(expiries, key=lambda one: one.expires_at):
-            habit = usual_share(self._renewals.get(expiry.zone, ()))
+            habit, overdue_at = self._cadence.usual_share(expiry), self._cadence.overdue_at(expiry)
             tier = decide_tier(expiry, at, habit)
             if tier is not None:
-                conditions.setdefault(expiry.zone, _expiring(expiry, tier, at))
-            if (look_at := next_look_at(expiry, at, habit)) is not None:
+                conditions.setdefault((Code.RRSIG_EXPIRING, expiry.zone), _expiring(expiry, tier, at))
+            if self._is_overdue(expiry, at) and self._is_seen(subject, at):
+                overdue = _overdue(expiry, at, self._cadence.usual_interval(expiry))
+                conditions.setdefault((Code.RRSIG_REFRESH_OVERDUE, expiry.zone), overdue)
+            if (look_at := next_look_at(expiry, at, habit, overdue_at)) is not None:
                 self._agenda.put(subject, look_at.timestamp())
         self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
         if conditions or self._book.holds(subject, EXPIRING):
             self._expiring.add(subject)
         else:
             self._expiring.discard(subject)
+
+    def _is_seen(self, subject: Subject, at: datetime) -> bool:
+        """Return whether what is known of a subject is known from lately: a renewal that nobody saw is none missed."""
+        if subject[2] in self._lost:
+            return False
+        if subject[1]:
+            return at - self.current[subject].applied_at <= LONGEST_GAP
+        behind = next(self.current.chains_behind(subject[0], subject[2]), frozenset())
+        return any(at - self.current[one].applied_at <= LONGEST_GAP for one in islice(behind, SOME_NAMES))
 
     @property
     def next_ends(self) -> dict[str, datetime]:
@@ -772,6 +865,23 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
     return Condition(Code.RRSIG_EXPIRING, expiry.zone, "", severity, detail)
+
+
+def _overdue(expiry: Expiry, at: datetime, usual: timedelta | None) -> Condition:
+    row, what = CATALOGUE[Code.RRSIG_REFRESH_OVERDUE], "key set" if expiry.of_keys else "data"
+    detail = (
+        f"{expiry.zone} renews the signatures over its {what} every {_days(usual or timedelta())}, and those that are"
+        f" served now begin {_days(at - expiry.inception_at)} ago; they end {expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return Condition(row.code, expiry.zone, "", row.severity, detail)
+
+
+def _days(time: timedelta) -> str:
+    return (
+        f"{time.total_seconds() / 86_400:.1f} days"
+        if time >= timedelta(days=2)
+        else f"{time.total_seconds() / 3600:.0f} h"
+    )
 
 
 def _expiry(zone: str, inception: int, expiration: int) -> Expiry | None:

@@ -29,13 +29,15 @@ class Needs:
 
     Of each subject what was known strictly before ``until``; which of the ``late`` observations (and those of zones)
     are stored already, so that they come again; the observations that polls speak of though they are not the last,
-    with the names that they are of.
+    with the names that they are of; which of the ``sweeps`` are stored, and what is remembered of the ``swept`` zones.
     """
 
     until: dict[Subject, datetime] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     late_zones: list[str] = field(default_factory=list)
     zones: set[tuple[str, str]] = field(default_factory=set)
+    sweeps: list[str] = field(default_factory=list)
+    swept: set[tuple[str, str]] = field(default_factory=set)
     spoken_of: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,7 +47,8 @@ class Knowledge:
 
     Of each subject the last validated judgement strictly before, and the records that its answers showed until then;
     which of the batch's observations ``stored`` has already, so that they come again; and of observations that the
-    batch's polls speak of, though they are not the last, the judgement and the last poll.
+    batch's polls speak of, though they are not the last, the judgement and the last poll. ``swept``:
+    zone, vantage, what is remembered.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class Knowledge:
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)
     zones: list[ZoneObservation] = field(default_factory=list)
+    swept: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class Stored:
     """All that the history has of what is the case; judgements come with their id, when, and when last polled."""
 
     identities: list[tuple[str, Identity]]
-    renewals: dict[str, list[float]]
+    renewals: dict[tuple[str, bool], list[tuple[float, float]]]
     judgements: list[tuple[str, datetime, datetime, Judgement]]
     zones: list[ZoneObservation]
     open_findings: list[Finding]
     closed_findings: list[Finding]
+    swept: list[tuple[str, str, str]] = field(default_factory=list)

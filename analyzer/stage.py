@@ -13,6 +13,7 @@ from analyzer.batch import Batch, Knowledge, Stored
 from analyzer.endpoints.current import CurrentState
 from analyzer.findings.blast import Consumers
 from analyzer.history.protocol import History
+from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
 from schemas.faults import Rejected
@@ -28,12 +29,13 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
 
 # A recall is our own word to the collectors, and lies on the topic of what people did.
-TAKEN = (ZoneObservation, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
+TAKEN = (ZoneObservation, ZoneSweep, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
 
 
 class Analyzer:
@@ -115,6 +117,7 @@ class Analyzer:
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
             zones=history.latest_zones(),
+            swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
         )
@@ -134,6 +137,10 @@ class Analyzer:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
             knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+        if needs.sweeps:
+            knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
+        if needs.swept:
+            knowledge.swept.extend(await asyncio.to_thread(history.sweep_memories, sorted(needs.swept)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
             asked = self._analysis.needs_sightings(batch, needs.until, knowledge.baselines)
@@ -154,6 +161,11 @@ class Analyzer:
     def zones(self) -> Timeline:
         """Return what is the case in each zone."""
         return self._analysis.zones
+
+    @property
+    def swept(self) -> SweptZones:
+        """Return what is remembered of the servers of each zone."""
+        return self._analysis.swept
 
     @property
     def consumers(self) -> Consumers:

@@ -144,6 +144,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
             names=tuple(sorted(_names_at_fault(live))),
+            servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
         )
 

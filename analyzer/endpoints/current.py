@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar, overload
 
 from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
@@ -11,6 +12,7 @@ from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
+T = TypeVar("T")
 Chain = tuple[str, ...]
 CLAIMED = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 KNOWN_WHEN_INDETERMINATE = codes_where(lambda row: Verdict.INDETERMINATE not in row.unknown_when)
@@ -94,6 +96,14 @@ class CurrentState(Mapping[Subject, Current]):
 
     def __getitem__(self, subject: Subject) -> Current:
         return self._by_subject[subject]
+
+    @overload
+    def get(self, subject: Subject, /) -> Current | None: ...
+    @overload
+    def get(self, subject: Subject, /, default: Current | T) -> Current | T: ...
+    def get(self, subject: Subject, /, default: object = None) -> object:
+        """Return what is the case at a subject; asked for each poll, so without the detour of a Mapping."""
+        return self._by_subject.get(subject, default)
 
     def __iter__(self) -> Iterator[Subject]:
         return iter(self._by_subject)

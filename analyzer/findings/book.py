@@ -5,16 +5,17 @@ State in few, named places: the book holds the open findings and their members; 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.detected import Condition, Drift
+from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
 from analyzer.findings.takeover import Takeovers
+from analyzer.zones.faults import SWEPT
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
@@ -39,8 +40,10 @@ PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 LAG = timedelta(seconds=90)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
+NOTHING: Set[CauseKey] = frozenset()
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
+# Or confirmed before it is told: sweeps are counted for each server by itself.
+IMMEDIATE = SWEPT | codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
 # What a clock that is set back makes look healed.
 ENDED = codes_where(lambda row: row.after_end)
 
@@ -49,7 +52,8 @@ ENDED = codes_where(lambda row: row.after_end)
 class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
 
-    ``bad_at`` is the instant of the bad poll that arrived last, by the clock that it was made by.
+    ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
+    clock that it was made by.
     """
 
     severity: Severity
@@ -57,6 +61,7 @@ class Member:
     recent: tuple[bool, ...] = ()
     good_in_row: int = 0
     bad_polls: int = 0
+    servers: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -145,6 +150,10 @@ class FindingBook:
             self._takeovers.restore(edge, finding.opened_at)
             tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
             for vantage in finding.vantages:
+                if finding.servers:
+                    of_servers = (finding.cause_zone, SERVERS, vantage)
+                    tracked.members[of_servers] = Member(finding.severity, finding.updated_at, servers=finding.servers)
+                    continue
                 if finding.code in ZONE_WIDE and finding.cause_zone:
                     tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
                 for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
@@ -154,7 +163,8 @@ class FindingBook:
         self._apart.opened(key)
         bad = (True,) * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition, bad_at in members:
-            member = tracked.members[subject] = Member(condition.severity, bad_at, bad, bad_polls=len(bad))
+            member = Member(condition.severity, bad_at, bad, bad_polls=len(bad), servers=condition.servers)
+            tracked.members[subject] = member
             tracked.count(subject, member, 1)
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and finding.code not in REPORTED:
@@ -183,15 +193,29 @@ class FindingBook:
         ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
         finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
-        shown: Set[CauseKey] = self._by_subject.get(subject, set())
-        conditions = [self._apart.place(condition, shown) for condition in conditions]
+        shown: Set[CauseKey] = self._by_subject.get(subject, NOTHING)
+        if not conditions and not shown:
+            return
+        conditions = self._placed(conditions, shown)
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
-        for key in list(self._by_subject.get(subject, ())):
+        for key in list(self._by_subject.get(subject, NOTHING)):
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at, ends_at)
+
+    def _placed(self, conditions: Iterable[Condition], shown: Set[CauseKey]) -> list[Condition]:
+        """Return the conditions as they are to be told; those that come to one key are one, with the servers of all."""
+        found: dict[CauseKey, Condition] = {}
+        for condition in conditions:
+            placed = self._apart.place(condition, shown)
+            first = found.setdefault(placed.key, placed)
+            if first is not placed and placed.servers:
+                servers = tuple(sorted({*first.servers, *placed.servers}))
+                found[placed.key] = replace(first, servers=servers)
+            self._apart.opened(placed.key)  # so that the next one finds its place taken
+        return list(found.values())
 
     def forget(self, subject: Subject, at: datetime, because: str) -> None:
         """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
@@ -238,6 +262,10 @@ class FindingBook:
             tracked.grown = self.trigger
         else:
             tracked.count(subject, member, -1)
+        if condition.servers != member.servers and tracked.finding.version:
+            tracked.finding = msgspec.structs.replace(tracked.finding, detail=condition.detail, updated_at=at)
+            tracked.changed_by = tracked.changed_by or self.trigger
+        member.servers = condition.servers
         member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
@@ -348,7 +376,7 @@ class FindingBook:
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
         if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, at)
+            tracked.members[subject] = Member(event.severity, at, servers=event.servers)
             tracked.grown = self.trigger
             self._drifts_touched[key] = tracked
         return tracked
@@ -404,7 +432,8 @@ class FindingBook:
         status = finding.status if closed or version == 1 else FindingStatus.UPDATED
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
-            finding = self._radius.draw(finding, tracked.members)
+            servers = tuple(sorted({server for member in tracked.members.values() for server in member.servers}))
+            finding = self._radius.draw(msgspec.structs.replace(finding, servers=servers), tracked.members)
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding

@@ -22,7 +22,7 @@ from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classi
 from analyzer.sightings import LEARNT_FOR, Sighting
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
-from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ DRIFTS_KEPT = "INTERVAL 24 HOUR"
 # follows from it is stored before it, and what it rests on before that.
 TABLES = (
     "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
-    "observations", "verdicts",
+    "sweeps", "observations", "verdicts",
 )  # fmt: skip
 
 
@@ -222,6 +222,35 @@ class ClickHouseHistory:
             str(key) for (key,) in self._query("SELECT id FROM zones WHERE id IN %(ids)s", {"ids": list(ids) or [""]})
         }
 
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory.
+
+        With ``of`` only of these zones and vantages.
+        """
+        wanted = "(zone, vantage) IN %(of)s" if of else "true"
+        sql = f"""
+            SELECT zone, vantage, argMax(memory, swept_at) FROM sweeps
+            WHERE memory != '' AND {wanted} GROUP BY zone, vantage ORDER BY zone, vantage
+        """
+        starts = range(0, max(len(of), 1), CHUNK)
+        found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
+        return [(str(zone), str(vantage), str(memory)) for zone, vantage, memory in found]
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
+        sql = "SELECT id FROM sweeps WHERE id IN %(ids)s"
+        return {str(key) for (key,) in self._query(sql, {"ids": list(ids) or [""]})}
+
+    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
+        each = limit if zone else 1
+        sql = """
+            SELECT sweep FROM sweeps FINAL WHERE %(zone)s = '' OR zone = %(zone)s
+            ORDER BY swept_at DESC, zone LIMIT %(each)s BY zone, vantage LIMIT %(limit)s
+        """
+        parameters = {"zone": zone, "each": each, "limit": limit}
+        return [rows.read_sweep(content) for (content,) in self._query(sql, parameters)]
+
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""
         sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
@@ -298,10 +327,17 @@ class ClickHouseHistory:
         pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
         return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
-        sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
-        return {zone: list(shares) for zone, shares in self._query(sql)}
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures.
+
+        Of each, oldest first, the share of the lifetime that was left, and the seconds since the one before.
+        """
+        sql = """
+            SELECT zone, of_keys, arraySort(groupArray((at, left_ratio, interval_s))) FROM (
+                SELECT * FROM renewals FINAL ORDER BY at DESC LIMIT 20 BY zone, of_keys
+            ) GROUP BY zone, of_keys
+        """
+        return {(zone, bool(keys)): [(left, s) for _, left, s in found] for zone, keys, found in self._query(sql)}
 
     def intervals(
         self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200, at: datetime | None = None

@@ -19,7 +19,7 @@ from analyzer.history.rows import Row
 from analyzer.sightings import Sighting, join_sightings
 from schemas.faults import DiskFull, Rejected
 from schemas.judgement import Judgement
-from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,10 @@ KEYS: dict[str, Callable[[Row], Any]] = {
     "evidence_messages": lambda row: row[0],
     "evidence": lambda row: row[0],
     "zones": lambda row: row[0],
+    "sweeps": lambda row: row[0],
     "acts": lambda row: row[0],
     "identities": lambda row: (row[0], row[1]),
-    "renewals": lambda row: (row[0], row[1]),
+    "renewals": lambda row: (row[0], row[1], row[3]),
     "findings": lambda row: (row[0], row[1]),
     "observations": lambda row: row[0],
     "verdicts": lambda row: tuple(row[:4]),
@@ -266,6 +267,27 @@ class OverflowHistory(ClickHouseHistory):
         """Return which of these observations of zones are stored or wait, by id."""
         return super().zones_stored_of(ids) | ({row[0] for row in self._kept("zones")} & set(ids))
 
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep, what waits included."""
+        newest = {(zone, vantage): memory for zone, vantage, memory in super().sweep_memories(of)}
+        for row in sorted(self._kept("sweeps"), key=lambda row: row[4]):
+            if row[10] and (not of or (row[1], row[3]) in of):
+                newest[row[1], row[3]] = row[10]
+        return [(*key, memory) for key, memory in sorted(newest.items())]
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored or wait, by id."""
+        return super().sweeps_stored_of(ids) | ({row[0] for row in self._kept("sweeps")} & set(ids))
+
+    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
+        kept = {row[0]: rows.read_sweep(row[9]) for row in self._kept("sweeps") if zone in ("", row[1])}
+        found = {one.id: one for one in super().sweeps(zone, limit)} | kept
+        ordered = sorted(found.values(), key=lambda one: one.swept_at, reverse=True)
+        if not zone:
+            ordered = list({one.subject: one for one in reversed(ordered)}.values())[::-1]
+        return ordered[:limit]
+
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""
         kept = {row[0]: rows.read_act(row[5]) for row in self._kept("acts")}
@@ -328,11 +350,11 @@ class OverflowHistory(ClickHouseHistory):
                 found[row[0]] = identity
         return sorted(found.items())
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures."""
         found = super().renewals()
-        for row in sorted(self._kept("renewals"), key=lambda row: row[1]):
-            found.setdefault(row[0], []).append(row[2])
+        for zone, _, left, of_keys, interval_s in sorted(self._kept("renewals"), key=lambda row: row[1]):
+            found.setdefault((zone, of_keys), []).append((left, interval_s))
         return found
 
 

@@ -59,8 +59,11 @@ class History(Protocol):
         """Return every identity in the inventory."""
         ...
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the renewals of its signatures, oldest first.
+
+        Of each the share of the lifetime that was left, and the seconds since the one before (0: unknown).
+        """
         ...
 
     def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
@@ -69,4 +72,12 @@ class History(Protocol):
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
         """Return which of these observations of zones are stored, by id."""
+        ...
+
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
+        ...
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
         ...

@@ -172,6 +172,13 @@ class Api:
         zone = _name(query["zone"], "zone") if query.get("zone") else ""
         return JSON(zone_views(self._analyzer.zones, zone, query.get("vantage", ""))[:limit])
 
+    async def sweeps(self, request: Request) -> Response:
+        """List what the servers of each zone said last, newest first; with ``zone`` all sweeps of it that are kept."""
+        query = request.query_params
+        limit = _limit(request)
+        zone = _name(query["zone"], "zone") if query.get("zone") else ""
+        return JSON(await self._of_history.ask(self._history.sweeps, zone, limit))
+
     async def acts(self, request: Request) -> Response:
         """List what people did, newest first."""
         limit = _limit(request)
@@ -327,6 +334,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
     routes = [
         Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
         Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
+        Route("/api/v1/sweeps", _taking(api.sweeps, "zone", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
         Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),

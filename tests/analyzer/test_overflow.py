@@ -14,6 +14,7 @@ from analyzer.stage import Analyzer
 from schemas.faults import DiskFull
 from schemas.messages import Finding, FindingStatus
 from tests.support.making import AT, judgement, observation, polls, snapshot
+from tests.support.sweeps import sweep
 
 
 class Disk:
@@ -140,6 +141,8 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
     first, second = observation(CHANGED, AT + MINUTE), observation(BAD, AT + 2 * MINUTE)
     handle(analyzer, first)
     handle(analyzer, second, snapshot("sb", "www.bank.example"))
+    swept = [sweep(at=AT + number * MINUTE) for number in (3, 4)]
+    handle(analyzer, *swept)
 
     def known() -> list[Any]:
         until = {first.subject: AT + timedelta(hours=1)}
@@ -161,6 +164,11 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.judgements_of([first.id, second.id]),
             overflow.identities(),
             overflow.renewals(),
+            overflow.sweep_memories(),
+            overflow.sweep_memories([("other.test.", "authoritative")]),
+            overflow.sweeps_stored_of([swept[0].id, "none"]),
+            overflow.sweeps("bank.example."),
+            overflow.sweeps(),
         ]
 
     waiting = known()

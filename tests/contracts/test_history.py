@@ -29,6 +29,7 @@ from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
+from tests.support.sweeps import sweep
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
@@ -67,8 +68,9 @@ def everything() -> Tables:
         bank("www"),
         findings=[(finding(), "t1"), (finding("ds_changed"), "t2")],
         identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
-        renewals=[("bank.example.", AT, 0.25)],
+        renewals=[("bank.example.", AT, 0.25, False, 86_400.0)],
         zones=[rows.zone_row(one) for one in zones_of(judgement(), AT)],
+        sweeps=[rows.sweep_row(sweep(), AT, "{}")],
         acts=[rows.act_row(Act(id="a1", kind="accept_inventory", by="ops", at=AT, subject="inventory.yaml"))],
     )
 
@@ -88,6 +90,8 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
         history.renewals(),
         [history.intervals(name) for name, _, _ in subjects],
         history.evidence("e" * 64),
+        history.sweep_memories(),
+        history.sweeps(),
     ]
 
 
@@ -172,7 +176,7 @@ def client(place: tuple[Opening, Any], history: ClickHouseHistory) -> Any:
 
 def test_an_empty_history_knows_nothing(history: ClickHouseHistory) -> None:
     assert history.is_ready()
-    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None]
+    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None, [], []]
 
 
 def test_the_same_rows_again_change_nothing(history: ClickHouseHistory) -> None:
@@ -222,6 +226,23 @@ def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory
     assert before(AT + timedelta(microseconds=1)) == first.judgement
     assert before(AT + MINUTE) == first.judgement
     assert before(AT + DAY) == second.judgement
+
+
+def test_of_sweeps_the_last_that_was_on_time_is_remembered(history: ClickHouseHistory) -> None:
+    first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
+    other = sweep(at=AT, zone="other.test.")
+    kept = [(first, "one"), (second, "two"), (late, ""), (other, "other")]
+    history.append({"sweeps": [rows.sweep_row(one, one.swept_at, memory) for one, memory in kept]})
+
+    assert history.sweep_memories() == [
+        ("bank.example.", "authoritative", "two"),
+        ("other.test.", "authoritative", "other"),
+    ]
+    assert history.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
+    assert history.sweeps_stored_of([first.id, late.id, "nobody"]) == {first.id, late.id}
+    assert history.sweeps("bank.example.") == [late, second, first]
+    assert history.sweeps("bank.example.", 1) == [late]
+    assert history.sweeps() == [late, other]
 
 
 def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistory) -> None:
@@ -387,9 +408,13 @@ def test_an_identity_is_as_it_was_last_seen_and_can_leave(history: ClickHouseHis
 
 
 def test_renewals_are_in_order(history: ClickHouseHistory) -> None:
-    history.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+    of_keys = [("a.", AT + DAY, 0.5, True, 0.0)]
+    history.append({"renewals": [("a.", AT + n * DAY, n / 10, False, n * 60.0) for n in (3, 1, 2)] + of_keys})
 
-    assert history.renewals() == {"a.": [0.1, 0.2, 0.3]}
+    assert history.renewals() == {
+        ("a.", False): [(0.1, 60.0), (0.2, 120.0), (0.3, 180.0)],
+        ("a.", True): [(0.5, 0.0)],
+    }
 
 
 def test_evidence_comes_back_octet_by_octet(history: ClickHouseHistory) -> None:
