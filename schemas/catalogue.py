@@ -422,9 +422,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
     _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
-    _later(
-        _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,))
-    ),
+    _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver seems not to validate below one name", "RFC 7646 §2", (33,)),
     CatalogueRow(
         Code.VANTAGE_STRIPS_DNSSEC,
         _S,
@@ -461,15 +459,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         "poll: interval",
         scope=_NAME,
     ),
-    _later(
-        CatalogueRow(
-            Code.VANTAGE_DISAGREEMENT,
-            _S,
-            _M,
-            "vantages see different verdicts or answers",
-            "RFC 4035 §4.9",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.VANTAGE_DISAGREEMENT,
+        _S,
+        _M,
+        "vantages see different verdicts or answers",
+        "RFC 4035 §4.9",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     # drift
     _drift(

@@ -77,6 +77,12 @@ def learn(sightings: Collection[Sighting], rdtype: str, at: datetime) -> Baselin
     )
 
 
+def shown_last(sightings: Collection[Sighting], rdtype: str) -> frozenset[str]:
+    """Return the data that the endpoint showed last."""
+    last_at = max((one.last_at for one in sightings if one.type == rdtype), default=None)
+    return frozenset(one.data for one in sightings if one.type == rdtype and one.last_at == last_at)
+
+
 def _is_learnt(sighting: Sighting) -> bool:
     spread = sighting.last_at - sighting.first_at
     return sighting.held >= LEARNT_AFTER or (sighting.times >= LEARNT_TIMES and spread >= LEARNT_AFTER)

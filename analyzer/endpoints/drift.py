@@ -7,8 +7,9 @@ between is a finding of its own and never a baseline.
 from collections.abc import Collection, Iterable, Sequence
 
 from analyzer.detected import Drift, drift_of
-from analyzer.endpoints.answers import Change, grade_change
+from analyzer.endpoints.answers import Change, grade_change, outside
 from analyzer.endpoints.baseline import NOTHING_LEARNT, Baseline
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import Judgement, Verdict
 
@@ -33,6 +34,21 @@ def detect_drift(
     change = Change(before, after, allowed, undeclared, baseline)
     found = [*_became_insecure(before, after), *_answer_changes(change)]
     return sorted(found, key=lambda drift: -drift.severity.rank)
+
+
+def detect_forbidden(first: Judgement, allowed: Sequence[Collection[str]]) -> list[Drift]:
+    """Return that the first validated answer of an endpoint is none that the inventory allows.
+
+    What the inventory says stands for the answer before.
+    """
+    forbidden = outside(first, allowed) if first.verdict in VALIDATED else set()
+    if not forbidden:
+        return []
+    rrset, said = f"{first.name} {first.type}", ", ".join(sorted(forbidden))
+    declared = ", ".join(sorted({entry for entries in allowed for entry in entries})[:8])
+    zone = first.links[-1].zone if first.links and first.links[-1].zone else first.name
+    detail = f"{rrset} is {said} at first sight, outside the set that the inventory allows: {declared}"
+    return [drift_of(Code.ANSWER_CHANGED, zone, detail, declared, said, Severity.HIGH, rrset)]
 
 
 def _is_at_or_below(name: str, ancestor: str) -> bool:

@@ -81,6 +81,7 @@ class Tracked:
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
     batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
     brought the newest member since then.
+    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
     ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
@@ -91,6 +92,7 @@ class Tracked:
     shrunk: bool = False
     grown: str = ""
     lasts: bool = False
+    lag: timedelta = timedelta()
     announced_at: datetime | None = None
     severities: Counter[Severity] = field(default_factory=Counter)
     agreeing: Counter[str] = field(default_factory=Counter)
@@ -275,6 +277,7 @@ class FindingBook:
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
         tracked.count(subject, member, 1)
         tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
+        tracked.lag = condition.lag if tracked.touched_at is None else min(tracked.lag, condition.lag)
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
@@ -338,6 +341,8 @@ class FindingBook:
         """
         if tracked.finding.code in IMMEDIATE:
             return True
+        if abs(at - tracked.finding.opened_at) < tracked.lag:
+            return False
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False

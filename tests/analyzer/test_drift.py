@@ -8,7 +8,7 @@ import pytest
 from analyzer.detected import Drift
 from analyzer.endpoints.answers import outside
 from analyzer.endpoints.baseline import learn
-from analyzer.endpoints.drift import detect_drift
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.sightings import Sighting
 from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.keychange import classify_key_change
@@ -229,6 +229,14 @@ class TestAnswers:
     def test_within_the_allowed_set_nothing_counts(self, verdict: str) -> None:
         assert self.grade((HOME,), (HOME, NEAR), verdict, allowed=[("192.0.2.0/24",)]) == "silent"
         assert self.grade((HOME,), (AWAY,), verdict, allowed=[(HOME, AWAY)], sightings=[seen(HOME)]) == "silent"
+
+    def test_a_first_answer_that_no_row_allows_is_high(self) -> None:
+        (drift,) = detect_forbidden(judgement(answers=(AWAY,)), [("192.0.2.0/24",)])
+
+        assert (drift.code, drift.severity, drift.before) == ("answer_changed", "high", "192.0.2.0/24")
+        assert detect_forbidden(judgement(answers=(HOME,)), [("192.0.2.0/24",)]) == []
+        assert detect_forbidden(judgement(answers=(AWAY,)), []) == []
+        assert detect_forbidden(judgement(answers=(AWAY,), verdict="bogus", code="rrsig_missing"), [(HOME,)]) == []
 
     def test_what_one_row_allows_stays_visible_to_a_row_that_allows_nothing(self) -> None:
         allowed = [(HOME, AWAY)]
