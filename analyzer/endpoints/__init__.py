@@ -6,6 +6,7 @@ Where to look
     drift        edges between two validated judgements
     baseline     what was learnt of the answers until now
     answers      how grave it is that they are others now
+    vantages     names that vantages see differently
     current      every endpoint as it is now, by verdict and by chain
 
 Glossary

@@ -6,7 +6,7 @@ there everything that was seen counts. Only validated answers come in here, so a
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from analyzer.sightings import Sighting
@@ -38,6 +38,13 @@ class Baseline:
     watched_for: timedelta = timedelta()
     ttl_s: int = 0
 
+    def accepting(self, data: Collection[str]) -> "Baseline":
+        """Return it with data that somebody has accepted."""
+        if not data:
+            return self
+        networks = {network_of(one) for one in data}
+        return replace(self, data=self.data | set(data), networks=self.networks | networks, seen=self.seen | set(data))
+
     def is_rotating(self, size: int) -> bool:
         """Return whether the answers, of ``size`` data each, are parts of a larger set."""
         return len(self.data) > 2 * size
@@ -68,6 +75,12 @@ def learn(sightings: Collection[Sighting], rdtype: str, at: datetime) -> Baselin
         watched_for=at - began_at,
         ttl_s=max((one.ttl_s for one in sightings), default=0),
     )
+
+
+def shown_last(sightings: Collection[Sighting], rdtype: str) -> frozenset[str]:
+    """Return the data that the endpoint showed last."""
+    last_at = max((one.last_at for one in sightings if one.type == rdtype), default=None)
+    return frozenset(one.data for one in sightings if one.type == rdtype and one.last_at == last_at)
 
 
 def _is_learnt(sighting: Sighting) -> bool:

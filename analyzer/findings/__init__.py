@@ -6,4 +6,6 @@ Where to look
     takeover      changes that together look like a takeover
     radius        which endpoints a finding affects
     blast         the identities that consume them
+    acts          what people did that still counts
+    changes       declared changes, and what each explains
 """

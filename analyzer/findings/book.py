@@ -81,6 +81,7 @@ class Tracked:
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
     batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
     brought the newest member since then.
+    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
     ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
@@ -91,6 +92,7 @@ class Tracked:
     shrunk: bool = False
     grown: str = ""
     lasts: bool = False
+    lag: timedelta = timedelta()
     announced_at: datetime | None = None
     severities: Counter[Severity] = field(default_factory=Counter)
     agreeing: Counter[str] = field(default_factory=Counter)
@@ -103,6 +105,11 @@ class Tracked:
             self.agreeing[subject[2]] += step
         if member.insists:
             self.insisting[subject[2]] += step
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it is over, or was accepted."""
+        return self.finding.status is FindingStatus.CLOSED
 
     @property
     def severity(self) -> Severity:
@@ -270,6 +277,7 @@ class FindingBook:
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
         tracked.count(subject, member, 1)
         tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
+        tracked.lag = condition.lag if tracked.touched_at is None else min(tracked.lag, condition.lag)
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
@@ -333,6 +341,8 @@ class FindingBook:
         """
         if tracked.finding.code in IMMEDIATE:
             return True
+        if abs(at - tracked.finding.opened_at) < tracked.lag:
+            return False
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
@@ -348,7 +358,8 @@ class FindingBook:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
         At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
-        earlier ones is a finding besides, one a day and zone, which names its parts.
+        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
+        closed.
         """
         tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
@@ -370,11 +381,38 @@ class FindingBook:
             confirmed = msgspec.structs.replace(finding, confirmed=True)
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
-        if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, at, servers=event.servers)
-            tracked.grown = self.trigger
-            self._drifts_touched[key] = tracked
+        if subject in tracked.members:
+            return tracked
+        tracked.members[subject] = Member(event.severity, at, servers=event.servers)
+        if tracked.is_closed:
+            return tracked
+        if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
+            tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
+            tracked.changed_by = self.trigger
+        tracked.grown = self.trigger
+        self._drifts_touched[key] = tracked
         return tracked
+
+    def has_drift(self, finding_id: str) -> bool:
+        """Return whether a drift is here: it happened within a day."""
+        return any(tracked.finding.id == finding_id for tracked in self._drifts.values())
+
+    def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
+        """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
+        for key, tracked in self._drifts.items():
+            if tracked.finding.id == finding_id and not tracked.is_closed:
+                updated_at = max(at, tracked.finding.updated_at)
+                tracked.finding = msgspec.structs.replace(
+                    tracked.finding,
+                    status=FindingStatus.CLOSED,
+                    updated_at=updated_at,
+                    closed_at=updated_at,
+                    closed_because=because,
+                    accepted_by=by,
+                )
+                tracked.changed_by = self.trigger
+                self._drifts_touched.pop(key, None)
+                self._closed.append(tracked)
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""

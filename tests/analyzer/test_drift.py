@@ -8,7 +8,7 @@ import pytest
 from analyzer.detected import Drift
 from analyzer.endpoints.answers import outside
 from analyzer.endpoints.baseline import learn
-from analyzer.endpoints.drift import detect_drift
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.sightings import Sighting
 from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.keychange import classify_key_change
@@ -72,7 +72,10 @@ def test_an_unsigned_cut_that_is_new_above_a_signed_zone_is_noticed() -> None:
     gone = link("example.", verdict=Verdict.INSECURE)
     after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."), gone))
 
-    assert codes(detect_drift(before, after)) == [("secure_to_insecure", "example.", "critical")]
+    assert codes(detect_drift(before, after)) == [
+        ("secure_to_insecure", "example.", "critical"),
+        ("zone_cut_changed", "example.", "high"),
+    ]
 
 
 def test_a_declared_negative_anchor_is_no_drift() -> None:
@@ -230,6 +233,14 @@ class TestAnswers:
         assert self.grade((HOME,), (HOME, NEAR), verdict, allowed=[("192.0.2.0/24",)]) == "silent"
         assert self.grade((HOME,), (AWAY,), verdict, allowed=[(HOME, AWAY)], sightings=[seen(HOME)]) == "silent"
 
+    def test_a_first_answer_that_no_row_allows_is_high(self) -> None:
+        (drift,) = detect_forbidden(judgement(answers=(AWAY,)), [("192.0.2.0/24",)])
+
+        assert (drift.code, drift.severity, drift.before) == ("answer_changed", "high", "192.0.2.0/24")
+        assert detect_forbidden(judgement(answers=(HOME,)), [("192.0.2.0/24",)]) == []
+        assert detect_forbidden(judgement(answers=(AWAY,)), []) == []
+        assert detect_forbidden(judgement(answers=(AWAY,), verdict="bogus", code="rrsig_missing"), [(HOME,)]) == []
+
     def test_what_one_row_allows_stays_visible_to_a_row_that_allows_nothing(self) -> None:
         allowed = [(HOME, AWAY)]
 
@@ -344,3 +355,38 @@ class TestAnswers:
         assert self.grade((), (HOME,)) == "low"
         assert self.grade((), (HOME,), "insecure") == "medium"
         assert self.grade((), (AWAY,), "insecure", sightings=[seen(HOME)]) == "high"
+
+
+class TestCuts:
+    """A name whose way from the root has other zones on it than before."""
+
+    SHORT = (link("."), link("example."), link("bank.example."))
+    LONG = (*SHORT, link("api.bank.example."))
+
+    def cuts(self, before: Judgement, after: Judgement) -> list[tuple[str, str]]:
+        return [(d.cause_zone, d.after) for d in detect_drift(before, after) if d.code == "zone_cut_changed"]
+
+    def test_a_cut_that_is_new_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=self.LONG)) == [("api.bank.example.", "a cut")]
+
+    def test_a_cut_that_is_gone_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.LONG), judgement(chain=self.SHORT)) == [("api.bank.example.", "no cut")]
+
+    def test_a_new_cut_that_is_not_signed_is_a_loss_of_security_too(self) -> None:
+        chain = (*self.SHORT, link("api.bank.example.", verdict=Verdict.INSECURE))
+        after = judgement(verdict="insecure", code="unsigned_delegation", zone="api.bank.example.", chain=chain)
+
+        assert codes(detect_drift(judgement(chain=self.SHORT), after)) == [
+            ("secure_to_insecure", "api.bank.example.", "critical"),
+            ("zone_cut_changed", "api.bank.example.", "high"),
+        ]
+
+    def test_nothing_is_known_of_cuts_below_a_zone_that_is_not_signed(self) -> None:
+        unsigned = (link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE))
+        ended = judgement(verdict="insecure", code="unsigned_delegation", chain=unsigned)
+
+        assert self.cuts(judgement(chain=self.LONG), ended) == []
+        assert self.cuts(ended, judgement(chain=self.LONG)) == []
+
+    def test_the_zones_of_an_alias_target_are_no_cuts_of_the_name(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=(*self.SHORT, link("cdn.example.")))) == []

@@ -17,6 +17,15 @@ SAID = {
     "a-list": "a mapping is expected",
     "anchors-not-there": "can't be read",
     "anchors-that-are-none": "a trust anchor is a DS or DNSKEY",
+    "change-after-its-end": "it must be later than from",
+    "change-by-nobody": "'who' is missing",
+    "change-for-ever": "a window has at most 30 days",
+    "change-of-a-zone-and-a-name": "say either 'zone' or 'name'",
+    "change-of-answers-unsaid": "the new data are needed",
+    "change-of-no-zone": "empty label",
+    "change-of-something-else": "changes[0].what",
+    "change-of-zone-answers": "say 'name' instead of 'zone'",
+    "change-without-a-time-zone": ":2: changes[0].from",
     "command-without-words": "needs a 'command'",
     "duplicate-key": ":3: poll: the key is there twice",
     "empty-inventory": "at least one source",
@@ -128,6 +137,9 @@ history: {url: "chdb:elsewhere"}
 alerts: {rules: [rules.yaml], ledger: l.sqlite, repeat: 1h, drift_hold: 2d, join: 5m, max_attempts: 3}
 receivers: [{name: soc, type: webhook, url: "https://x.example/", secret_file: webhook.key}]
 routes: [{match: {severity: [critical]}, receiver: soc}]
+changes:
+- {zone: Bank.example, from: 2025-11-28T10:00:00+02:00, to: "2025-11-28T12:00:00Z", who: ana, what: [keys], why: roll}
+- {name: a.example, from: 2025-11-28T00:00:00Z, to: 2025-11-28T12:00:00Z, who: b, what: [answers], answers: [192.0.2.7]}
 http: {listen: "[::1]:9000"}
 log: {level: debug, format: text}
 """
@@ -138,6 +150,10 @@ log: {level: debug, format: text}
     assert loaded.collector.interval_s == 90
     assert loaded.collector.policy.negative_trust_anchors == ("a.example", "corp.example")
     assert loaded.listen == ("::1", 9000)
+    assert [(one.subject, one.begins_at.hour) for one in loaded.changes] == [
+        ("bank.example.", 8),
+        ("a.example.", 0),
+    ]
     (receiver,) = loaded.alerts.receivers
     assert isinstance(receiver, Webhook)
     assert receiver.secret.startswith("whsec_")
