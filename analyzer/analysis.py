@@ -150,8 +150,8 @@ class Analysis:
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
                 self._stale.add(message.subject)
-                if self._set_zone(message).conditions:
-                    self._witnesses[message.subject] = None
+                self._set_zone(message)
+        self._witnesses.update({subject: None for subject, state in self.zones.items() if state.conditions})
         for zone, vantage, memory in stored.swept:
             if self._is_needed(zone):
                 self.swept.restore(zone, vantage, read_memory(memory))

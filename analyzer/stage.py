@@ -16,6 +16,7 @@ from analyzer.findings.acts import STANDING, Acts
 from analyzer.findings.blast import Consumers
 from analyzer.findings.changes import Plan
 from analyzer.history.protocol import History
+from analyzer.zones.rollover import ROLLOVERS_TAKE
 from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
@@ -128,7 +129,7 @@ class Analyzer:
             identities=history.identities(),
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
-            zones=history.latest_zones(),
+            zones=history.zones_lately(utc(now) - ROLLOVERS_TAKE),
             swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
@@ -151,7 +152,8 @@ class Analyzer:
         if needs.late_zones:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
-            knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+            since = utc(self._clock()) - ROLLOVERS_TAKE
+            knowledge.zones.extend(await asyncio.to_thread(history.zones_lately, since, sorted(needs.zones)))
         if needs.sweeps:
             knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
         if needs.swept:

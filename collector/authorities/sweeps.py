@@ -48,6 +48,10 @@ class Sweeps:
         for zone in before.zones:
             self._rounds.release(zone)
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._sweeper.trust(anchors)
+
     def alarm(self, zone: str, *, bad: bool) -> None:
         """Sweep a zone at once that has just turned: to bad, or back."""
         self._rounds.alarm(zone, self._instant.now, bad=bad)
