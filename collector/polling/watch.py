@@ -403,7 +403,7 @@ class Watch:
         cause: tuple[str, ...] | None,
     ) -> None:
         """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
-        trail = trail_of(judgement)
+        trail = trail_of(judgement, memory.trail)
         sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, trail)
         memory.trail = trail
         if self._reach[subject.vantage].is_lost:
