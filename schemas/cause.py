@@ -2,8 +2,8 @@
 
 ``cause_rrset`` says it. ``zone.test. DNSKEY`` is the zone's own chain, ``zone.test. DS`` the cut at one name below it,
 ``zone.test. SOA`` the version of the zone that a server has, ``www.zone.test.`` (or ``www.zone.test. A``) is one owner
-name, ``vantage corp`` a resolver, and ``vantage corp www.zone.test.`` one name as that resolver answers it. An empty
-text is a zone as a whole.
+name, ``vantage corp`` a resolver, ``vantage corp www.zone.test.`` one name as that resolver answers it, and
+``change zone.test.`` what somebody declared of a zone or a name. An empty text is a zone as a whole.
 """
 
 from schemas.catalogue import codes_where
@@ -13,6 +13,7 @@ INFRASTRUCTURE = (KEYS, " DS")
 OF_CHAIN = codes_where(lambda row: row.explains_below)
 VERSION = " SOA"
 VANTAGE = "vantage "
+CHANGE = "change "
 
 
 def owner_of(cause_rrset: str) -> str:
