@@ -250,7 +250,7 @@ class Analysis:
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
                 case ZoneSweep():
-                    needs.sweeps.append(message.id)
+                    needs.sweeps[message.id] = message.zone
                     if swept_subject(message) not in self.swept:
                         needs.swept.add((message.zone, message.vantage))
                 case Observation():
@@ -375,7 +375,7 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         earlier = self.swept.get(swept_subject(message))
-        review = self.swept.take(message, now)
+        review = self.swept.take(message, now, self._is_consumed)
         if review is None:
             self.dropped += 1
             out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
@@ -388,6 +388,10 @@ class Analysis:
         for edge in review.drifts:
             self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
         self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _is_consumed(self, rrset: str) -> bool:
+        name, _, rdtype = rrset.partition(" ")
+        return bool(self.consumers.endpoints_at(name, rdtype))
 
     def _drop_swept(self, at: datetime) -> None:
         """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
@@ -780,6 +784,8 @@ class Analysis:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            for swept in self.swept.of_zone(zone):
+                self._book.forget(swept, at, because, rrset=f"{subject[0]} {subject[1]}")
             if not self._is_needed(zone):
                 self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)

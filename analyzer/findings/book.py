@@ -222,10 +222,14 @@ class FindingBook:
             self._apart.opened(placed.key)  # so that the next one finds its place taken
         return list(found.values())
 
-    def forget(self, subject: Subject, at: datetime, because: str) -> None:
-        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
+    def forget(self, subject: Subject, at: datetime, because: str, rrset: str = "") -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed.
+
+        With ``rrset`` only that of it is watched no more.
+        """
         for key in list(self._by_subject.get(subject, ())):
-            self._remove(subject, key, at, because)
+            if rrset in ("", key[2]):
+                self._remove(subject, key, at, because)
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""

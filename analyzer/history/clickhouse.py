@@ -242,10 +242,11 @@ class ClickHouseHistory:
         found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
         return [(str(zone), str(vantage), str(memory)) for zone, vantage, memory in found]
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these sweeps are stored, by id."""
-        sql = "SELECT id FROM sweeps WHERE id IN %(ids)s"
-        return {str(key) for (key,) in self._query(sql, {"ids": list(ids) or [""]})}
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id; the zones that they are of find them fast."""
+        sql = "SELECT id FROM sweeps WHERE zone IN %(zones)s AND id IN %(ids)s"
+        parameters = {"zones": sorted({*zones_by_id.values()}) or [""], "ids": sorted(zones_by_id) or [""]}
+        return {str(key) for (key,) in self._query(sql, parameters)}
 
     def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
         """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""

@@ -275,9 +275,9 @@ class OverflowHistory(ClickHouseHistory):
                 newest[row[1], row[3]] = row[10]
         return [(*key, memory) for key, memory in sorted(newest.items())]
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
         """Return which of these sweeps are stored or wait, by id."""
-        return super().sweeps_stored_of(ids) | ({row[0] for row in self._kept("sweeps")} & set(ids))
+        return super().sweeps_stored_of(zones_by_id) | ({row[0] for row in self._kept("sweeps")} & zones_by_id.keys())
 
     def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
         """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""

@@ -89,6 +89,6 @@ class History(Protocol):
         """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
         ...
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these sweeps are stored, by id."""
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id, given the zones that they are of."""
         ...

@@ -240,7 +240,8 @@ def test_of_sweeps_the_last_that_was_on_time_is_remembered(history: ClickHouseHi
         ("other.test.", "authoritative", "other"),
     ]
     assert history.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
-    assert history.sweeps_stored_of([first.id, late.id, "nobody"]) == {first.id, late.id}
+    wanted = {first.id: first.zone, late.id: late.zone, "nobody": "none."}
+    assert history.sweeps_stored_of(wanted) == {first.id, late.id}
     assert history.sweeps("bank.example.") == [late, second, first]
     assert history.sweeps("bank.example.", 1) == [late]
     assert history.sweeps() == [late, other]
