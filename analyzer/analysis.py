@@ -7,6 +7,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
 from analyzer.detected import Condition, Drift
@@ -17,16 +18,16 @@ from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
-from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.cadence import Cadence
+from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
     Agenda,
     Expiry,
     decide_tier,
+    expiries_of,
     expiry_of,
     is_renewed,
-    left_at_renewal,
     next_look_at,
-    usual_share,
 )
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
@@ -55,8 +56,8 @@ EXPIRY_CHECK_S = 30.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
-EXPIRING = frozenset({Code.RRSIG_EXPIRING})
-RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
+EXPIRING = frozenset({Code.RRSIG_EXPIRING, Code.RRSIG_REFRESH_OVERDUE})
+SOME_NAMES = 16
 PolledRow = tuple[Subject, str, datetime, int, int]
 
 
@@ -82,8 +83,7 @@ class Analysis:
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
-        self._renewals: dict[str, list[float]] = {}
-        self._renewed_at: dict[str, datetime] = {}
+        self._cadence = Cadence()
         self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
@@ -101,7 +101,7 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
-        self._renewals = stored.renewals
+        self._cadence = Cadence(stored.renewals)
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -154,9 +154,14 @@ class Analysis:
         return [(subject, condition, finding.updated_at) for subject in subjects]
 
     def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
-        ends = [one for one in map(expiry_of, state.observation.windows) if one and one.zone == finding.cause_zone]
-        habit = usual_share(self._renewals.get(finding.cause_zone, ()))
-        return any(decide_tier(one, now, habit) is not None for one in ends)
+        ends = [one for one in expiries_of(state.observation) if one.zone == finding.cause_zone]
+        if finding.code == Code.RRSIG_REFRESH_OVERDUE:
+            return any(self._is_overdue(one, now) for one in ends)
+        return any(decide_tier(one, now, self._cadence.usual_share(one)) is not None for one in ends)
+
+    def _is_overdue(self, expiry: Expiry, now: datetime) -> bool:
+        overdue_at = self._cadence.overdue_at(expiry)
+        return overdue_at is not None and now > overdue_at
 
     def needs(self, batch: Sequence[Message]) -> Needs:
         """Return what must be known of the time before a batch, and of observations that its polls speak of."""
@@ -259,11 +264,9 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
-        baseline = earlier.validated if earlier is not None else None
-        if baseline is not None:
-            for edge in detect_zone_drift(baseline, message):
-                self._book.drift(edge, subject, at, message.evidence.digest)
         state = self._set_zone(message)
+        for edge in state.drifts:
+            self._book.drift(edge, subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
@@ -468,15 +471,10 @@ class Analysis:
     def _learn_habit(self, earlier: Expiry | None, expiry: Expiry, at: datetime, lately: bool, out: Batch) -> None:
         if earlier is None or not lately:
             return  # when it was renewed is not known
-        renewed_at = self._renewed_at.get(expiry.zone)
-        same_s = RENEWED_AGAIN_AFTER * (expiry.expires_at - expiry.inception_at)
-        if renewed_at is not None and at - renewed_at < same_s:
-            return  # a zone renews all its signatures, and each name below it shows the same renewal
-        left = left_at_renewal(earlier, expiry, at)
-        if left is not None:
-            self._renewed_at[expiry.zone] = at
-            self._renewals.setdefault(expiry.zone, []).append(left)
-            out.store("renewals", (expiry.zone, at, left))
+        renewal = self._cadence.learn(earlier, expiry, at)
+        if renewal is not None:
+            left, interval_s = renewal
+            out.store("renewals", (expiry.zone, at, left, expiry.of_keys, interval_s))
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         # Held against what the zones show now: what a zone shows no more, a name that still shows it holds by itself.
@@ -674,23 +672,35 @@ class Analysis:
         if message.link.verdict is Verdict.INDETERMINATE and state.validated is not None:
             message = state.validated  # silence renews nothing
         validated = message.link.verdict in VALIDATED
-        expiries = [one for one in map(expiry_of, message.windows) if one is not None] if validated else []
+        expiries = expiries_of(message) if validated else []
         self._look(subject, expiries, at, message.evidence.digest)
 
     def _look(self, subject: Subject, expiries: Sequence[Expiry], at: datetime, evidence: str) -> None:
-        conditions: dict[str, Condition] = {}
+        conditions: dict[tuple[str, str], Condition] = {}
         for expiry in sorted(expiries, key=lambda one: one.expires_at):
-            habit = usual_share(self._renewals.get(expiry.zone, ()))
+            habit, overdue_at = self._cadence.usual_share(expiry), self._cadence.overdue_at(expiry)
             tier = decide_tier(expiry, at, habit)
             if tier is not None:
-                conditions.setdefault(expiry.zone, _expiring(expiry, tier, at))
-            if (look_at := next_look_at(expiry, at, habit)) is not None:
+                conditions.setdefault((Code.RRSIG_EXPIRING, expiry.zone), _expiring(expiry, tier, at))
+            if self._is_overdue(expiry, at) and self._is_seen(subject, at):
+                overdue = _overdue(expiry, at, self._cadence.usual_interval(expiry))
+                conditions.setdefault((Code.RRSIG_REFRESH_OVERDUE, expiry.zone), overdue)
+            if (look_at := next_look_at(expiry, at, habit, overdue_at)) is not None:
                 self._agenda.put(subject, look_at.timestamp())
         self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
         if conditions or self._book.holds(subject, EXPIRING):
             self._expiring.add(subject)
         else:
             self._expiring.discard(subject)
+
+    def _is_seen(self, subject: Subject, at: datetime) -> bool:
+        """Return whether what is known of a subject is known from lately: a renewal that nobody saw is none missed."""
+        if subject[2] in self._lost:
+            return False
+        if subject[1]:
+            return at - self.current[subject].applied_at <= LONGEST_GAP
+        behind = next(self.current.chains_behind(subject[0], subject[2]), frozenset())
+        return any(at - self.current[one].applied_at <= LONGEST_GAP for one in islice(behind, SOME_NAMES))
 
     @property
     def next_ends(self) -> dict[str, datetime]:
@@ -717,6 +727,23 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
     return Condition(Code.RRSIG_EXPIRING, expiry.zone, "", severity, detail)
+
+
+def _overdue(expiry: Expiry, at: datetime, usual: timedelta | None) -> Condition:
+    row, what = CATALOGUE[Code.RRSIG_REFRESH_OVERDUE], "key set" if expiry.of_keys else "data"
+    detail = (
+        f"{expiry.zone} renews the signatures over its {what} every {_days(usual or timedelta())}, and those that are"
+        f" served now begin {_days(at - expiry.inception_at)} ago; they end {expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return Condition(row.code, expiry.zone, "", row.severity, detail)
+
+
+def _days(time: timedelta) -> str:
+    return (
+        f"{time.total_seconds() / 86_400:.1f} days"
+        if time >= timedelta(days=2)
+        else f"{time.total_seconds() / 3600:.0f} h"
+    )
 
 
 def _expiry(zone: str, inception: int, expiration: int) -> Expiry | None:

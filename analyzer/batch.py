@@ -60,7 +60,7 @@ class Stored:
     """All that the history has of what is the case; judgements come with their id, when, and when last polled."""
 
     identities: list[tuple[str, Identity]]
-    renewals: dict[str, list[float]]
+    renewals: dict[tuple[str, bool], list[tuple[float, float]]]
     judgements: list[tuple[str, datetime, datetime, Judgement]]
     zones: list[ZoneObservation]
     open_findings: list[Finding]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from publicsuffixlist import PublicSuffixList
 
+from collector.authorities.servers import Servers
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
 from collector.inventory.rows import Inventory
@@ -105,7 +106,14 @@ class Collector:
         self._open_transport = open_transport
         # Made once: what is known of subjects and vantages outlives a crash of the loop below.
         self._watch = Watch(config)
-        self._resolvers = {point.name: self._open(point) for point in config.vantages}
+        self._resolvers = {
+            point.name: self._open(point) for point in config.vantages if not point.address.is_authoritative
+        }
+        self._servers = (
+            Servers(config.authorities, timeout_s=config.timeout_s, open_transport=open_transport)
+            if config.authorities is not None
+            else None
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -162,7 +170,8 @@ class Collector:
 
     def mismatches(self, kind: str) -> int:
         """Return how many replies of that kind were passed over: they answered no question of ours."""
-        return sum(resolver.tally.by_kind.get(kind, 0) for resolver in self._resolvers.values())
+        by_resolvers = sum(resolver.tally.by_kind.get(kind, 0) for resolver in self._resolvers.values())
+        return by_resolvers + (self._servers.mismatches(kind) if self._servers is not None else 0)
 
     def stop(self) -> None:
         """End the stream once the polls under way are handed on."""
@@ -217,7 +226,11 @@ class Collector:
             task.add_done_callback(self._finished(self._tasks))
 
     async def _ask(self, posed: Posed) -> None:
-        reply = await ask_of(self._resolvers[posed.question.vantage], posed.question)
+        question = posed.question
+        if question.server and self._servers is not None:
+            reply = await self._servers.ask(question)
+        else:
+            reply = await ask_of(self._resolvers[question.vantage], question)
         self._put(self._watch.take(posed.ticket, reply, self._ticks(), self._clock()))
 
     def _finished(self, tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:

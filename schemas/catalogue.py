@@ -284,9 +284,7 @@ ROWS: tuple[CatalogueRow, ...] = (
         (6,),
         explains_below=True,
     ),
-    _later(
-        CatalogueRow(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4")
-    ),
+    CatalogueRow(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4"),
     CatalogueRow(
         Code.VALIDATION_BUDGET_EXCEEDED,
         _S,
@@ -335,7 +333,7 @@ ROWS: tuple[CatalogueRow, ...] = (
         confirmed_by=Confirmation.ONCE,
         after_end=True,
     ),
-    _later(CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2")),
+    CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2"),
     CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
     _later(
         CatalogueRow(
@@ -431,16 +429,14 @@ ROWS: tuple[CatalogueRow, ...] = (
     ),
     # drift
     _drift(Code.SECURE_TO_INSECURE, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
-    _later(_drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2")),
+    _drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2"),
     _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3"),
     _drift(Code.KEY_ROLLOVER, _I, "the zone's keys changed as a rollover does", "RFC 6781 §4.1, RFC 7583"),
-    _later(
-        _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,))
-    ),
+    _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,)),
     _drift(
         Code.KEY_CHANGE_UNEXPECTED, _C, "the secure-entry key and its DS were replaced without overlap", "RFC 6781 §4.3"
     ),
-    _later(CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B")),
+    CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
     _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
     _later(_drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2")),
     _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
@@ -494,7 +490,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     _ours(Code.SELF_CLOCK_JUMPED, _D, _H, "our clock was set forward or back", "poll: interval"),
     _ours(Code.SELF_CLOCKS_DIFFER, _S, _H, "the clocks of our own processes differ", "bus: url"),
     _ours(Code.SELF_DISK_FULL, _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
-    _later(_ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path")),
+    _ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
     _ours(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
     _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"

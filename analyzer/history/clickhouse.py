@@ -278,10 +278,17 @@ class ClickHouseHistory:
         pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
         return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
-        sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
-        return {zone: list(shares) for zone, shares in self._query(sql)}
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures.
+
+        Of each, oldest first, the share of the lifetime that was left, and the seconds since the one before.
+        """
+        sql = """
+            SELECT zone, of_keys, arraySort(groupArray((at, left_ratio, interval_s))) FROM (
+                SELECT * FROM renewals FINAL ORDER BY at DESC LIMIT 20 BY zone, of_keys
+            ) GROUP BY zone, of_keys
+        """
+        return {(zone, bool(keys)): [(left, s) for _, left, s in found] for zone, keys, found in self._query(sql)}
 
     def intervals(
         self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200, at: datetime | None = None

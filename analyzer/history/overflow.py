@@ -33,7 +33,7 @@ KEYS: dict[str, Callable[[Row], Any]] = {
     "zones": lambda row: row[0],
     "acts": lambda row: row[0],
     "identities": lambda row: (row[0], row[1]),
-    "renewals": lambda row: (row[0], row[1]),
+    "renewals": lambda row: (row[0], row[1], row[3]),
     "findings": lambda row: (row[0], row[1]),
     "observations": lambda row: row[0],
     "verdicts": lambda row: tuple(row[:4]),
@@ -304,11 +304,11 @@ class OverflowHistory(ClickHouseHistory):
                 found[row[0]] = identity
         return sorted(found.items())
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures."""
         found = super().renewals()
-        for row in sorted(self._kept("renewals"), key=lambda row: row[1]):
-            found.setdefault(row[0], []).append(row[2])
+        for zone, _, left, of_keys, interval_s in sorted(self._kept("renewals"), key=lambda row: row[1]):
+            found.setdefault((zone, of_keys), []).append((left, interval_s))
         return found
 
 

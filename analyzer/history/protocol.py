@@ -58,8 +58,11 @@ class History(Protocol):
         """Return every identity in the inventory."""
         ...
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the renewals of its signatures, oldest first.
+
+        Of each the share of the lifetime that was left, and the seconds since the one before (0: unknown).
+        """
         ...
 
     def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:

@@ -41,7 +41,7 @@ ZONE_COLUMNS = (
     "signed_by", "inception_at", "expires_at", "evidence", "observation",
 )  # fmt: skip
 ACT_COLUMNS = ("id", "at", "kind", "who", "subject", "act")
-RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
+RENEWAL_COLUMNS = ("zone", "at", "left_ratio", "of_keys", "interval_s")
 COLUMNS = {
     "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
     "evidence": EVIDENCE_COLUMNS,

@@ -14,6 +14,7 @@ from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
 from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
+from anchorwatch.configuration.authoritative import AuthoritativeSection, read_authoritative
 from anchorwatch.configuration.bus import BusSection, read_bus
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
@@ -46,6 +47,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     inventory: tuple[SourceSection, ...]
     inventory_state: str = ""
     vantages: tuple[VantageSection, ...] = ()
+    authoritative: AuthoritativeSection | None = None
     trust_anchors: AnchorsSection | None = None
     poll: PollSection = PollSection()
     policy: Policy = Policy()
@@ -130,10 +132,13 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
     state = data_folder(sections.history.url, base) / "inventory-state"
     if sections.inventory_state:
         state = base / sections.inventory_state
+    vantages = read_vantages(sections.vantages, document)
+    authorities = read_authoritative(sections.authoritative, vantages, base, document)
     return CollectorConfig(
         sources=read_sources(sections.inventory, base, state, document),
         state=state,
-        vantages=read_vantages(sections.vantages, document),
+        vantages=vantages,
+        authorities=authorities,
         anchors=read_anchors(sections.trust_anchors, base, document),
         policy=read_policy(sections.policy, sections.unsigned_zones, document),
         interval_s=read_seconds(poll.interval, "poll.interval", document, least=1.0),

@@ -71,16 +71,18 @@ def _known(context: Context, name: Name, parent: ChainNode | None) -> ChainNode 
 def _unreachable(
     context: Context, zone: Name, asked: RRsetName, failure: FetchFailure, parent: ChainNode | None
 ) -> ChainNode:
-    fault = not_fetched(zone, asked, failure)
+    failing = failure.servers_of if failure.servers_of is not None else zone
+    fault = not_fetched(failing, asked, failure)
     verdict = Verdict.BOGUS if fault.code == Code.VALIDATION_BUDGET_EXCEEDED else Verdict.INDETERMINATE
     return ChainNode(
         asked.owner,
-        zone,
+        failing,
         verdict,
         reason=fault,
         parent=parent,
         fresh_until=context.now + FAILED_NODE_TTL_S,
-        link=ChainLink(names.to_text(zone), verdict),
+        # Where the servers of the zone above failed, nothing is known to begin here.
+        link=ChainLink(names.to_text(zone), verdict) if failing == zone else None,
     )
 
 

@@ -1,6 +1,6 @@
 """From the result of a validation to the judgement and the evidence that leave the collector."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.context import ChainNode, Context, Signers, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
@@ -217,16 +218,22 @@ def _describe_policy(policy: Policy) -> tuple[dict[str, Any], bytes]:
 
 def _evidence(context: Context, result: ValidationResult, qname: Name, qtype: int) -> Evidence:
     messages = [wire for node in _nodes(result.rrsets) for wire in node.messages] + result.messages
-    at = utc(context.now)
-    name, mnemonic = names.to_text(qname), records.type_to_text(qtype)
-    policy, settings = _describe_policy(context.policy)
-    digest = digest_of(name, mnemonic, at.isoformat(), settings, *context.anchors.texts, *messages)
+    return make_evidence(messages, qname, qtype, context.now, context.anchors, context.policy)
+
+
+def make_evidence(
+    messages: Sequence[bytes], name: Name, rdtype: int, now: int, anchors: TrustAnchors, policy: Policy
+) -> Evidence:
+    """Return messages with all that is needed to validate them again; ``now`` is POSIX seconds."""
+    at = utc(now)
+    owner, mnemonic = names.to_text(name), records.type_to_text(rdtype)
+    values, settings = _describe_policy(policy)
     return Evidence(
-        digest=digest,
-        name=name,
+        digest=digest_of(owner, mnemonic, at.isoformat(), settings, *anchors.texts, *messages),
+        name=owner,
         type=mnemonic,
         at=at,
         messages=tuple(messages),
-        trust_anchors=context.anchors.texts,
-        policy=policy,
+        trust_anchors=anchors.texts,
+        policy=values,
     )

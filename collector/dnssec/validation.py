@@ -543,5 +543,6 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         node = next((one for one in known if one is not None), None)
     zone = node.zone if node is not None else (anchor.zone if anchor else names.ROOT)
     zone = failure.zone if failure.zone is not None else zone
+    zone = failure.servers_of if failure.servers_of is not None else zone
     fault = not_fetched(zone, RRsetName(name, qtype), failure)
     return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, fault)

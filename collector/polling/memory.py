@@ -26,7 +26,8 @@ class Memory:
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
-    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain.
+    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain,
+    ``home`` the one that the name lies in.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
     is asked again.
@@ -37,6 +38,7 @@ class Memory:
     content: str = ""
     signed: SignatureWindow | None = None
     zones: tuple[str, ...] = ()
+    home: str = ""
     verdict: Verdict | None = None
     observation: str = ""
     observed_at: float = NEVER

@@ -16,8 +16,11 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
+from collector.authorities.sweeps import Sweeps
+from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
+from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.dnssec.skim import skim
@@ -63,7 +66,11 @@ class Watch:
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
         self._instant = Instant()
-        self._dialogues = Dialogues(self._instant)
+        self._sweeps = None
+        if config.authorities is not None:
+            self._sweeps = Sweeps(config.authorities, config.anchors, config.policy, self._instant)
+        walks = {config.authorities.vantage: self._sweeps.walk} if config.authorities and self._sweeps else {}
+        self._dialogues = Dialogues(self._instant, walks)
         self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
         self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[PollTarget] = Confirmations()
@@ -72,7 +79,7 @@ class Watch:
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = PublicSuffixList()
-        self._views = {name: View(name, config.anchors, config.policy, self._instant) for name in config.vantage_names}
+        self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
         self._changes: deque[RosterChange] = deque()
@@ -80,6 +87,16 @@ class Watch:
         self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
+
+    def _view_of(self, name: str) -> View:
+        """Return the view of a vantage.
+
+        Where servers are asked there is no cache in between: DS sets and key sets are looked at with every poll.
+        """
+        is_walked = name in self._config.walked
+        longest_s = max(int(self._config.interval_s), 1) if is_walked else MAX_NODE_TTL_S
+        anchors, policy = self._config.anchors, self._config.policy
+        return View(name, anchors, policy, self._instant, longest_node_s=longest_s, is_resolver=not is_walked)
 
     @property
     def watched(self) -> int:
@@ -136,6 +153,8 @@ class Watch:
             self._confirmations.forget(subject)
             if (memory := self._memory.pop(subject, None)) is not None:
                 self._zones.release(memory.zones, subject.vantage)
+                if self._sweeps is not None:
+                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.zones, memory.home)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
@@ -189,6 +208,8 @@ class Watch:
             self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now, urgent=self._confirmations)
             for subject in self._shares.admit(now):
                 self._dialogues.start(self._poll(subject))
+            for sweep in self._sweeps.due(self._outbox.add) if self._sweeps is not None else ():
+                self._dialogues.start(sweep)
         return self._dialogues.take_posed()
 
     def take(self, ticket: int, reply: Reply, now: float, at: float) -> list[Posed]:
@@ -203,7 +224,10 @@ class Watch:
             return self._instant.now
         first = self._schedule.next_due_at()
         return min(
-            first if first is not None else float("inf"), self._shares.next_probe_at(), self._dialogues.next_wake_at()
+            first if first is not None else float("inf"),
+            self._shares.next_probe_at(),
+            self._dialogues.next_wake_at(),
+            self._sweeps.next_due_at() if self._sweeps is not None else float("inf"),
         )
 
     def give_up(self) -> None:
@@ -258,7 +282,9 @@ class Watch:
         self._note_answer(subject.vantage)
         self.answered_at[subject.vantage] = instant.at
         now = instant.now
-        claim_due = memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        claim_due = view.is_resolver and (
+            memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        )
         mark = skim(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
@@ -294,7 +320,8 @@ class Watch:
                 self._note_reply(subject, memory, reply)
         judgement = judged.judgement
         is_new = verdict is not memory.verdict or judgement.answers != memory.answers
-        if was_answered and (claim_due or is_new or contradicts(verdict, memory.claim)):
+        has_doubt = is_new or contradicts(verdict, memory.claim)
+        if was_answered and view.is_resolver and (claim_due or has_doubt):
             yield from self._ask_claims(memory, view, judgement, both=is_new)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
@@ -334,11 +361,13 @@ class Watch:
         self._outbox.add(*seen.news)
         memory.signed = judged.answer.signed
         zones = tuple(link.zone for link in judgement.chain)
+        cause = cause_of(judgement)
+        if self._sweeps is not None:
+            self._have_swept(self._sweeps, subject, memory, judgement, zones, cause)
         if zones != memory.zones:
             self._zones.hold(zones, subject.vantage)
             self._zones.release(memory.zones, subject.vantage)
             memory.zones = zones
-        cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
         occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
@@ -351,6 +380,29 @@ class Watch:
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)
         self._outbox.add(message)
+
+    def _have_swept(
+        self,
+        sweeps: Sweeps,
+        subject: PollTarget,
+        memory: Memory,
+        judgement: Judgement,
+        zones: tuple[str, ...],
+        cause: tuple[str, ...] | None,
+    ) -> None:
+        """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
+        home = judgement.links[0].zone if judgement.links else ""
+        if (zones, home) != (memory.zones, memory.home):
+            asked = Asked(subject.name, subject.rdtype)
+            sweeps.enter(asked, zones, home)
+            sweeps.leave(asked, memory.zones, memory.home)
+            memory.home = home
+        if self._reach[subject.vantage].is_lost:
+            return
+        if is_news(memory, judgement, cause):
+            sweeps.alarm(judgement.cause_zone, bad=judgement.verdict not in STANDS)
+        elif judgement.verdict in STANDS and memory.verdict not in STANDS and memory.cause is not None:
+            sweeps.alarm(memory.cause[2], bad=False)
 
     def _confirm_soon(self, subject: PollTarget, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""

@@ -1,4 +1,4 @@
-"""One resolver as seen from here: what to ask it, whether what it says is valid, what it claims by itself. Pure.
+"""One vantage as seen from here: what to ask it, whether what it says is valid, what it claims by itself. Pure.
 
 Each question that takes more than one reply is a generator of steps, which a driver answers.
 """
@@ -68,7 +68,8 @@ class Claims:
 class View:
     """A vantage with what its chains have taught so far; ``instant`` is kept by whoever drives it.
 
-    What a chain has taught stands for at most ``longest_node_s``, whatever its TTLs.
+    What a chain has taught stands for at most ``longest_node_s``, whatever its TTLs. ``is_resolver``: false where the
+    authoritative servers are asked, who claim nothing to clients.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class View:
         instant: Instant,
         *,
         longest_node_s: int = MAX_NODE_TTL_S,
+        is_resolver: bool = True,
     ) -> None:
-        self.name = name
+        self.name, self.is_resolver = name, is_resolver
         self._anchors, self._policy, self._instant = anchors, policy, instant
         self._longest_node_s = longest_node_s
         self._nodes: dict[Name, ChainNode] = {}
@@ -162,7 +164,10 @@ class View:
         """Return what the resolver tells its clients (CD=0) of a name that was judged, asked in one way or in both.
 
         Where clients get other data, both ways are asked; their own signatures count, and so does a second look.
+        Where there is no resolver, nobody claims anything.
         """
+        if not self.is_resolver:
+            return Claims(None, None)
         name, rdtype = names.from_text(judgement.name), records.type_from_text(judgement.type)
         said = read_claim((yield from self.ask_client(name, rdtype, edns=False))) if plain else None
         reply = None
@@ -206,7 +211,12 @@ class View:
         return msgspec.structs.replace(claim, translated=all(embeds(address, known) for address in made))
 
     def _weigh_stripping(self, result: ValidationResult, met_error: bool) -> Steps[ValidationResult]:
-        """Return the result, the vantage blamed instead of a zone where it does not serve DNSSEC records."""
+        """Return the result, the vantage blamed instead of a zone where it does not serve DNSSEC records.
+
+        What the servers of a zone leave out is the zone's own fault.
+        """
+        if not self.is_resolver:
+            return result
         anchor = min(self._anchors.by_zone, key=len, default=names.ROOT)
         at_fault = question_at_fault(result)
         errs = result.verdict is Verdict.INDETERMINATE and met_error

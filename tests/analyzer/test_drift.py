@@ -6,7 +6,7 @@ import pytest
 from analyzer.detected import Drift
 from analyzer.endpoints.drift import detect_drift
 from analyzer.zones.drift import detect_zone_drift
-from analyzer.zones.rollover import classify_key_change
+from analyzer.zones.keychange import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Verdict, ZoneKey
 from tests.support.making import AT, judgement, key, link, zones_of

@@ -61,7 +61,7 @@ def everything() -> Tables:
         bank("www"),
         findings=[(finding(), "t1"), (finding("ds_changed"), "t2")],
         identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
-        renewals=[("bank.example.", AT, 0.25)],
+        renewals=[("bank.example.", AT, 0.25, False, 86_400.0)],
         zones=[rows.zone_row(one) for one in zones_of(judgement(), AT)],
         acts=[rows.act_row(Act(id="a1", kind="accept_inventory", by="ops", at=AT, subject="inventory.yaml"))],
     )
@@ -360,9 +360,13 @@ def test_an_identity_is_as_it_was_last_seen_and_can_leave(history: ClickHouseHis
 
 
 def test_renewals_are_in_order(history: ClickHouseHistory) -> None:
-    history.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+    of_keys = [("a.", AT + DAY, 0.5, True, 0.0)]
+    history.append({"renewals": [("a.", AT + n * DAY, n / 10, False, n * 60.0) for n in (3, 1, 2)] + of_keys})
 
-    assert history.renewals() == {"a.": [0.1, 0.2, 0.3]}
+    assert history.renewals() == {
+        ("a.", False): [(0.1, 60.0), (0.2, 120.0), (0.3, 180.0)],
+        ("a.", True): [(0.5, 0.0)],
+    }
 
 
 def test_evidence_comes_back_octet_by_octet(history: ClickHouseHistory) -> None:
