@@ -5,17 +5,31 @@
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
-from analyzer.detected import Condition, Drift
-from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
+from analyzer.detected import SERVERS, Condition, Drift
+from analyzer.endpoints.baseline import learn, shown_last
+from analyzer.endpoints.conditions import (
+    NOTHING_KNOWN,
+    REPORTED,
+    Known,
+    conditions_of,
+    is_absent,
+    is_validated_for_clients,
+    of_vantage,
+)
 from analyzer.endpoints.current import Current, CurrentState
-from analyzer.endpoints.drift import detect_drift
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.endpoints.vantages import Views, may_be_stray
+from analyzer.findings.acts import Acts
+from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
+from analyzer.findings.changes import announcement_of
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
 from analyzer.zones.cadence import Cadence
@@ -29,8 +43,11 @@ from analyzer.zones.expiry import (
     is_renewed,
     next_look_at,
 )
+from analyzer.zones.faults import SWEPT
+from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_memory
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import CHANGE
 from schemas.codes import Code
 from schemas.judgement import Judgement, Verdict, data_of
 from schemas.messages import (
@@ -45,6 +62,7 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
@@ -73,12 +91,16 @@ class Analysis:
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
+        self.swept = SweptZones()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
+        self._views = Views(self.current)
         self._agenda = Agenda()
+        self.acts = Acts()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
+        self._unneeded: dict[str, datetime] = {}  # swept zones that nothing is watched behind
         self._unclaimed: dict[Subject, datetime] = {}  # zones that no chain leads through yet
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
@@ -87,13 +109,22 @@ class Analysis:
         self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
+        self._validating: set[str] = set()
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
-        """Yield by chain the subjects that lead through a zone; with ``since`` only those not polled after it."""
-        for subjects in self.current.chains_behind(zone, vantage):
-            yield subjects if since is None else [one for one in subjects if self.current[one].applied_at <= since]
+        """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
+
+        With ``since`` only those not polled after it.
+        """
+        for one in [vantage] if vantage else sorted(self._book.vantages):
+            for subjects in self.current.chains_behind(zone, one):
+                yield subjects if since is None else [s for s in subjects if self.current[s].applied_at <= since]
+
+    def _is_needed(self, zone: str) -> bool:
+        """Return whether any vantage sees something that is watched behind a zone."""
+        return any(self.current.is_through(zone, vantage) for vantage in self._book.vantages)
 
     # what was known before
 
@@ -101,32 +132,62 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
+        self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
+        self._validating.update(
+            judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
+        )
         self._cadence = Cadence(stored.renewals)
+        self.acts = Acts(stored.acts)
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
             self._book.vantages.add(judgement.vantage)
             subject = (judgement.name, judgement.type, judgement.vantage)
-            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at))
+            known = Known(validates=judgement.vantage in self._validating)
+            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at), known)
+        self._restore_views(stored)
         above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
                 self._stale.add(message.subject)
                 if self._set_zone(message).conditions:
                     self._witnesses[message.subject] = None
+        for zone, vantage, memory in stored.swept:
+            if self._is_needed(zone):
+                self.swept.restore(zone, vantage, read_memory(memory))
+        open_keys = {(one.code, one.cause_zone, one.cause_rrset) for one in stored.open_findings}
         for finding in stored.open_findings:
-            self._book.restore(finding, self._members_of(finding, utc(now)), utc(now))
+            self._book.restore(finding, self._members_of(finding, utc(now), open_keys), utc(now))
             if finding.code == Code.SELF_VANTAGE_LOST:
                 self._lost.update(finding.vantages)
             if finding.code == DISK_FULL:
                 self._full[finding.cause_rrset] = finding.detail
             if finding.code == Code.VANTAGE_STRIPS_DNSSEC and finding.severity is Severity.CRITICAL:
                 self._serving.update(finding.vantages)
+        for finding in stored.closed_findings:
+            if finding.kind is Kind.DRIFT:  # accepted: seen from elsewhere, too, it is the same change
+                self._book.restore(finding, (), utc(now))
         since = utc(now) - REANNOUNCE_CLOSED_WITHIN
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
 
-    def _members_of(self, finding: Finding, now: datetime) -> list[tuple[Subject, Condition, datetime]]:
+    def _restore_views(self, stored: Stored) -> None:
+        """Take up which names the vantages see differently."""
+        for subject in self.current if len(self._book.vantages) > 1 else ():
+            self._views.take_verdict(subject, self._book.vantages)
+        told = [finding for finding in stored.open_findings if may_be_stray(finding)]
+        by_endpoint: dict[str, list[Judgement]] = {one: [] for finding in told for one in finding.endpoints}
+        for _, _, _, judgement in stored.judgements if by_endpoint else ():
+            shown = by_endpoint.get(f"{judgement.name} {judgement.type}")
+            if shown is not None and judgement.verdict is Verdict.INSECURE:
+                shown.append(judgement)
+        for finding in told:
+            for endpoint in finding.endpoints:
+                self._views.restore(finding, by_endpoint[endpoint])
+
+    def _members_of(
+        self, finding: Finding, now: datetime, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
         """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
@@ -144,6 +205,7 @@ class Analysis:
                 shown = Condition(*key, finding.severity, finding.detail)
                 showing.append((subject, shown, finding.updated_at))
                 self._expiring.add(subject)
+        showing += self._shown_by_servers(finding, open_keys)
         if showing:
             return showing
         named = set(finding.endpoints)
@@ -152,6 +214,19 @@ class Analysis:
         if not subjects and finding.code in REPORTED:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition, finding.updated_at) for subject in subjects]
+
+    def _shown_by_servers(
+        self, finding: Finding, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
+        """Return the zones whose servers show a finding, be it at a name that has none of its own (``open_keys``)."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        found: dict[Subject, tuple[Subject, Condition, datetime]] = {}
+        for subject, shown, at in self.swept.conditions():
+            if key == (shown.key if shown.key in open_keys else whole_of(shown.key)):
+                before = found[subject][1].servers if subject in found else ()
+                servers = tuple(sorted({*before, *shown.servers}))
+                found[subject] = (subject, replace(shown, cause_rrset=key[2], servers=servers), at)
+        return list(found.values())
 
     def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
         ends = [one for one in expiries_of(state.observation) if one.zone == finding.cause_zone]
@@ -174,6 +249,10 @@ class Analysis:
                         needs.zones.add((message.zone, message.vantage))
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
+                case ZoneSweep():
+                    needs.sweeps.append(message.id)
+                    if swept_subject(message) not in self.swept:
+                        needs.swept.add((message.zone, message.vantage))
                 case Observation():
                     vantage = message.judgement.vantage
                     chain = [link.zone for link in message.judgement.chain]
@@ -189,9 +268,11 @@ class Analysis:
                         current = self.current.get(subject)
                         if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
+                case Act(kind="accept"):
+                    needs.accepted.append(message.subject)
         return needs
 
-    def needs_answers(
+    def needs_sightings(
         self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
     ) -> dict[Subject, datetime]:
         """Return whose earlier answers a batch must be held against, and before when."""
@@ -220,11 +301,16 @@ class Analysis:
             self._unclaimed[earlier.subject] = earlier.observed_at
             if self._set_zone(earlier).conditions:
                 self._witnesses[earlier.subject] = None
+        for zone, vantage, memory in knowledge.swept:
+            if (zone, SERVERS, vantage) not in self.swept:
+                self.swept.restore(zone, vantage, read_memory(memory))
         for message in batch:
             self._book.trigger = id_of(message)
             match message:
                 case ZoneObservation():
                     self._take_zone(message, knowledge, out)
+                case ZoneSweep():
+                    self._take_sweep(message, knowledge, out, utc(now))
                 case Observation():
                     self._take_observation(message, knowledge, out)
                 case PollBatch():
@@ -236,7 +322,7 @@ class Analysis:
                 case SelfReport():
                     self._take_report(message)
                 case Act():
-                    out.store("acts", rows.act_row(message))
+                    self._take_act(message, knowledge, out)
         self._book.trigger = "time"
         self._check_disks(full or {}, now)
         self._check_expiry(now)
@@ -264,9 +350,11 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
+        validated = earlier.validated if earlier is not None else None
+        ttl_s = validated.link.ttl_s if validated is not None else 0
         state = self._set_zone(message)
         for edge in state.drifts:
-            self._book.drift(edge, subject, at, message.evidence.digest)
+            self._book.drift(self.acts.lower(edge, at, lag_s=ttl_s), subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
@@ -278,6 +366,41 @@ class Analysis:
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
+
+    def _take_sweep(self, message: ZoneSweep, knowledge: Knowledge, out: Batch, now: datetime) -> None:
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        if message.evidence is not None:
+            self._store_evidence(message.evidence, out)
+        earlier = self.swept.get(swept_subject(message))
+        review = self.swept.take(message, now)
+        if review is None:
+            self.dropped += 1
+            out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
+            return
+        out.store("sweeps", rows.sweep_row(message, review.at, write_memory(review.memory)))
+        if not self._is_needed(message.zone):
+            return
+        subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        lag_s = max((review.at - earlier.swept_at).total_seconds(), 0.0) if earlier is not None else 0.0
+        for edge in review.drifts:
+            self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
+        self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _drop_swept(self, at: datetime) -> None:
+        """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
+        unneeded = {subject[0] for subject in self.swept if not self._is_needed(subject[0])}
+        self._unneeded = {zone: self._unneeded.get(zone, at) for zone in unneeded}
+        for zone, since in self._unneeded.items():
+            if at - since >= LONGEST_GAP:
+                self._forget_servers(zone, at, f"no longer watched: no name is seen in {zone}")
+
+    def _forget_servers(self, zone: str, at: datetime, because: str) -> None:
+        for subject in self.swept.of_zone(zone):
+            self._book.forget(subject, at, because)
+            self.swept.drop(subject)
 
     def _set_zone(self, message: ZoneObservation) -> ZoneState:
         state = self.zones.put(message)
@@ -344,15 +467,16 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         baseline = knowledge.baselines.get(subject)
-        if baseline is not None:
-            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+        self._take_drift(subject, baseline, message, knowledge)
         known = Known(
             proven=frozenset(
-                data
+                sighting.data
                 for other in _seen_as(message, self._book.vantages)
-                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+                for sighting in knowledge.sightings.get(other, ())
+                if sighting.type == judgement.type
             ),
             serves_dnssec=judgement.vantage in self._serving,
+            validates=judgement.vantage in self._validating,
             was_present=baseline is not None and bool(baseline.answers),
         )
         current = self._set_current(subject, judgement, message.id, at, known)
@@ -361,6 +485,7 @@ class Analysis:
             current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
+        self._views.take_verdict(subject, self._book.vantages)
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -371,19 +496,45 @@ class Analysis:
         out.store("evidence", row)
         out.store("evidence_messages", *messages)
 
-    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
-        judgement = message.judgement
+    def _take_drift(
+        self, subject: Subject, before: Judgement | None, message: Observation, knowledge: Knowledge
+    ) -> None:
+        judgement, at = message.judgement, message.observed_at
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        # Each row's own set: what one row allows must not permit a change at another one.
-        allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
-        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
-            self._book.drift(event, subject, message.observed_at, judgement.evidence)
+        accepted = self.acts.accepted_answers(*subject)
+        # Each row's own set: one row must not permit a change at another one.
+        allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
+        if before is None:
+            for event in detect_forbidden(judgement, allowed):
+                self._book.drift(event, subject, at, judgement.evidence)
+            return
+        seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
+        learnt = {
+            other: learn(sightings, judgement.type, at).accepting(self.acts.accepted_answers(*other))
+            for other, sightings in seen.items()
+        }
+        undeclared = len(allowed) < len(endpoints)
+        changed: Drift | None = None
+        came = data_of(judgement.answers, judgement.type) - data_of(before.answers, judgement.type)
+        for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=learnt[subject]):
+            planned = self.acts.lower(event, at, lag_s=before.ttl_s, came=came)
+            self._book.drift(planned, subject, at, judgement.evidence)
+            changed = planned if event.code == Code.ANSWER_CHANGED else changed
+        if judgement.verdict is Verdict.INSECURE and judgement.answers != before.answers:
+            others = {
+                other[2]: (learnt[other], shown_last(seen[other], judgement.type)) for other in seen if other != subject
+            }
+            self._views.take_answers(judgement, at, changed, learnt[subject], others)
+        elif judgement.verdict is Verdict.SECURE and self._views:
+            self._views.drop(subject, self._book.vantages)
 
     def _set_current(
         self, subject: Subject, judgement: Judgement, observation: str, at: datetime, known: Known = NOTHING_KNOWN
     ) -> Current:
         if judgement.verdict is Verdict.SECURE:
             self._serving.add(judgement.vantage)
+        if is_validated_for_clients(judgement):
+            self._validating.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
         chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
@@ -484,6 +635,8 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._views:
+            conditions = [*conditions, *self._views.conditions(subject, self._book.vantages)]
         self._book.poll(
             subject,
             conditions,
@@ -561,6 +714,37 @@ class Analysis:
         current = self.current.get(subject)
         return None if current is None else current.observation
 
+    # what people did
+
+    def _take_act(self, message: Act, knowledge: Knowledge, out: Batch) -> None:
+        if self.acts.knows(message):
+            out.replayed.append(message.id)
+            return
+        out.store("acts", rows.act_row(message))
+        problems = self.acts.put(message)
+        out.acts.append((message, "; ".join(problems)))
+        if problems:
+            return
+        if message.kind == "accept":
+            self._accept(message, knowledge)
+        elif message.kind == "declare_change":
+            announcement = announcement_of(message, f"{CHANGE}{message.subject}")
+            for subject in self._meant_by(message.subject):
+                self._book.drift(announcement, subject, message.at, "")
+
+    def _accept(self, message: Act, knowledge: Knowledge) -> None:
+        """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
+        stored = knowledge.accepted.get(message.subject)
+        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
+            self._book.restore(stored, (), message.at)
+        because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
+        self._book.accept(message.subject, message.by, because, message.at)
+
+    def _meant_by(self, name: str) -> list[Subject]:
+        """Return what is watched of a zone, else of a name; what is not watched has nobody behind it."""
+        zones = [(name, "", vantage) for vantage in sorted(self._book.vantages) if (name, "", vantage) in self.zones]
+        return zones or [subject for subject in self.current if subject[0] == name] or [("", "", "")]
+
     # the inventory, and ourselves
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
@@ -588,12 +772,16 @@ class Analysis:
         self._agenda.drop(subject)
         self._expiring.discard(subject)
         self._book.forget(subject, at, because)
+        if self._views:
+            self._views.drop(subject, self._book.vantages)
         if current is None:
             return
         for zone in current.zones:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            if not self._is_needed(zone):
+                self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
@@ -650,6 +838,7 @@ class Analysis:
         for subject in [one for one, since in self._unclaimed.items() if abs(at - since) >= LONGEST_GAP]:
             del self._unclaimed[subject]
             self._drop_zones((subject[0],), subject[2], at)
+        self._drop_swept(at)
         for subject in sorted({*self._agenda.take(now), *self._expiring}):
             if subject[1]:
                 self._look_at_endpoint(subject, at)

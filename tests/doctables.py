@@ -25,6 +25,11 @@ CONFIRMATIONS = {
     Confirmation.POLLS: "Several polls that agree confirm it.",
     Confirmation.CLAIM: "Several polls in which the resolver was heard confirm it, once its caches can't lag any more.",
     Confirmation.ONCE: "It is confirmed at once.",
+    Confirmation.SWEEPS: "Two of three sweeps of the zone's servers that agree on a server confirm it.",
+    Confirmation.ALARM: (
+        "Two of three sweeps of the zone's servers that agree on a server confirm it, or one that was made because "
+        "polls had just found the zone bogus or dark."
+    ),
     Confirmation.REPORT: "It is confirmed at once, by the report of a stage.",
 }
 

@@ -5,15 +5,17 @@ State in few, named places: the book holds the open findings and their members; 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.detected import Condition, Drift
+from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
+from analyzer.findings.takeover import Takeovers
+from analyzer.zones.faults import SWEPT
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
@@ -40,7 +42,8 @@ LAG = timedelta(seconds=90)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
 NOTHING: Set[CauseKey] = frozenset()
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
+# Or confirmed before it is told: sweeps are counted for each server by itself.
+IMMEDIATE = SWEPT | codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
 # What a clock that is set back makes look healed.
 ENDED = codes_where(lambda row: row.after_end)
 
@@ -49,7 +52,8 @@ ENDED = codes_where(lambda row: row.after_end)
 class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
 
-    ``bad_at`` is the instant of the bad poll that arrived last, by the clock that it was made by.
+    ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
+    clock that it was made by.
     """
 
     severity: Severity
@@ -57,6 +61,7 @@ class Member:
     recent: tuple[bool, ...] = ()
     good_in_row: int = 0
     bad_polls: int = 0
+    servers: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -76,6 +81,7 @@ class Tracked:
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
     batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
     brought the newest member since then.
+    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
     ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
@@ -86,6 +92,7 @@ class Tracked:
     shrunk: bool = False
     grown: str = ""
     lasts: bool = False
+    lag: timedelta = timedelta()
     announced_at: datetime | None = None
     severities: Counter[Severity] = field(default_factory=Counter)
     agreeing: Counter[str] = field(default_factory=Counter)
@@ -98,6 +105,11 @@ class Tracked:
             self.agreeing[subject[2]] += step
         if member.insists:
             self.insisting[subject[2]] += step
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it is over, or was accepted."""
+        return self.finding.status is FindingStatus.CLOSED
 
     @property
     def severity(self) -> Severity:
@@ -125,6 +137,7 @@ class FindingBook:
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
+        self._takeovers = Takeovers()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
@@ -138,8 +151,14 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
+            self._takeovers.restore(edge, finding.opened_at)
+            tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
             for vantage in finding.vantages:
+                if finding.servers:
+                    of_servers = (finding.cause_zone, SERVERS, vantage)
+                    tracked.members[of_servers] = Member(finding.severity, finding.updated_at, servers=finding.servers)
+                    continue
                 if finding.code in ZONE_WIDE and finding.cause_zone:
                     tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
                 for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
@@ -149,7 +168,8 @@ class FindingBook:
         self._apart.opened(key)
         bad = (True,) * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition, bad_at in members:
-            member = tracked.members[subject] = Member(condition.severity, bad_at, bad, bad_polls=len(bad))
+            member = Member(condition.severity, bad_at, bad, bad_polls=len(bad), servers=condition.servers)
+            tracked.members[subject] = member
             tracked.count(subject, member, 1)
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and finding.code not in REPORTED:
@@ -181,7 +201,7 @@ class FindingBook:
         shown: Set[CauseKey] = self._by_subject.get(subject, NOTHING)
         if not conditions and not shown:
             return
-        conditions = [self._apart.place(condition, shown) for condition in conditions]
+        conditions = self._placed(conditions, shown)
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
@@ -189,6 +209,18 @@ class FindingBook:
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at, ends_at)
+
+    def _placed(self, conditions: Iterable[Condition], shown: Set[CauseKey]) -> list[Condition]:
+        """Return the conditions as they are to be told; those that come to one key are one, with the servers of all."""
+        found: dict[CauseKey, Condition] = {}
+        for condition in conditions:
+            placed = self._apart.place(condition, shown)
+            first = found.setdefault(placed.key, placed)
+            if first is not placed and placed.servers:
+                servers = tuple(sorted({*first.servers, *placed.servers}))
+                found[placed.key] = replace(first, servers=servers)
+            self._apart.opened(placed.key)  # so that the next one finds its place taken
+        return list(found.values())
 
     def forget(self, subject: Subject, at: datetime, because: str) -> None:
         """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
@@ -235,12 +267,17 @@ class FindingBook:
             tracked.grown = self.trigger
         else:
             tracked.count(subject, member, -1)
+        if condition.servers != member.servers and tracked.finding.version:
+            tracked.finding = msgspec.structs.replace(tracked.finding, detail=condition.detail, updated_at=at)
+            tracked.changed_by = tracked.changed_by or self.trigger
+        member.servers = condition.servers
         member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
         tracked.count(subject, member, 1)
         tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
+        tracked.lag = condition.lag if tracked.touched_at is None else min(tracked.lag, condition.lag)
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
@@ -304,6 +341,8 @@ class FindingBook:
         """
         if tracked.finding.code in IMMEDIATE:
             return True
+        if abs(at - tracked.finding.opened_at) < tracked.lag:
+            return False
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
@@ -318,22 +357,62 @@ class FindingBook:
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
-        At the same endpoint it has happened again, and is another finding.
+        At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
+        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
+        closed.
         """
-        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
-        tracked = self._drifts.get(key)
+        tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
+        self._join_drift(event, subject, at, evidence, is_again=is_again)
+        for pattern in self._takeovers.take(event, at):
+            found = self._join_drift(pattern, subject, at, evidence, is_again=False)
+            if found.finding.detail != pattern.detail:
+                found.finding = msgspec.structs.replace(found.finding, detail=pattern.detail, updated_at=at)
+                found.changed_by = self.trigger
+                self._drifts_touched[_drift_key(pattern)] = found
+
+    def _join_drift(self, event: Drift, subject: Subject, at: datetime, evidence: str, *, is_again: bool) -> Tracked:
+        key = _drift_key(event)
+        tracked = self._drifts.get(key)
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
             confirmed = msgspec.structs.replace(finding, confirmed=True)
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
-        if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, at)
-            tracked.grown = self.trigger
-            self._drifts_touched[key] = tracked
+        if subject in tracked.members:
+            return tracked
+        tracked.members[subject] = Member(event.severity, at, servers=event.servers)
+        if tracked.is_closed:
+            return tracked
+        if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
+            tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
+            tracked.changed_by = self.trigger
+        tracked.grown = self.trigger
+        self._drifts_touched[key] = tracked
+        return tracked
+
+    def has_drift(self, finding_id: str) -> bool:
+        """Return whether a drift is here: it happened within a day."""
+        return any(tracked.finding.id == finding_id for tracked in self._drifts.values())
+
+    def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
+        """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
+        for key, tracked in self._drifts.items():
+            if tracked.finding.id == finding_id and not tracked.is_closed:
+                updated_at = max(at, tracked.finding.updated_at)
+                tracked.finding = msgspec.structs.replace(
+                    tracked.finding,
+                    status=FindingStatus.CLOSED,
+                    updated_at=updated_at,
+                    closed_at=updated_at,
+                    closed_because=because,
+                    accepted_by=by,
+                )
+                tracked.changed_by = self.trigger
+                self._drifts_touched.pop(key, None)
+                self._closed.append(tracked)
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
@@ -386,10 +465,15 @@ class FindingBook:
         status = finding.status if closed or version == 1 else FindingStatus.UPDATED
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
-            finding = self._radius.draw(finding, tracked.members)
+            servers = tuple(sorted({server for member in tracked.members.values() for server in member.servers}))
+            finding = self._radius.draw(msgspec.structs.replace(finding, servers=servers), tracked.members)
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
+
+
+def _drift_key(event: Drift) -> tuple[str, ...]:
+    return event.code, event.cause_zone, event.cause_rrset, event.before, event.after
 
 
 def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:

@@ -6,22 +6,24 @@ from heapq import nsmallest
 
 import msgspec
 
+from analyzer.detected import SERVERS
 from analyzer.findings.blast import Consumers, shortened
 from schemas.catalogue import Kind, Scope, codes_where
-from schemas.cause import INFRASTRUCTURE
+from schemas.cause import INFRASTRUCTURE, owner_of
 from schemas.messages import Finding, Subject
 
 MAX_ENDPOINTS_LISTED = 1000
 # What befalls a zone as a whole, so that every name behind it is affected.
 ZONE_WIDE = codes_where(lambda row: row.kind is Kind.DRIFT and row.scope is Scope.ZONE)
+ZONE_VERSION = "SOA"
 Behind = Callable[[str, str, datetime | None], Iterable[Iterable[Subject]]]
 
 
 class Radius:
     """Draws the blast radius from what holds a finding open.
 
-    ``behind`` returns by chain the subjects that lead through a zone as a vantage sees it; with an instant, only
-    those not polled since.
+    ``behind`` returns by chain the subjects that lead through a zone as a vantage sees it, without a vantage as any
+    does; with an instant, only those not polled since.
     """
 
     def __init__(self, consumers: Consumers, behind: Behind) -> None:
@@ -31,7 +33,9 @@ class Radius:
         """Return the finding with whom it affects, as far as is known."""
         vantages = {vantage for _, _, vantage in members if vantage}
         affected = self._affected(finding, members, vantages)
-        if len(vantages) > 1:  # one name and type through several vantages is one endpoint
+        if (
+            len({vantage for _, _, vantage in affected}) > 1
+        ):  # one name and type through several vantages is one endpoint
             affected = {(name, rdtype, "") for name, rdtype, _ in affected}
         identities = self._consumers.affected_by({name for name, _, _ in affected})
         listed = nsmallest(MAX_ENDPOINTS_LISTED, affected)
@@ -51,7 +55,9 @@ class Radius:
         found: set[Subject] = set()
         for member in members:
             name, rdtype, vantage = member
-            if name and rdtype:
+            if rdtype == SERVERS:
+                found.update(self._behind_servers(name, finding.cause_rrset))
+            elif name and rdtype:
                 found.add(member)
             elif name:
                 found.update(*self._behind(name, vantage, None))
@@ -64,3 +70,12 @@ class Radius:
             if (zone, "", vantage) not in members:
                 found.update(*self._behind(zone, vantage, since))
         return found
+
+    def _behind_servers(self, zone: str, cause_rrset: str) -> Iterable[Subject]:
+        """Yield what servers of a zone affect: each endpoint behind it, whatever the vantage, or the one name."""
+        owner, _, rdtype = cause_rrset.partition(" ")
+        if owner_of(cause_rrset) and rdtype != ZONE_VERSION:
+            yield (owner, rdtype, "")
+            return
+        for subjects in self._behind(zone, "", None):
+            yield from subjects

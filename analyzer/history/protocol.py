@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
-from schemas.messages import Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
 
 class History(Protocol):
@@ -20,8 +21,8 @@ class History(Protocol):
         """Return each subject's last secure or insecure judgement strictly before its instant."""
         ...
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return each subject's answers of all validated judgements strictly before its instant."""
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the last 30 days strictly before its instant."""
         ...
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
@@ -54,6 +55,14 @@ class History(Protocol):
         """Return what these messages caused when they were handled before."""
         ...
 
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        ...
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        ...
+
     def identities(self) -> list[tuple[str, Identity]]:
         """Return every identity in the inventory."""
         ...
@@ -71,4 +80,12 @@ class History(Protocol):
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
         """Return which of these observations of zones are stored, by id."""
+        ...
+
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
+        ...
+
+    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
         ...

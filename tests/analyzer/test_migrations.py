@@ -146,6 +146,8 @@ RELEASED = {
     "0010_zones.sql": "51609224edf8e1d8",
     "0011_signed_until.sql": "25ea1f559f10e4f7",
     "0012_cadence.sql": "a6fb9f11953f5554",
+    "0013_sweeps.sql": "50b38d43be8b4521",
+    "0014_ttl.sql": "b3662479fe84ea93",
 }
 
 
@@ -161,6 +163,6 @@ def test_what_people_were_told_of_is_synced_at_each_insert(client: Any) -> None:
     sql = "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()"
     made = dict(client.query(sql).result_rows)
 
-    for table in ("evidence_messages", "evidence", "findings", "observations", "zones", "acts"):
+    for table in ("evidence_messages", "evidence", "findings", "observations", "zones", "sweeps", "acts"):
         assert "fsync_after_insert = 1" in made[table], table
         assert "fsync_part_directory = 1" in made[table], table

@@ -14,6 +14,7 @@ from analyzer.stage import Analyzer
 from schemas.faults import DiskFull
 from schemas.messages import Finding, FindingStatus
 from tests.support.making import AT, judgement, observation, polls, snapshot
+from tests.support.sweeps import sweep
 
 
 class Disk:
@@ -111,6 +112,27 @@ def test_nothing_is_lost_once_there_is_room(disk: Disk, client: Any, overflow: O
     assert len(stored.intervals("api.bank.example.")) == 2
 
 
+def test_polls_that_wait_make_a_stored_record_last_as_long_as_stored_ones(
+    disk: Disk, overflow: OverflowHistory, clock: Any
+) -> None:
+    analyzer = make(overflow, clock)
+    first = observation(GOOD, AT)
+    handle(analyzer, snapshot("sa", "api.bank.example"), first, polls(first, at=AT + MINUTE))
+    disk.full = True
+    for minutes in (2, 3):
+        handle(analyzer, polls(first, at=AT + minutes * MINUTE))
+    until = {first.subject: AT + timedelta(hours=1)}
+
+    waiting = overflow.sightings_before(until)
+    disk.full = False
+    clock.advance(TRY_EVERY_S)
+    handle(analyzer)
+
+    assert not overflow.waiting
+    assert [one.held for one in waiting[first.subject]] == [3 * MINUTE]
+    assert waiting == overflow.sightings_before(until)
+
+
 def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowHistory, clock: Any) -> None:
     """The same questions, before and after there is room, have the same answers."""
     analyzer = make(overflow, clock)
@@ -119,13 +141,18 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
     first, second = observation(CHANGED, AT + MINUTE), observation(BAD, AT + 2 * MINUTE)
     handle(analyzer, first)
     handle(analyzer, second, snapshot("sb", "www.bank.example"))
+    swept = [sweep(at=AT + number * MINUTE) for number in (3, 4)]
+    handle(analyzer, *swept)
 
     def known() -> list[Any]:
         until = {first.subject: AT + timedelta(hours=1)}
         found = overflow.findings()
         return [
             overflow.validated_before(until),
-            {subject: sorted(answers) for subject, answers in overflow.answers_before(until).items()},
+            {
+                subject: sorted(seen, key=lambda one: one.record)
+                for subject, seen in overflow.sightings_before(until).items()
+            },
             sorted(overflow.latest_judgements(), key=str),
             sorted(overflow.open_findings(), key=lambda f: f.id),
             sorted(found, key=lambda f: f.id),
@@ -137,6 +164,11 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.judgements_of([first.id, second.id]),
             overflow.identities(),
             overflow.renewals(),
+            overflow.sweep_memories(),
+            overflow.sweep_memories([("other.test.", "authoritative")]),
+            overflow.sweeps_stored_of([swept[0].id, "none"]),
+            overflow.sweeps("bank.example."),
+            overflow.sweeps(),
         ]
 
     waiting = known()

@@ -24,13 +24,14 @@ from analyzer.history.connection import connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
-from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
+from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
+from tests.support.sweeps import sweep
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
@@ -54,6 +55,12 @@ def tables_of(*observations: Observation, findings: Sequence[tuple[Finding, str]
     }
 
 
+def polled(one: Observation, at: Any) -> Tables:
+    """Return the rows of a poll that went on with an observation."""
+    verdict = (str(one.judgement.verdict), one.judgement.cause_zone)
+    return {"verdicts": rows.stretched_rows(polls(one, at=at), {one.id: verdict})}
+
+
 def everything() -> Tables:
     """Return some rows for every table."""
     return tables_of(
@@ -63,6 +70,7 @@ def everything() -> Tables:
         identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
         renewals=[("bank.example.", AT, 0.25, False, 86_400.0)],
         zones=[rows.zone_row(one) for one in zones_of(judgement(), AT)],
+        sweeps=[rows.sweep_row(sweep(), AT, "{}")],
         acts=[rows.act_row(Act(id="a1", kind="accept_inventory", by="ops", at=AT, subject="inventory.yaml"))],
     )
 
@@ -73,7 +81,7 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
     until = dict.fromkeys(subjects, AT + DAY)
     return [
         history.validated_before(until),
-        history.answers_before(until),
+        {key: sorted(seen, key=lambda one: one.record) for key, seen in history.sightings_before(until).items()},
         sorted(history.latest_judgements(), key=lambda row: row[0]),
         sorted(history.open_findings(), key=lambda one: one.id),
         history.findings(),
@@ -82,6 +90,8 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
         history.renewals(),
         [history.intervals(name) for name, _, _ in subjects],
         history.evidence("e" * 64),
+        history.sweep_memories(),
+        history.sweeps(),
     ]
 
 
@@ -166,7 +176,7 @@ def client(place: tuple[Opening, Any], history: ClickHouseHistory) -> Any:
 
 def test_an_empty_history_knows_nothing(history: ClickHouseHistory) -> None:
     assert history.is_ready()
-    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None]
+    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None, [], []]
 
 
 def test_the_same_rows_again_change_nothing(history: ClickHouseHistory) -> None:
@@ -218,18 +228,56 @@ def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory
     assert before(AT + DAY) == second.judgement
 
 
+def test_of_sweeps_the_last_that_was_on_time_is_remembered(history: ClickHouseHistory) -> None:
+    first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
+    other = sweep(at=AT, zone="other.test.")
+    kept = [(first, "one"), (second, "two"), (late, ""), (other, "other")]
+    history.append({"sweeps": [rows.sweep_row(one, one.swept_at, memory) for one, memory in kept]})
+
+    assert history.sweep_memories() == [
+        ("bank.example.", "authoritative", "two"),
+        ("other.test.", "authoritative", "other"),
+    ]
+    assert history.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
+    assert history.sweeps_stored_of([first.id, late.id, "nobody"]) == {first.id, late.id}
+    assert history.sweeps("bank.example.") == [late, second, first]
+    assert history.sweeps("bank.example.", 1) == [late]
+    assert history.sweeps() == [late, other]
+
+
 def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2", "192.0.2.3"))
     forged = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired", answers=("203.0.113.9",))
     history.append(tables_of(first, second, forged))
 
     def before(at: Any) -> list[str]:
-        found = history.answers_before({first.subject: at}).get(first.subject, [])
-        return sorted(answer.split()[-1] for answer in found)
+        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        return sorted(sighting.data for sighting in found)
 
     assert before(AT) == []
     assert before(AT + MINUTE) == ["192.0.2.1"]
     assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(history: ClickHouseHistory) -> None:
+    first, second = bank(answers=("192.0.2.1",), ttl_s=60), bank(at=AT + DAY, answers=("192.0.2.2",), ttl_s=30)
+    third = bank(at=AT + DAY + MINUTE, answers=("192.0.2.1", "192.0.2.2"), ttl_s=300)
+    history.append(tables_of(first, second, third))
+    for one, at in ((first, AT + MINUTE), (first, AT + 2 * MINUTE), (third, AT + 2 * DAY)):
+        history.append(polled(one, at))
+
+    def seen(at: Any) -> dict[str, Any]:
+        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        return {one.data: (one.first_at, one.last_at, one.held, one.times, one.ttl_s) for one in found}
+
+    assert seen(AT + DAY) == {"192.0.2.1": (AT, AT + 2 * MINUTE, 2 * MINUTE, 1, 60)}
+    until = AT + DAY + 2 * MINUTE
+    assert seen(until) == {
+        "192.0.2.1": (AT, until, 3 * MINUTE, 2, 300),
+        "192.0.2.2": (AT + DAY, until, MINUTE, 2, 300),
+    }
+    assert set(seen(AT + 31 * DAY)) == {"192.0.2.1", "192.0.2.2"}
+    assert seen(AT + 33 * DAY) == {}, "what ended more than 30 days ago is forgotten"
 
 
 def test_many_subjects_are_asked_about_each_with_its_own_instant(history: ClickHouseHistory) -> None:
@@ -340,6 +388,73 @@ def test_findings_are_filtered_and_come_newest_first(history: ClickHouseHistory)
     assert history.findings(zone="bank.example.") == [state]
     assert history.findings(since=AT + MINUTE) == [drift, shut]
     assert history.findings(limit=1) == [drift]
+
+
+def test_acts_that_count_on_come_oldest_first(history: ClickHouseHistory) -> None:
+    kinds: tuple[ActKind, ...] = ("accept", "silence", "declare_change")
+    acts = [Act(id=kind, kind=kind, by="ops", at=AT + number * MINUTE) for number, kind in enumerate(kinds)]
+    history.append({"acts": [rows.act_row(act) for act in acts]})
+
+    assert history.standing_acts(("declare_change", "accept")) == [acts[0], acts[2]]
+
+
+def test_a_finding_is_found_by_its_id_and_by_what_opened_it(history: ClickHouseHistory) -> None:
+    state, drift = finding(), finding("ds_changed")
+    over = closed(state, at=AT + MINUTE)
+    versions = [(state, "first"), (over, "second"), (drift, "third")]
+    history.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+
+    assert sorted(history.findings_of([state.id, drift.id, "none"]), key=lambda one: one.code) == [drift, over]
+    assert history.first_triggers([state.id, "none"]) == {state.id: "first"}
+    assert history.findings_of([]) == []
+    assert history.first_triggers([]) == {}
+
+
+def test_every_version_comes_in_order_and_in_pages(history: ClickHouseHistory) -> None:
+    states = [finding(zone=f"z{number}.example.", opened_at=AT + number % 2 * MINUTE) for number in range(6)]
+    versions = [*states, *(closed(one, at=AT + 2 * MINUTE) for one in states)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+    in_order = sorted(versions, key=lambda one: (one.updated_at, one.id, one.version))
+
+    found: list[Finding] = []
+    after = None
+    while page := history.versions(AT, after, 5):
+        found += page
+        after = (page[-1].updated_at, page[-1].id, page[-1].version)
+
+    assert found == in_order
+    assert history.versions(AT + MINUTE, None, 100) == [one for one in in_order if one.updated_at > AT]
+
+
+def test_findings_are_known_as_they_were_at_an_instant(history: ClickHouseHistory) -> None:
+    state, drift, old_drift = finding(), finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
+    versions = [state, drift, old_drift, closed(state, at=AT + HOUR)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+
+    assert history.findings_at(AT) == []
+    assert sorted(history.findings_at(AT + HOUR), key=lambda one: one.code) == [drift, state]
+    assert history.findings_at(AT + HOUR + MINUTE) == [drift]
+    assert history.findings_at(AT + 2 * DAY) == []
+
+
+def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:
+    first, other = bank(), bank("www", AT + 5 * MINUTE)
+    again = bank(at=AT + 3 * HOUR)
+    stretched = polls(first, at=AT + HOUR), polls(again, at=AT + 4 * HOUR)
+    interval_rows = [rows.verdict_row(one) for one in (first, other, again)]
+    for batch in stretched:
+        interval_rows += rows.stretched_rows(batch, {one.id: ("secure", "") for one in (first, again)})
+    history.append({"verdicts": interval_rows})
+
+    def gaps(since: Any, until: Any) -> list[tuple[float, float]]:
+        found = history.gaps(since, until, 15 * MINUTE)
+        return [((begin - AT) / HOUR, (end - AT) / HOUR) for begin, end in found]
+
+    assert gaps(AT, AT + 4 * HOUR) == [(1, 3)]
+    assert gaps(AT - HOUR, AT + 5 * HOUR) == [(-1, 0), (1, 3), (4, 5)]
+    assert gaps(AT, AT + HOUR + 10 * MINUTE) == []
+    assert gaps(AT + 10 * HOUR, AT + 20 * HOUR) == [(10, 20)]
+    assert gaps(AT + HOUR, AT + 2 * HOUR) == [(1, 2)]
 
 
 def test_what_a_message_caused_is_found_again(history: ClickHouseHistory) -> None:
