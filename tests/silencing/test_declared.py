@@ -8,8 +8,9 @@ import pytest
 from analyzer.findings.changes import Plan
 from schemas.catalogue import Change, Severity
 from schemas.judgement import ResolverClaim, Verdict
-from schemas.messages import Act
+from schemas.messages import Act, ZoneSweep
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot
+from tests.support.sweeps import of_parent, sweep
 
 HOUR = timedelta(hours=1)
 UNSIGNED: dict[str, Any] = {
@@ -203,3 +204,35 @@ def test_an_acceptance_of_one_change_permits_no_other(pipeline: Any, after: Any)
     pipeline.at(12, observation(forged, after(12)))
 
     assert pages_of(pipeline) == ["trigger", "resolve", "trigger"]
+
+
+def moved(minute: int, to: str) -> ZoneSweep:
+    return sweep(*(of_parent(n, ns=(to,)) for n in (1, 2)), at=AT + timedelta(minutes=minute))
+
+
+@pytest.mark.parametrize(
+    ("subject", "what", "events"),
+    [
+        ("bank.example.", ("ns",), []),
+        ("bank.example.", ("keys", "ds", "unsign"), ["trigger"]),
+        ("example.", ("ns",), ["trigger"]),
+        ("ns.new.test.", ("ns",), ["trigger"]),
+    ],
+)
+def test_name_servers_that_move_page_unless_just_that_was_declared(
+    watched: Any, subject: str, what: tuple[str, ...], events: list[str]
+) -> None:
+    watched.at(0, sweep(), declared(subject, *what, hours=1))
+    watched.at(60, moved(60, "ns.new.test."))
+    assert pages_of(watched) == events
+
+
+def test_a_sweep_finds_after_the_window_what_happened_in_it_and_the_next_one_does_not(watched: Any) -> None:
+    """The servers of a zone are asked once an hour: what the first sweep after the window finds may have been in it."""
+    watched.at(0, sweep(), declared("bank.example.", "ns", hours=1))
+    watched.at(55, sweep(at=AT + timedelta(minutes=55)))
+    watched.at(115, moved(115, "ns.new.test."))
+    assert pages_of(watched) == []
+    watched.at(175, moved(175, "ns.evil.test."))
+
+    assert pages_of(watched) == ["trigger"]
