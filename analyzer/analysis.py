@@ -12,9 +12,19 @@ from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
 from analyzer.detected import SERVERS, Condition, Drift
-from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
+from analyzer.endpoints.baseline import learn, shown_last
+from analyzer.endpoints.conditions import (
+    NOTHING_KNOWN,
+    REPORTED,
+    Known,
+    conditions_of,
+    is_absent,
+    is_validated_for_clients,
+    of_vantage,
+)
 from analyzer.endpoints.current import Current, CurrentState
-from analyzer.endpoints.drift import detect_drift
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.endpoints.vantages import Views, may_be_stray
 from analyzer.findings.acts import Acts
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
@@ -84,6 +94,7 @@ class Analysis:
         self.swept = SweptZones()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
+        self._views = Views(self.current)
         self._agenda = Agenda()
         self.acts = Acts()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
@@ -98,6 +109,7 @@ class Analysis:
         self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
+        self._validating: set[str] = set()
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
@@ -120,6 +132,10 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
+        self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
+        self._validating.update(
+            judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
+        )
         self._cadence = Cadence(stored.renewals)
         self.acts = Acts(stored.acts)
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
@@ -127,7 +143,9 @@ class Analysis:
                 continue  # nobody consumes it any more
             self._book.vantages.add(judgement.vantage)
             subject = (judgement.name, judgement.type, judgement.vantage)
-            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at))
+            known = Known(validates=judgement.vantage in self._validating)
+            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at), known)
+        self._restore_views(stored)
         above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
@@ -152,6 +170,20 @@ class Analysis:
         since = utc(now) - REANNOUNCE_CLOSED_WITHIN
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
+
+    def _restore_views(self, stored: Stored) -> None:
+        """Take up which names the vantages see differently."""
+        for subject in self.current if len(self._book.vantages) > 1 else ():
+            self._views.take_verdict(subject, self._book.vantages)
+        told = [finding for finding in stored.open_findings if may_be_stray(finding)]
+        by_endpoint: dict[str, list[Judgement]] = {one: [] for finding in told for one in finding.endpoints}
+        for _, _, _, judgement in stored.judgements if by_endpoint else ():
+            shown = by_endpoint.get(f"{judgement.name} {judgement.type}")
+            if shown is not None and judgement.verdict is Verdict.INSECURE:
+                shown.append(judgement)
+        for finding in told:
+            for endpoint in finding.endpoints:
+                self._views.restore(finding, by_endpoint[endpoint])
 
     def _members_of(
         self, finding: Finding, now: datetime, open_keys: Collection[CauseKey]
@@ -240,7 +272,7 @@ class Analysis:
                     needs.accepted.append(message.subject)
         return needs
 
-    def needs_answers(
+    def needs_sightings(
         self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
     ) -> dict[Subject, datetime]:
         """Return whose earlier answers a batch must be held against, and before when."""
@@ -435,15 +467,16 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         baseline = knowledge.baselines.get(subject)
-        if baseline is not None:
-            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+        self._take_drift(subject, baseline, message, knowledge)
         known = Known(
             proven=frozenset(
-                data
+                sighting.data
                 for other in _seen_as(message, self._book.vantages)
-                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+                for sighting in knowledge.sightings.get(other, ())
+                if sighting.type == judgement.type
             ),
             serves_dnssec=judgement.vantage in self._serving,
+            validates=judgement.vantage in self._validating,
             was_present=baseline is not None and bool(baseline.answers),
         )
         current = self._set_current(subject, judgement, message.id, at, known)
@@ -452,6 +485,7 @@ class Analysis:
             current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
+        self._views.take_verdict(subject, self._book.vantages)
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -462,23 +496,45 @@ class Analysis:
         out.store("evidence", row)
         out.store("evidence_messages", *messages)
 
-    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
-        judgement = message.judgement
+    def _take_drift(
+        self, subject: Subject, before: Judgement | None, message: Observation, knowledge: Knowledge
+    ) -> None:
+        judgement, at = message.judgement, message.observed_at
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         accepted = self.acts.accepted_answers(*subject)
-        # Each row's own set: what one row allows must not permit a change at another one.
+        # Each row's own set: one row must not permit a change at another one.
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
-        known = [*(() if allowed else learnt), *(f"{judgement.name} {judgement.type} {data}" for data in accepted)]
-        came = data_of(judgement.answers, judgement.type) - data_of(baseline.answers, judgement.type)
-        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=known):
-            planned = self.acts.lower(event, message.observed_at, lag_s=baseline.ttl_s, came=came)
-            self._book.drift(planned, subject, message.observed_at, judgement.evidence)
+        if before is None:
+            for event in detect_forbidden(judgement, allowed):
+                self._book.drift(event, subject, at, judgement.evidence)
+            return
+        seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
+        learnt = {
+            other: learn(sightings, judgement.type, at).accepting(self.acts.accepted_answers(*other))
+            for other, sightings in seen.items()
+        }
+        undeclared = len(allowed) < len(endpoints)
+        changed: Drift | None = None
+        came = data_of(judgement.answers, judgement.type) - data_of(before.answers, judgement.type)
+        for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=learnt[subject]):
+            planned = self.acts.lower(event, at, lag_s=before.ttl_s, came=came)
+            self._book.drift(planned, subject, at, judgement.evidence)
+            changed = planned if event.code == Code.ANSWER_CHANGED else changed
+        if judgement.verdict is Verdict.INSECURE and judgement.answers != before.answers:
+            others = {
+                other[2]: (learnt[other], shown_last(seen[other], judgement.type)) for other in seen if other != subject
+            }
+            self._views.take_answers(judgement, at, changed, learnt[subject], others)
+        elif judgement.verdict is Verdict.SECURE and self._views:
+            self._views.drop(subject, self._book.vantages)
 
     def _set_current(
         self, subject: Subject, judgement: Judgement, observation: str, at: datetime, known: Known = NOTHING_KNOWN
     ) -> Current:
         if judgement.verdict is Verdict.SECURE:
             self._serving.add(judgement.vantage)
+        if is_validated_for_clients(judgement):
+            self._validating.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
         chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
@@ -579,6 +635,8 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._views:
+            conditions = [*conditions, *self._views.conditions(subject, self._book.vantages)]
         self._book.poll(
             subject,
             conditions,
@@ -714,6 +772,8 @@ class Analysis:
         self._agenda.drop(subject)
         self._expiring.discard(subject)
         self._book.forget(subject, at, because)
+        if self._views:
+            self._views.drop(subject, self._book.vantages)
         if current is None:
             return
         for zone in current.zones:

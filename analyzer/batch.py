@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
 from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
@@ -50,20 +51,20 @@ class Needs:
 class Knowledge:
     """What was known before a batch.
 
-    Of each subject the last validated judgement strictly before, and all its earlier answers; which of the batch's
-    observations ``stored`` has already, so that they come again; and of observations that the batch's polls speak of,
-    though they are not the last, the judgement and the last poll. ``swept``: zone, vantage, what is remembered.
-    ``accepted``: the last version of findings that somebody accepts.
+    Of each subject the last validated judgement strictly before, and the records that its answers showed until then;
+    which of the batch's observations ``stored`` has already, so that they come again; and of observations that the
+    batch's polls speak of, though they are not the last, the judgement and the last poll. ``swept``: zone, vantage,
+    what is remembered. Of findings that somebody accepts their last version.
     """
 
     baselines: dict[Subject, Judgement] = field(default_factory=dict)
-    answers: dict[Subject, list[str]] = field(default_factory=dict)
+    sightings: dict[Subject, list[Sighting]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     spoken_of: dict[str, Judgement] = field(default_factory=dict)
     polled_until: dict[str, datetime] = field(default_factory=dict)
     zones: list[ZoneObservation] = field(default_factory=list)
-    accepted: dict[str, Finding] = field(default_factory=dict)
     swept: list[tuple[str, str, str]] = field(default_factory=list)
+    accepted: dict[str, Finding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,5 @@ class Stored:
     zones: list[ZoneObservation]
     open_findings: list[Finding]
     closed_findings: list[Finding]
-    acts: list[Act] = field(default_factory=list)
     swept: list[tuple[str, str, str]] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """What is detected: a condition lasts, a drift happens."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.codes import Code
@@ -13,6 +14,7 @@ SERVERS = "servers"
 class Condition:
     """One thing that is wrong: code, cause and severity. Equal keys are one finding.
 
+    ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
     ``servers`` are the authoritative servers at fault, where it is known which.
     """
 
@@ -22,6 +24,7 @@ class Condition:
     severity: Severity
     detail: str
     vantage: str = ""
+    lag: timedelta = timedelta()
     servers: tuple[str, ...] = ()
 
     @property

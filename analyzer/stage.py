@@ -158,9 +158,9 @@ class Analyzer:
             knowledge.swept.extend(await asyncio.to_thread(history.sweep_memories, sorted(needs.swept)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
-            asked = self._analysis.needs_answers(batch, needs.until, knowledge.baselines)
+            asked = self._analysis.needs_sightings(batch, needs.until, knowledge.baselines)
             if asked:
-                knowledge.answers.update(await asyncio.to_thread(history.answers_before, asked))
+                knowledge.sightings.update(await asyncio.to_thread(history.sightings_before, asked))
         if needs.accepted:
             found = await asyncio.to_thread(history.findings_of, needs.accepted)
             knowledge.accepted.update({finding.id: finding for finding in found})

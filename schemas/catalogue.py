@@ -368,7 +368,15 @@ ROWS: tuple[CatalogueRow, ...] = (
         confirmed_by=Confirmation.ONCE,
         after_end=True,
     ),
-    CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2"),
+    CatalogueRow(
+        Code.RRSIG_REFRESH_OVERDUE,
+        _S,
+        _M,
+        "the signer has missed its rhythm",
+        "RFC 6781 §4.4.2",
+        confirmed_by=Confirmation.ONCE,
+        after_end=True,
+    ),
     CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
     _swept(
         Code.RRSIG_SHORTER_THAN_SOA_EXPIRE, _I, "a cut-off secondary would serve expired signatures", "RFC 6781 §4.4.2"
@@ -414,9 +422,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
     _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
-    _later(
-        _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,))
-    ),
+    _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver seems not to validate below one name", "RFC 7646 §2", (33,)),
     CatalogueRow(
         Code.VANTAGE_STRIPS_DNSSEC,
         _S,
@@ -453,15 +459,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         "poll: interval",
         scope=_NAME,
     ),
-    _later(
-        CatalogueRow(
-            Code.VANTAGE_DISAGREEMENT,
-            _S,
-            _M,
-            "vantages see different verdicts or answers",
-            "RFC 4035 §4.9",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.VANTAGE_DISAGREEMENT,
+        _S,
+        _M,
+        "vantages see different verdicts or answers",
+        "RFC 4035 §4.9",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     # drift
     _drift(
@@ -491,15 +496,13 @@ ROWS: tuple[CatalogueRow, ...] = (
         "RFC 1034 §4.2.2",
         planned_by=frozenset({_NS}),
     ),
-    _later(
-        _drift(
-            Code.TAKEOVER_PATTERN,
-            _C,
-            "several changes together look like a takeover",
-            "RFC 4033 §12",
-            planned_by=frozenset({_NS, _KEYS, _DS}),
-            planned_severity=_H,
-        )
+    _drift(
+        Code.TAKEOVER_PATTERN,
+        _C,
+        "several changes together look like a takeover",
+        "RFC 4033 §12",
+        planned_by=frozenset({_NS, _KEYS, _DS}),
+        planned_severity=_H,
     ),
     _drift(
         Code.ANSWER_CHANGED,

@@ -190,7 +190,7 @@ class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
     ``of_parent``: it was asked as a server of the zone above, for the delegation: ``ns`` and ``ds`` are the parent's;
     else ``ns``, ``keys``, ``cds`` and ``cdnskey`` are what the zone itself says at its apex. ``reasons`` say why
     signatures are missing or invalid; ``detail`` has the rcode of an error. ``serial``, ``refresh_s`` and ``expire_s``
-    are those of the SOA record of the zone that it was asked as a server of, None where none came.
+    are those of the zone's SOA record, None where none came.
     ``answers`` are the data of the names that are watched, by ``name TYPE``: sorted, in presentation format; an empty
     tuple is a denial. Records are in presentation format without owner and TTL, sorted.
     """

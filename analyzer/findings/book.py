@@ -14,6 +14,7 @@ from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
+from analyzer.findings.takeover import Takeovers
 from analyzer.zones.faults import SWEPT
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
@@ -80,6 +81,7 @@ class Tracked:
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
     batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
     brought the newest member since then.
+    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
     ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
@@ -90,6 +92,7 @@ class Tracked:
     shrunk: bool = False
     grown: str = ""
     lasts: bool = False
+    lag: timedelta = timedelta()
     announced_at: datetime | None = None
     severities: Counter[Severity] = field(default_factory=Counter)
     agreeing: Counter[str] = field(default_factory=Counter)
@@ -134,6 +137,7 @@ class FindingBook:
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
+        self._takeovers = Takeovers()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
@@ -147,7 +151,9 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
+            self._takeovers.restore(edge, finding.opened_at)
+            tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
             for vantage in finding.vantages:
                 if finding.servers:
                     of_servers = (finding.cause_zone, SERVERS, vantage)
@@ -271,6 +277,7 @@ class FindingBook:
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
         tracked.count(subject, member, 1)
         tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
+        tracked.lag = condition.lag if tracked.touched_at is None else min(tracked.lag, condition.lag)
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
@@ -334,6 +341,8 @@ class FindingBook:
         """
         if tracked.finding.code in IMMEDIATE:
             return True
+        if abs(at - tracked.finding.opened_at) < tracked.lag:
+            return False
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
@@ -348,12 +357,24 @@ class FindingBook:
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
-        At the same endpoint it has happened again, and is another finding. One that somebody accepted stays closed.
+        At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
+        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
+        closed.
         """
-        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
-        tracked = self._drifts.get(key)
+        tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
+        self._join_drift(event, subject, at, evidence, is_again=is_again)
+        for pattern in self._takeovers.take(event, at):
+            found = self._join_drift(pattern, subject, at, evidence, is_again=False)
+            if found.finding.detail != pattern.detail:
+                found.finding = msgspec.structs.replace(found.finding, detail=pattern.detail, updated_at=at)
+                found.changed_by = self.trigger
+                self._drifts_touched[_drift_key(pattern)] = found
+
+    def _join_drift(self, event: Drift, subject: Subject, at: datetime, evidence: str, *, is_again: bool) -> Tracked:
+        key = _drift_key(event)
+        tracked = self._drifts.get(key)
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
@@ -361,15 +382,16 @@ class FindingBook:
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
         if subject in tracked.members:
-            return
+            return tracked
         tracked.members[subject] = Member(event.severity, at, servers=event.servers)
         if tracked.is_closed:
-            return
+            return tracked
         if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
             tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
             tracked.changed_by = self.trigger
         tracked.grown = self.trigger
         self._drifts_touched[key] = tracked
+        return tracked
 
     def has_drift(self, finding_id: str) -> bool:
         """Return whether a drift is here: it happened within a day."""
@@ -448,6 +470,10 @@ class FindingBook:
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
+
+
+def _drift_key(event: Drift) -> tuple[str, ...]:
+    return event.code, event.cause_zone, event.cause_rrset, event.before, event.after
 
 
 def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from analyzer.history.connection import connect_embedded, connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
+from analyzer.sightings import LEARNT_FOR, Sighting
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
 from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation, ZoneSweep
@@ -26,7 +27,6 @@ from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObse
 log = logging.getLogger(__name__)
 
 CHUNK = 500
-LEARNT_FOR = timedelta(days=30)
 # A table of subjects and the instants before which they are asked about, in microseconds.
 WANTED = """
     SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
@@ -130,19 +130,39 @@ class ClickHouseHistory:
         rows_found = self._in_chunks(sql, until)
         return {(name, rdtype, vantage): rows.read_judgement(content) for name, rdtype, vantage, content in rows_found}
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return for each subject every answer of its validated judgements in the 30 days before its instant."""
-        sql = f"""
-            SELECT name, type, vantage, groupUniqArrayArray(answers) FROM observations
-            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
-            WHERE (name, type, vantage) IN %(subjects)s
-              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
-              AND toUnixTimestamp64Micro(observed_at) >= until - {int(LEARNT_FOR.total_seconds()) * 1_000_000}
-            GROUP BY name, type, vantage
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the 30 days strictly before its instant.
+
+        An observation counts for as long as polls went on with it.
         """
-        return {
-            (name, rdtype, vantage): list(answers) for name, rdtype, vantage, answers in self._in_chunks(sql, until)
-        }
+        kept_us = int(LEARNT_FOR.total_seconds()) * 1_000_000
+        sql = f"""
+            SELECT name, type, vantage, record, min(seen_us), max(last_us), sum(last_us - seen_us), count(), max(ttl_s)
+            FROM (
+                SELECT name, type, vantage, arrayJoin(answers) AS record, ttl_s,
+                       toUnixTimestamp64Micro(observed_at) AS seen_us,
+                       least(greatest(toUnixTimestamp64Micro(polled_at), seen_us), until) AS last_us
+                FROM (
+                    SELECT id, name, type, vantage, observed_at, answers, ttl_s, until FROM observations
+                    INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+                    WHERE (name, type, vantage) IN %(subjects)s
+                      AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+                    LIMIT 1 BY id
+                ) AS o
+                LEFT JOIN (
+                    SELECT observation AS id, max(last_seen_at) AS polled_at FROM verdicts
+                    WHERE (name, type, vantage) IN %(subjects)s GROUP BY observation
+                ) AS v USING (id)
+                WHERE last_us >= until - {kept_us}
+            ) GROUP BY name, type, vantage, record
+        """
+        found: dict[Subject, list[Sighting]] = {}
+        for name, rdtype, vantage, record, first_us, last_us, held_us, times, ttl_s in self._in_chunks(sql, until):
+            sighting = Sighting(
+                record, _instant(first_us), _instant(last_us), timedelta(microseconds=held_us), times, ttl_s
+            )
+            found.setdefault((name, rdtype, vantage), []).append(sighting)
+        return found
 
     def _in_chunks(self, sql: str, until: dict[Subject, datetime]) -> Iterator[tuple[Any, ...]]:
         items = list(until.items())
@@ -442,6 +462,13 @@ class ClickHouseHistory:
             policy=msgspec.json.decode(policy),
             zones=tuple(zones),
         )
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def _us(at: datetime) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 from analyzer.history import rows
 from analyzer.history.clickhouse import TABLES, ClickHouseHistory
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting, join_sightings
 from schemas.faults import DiskFull, Rejected
 from schemas.judgement import Judgement
 from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation, ZoneSweep
@@ -199,12 +200,35 @@ class OverflowHistory(ClickHouseHistory):
         kept = {subject: rows.read_judgement(content) for subject, content in newest.items()}
         return {**super().validated_before(until), **kept}
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return for each subject every answer of its validated judgements strictly before its instant."""
-        found = {subject: set(answers) for subject, answers in super().answers_before(until).items()}
-        for subject, row in self._validated(until):
-            found.setdefault(subject, set()).update(row[10])
-        return {subject: sorted(answers) for subject, answers in found.items()}
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the 30 days strictly before its instant."""
+        found = super().sightings_before(until)
+        waiting = {row[0]: row for _, row in self._validated(until)}
+        polls = {row[3]: row for row in self._kept("verdicts") if (row[0], row[1], row[2]) in until}
+        for row in waiting.values():
+            at = until[row[1], row[2], row[3]]
+            last_at = min(polls[row[0]][7], at) if row[0] in polls else row[4]
+            ttl_s = rows.read_judgement(row[13]).ttl_s
+            seen = [Sighting(record, row[4], last_at, last_at - row[4], 1, ttl_s) for record in row[10]]
+            found.setdefault((row[1], row[2], row[3]), []).extend(seen)
+        stretched = {key: row for key, row in polls.items() if key not in waiting}
+        for subject, sighting in self._stretched(stretched, until):
+            found.setdefault(subject, []).append(sighting)
+        return {subject: join_sightings(sightings) for subject, sightings in found.items()}
+
+    def _stretched(
+        self, polls: Mapping[str, Row], until: Mapping[Subject, datetime]
+    ) -> Iterator[tuple[Subject, Sighting]]:
+        """Yield for how much longer the records of stored observations were seen, by the polls that wait."""
+        judgements = self.judgements_of(sorted(polls))
+        polled_until = super().polled_until({key: row[0] for key, row in polls.items()})
+        for key, judgement in judgements.items():
+            subject = (judgement.name, judgement.type, judgement.vantage)
+            first_at = polled_until[key] if key in polled_until else polls[key][6]
+            last_at = min(polls[key][7], until[subject])
+            if judgement.verdict in VALIDATED and last_at > first_at:
+                for record in judgement.answers:
+                    yield subject, Sighting(record, first_at, last_at, last_at - first_at, times=0)
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
         """Return of every subject the observation that was polled last: id, when, when polled, and its judgement."""

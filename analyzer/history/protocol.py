@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
 from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
@@ -20,8 +21,8 @@ class History(Protocol):
         """Return each subject's last secure or insecure judgement strictly before its instant."""
         ...
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return each subject's answers of all validated judgements strictly before its instant."""
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the last 30 days strictly before its instant."""
         ...
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:

@@ -147,6 +147,7 @@ RELEASED = {
     "0011_signed_until.sql": "25ea1f559f10e4f7",
     "0012_cadence.sql": "a6fb9f11953f5554",
     "0013_sweeps.sql": "50b38d43be8b4521",
+    "0014_ttl.sql": "b3662479fe84ea93",
 }
 
 

@@ -112,6 +112,27 @@ def test_nothing_is_lost_once_there_is_room(disk: Disk, client: Any, overflow: O
     assert len(stored.intervals("api.bank.example.")) == 2
 
 
+def test_polls_that_wait_make_a_stored_record_last_as_long_as_stored_ones(
+    disk: Disk, overflow: OverflowHistory, clock: Any
+) -> None:
+    analyzer = make(overflow, clock)
+    first = observation(GOOD, AT)
+    handle(analyzer, snapshot("sa", "api.bank.example"), first, polls(first, at=AT + MINUTE))
+    disk.full = True
+    for minutes in (2, 3):
+        handle(analyzer, polls(first, at=AT + minutes * MINUTE))
+    until = {first.subject: AT + timedelta(hours=1)}
+
+    waiting = overflow.sightings_before(until)
+    disk.full = False
+    clock.advance(TRY_EVERY_S)
+    handle(analyzer)
+
+    assert not overflow.waiting
+    assert [one.held for one in waiting[first.subject]] == [3 * MINUTE]
+    assert waiting == overflow.sightings_before(until)
+
+
 def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowHistory, clock: Any) -> None:
     """The same questions, before and after there is room, have the same answers."""
     analyzer = make(overflow, clock)
@@ -128,7 +149,10 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
         found = overflow.findings()
         return [
             overflow.validated_before(until),
-            {subject: sorted(answers) for subject, answers in overflow.answers_before(until).items()},
+            {
+                subject: sorted(seen, key=lambda one: one.record)
+                for subject, seen in overflow.sightings_before(until).items()
+            },
             sorted(overflow.latest_judgements(), key=str),
             sorted(overflow.open_findings(), key=lambda f: f.id),
             sorted(found, key=lambda f: f.id),

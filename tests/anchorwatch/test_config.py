@@ -6,6 +6,9 @@ from alerts.receivers.webhook import Webhook
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.configuration.rules import parse_rules
 from anchorwatch.configuration.values import parse_duration
+from collector.authorities.addresses import family_of, is_public
+from collector.authorities.hints import ROOT_HINTS
+from collector.config import Authorities
 from schemas.faults import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
@@ -41,6 +44,12 @@ SAID = {
     "resolver-of-another-scheme": "begins with udp://",
     "route-to-nobody": "there is no receiver 'nobody'",
     "rules-not-there": "can't be read",
+    "authoritative-twice": "the authoritative servers are one vantage, not several",
+    "hints-not-there": "authoritative.hints: ",
+    "hints-that-are-none": "not an NS, A or AAAA record",
+    "stub-at-a-name": "authoritative.stubs.corp.example: 'ns.corp.example' is no IP address",
+    "stub-without-servers": "authoritative.stubs.corp.example: no address of a server",
+    "vantage-named-authoritative": "authoritative is the name of the authoritative servers, not of a resolver",
     "secret-in-the-file": ":2: receivers[0].secret: unknown key",
     "secret-not-there": "can't be read",
     "too-often": "less than 1s",
@@ -194,3 +203,55 @@ def test_other_shares_are_refused(folder: Path, text: str) -> None:
 
     with pytest.raises(ConfigError, match=r"a share such as 20% or 0\.2"):
         load_config(path)
+
+
+def test_the_authoritative_servers_are_asked_where_the_file_says_so(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    (folder / "named.root").write_text("; ours\n. 60 IN NS ns.root.\nNS.root. 60 IN A 10.0.0.53:5300\n")
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\n"
+        'vantages: [{name: auth, resolver: "authoritative:"}, {name: corp, resolver: "udp://10.0.0.1"}]\n'
+        "authoritative:\n"
+        "  hints: named.root\n"
+        '  stubs: {corp.example: [10.0.0.2, "[fd00::2]:5353"]}\n'
+        "  allow_private: true\n"
+        "  sweep: 6h\n"
+        "  rate: 5\n"
+    )
+
+    collector = load_config(config).collector
+
+    assert collector.walked == ("auth",)
+    assert collector.authorities == Authorities(
+        vantage="auth",
+        hints={"ns.root.": ("10.0.0.53:5300",)},
+        stubs={"corp.example": ("10.0.0.2", "[fd00::2]:5353")},
+        allow_private=True,
+        sweep_s=6 * 3600.0,
+        rate=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "swept"),
+    [
+        ("", False),
+        ("authoritative: {}\n", True),
+        ('vantages: [{name: auth, resolver: "authoritative:"}]\n', True),
+    ],
+)
+def test_zones_are_swept_only_where_the_file_speaks_of_authoritative_servers(
+    folder: Path, lines: str, swept: bool
+) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\n" + (lines or 'vantages: [{name: a, resolver: "10.0.0.1"}]\n')
+    )
+
+    assert (load_config(config).collector.authorities is not None) is swept
+
+
+def test_the_shipped_root_servers_are_thirteen_with_two_addresses_each() -> None:
+    assert len(ROOT_HINTS) == 13
+    assert [sorted(map(family_of, found)) for found in ROOT_HINTS.values()] == [[4, 6]] * 13
+    assert all(is_public(address) for found in ROOT_HINTS.values() for address in found)

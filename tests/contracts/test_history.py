@@ -55,6 +55,12 @@ def tables_of(*observations: Observation, findings: Sequence[tuple[Finding, str]
     }
 
 
+def polled(one: Observation, at: Any) -> Tables:
+    """Return the rows of a poll that went on with an observation."""
+    verdict = (str(one.judgement.verdict), one.judgement.cause_zone)
+    return {"verdicts": rows.stretched_rows(polls(one, at=at), {one.id: verdict})}
+
+
 def everything() -> Tables:
     """Return some rows for every table."""
     return tables_of(
@@ -75,7 +81,7 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
     until = dict.fromkeys(subjects, AT + DAY)
     return [
         history.validated_before(until),
-        history.answers_before(until),
+        {key: sorted(seen, key=lambda one: one.record) for key, seen in history.sightings_before(until).items()},
         sorted(history.latest_judgements(), key=lambda row: row[0]),
         sorted(history.open_findings(), key=lambda one: one.id),
         history.findings(),
@@ -245,12 +251,33 @@ def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistor
     history.append(tables_of(first, second, forged))
 
     def before(at: Any) -> list[str]:
-        found = history.answers_before({first.subject: at}).get(first.subject, [])
-        return sorted(answer.split()[-1] for answer in found)
+        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        return sorted(sighting.data for sighting in found)
 
     assert before(AT) == []
     assert before(AT + MINUTE) == ["192.0.2.1"]
     assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(history: ClickHouseHistory) -> None:
+    first, second = bank(answers=("192.0.2.1",), ttl_s=60), bank(at=AT + DAY, answers=("192.0.2.2",), ttl_s=30)
+    third = bank(at=AT + DAY + MINUTE, answers=("192.0.2.1", "192.0.2.2"), ttl_s=300)
+    history.append(tables_of(first, second, third))
+    for one, at in ((first, AT + MINUTE), (first, AT + 2 * MINUTE), (third, AT + 2 * DAY)):
+        history.append(polled(one, at))
+
+    def seen(at: Any) -> dict[str, Any]:
+        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        return {one.data: (one.first_at, one.last_at, one.held, one.times, one.ttl_s) for one in found}
+
+    assert seen(AT + DAY) == {"192.0.2.1": (AT, AT + 2 * MINUTE, 2 * MINUTE, 1, 60)}
+    until = AT + DAY + 2 * MINUTE
+    assert seen(until) == {
+        "192.0.2.1": (AT, until, 3 * MINUTE, 2, 300),
+        "192.0.2.2": (AT + DAY, until, MINUTE, 2, 300),
+    }
+    assert set(seen(AT + 31 * DAY)) == {"192.0.2.1", "192.0.2.2"}
+    assert seen(AT + 33 * DAY) == {}, "what ended more than 30 days ago is forgotten"
 
 
 def test_many_subjects_are_asked_about_each_with_its_own_instant(history: ClickHouseHistory) -> None:
