@@ -506,7 +506,8 @@ class Analysis:
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
         if before is None:
             for event in detect_forbidden(judgement, allowed):
-                self._book.drift(event, subject, at, judgement.evidence)
+                planned = self.acts.lower(event, at, came=data_of(judgement.answers, judgement.type))
+                self._book.drift(planned, subject, at, judgement.evidence)
             return
         seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
         learnt = {
