@@ -366,9 +366,15 @@ class FindingBook:
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
         self._join_drift(event, subject, at, evidence, is_again=is_again)
         for pattern in self._takeovers.take(event, at):
-            found = self._join_drift(pattern, subject, at, evidence, is_again=False)
+            earlier = self._drifts.get(_drift_key(pattern))
+            # Who accepted a pattern did not accept what became of it since.
+            is_other = earlier is not None and earlier.is_closed and earlier.finding.detail != pattern.detail
+            found = self._join_drift(pattern, subject, at, evidence, is_again=is_other)
             if found.finding.detail != pattern.detail:
-                found.finding = msgspec.structs.replace(found.finding, detail=pattern.detail, updated_at=at)
+                severity = max(found.finding.severity, pattern.severity, key=lambda one: one.rank)
+                found.finding = msgspec.structs.replace(
+                    found.finding, detail=pattern.detail, severity=severity, updated_at=at
+                )
                 found.changed_by = self.trigger
                 self._drifts_touched[_drift_key(pattern)] = found
 

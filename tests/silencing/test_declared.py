@@ -236,3 +236,49 @@ def test_a_sweep_finds_after_the_window_what_happened_in_it_and_the_next_one_doe
     watched.at(175, moved(175, "ns.evil.test."))
 
     assert pages_of(watched) == ["trigger"]
+
+
+class TestTakeover:
+    """A move of a zone to other name servers under other keys is what a takeover looks like, planned or not."""
+
+    def begin(self, watched: Any, *what: str) -> None:
+        watched.at(0, sweep(), declared("bank.example.", *what))
+
+    def move(self, watched: Any, after: Any) -> None:
+        watched.at(60, moved(60, "ns.new.test."))
+        watched.at(61, observation(judgement(chain=REPLACED), after(61)))
+
+    def patterns(self, watched: Any) -> list[tuple[str, str]]:
+        found = [one for one in watched.findings if one.code == "takeover_pattern"]
+        return [(str(one.severity), str(one.status)) for one in found]
+
+    def test_a_planned_one_is_high(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+
+        assert self.patterns(watched) == [("high", "opened")]
+
+    @pytest.mark.parametrize("what", [("ns",), ("keys", "ds"), ("ns", "keys")])
+    def test_one_of_which_a_part_was_not_declared_is_critical(
+        self, watched: Any, after: Any, what: tuple[str, ...]
+    ) -> None:
+        self.begin(watched, *what)
+        self.move(watched, after)
+
+        assert self.patterns(watched) == [("critical", "opened")]
+
+    def test_a_part_that_nobody_declared_makes_a_planned_one_critical(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+        watched.at(70, observation(judgement(chain=UNSIGNED_ZONES, **UNSIGNED), after(70)))
+
+        assert self.patterns(watched)[-1] == ("critical", "updated")
+
+    def test_an_accepted_one_that_goes_on_rings_anew(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+        (pattern,) = [one for one in watched.findings if one.code == "takeover_pattern"]
+        watched.at(65, Act(id="a", kind="accept", by="ana", at=after(65), subject=pattern.id))
+        watched.at(70, observation(judgement(chain=UNSIGNED_ZONES, **UNSIGNED), after(70)))
+
+        assert self.patterns(watched) == [("high", "opened"), ("high", "closed"), ("critical", "opened")]
