@@ -399,9 +399,10 @@ class FindingBook:
         self._drifts_touched[key] = tracked
         return tracked
 
-    def has_drift(self, finding_id: str) -> bool:
-        """Return whether a drift is here: it happened within a day."""
-        return any(tracked.finding.id == finding_id for tracked in self._drifts.values())
+    def find_drift(self, finding_id: str) -> Finding | None:
+        """Return a drift that happened within a day, None where there is none of this id."""
+        found = (tracked.finding for tracked in self._drifts.values() if tracked.finding.id == finding_id)
+        return next(found, None)
 
     def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
         """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
