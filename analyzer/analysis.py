@@ -25,7 +25,7 @@ from analyzer.endpoints.conditions import (
 from analyzer.endpoints.current import Current, CurrentState
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.endpoints.vantages import Views, may_be_stray
-from analyzer.findings.acts import Acts
+from analyzer.findings.acts import Acts, check_acceptance, counting
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
@@ -137,7 +137,7 @@ class Analysis:
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
         )
         self._cadence = Cadence(stored.renewals)
-        self.acts = Acts(stored.acts)
+        self.acts = Acts(counting(stored.acts, {finding.id: finding for finding in stored.accepted}))
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -510,7 +510,8 @@ class Analysis:
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
         if before is None:
             for event in detect_forbidden(judgement, allowed):
-                self._book.drift(event, subject, at, judgement.evidence)
+                planned = self.acts.lower(event, at, came=data_of(judgement.answers, judgement.type))
+                self._book.drift(planned, subject, at, judgement.evidence)
             return
         seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
         learnt = {
@@ -725,22 +726,25 @@ class Analysis:
             out.replayed.append(message.id)
             return
         out.store("acts", rows.act_row(message))
-        problems = self.acts.put(message)
+        finding = None
+        if message.kind == "accept":
+            finding = self._book.find_drift(message.subject) or knowledge.accepted.get(message.subject)
+        problems = check_acceptance(message, finding) if message.kind == "accept" else []
+        problems = problems or self.acts.put(message)
         out.acts.append((message, "; ".join(problems)))
         if problems:
             return
-        if message.kind == "accept":
-            self._accept(message, knowledge)
+        if finding is not None:
+            self._accept(message, finding)
         elif message.kind == "declare_change":
             announcement = announcement_of(message, f"{CHANGE}{message.subject}")
             for subject in self._meant_by(message.subject):
                 self._book.drift(announcement, subject, message.at, "")
 
-    def _accept(self, message: Act, knowledge: Knowledge) -> None:
+    def _accept(self, message: Act, finding: Finding) -> None:
         """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
-        stored = knowledge.accepted.get(message.subject)
-        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
-            self._book.restore(stored, (), message.at)
+        if self._book.find_drift(finding.id) is None:
+            self._book.restore(finding, (), message.at)
         because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
         self._book.accept(message.subject, message.by, because, message.at)
 

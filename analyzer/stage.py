@@ -125,6 +125,7 @@ class Analyzer:
     def _load(self) -> list[Finding]:
         """Take up where an earlier process stopped; return findings of the last day, ids and all."""
         history, now = self._history, self._clock()
+        acts = history.standing_acts(STANDING)
         stored = Stored(
             identities=history.identities(),
             renewals=history.renewals(),
@@ -133,7 +134,8 @@ class Analyzer:
             swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
-            acts=history.standing_acts(STANDING),
+            acts=acts,
+            accepted=history.findings_of([act.subject for act in acts if act.kind == "accept"]),
         )
         announce = self._analysis.load(stored, now)
         self._own = self._analysis.acts.follow(self._plans, utc(now))

@@ -106,7 +106,7 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     proves_unsigned: as a reason it is a proof that the zone is not signed.
     umbrella: it says that something is wrong, but not what.
     planned_by: the kinds of change that explain it once all of them are declared; empty where none does. It is then
-    reported with ``planned_severity`` if that is lower.
+    reported with ``planned_severity`` if that is lower; so is a pattern once all its parts are explained.
     """
 
     code: Code
@@ -501,7 +501,6 @@ ROWS: tuple[CatalogueRow, ...] = (
         _C,
         "several changes together look like a takeover",
         "RFC 4033 §12",
-        planned_by=frozenset({_NS, _KEYS, _DS}),
         planned_severity=_H,
     ),
     _drift(
