@@ -22,7 +22,8 @@ from analyzer.endpoints.conditions import (
     is_validated_for_clients,
     of_vantage,
 )
-from analyzer.endpoints.current import Current, CurrentState
+from analyzer.endpoints.contradictions import Contradictions
+from analyzer.endpoints.current import Current, CurrentState, owner_of_data
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.endpoints.vantages import Views, may_be_stray
 from analyzer.findings.attribution import CauseKey, whole_of
@@ -92,6 +93,7 @@ class Analysis:
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._views = Views(self.current)
+        self._contradictions = Contradictions(self.current)
         self._agenda = Agenda()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
@@ -106,6 +108,7 @@ class Analysis:
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._validating: set[str] = set()
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
@@ -141,6 +144,8 @@ class Analysis:
             known = Known(validates=judgement.vantage in self._validating)
             self._set_current(subject, judgement, observation, max(observed_at, last_seen_at), known)
         self._restore_views(stored)
+        for subject in [subject for subject, current in self.current.items() if current.denies]:
+            self._contradictions.look(subject, [subject[1]])
         above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
@@ -471,7 +476,7 @@ class Analysis:
             current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
-        self._views.take_verdict(subject, self._book.vantages)
+        self._compare(subject)
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -542,6 +547,8 @@ class Analysis:
             claimed=judgement.resolver is not None,
             claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),
+            owner=owner_of_data(judgement),
+            denies=self._shared.setdefault(judgement.denies, judgement.denies),
         )
         self.current.put(subject, current)
         for zone in zones if earlier is None or earlier.zones != zones else ():
@@ -615,6 +622,8 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._contradictions:
+            conditions = [*conditions, *self._contradictions.of(subject)]
         if self._views:
             conditions = [*conditions, *self._views.conditions(subject, self._book.vantages)]
         self._book.poll(
@@ -640,11 +649,19 @@ class Analysis:
                 self._stale.discard(subject)
                 self._agenda.put(subject, 0.0)
 
+    def _compare(self, subject: Subject) -> None:
+        """Hold what was observed of a subject against other vantages and other types of the name."""
+        self._views.take_verdict(subject, self._book.vantages)
+        self._contradictions.look(subject, self._types_of(subject[0]))
+
+    def _types_of(self, name: str) -> set[str]:
+        """Return the types that somebody consumes of a name."""
+        return {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
+
     def _is_absent_altogether(self, subject: Subject) -> bool:
         """Return whether a host has none of the types that are asked for, as far as they are known by now."""
         name, _, vantage = subject
-        types = {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
-        others = (self.current.get((name, rdtype, vantage)) for rdtype in types)
+        others = (self.current.get((name, rdtype, vantage)) for rdtype in self._types_of(name))
         return all(other is not None and other.absent for other in others)
 
     def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
@@ -662,6 +679,7 @@ class Analysis:
                 continue
             if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
+                self._compare(subject)
             assert current is not None
             window = (inception, expiration) if message.expirations else current.window
             if window != current.window or not current.live:
@@ -723,6 +741,7 @@ class Analysis:
         self._book.forget(subject, at, because)
         if self._views:
             self._views.drop(subject, self._book.vantages)
+        self._contradictions.look(subject, {subject[1], *self._types_of(subject[0])})
         if current is None:
             return
         for zone in current.zones:

@@ -261,15 +261,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         doubts=_STRIPPING,
     ),
     CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(
-        CatalogueRow(
-            Code.DENIAL_CONTRADICTS_DATA,
-            _S,
-            _H,
-            "a valid denial denies what another answer proves",
-            "RFC 4035 §3.1.3",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.DENIAL_CONTRADICTS_DATA,
+        _S,
+        _H,
+        "a valid denial denies what another valid answer proves",
+        "RFC 4035 §3.1.3",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
