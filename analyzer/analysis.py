@@ -25,6 +25,7 @@ from analyzer.endpoints.conditions import (
 from analyzer.endpoints.contradictions import Contradictions
 from analyzer.endpoints.current import Current, CurrentState, owner_of_data
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.endpoints.gaps import Gaps
 from analyzer.endpoints.vantages import Views, may_be_stray
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
@@ -69,6 +70,7 @@ MOST_UNKNOWN = 10_000
 MOST_ENDS_KNOWN = 1_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
+GAP_CHECK_S = 60.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
@@ -85,7 +87,8 @@ class Analysis:
     than one that was taken in: they came again, or a clock was set back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_s: float | None = None) -> None:
+        """``interval_s`` is how often each endpoint is to be polled; None where that is not known."""
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
@@ -94,6 +97,8 @@ class Analysis:
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._views = Views(self.current)
         self._contradictions = Contradictions(self.current)
+        self._gaps = Gaps(self.current, interval_s) if interval_s is not None else None
+        self._gaps_looked_at = 0.0
         self._agenda = Agenda()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
@@ -321,6 +326,7 @@ class Analysis:
         self._book.trigger = "time"
         self._check_disks(full or {}, now)
         self._check_expiry(now)
+        self._check_gaps(now)
         for finding, trigger in self._book.take_changes(utc(now)):
             out.messages.append(finding)
             out.store("findings", rows.finding_row(finding, trigger))
@@ -794,6 +800,23 @@ class Analysis:
             if why != self._full.get(name, ""):
                 self._full[name] = why
                 self._take_report(SelfReport(code=DISK_FULL, subject=name, at=utc(now), detail=why))
+
+    def _check_gaps(self, now: float) -> None:
+        """Report endpoints that are not polled while others are, one finding a vantage, at most once a minute."""
+        if self._gaps is None or abs(now - self._gaps_looked_at) < GAP_CHECK_S:
+            return
+        self._gaps_looked_at = now
+        late = self._gaps.look(utc(now), self.consumers.subjects(tuple(self._book.vantages)), self._is_expected)
+        for vantage in self._book.vantages if late is not None else ():
+            # A vantage that is lost has a finding of its own.
+            missed = [subject for subject in late or () if subject[2] == vantage and vantage not in self._lost]
+            such = ", ".join(f"{name} {rdtype}" for name, rdtype, _ in missed[:3])
+            minutes = self._gaps.patience.total_seconds() / 60
+            detail = f"{len(missed)} endpoints were not polled through {vantage} for {minutes:.0f} minutes: {such}"
+            self._book.hold(of_vantage(Code.SELF_OBSERVATION_GAP, vantage, detail), missed, utc(now))
+
+    def _is_expected(self, subject: Subject) -> bool:
+        return subject[2] in self._book.vantages and self._is_watched(subject)
 
     # signatures that run out
 

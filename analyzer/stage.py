@@ -42,12 +42,21 @@ class Analyzer:
     """Drives the analysis: asks the history what it needs to know, stores what comes of it, hands findings on."""
 
     def __init__(
-        self, history: History, clock: Callable[[], float], disks: Mapping[str, Callable[[], str]] | None = None
+        self,
+        history: History,
+        clock: Callable[[], float],
+        disks: Mapping[str, Callable[[], str]] | None = None,
+        *,
+        interval_s: float | None = None,
     ) -> None:
-        """``disks`` tell of what we write to why it is full, empty while it is not."""
+        """``disks`` tell of what we write to why it is full, empty while it is not.
+
+        ``interval_s`` is how often each endpoint is to be polled; where it is not known, no gap is looked for.
+        """
         self._history, self._clock = history, clock
         self._disks = disks or {}
-        self._analysis = Analysis()
+        self._interval_s = interval_s
+        self._analysis = Analysis(interval_s)
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
@@ -100,7 +109,7 @@ class Analyzer:
 
     def _anew(self) -> Analysis:
         """Return an analysis that knows nothing but how much was handled."""
-        fresh, earlier = Analysis(), self._analysis
+        fresh, earlier = Analysis(self._interval_s), self._analysis
         fresh.confirmed, fresh.unmatched, fresh.dropped = earlier.confirmed, earlier.unmatched, earlier.dropped
         return fresh
 

@@ -476,8 +476,12 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_SELF,
         explains_below=True,
     ),
-    _later(
-        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    _ours(
+        Code.SELF_OBSERVATION_GAP,
+        _S,
+        _H,
+        "endpoints were not observed for several intervals, while others were",
+        "poll: interval",
     ),
     _ours(
         Code.SELF_INVENTORY_STALE,

@@ -8,6 +8,7 @@ Where to look
     answers         how grave it is that they are others now
     vantages        names that vantages see differently
     contradictions  denials that deny what is there
+    gaps            endpoints that are watched and yet not polled
     current         every endpoint as it is now, by verdict and by chain
 
 Glossary

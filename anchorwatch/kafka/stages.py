@@ -241,7 +241,8 @@ class PumpedProcess:
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
     history.on_full = meter.transients.labels("analyzer").inc
-    analyzer = Analyzer(history, time.time, {"history": history.why_full})
+    disks = {"history": history.why_full}
+    analyzer = Analyzer(history, time.time, disks, interval_s=config.collector.interval_s)
     add_analyzer_metrics(meter, analyzer)
     recalls = Recalls()
     reports: list[Message] = []
