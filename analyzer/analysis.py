@@ -30,6 +30,7 @@ from analyzer.endpoints.vantages import Views, may_be_stray
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
+from analyzer.findings.environments import Environments
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
 from analyzer.zones.cadence import Cadence
@@ -97,6 +98,7 @@ class Analysis:
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._views = Views(self.current)
         self._contradictions = Contradictions(self.current)
+        self._environments = Environments(self.consumers)
         self._gaps = Gaps(self.current, interval_s) if interval_s is not None else None
         self._gaps_looked_at = 0.0
         self._agenda = Agenda()
@@ -136,6 +138,7 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
+        self._environments.load()
         self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
         self._validating.update(
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
@@ -541,7 +544,7 @@ class Analysis:
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
-            conditions=conditions_of(judgement, endpoints, known),
+            conditions=(*conditions_of(judgement, endpoints, known), *self._environments.answered(judgement)),
             expiry=None,
             renewed=earlier.renewed if earlier is not None else None,
             signer=_signer_of(judgement),
@@ -628,6 +631,8 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._environments:
+            conditions = [*conditions, *self._environments.shared(subject, current)]
         if self._contradictions:
             conditions = [*conditions, *self._contradictions.of(subject)]
         if self._views:
@@ -721,8 +726,11 @@ class Analysis:
     # the inventory, and ourselves
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
-        is_new = self.consumers.get(message.id) != message.identity
+        earlier = self.consumers.get(message.id)
+        is_new = earlier != message.identity
         orphans = self.consumers.put(message.id, message.identity)
+        if is_new:
+            self._environments.change(earlier, message.identity)
         out.store("identities", rows.identity_row(message))
         for endpoint in message.identity.endpoints if message.identity is not None and is_new else ():
             for rdtype in endpoint.types:

@@ -447,15 +447,14 @@ ROWS: tuple[CatalogueRow, ...] = (
     _drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2"),
     _drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12"),
     _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
-    _later(
-        CatalogueRow(
-            Code.ENVIRONMENT_MIXED,
-            _S,
-            _M,
-            "identities of several environments consume one name",
-            "OWASP NHI8:2025",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.ENVIRONMENT_MIXED,
+        _S,
+        _M,
+        "identities of several environments consume one name, or production is answered from another one",
+        "OWASP NHI8:2025",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.EXPECTATION_MISSED,

@@ -6,4 +6,5 @@ Where to look
     takeover      changes that together look like a takeover
     radius        which endpoints a finding affects
     blast         the identities that consume them
+    environments  names that several environments share
 """

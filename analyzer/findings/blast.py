@@ -49,6 +49,10 @@ class Consumers:
         """Return the inventory's entries for an observed name and type."""
         return [endpoint for endpoint in self.endpoints_of(name) if rdtype in endpoint.types]
 
+    def shared_hosts(self) -> list[str]:
+        """Return the hosts that several identities consume."""
+        return [host for host, ids in self._by_host.items() if len(ids) > 1]
+
     def subjects(self, vantages: Collection[str]) -> Iterator[Subject]:
         """Yield what somebody consumes, through each of the vantages; what several consume comes several times."""
         for identity in self.all():

@@ -67,7 +67,13 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
         (lambda row: Verdict.INDETERMINATE not in row.unknown_when, {"verdict_indeterminate", "vantage_strips_dnssec"}),
         (
             lambda row: Verdict.BOGUS in row.unknown_when,
-            {"endpoint_absent", "expectation_missed", "vantage_disagreement", "denial_contradicts_data"},
+            {
+                "endpoint_absent",
+                "expectation_missed",
+                "vantage_disagreement",
+                "denial_contradicts_data",
+                "environment_mixed",
+            },
         ),
         (
             lambda row: row.explains_below,
