@@ -53,12 +53,18 @@ class Analyzer:
         clock: Callable[[], float],
         disks: Mapping[str, Callable[[], str]] | None = None,
         plans: Sequence[Plan] = (),
+        *,
+        interval_s: float | None = None,
     ) -> None:
-        """``disks`` tell why what we write to is full, or nothing; ``plans`` are changes that the configuration has."""
+        """``disks`` tell why what we write to is full, or nothing; ``plans`` are changes that the configuration has.
+
+        ``interval_s`` is how often each endpoint is to be polled; where it is not known, no gap is looked for.
+        """
         self._history, self._clock = history, clock
         self._disks, self._plans = disks or {}, plans
         self._own: list[Act] = []
-        self._analysis = Analysis()
+        self._interval_s = interval_s
+        self._analysis = Analysis(interval_s)
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
@@ -113,7 +119,7 @@ class Analyzer:
 
     def _anew(self) -> Analysis:
         """Return an analysis that knows nothing but how much was handled."""
-        fresh, earlier = Analysis(), self._analysis
+        fresh, earlier = Analysis(self._interval_s), self._analysis
         fresh.confirmed, fresh.unmatched, fresh.dropped = earlier.confirmed, earlier.unmatched, earlier.dropped
         return fresh
 

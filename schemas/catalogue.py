@@ -281,15 +281,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         doubts=_STRIPPING,
     ),
     CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(
-        CatalogueRow(
-            Code.DENIAL_CONTRADICTS_DATA,
-            _S,
-            _H,
-            "a valid denial denies what another answer proves",
-            "RFC 4035 §3.1.3",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.DENIAL_CONTRADICTS_DATA,
+        _S,
+        _H,
+        "a valid denial denies what another valid answer proves",
+        "RFC 4035 §3.1.3",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
@@ -511,15 +510,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_NAME,
         planned_by=frozenset({Change.ANSWERS}),
     ),
-    _later(
-        CatalogueRow(
-            Code.ENVIRONMENT_MIXED,
-            _S,
-            _M,
-            "identities of several environments consume one name",
-            "OWASP NHI8:2025",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.ENVIRONMENT_MIXED,
+        _S,
+        _M,
+        "identities of several environments consume one name, or production is answered from another one",
+        "OWASP NHI8:2025",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.EXPECTATION_MISSED,
@@ -542,8 +540,12 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_SELF,
         explains_below=True,
     ),
-    _later(
-        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    _ours(
+        Code.SELF_OBSERVATION_GAP,
+        _S,
+        _H,
+        "endpoints were not observed for several intervals, while others were",
+        "poll: interval",
     ),
     _ours(
         Code.SELF_INVENTORY_STALE,

@@ -4,7 +4,7 @@ State in few, named places: the book holds the open findings and their members; 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -254,6 +254,16 @@ class FindingBook:
             self._remove(subject, condition.key, at)
         if condition.key in self._open:  # taken back after a restart without any subject that is still watched
             self._close(condition.key, at)
+
+    def hold(self, condition: Condition, subjects: Collection[Subject], at: datetime) -> None:
+        """Have a finding about ourselves held open by just these subjects; without any it ends."""
+        tracked = self._open.get(condition.key)
+        held: set[Subject] = set(tracked.members) if tracked is not None else set()
+        for subject in subjects:
+            if subject not in held:
+                self._bad(subject, condition, at, "", "", "")
+        for subject in held.difference(subjects):
+            self._remove(subject, condition.key, at)
 
     def _bad(
         self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str

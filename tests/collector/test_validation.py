@@ -101,6 +101,34 @@ class TestSecure:
         assert judgement.verdict == "secure"
         assert [link.type for link in judgement.links] == ["DNAME", "A"]
 
+    @pytest.mark.parametrize("nsec3", [None, NSEC3])
+    def test_a_denial_tells_which_other_types_the_name_lacks(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+        lab.zone.add("*.w", "TXT", "x")
+        lab.zone.add("a.b", "A", "192.0.2.9")
+        lab.zone.add("alias", "CNAME", "www.zone.test.")
+        lab.sign()
+
+        def denied(name: str, rdtype: str = "AAAA") -> set[str]:
+            return set(lab.judge(f"{name}.zone.test", rdtype).denies)
+
+        others = {"CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT"}
+        assert denied("www") == others, "it has an A record"
+        assert denied("alias") == others, "so has the alias' target"
+        assert denied("x.w") == {"A", *others} - {"TXT"}, "what the wildcard has"
+        assert denied("b") == denied("nope") == {"A", *others}
+        assert denied("nope", "A") == {"AAAA", *others}
+        assert denied("www", "A") == set(), "data deny nothing"
+
+    def test_what_is_not_proven_denies_nothing(self) -> None:
+        opted_out, insecure, stripped = Lab(OPT_OUT), Lab(), Lab()
+        insecure.sign(ds=False)
+        stripped.bend = drop("NSEC", section="authority")
+
+        for lab in (opted_out, insecure, stripped):
+            judgement = lab.judge("nope.zone.test", "AAAA")
+            assert (judgement.verdict != "secure", judgement.denies) == (True, ())
+
     def test_leaf_names_are_never_asked_for_a_ds(self) -> None:
         lab = Lab()
 
