@@ -73,6 +73,10 @@ class Sweeper:
         self._anchors, self._policy, self._instant = anchors, policy, instant
         self._nodes: dict[Name, ChainNode] = {}
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors, self._nodes = anchors, {}
+
     def sweep(self, zone: Name, watched: Sequence[Asked], *, alarm: bool) -> Steps[ZoneSweep]:
         """Ask all servers of a zone and of its parent; the evidence is there where servers differ or fail."""
         node = yield from self._find_node(zone, anew=alarm)

@@ -70,6 +70,10 @@ class Sweeps:
         for zone in before.zones:
             self._rounds.release(zone)
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._sweeper.trust(anchors)
+
     def due(self, tell: Callable[[ZoneSweep], None]) -> list[Steps[None]]:
         """Return the sweeps to begin now; each is told once it is over."""
         return [self._sweep(*one, tell) for one in self._rounds.take_due(self._instant.now)]
