@@ -12,7 +12,7 @@ import msgspec
 
 from collector.authorities.addresses import family_of
 from collector.authorities.delegations import UNNAMED, Delegation, glue_of
-from collector.authorities.roll import Roll, Seat, call_roll, describe_unresolved
+from collector.authorities.roll import MOST_NAMES, Roll, Seat, call_roll, describe_unresolved
 from collector.authorities.sights import (
     APEX,
     Assessor,
@@ -89,12 +89,14 @@ class Sweeper:
         child = _Side()
         unresolved: dict[Name, str] = {}
         servers = self._servers_of(zone, parent, known, above)
+        met, names_left = set(servers), MOST_NAMES
         while servers:
-            roll = yield from call_roll(self._config.vantage, servers, self._config.port)
+            roll = yield from call_roll(self._config.vantage, servers, self._config.port, names_left)
+            names_left = max(names_left - len(servers), 0)
             unresolved |= roll.unresolved
             yield from self._ask_all(child, roll, zone, Asked(zone, records.SOA), questions)
-            met = {*unresolved, *servers, *(seat.name for seat in (*child.replies, *child.refused))}
             servers = {server: () for server in _named_by(child, zone) if server not in met}
+            met |= set(servers)
         return self._report(zone, parent, node, above, child, unresolved, alarm=alarm)
 
     def forget(self) -> None:
@@ -245,7 +247,7 @@ class Sweeper:
             parent=names.to_text(parent) if parent is not None else "",
             vantage=self._config.vantage,
             swept_at=utc(self._instant.at),
-            verdict=node.verdict if node is not None else Verdict.INSECURE,
+            verdict=_verdict_of(node, keys),
             alarm=alarm,
             servers=tuple(sights),
             unresolved=describe_unresolved(unresolved),
@@ -329,6 +331,13 @@ def _named_by(side: _Side, zone: Name) -> dict[Name, None]:
     replies = [replies[asked] for replies in side.replies.values() if asked in replies]
     found = [reply.answer.get((zone, records.NS)) for reply in replies if isinstance(reply, Response)]
     return {records.target_of(rdata): None for rrset in found if rrset is not None for rdata in rrset.rdatas}
+
+
+def _verdict_of(node: ChainNode | None, keys: tuple[KeyRecord, ...]) -> Verdict:
+    """Return the verdict on a zone: secure where the chain holds through one of its servers, whichever was asked."""
+    if node is None:
+        return Verdict.INSECURE
+    return Verdict.SECURE if keys and node.verdict is not Verdict.INSECURE else node.verdict
 
 
 def _keys_of(node: ChainNode | None, zone: Name | None) -> tuple[KeyRecord, ...]:
