@@ -222,25 +222,12 @@ class Sweeper:
         *,
         alarm: bool,
     ) -> ZoneSweep:
-        now = int(self._instant.at)
-        assessor = Assessor(now, self._policy)
-        trust_above = Trust(parent or names.ROOT, _keys_of(node, parent))
-        sights = [not_asked(seat, why, of_parent=True) for seat, why in above.refused.items()]
-        for seat, replies in above.replies.items():
-            own = {asked: reply for asked, reply in replies.items() if asked.rdtype == records.DS}
-            signatures = assessor.assess(trust_above, trust_above.keys, own)
-            sights.append(see_parent(seat, zone, parent or names.ROOT, replies, signatures))
+        assessor = Assessor(int(self._instant.at), self._policy)
+        sights = _see_parents(assessor, zone, parent or names.ROOT, _keys_of(node, parent), above)
         trust = self._trust_of(zone, node, sights)
         keys = assessor.trusted_keys(trust, child.all_replies())
-        windows: dict[int, Window] = {}
-        sights += [not_asked(seat, why, of_parent=False) for seat, why in child.refused.items()]
-        for seat, replies in child.replies.items():
-            status, _ = read_status(replies[Asked(zone, records.SOA)], zone, Asked(zone, records.SOA))
-            own = replies if status is ServerStatus.ANSWERS else {}
-            signatures = assessor.assess(trust, keys, own)
-            windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
-            sights.append(see_child(seat, zone, replies, signatures))
-        sights.sort(key=lambda sight: (not sight.of_parent, sight.name, sight.server))
+        own, windows = _see_children(assessor, trust, keys, child)
+        sights = sorted((*sights, *own), key=lambda sight: (not sight.of_parent, sight.name, sight.server))
         sweep = ZoneSweep(
             id="",
             zone=names.to_text(zone),
@@ -288,6 +275,33 @@ class Sweeper:
                 break
             kept.append(wire)
         return make_evidence(kept, zone, records.SOA, int(self._instant.at), self._anchors, self._policy)
+
+
+def _see_parents(
+    assessor: Assessor, zone: Name, parent: Name, keys: tuple[KeyRecord, ...], above: _Side
+) -> list[ServerSight]:
+    """Return what each server of the zone above says; of its own data only the DS set, or its denial, is judged."""
+    trust = Trust(parent, keys)
+    sights = [not_asked(seat, why, of_parent=True) for seat, why in above.refused.items()]
+    for seat, replies in above.replies.items():
+        own = {asked: reply for asked, reply in replies.items() if asked.rdtype == records.DS}
+        sights.append(see_parent(seat, zone, parent, replies, assessor.assess(trust, keys, own)))
+    return sights
+
+
+def _see_children(
+    assessor: Assessor, trust: Trust, keys: tuple[KeyRecord, ...], child: _Side
+) -> tuple[list[ServerSight], dict[int, Window]]:
+    """Return what each server of a zone says, and by type the windows of its signatures that end first."""
+    windows: dict[int, Window] = {}
+    sights = [not_asked(seat, why, of_parent=False) for seat, why in child.refused.items()]
+    first = Asked(trust.zone, records.SOA)
+    for seat, replies in child.replies.items():
+        status, _ = read_status(replies[first], trust.zone, first)
+        signatures = assessor.assess(trust, keys, replies if status is ServerStatus.ANSWERS else {})
+        windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
+        sights.append(see_child(seat, trust.zone, replies, signatures))
+    return sights, windows
 
 
 def content_of(sweep: ZoneSweep) -> str:
