@@ -115,6 +115,9 @@ class Collector:
             if config.authorities is not None
             else None
         )
+        self._tallies = {name: resolver.tally for name, resolver in self._resolvers.items()}
+        if config.authorities is not None and self._servers is not None:
+            self._tallies[config.authorities.vantage] = self._servers.tally
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -173,8 +176,7 @@ class Collector:
 
     def mismatches(self, kind: str) -> int:
         """Return how many replies of that kind were passed over: they answered no question of ours."""
-        by_resolvers = sum(resolver.tally.by_kind.get(kind, 0) for resolver in self._resolvers.values())
-        return by_resolvers + (self._servers.mismatches(kind) if self._servers is not None else 0)
+        return sum(tally.by_kind.get(kind, 0) for tally in self._tallies.values())
 
     def stop(self) -> None:
         """End the stream once the polls under way are handed on."""
@@ -324,7 +326,8 @@ class Collector:
 
     def _check_replies(self) -> None:
         """Tell what is suspected of the replies of each vantage."""
-        for name, resolver in self._resolvers.items():
-            suspicion = resolver.suspicion()
+        now = asyncio.get_running_loop().time()
+        for name, tally in self._tallies.items():
+            suspicion = tally.suspicion(now)
             if suspicion is not None:
                 self._watch.suspect(name, suspicion, self._clock())

@@ -97,6 +97,10 @@ class Sweeper:
             servers = {server: () for server in _named_by(child, zone) if server not in met}
         return self._report(zone, parent, node, above, child, unresolved, alarm=alarm)
 
+    def forget(self) -> None:
+        """Forget what chains have taught; sweeps under way go on with it."""
+        self._nodes = {}
+
     def _find_node(self, zone: Name, *, anew: bool) -> Steps[ChainNode | None]:
         """Return the node of the chain at a zone as it is now, None where no trust anchor lies above it.
 

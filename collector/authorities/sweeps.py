@@ -41,8 +41,26 @@ class Sweeps:
         self._rounds = Rounds(config.sweep_s, config.alarm_s)
         self.walk = self._walker.walk
 
-    def follow(self, asked: Asked, before: Trail, after: Trail) -> None:
-        """Note where a watched name leads now, and that it does not lead where it led before."""
+    def follow(self, asked: Asked, before: Trail, judgement: Judgement, turned: str) -> Trail:
+        """Have the zones swept that a judged name leads through, one at once: that which has just ``turned``, if any.
+
+        Return where the name leads now; ``before`` is where it led.
+        """
+        after = trail_of(judgement, before)
+        self._move(asked, before, after)
+        if turned:
+            self._rounds.alarm(turned, self._instant.now, bad=judgement.verdict in BROKEN)
+        return after
+
+    def leave(self, asked: Asked, before: Trail) -> None:
+        """Have nothing swept any more for the sake of a name."""
+        self._move(asked, before, NOWHERE)
+
+    def forget(self) -> None:
+        """Forget what chains have taught: the clock was set."""
+        self._sweeper.forget()
+
+    def _move(self, asked: Asked, before: Trail, after: Trail) -> None:
         if before == after:
             return
         for zone in after.zones:
@@ -55,10 +73,6 @@ class Sweeps:
     def trust(self, anchors: TrustAnchors) -> None:
         """Validate from these anchors from now on."""
         self._sweeper.trust(anchors)
-
-    def alarm(self, zone: str, *, bad: bool) -> None:
-        """Sweep a zone at once that has just turned: to bad, or back."""
-        self._rounds.alarm(zone, self._instant.now, bad=bad)
 
     def due(self, tell: Callable[[ZoneSweep], None]) -> list[Steps[None]]:
         """Return the sweeps to begin now; each is told once it is over."""

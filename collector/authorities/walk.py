@@ -240,7 +240,10 @@ def _next_depth(shown: int, whole: int, minimised: int) -> int:
 
 def _failure_of(tries: "_Tries", barred: list[str]) -> FetchFailure:
     """Return why the servers of a zone gave no answer; ``barred`` are addresses that may not be asked."""
-    complaints = [f"{address}: {why.detail}" for address, why in tries.refusals.items()]
+    complaints = [
+        why.detail if why.detail.startswith("udp://") else f"{address}: {why.detail}"
+        for address, why in sorted(tries.refusals.items())
+    ]
     complaints += [f"{address} is no public address" for address in barred]
     complaints += [f"{names.to_text(server)} has no address" for server in tries.nameless]
     if not complaints:

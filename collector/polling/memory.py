@@ -122,6 +122,17 @@ def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None)
     return cause is not None and cause != memory.cause
 
 
+def zone_turned(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> str:
+    """Return the zone that has just turned: to what is wrong with it, or back; empty where none has."""
+    if is_news(memory, judgement, cause):
+        return judgement.cause_zone
+    is_back = judgement.verdict in (Verdict.SECURE, Verdict.INSECURE) and memory.verdict in (
+        Verdict.BOGUS,
+        Verdict.INDETERMINATE,
+    )
+    return memory.cause[2] if is_back and memory.cause is not None else ""
+
+
 def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:
     """Note what was observed; ``now`` is monotonic."""
     take_note(memory, judgement)

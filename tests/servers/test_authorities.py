@@ -171,3 +171,33 @@ def test_a_name_is_validated_through_real_servers(fleet: Fleet, said: list[Messa
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["verdicts"]["secure"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "status"),
+    [("www.quay", "secure", 0), ("nowhere.quay", "secure", 0), ("www.fleet.quay", "indeterminate", 3)],
+)
+def test_validate_walks_from_the_root_servers_of_a_file(fleet: Fleet, name: str, verdict: str, status: int) -> None:
+    """The servers of fleet.quay. are at a port that no delegation can name, so nobody answers for it."""
+    command = [sys.executable, "-m", "anchorwatch", "validate", name, "--resolver", "authoritative:", "--json"]
+    command += ["--hints", str(fleet.hints()), "--trust-anchor", str(fleet.anchors), "--timeout", "0.3"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    judgement = json.loads(done.stdout)
+    assert (judgement["verdict"], done.returncode) == (verdict, status), done.stdout + done.stderr
+    assert (judgement["resolver"], judgement["plain"]) == (None, None)
+    if verdict == "indeterminate":
+        assert judgement["cause_zone"] == ZONE
+        assert "no server of fleet.quay. answers" in judgement["reasons"][0]["detail"]
+
+
+def test_validate_refuses_a_file_of_root_servers_that_is_none(fleet: Fleet) -> None:
+    command = [sys.executable, "-m", "anchorwatch", "validate", "www.quay", "--resolver", "authoritative:"]
+
+    done = subprocess.run(
+        [*command, "--hints", str(fleet.anchors)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+    assert done.returncode == 3
+    assert "root.ds:1: not an NS, A or AAAA record" in done.stderr

@@ -117,3 +117,15 @@ def test_a_response_with_nothing_to_take_out_stays_as_it_came() -> None:
     response = read_response(REFERRAL)
 
     assert scrub(response, TEST) is response
+
+
+@pytest.mark.parametrize("rcode", ["NOERROR", "NXDOMAIN"])
+def test_a_denial_without_its_soa_record_is_one_where_it_comes_with_authority(rcode: str) -> None:
+    response = dns.message.make_response(dns.message.make_query("www.zone.test.", "A"))
+    response.flags |= dns.flags.AA
+    response.set_rcode(dns.rcode.from_text(rcode))
+    response.authority.append(dns.rrset.from_text("zone.test.", 60, "IN", "NS", "ns1.zone.test."))
+
+    reading = read_reply(read_response(response.to_wire()), names.from_text("zone.test"), WWW, records.A)
+
+    assert isinstance(reading, Answer)
