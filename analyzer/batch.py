@@ -79,3 +79,4 @@ class Stored:
     closed_findings: list[Finding]
     swept: list[tuple[str, str, str]] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    accepted: list[Finding] = field(default_factory=list)

@@ -248,12 +248,12 @@ class OverflowHistory(ClickHouseHistory):
         return [(key, at, seen, judgement) for seen, key, at, judgement in newest.values()]
 
     def _zones_kept(self) -> list[ZoneObservation]:
-        return [rows.read_zone(row[15]) for row in sorted(self._kept("zones"), key=lambda row: row[4])]
+        return [rows.read_zone(row[14]) for row in sorted(self._kept("zones"), key=lambda row: row[3])]
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return what is known of every zone and vantage, oldest first, what waits after what is stored."""
         kept = [one for one in self._zones_kept() if not of or (one.zone, one.vantage) in of]
-        return [*super().latest_zones(of), *kept]
+        return [*super().zones_lately(since, of), *kept]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
         """Return how each of these zones was seen through a vantage at an instant."""

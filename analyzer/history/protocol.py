@@ -74,8 +74,11 @@ class History(Protocol):
         """
         ...
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, after its newest validated one."""
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage (of these, if some are given) what tells its rollovers, oldest first.
+
+        That is the newest observation, the newest validated one, and the first with each DS set and key set since then.
+        """
         ...
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:

@@ -69,7 +69,16 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
         (lambda row: row.proves_unsigned, {"unsigned_delegation", "opt_out_span"}),
         (lambda row: row.umbrella, {"verdict_bogus", "verdict_indeterminate", "expectation_missed"}),
         (lambda row: Verdict.INDETERMINATE not in row.unknown_when, {"verdict_indeterminate", "vantage_strips_dnssec"}),
-        (lambda row: Verdict.BOGUS in row.unknown_when, {"endpoint_absent", "expectation_missed"}),
+        (
+            lambda row: Verdict.BOGUS in row.unknown_when,
+            {
+                "endpoint_absent",
+                "expectation_missed",
+                "vantage_disagreement",
+                "denial_contradicts_data",
+                "environment_mixed",
+            },
+        ),
         (
             lambda row: row.explains_below,
             {
