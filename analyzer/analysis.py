@@ -27,9 +27,11 @@ from analyzer.endpoints.current import Current, CurrentState, owner_of_data
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.endpoints.gaps import Gaps
 from analyzer.endpoints.vantages import Views, may_be_stray
+from analyzer.findings.acts import Acts
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
+from analyzer.findings.changes import announcement_of
 from analyzer.findings.environments import Environments
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
@@ -48,8 +50,9 @@ from analyzer.zones.faults import SWEPT
 from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_memory
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import CHANGE
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import Judgement, Verdict, data_of
 from schemas.messages import (
     Act,
     Evidence,
@@ -102,6 +105,7 @@ class Analysis:
         self._gaps = Gaps(self.current, interval_s) if interval_s is not None else None
         self._gaps_looked_at = 0.0
         self._agenda = Agenda()
+        self.acts = Acts()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
@@ -144,6 +148,7 @@ class Analysis:
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
         )
         self._cadence = Cadence(stored.renewals)
+        self.acts = Acts(stored.acts)
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -172,6 +177,9 @@ class Analysis:
                 self._full[finding.cause_rrset] = finding.detail
             if finding.code == Code.VANTAGE_STRIPS_DNSSEC and finding.severity is Severity.CRITICAL:
                 self._serving.update(finding.vantages)
+        for finding in stored.closed_findings:
+            if finding.kind is Kind.DRIFT:  # accepted: seen from elsewhere, too, it is the same change
+                self._book.restore(finding, (), utc(now))
         since = utc(now) - REANNOUNCE_CLOSED_WITHIN
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
@@ -273,6 +281,8 @@ class Analysis:
                         current = self.current.get(subject)
                         if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
+                case Act(kind="accept"):
+                    needs.accepted.append(message.subject)
         return needs
 
     def needs_sightings(
@@ -325,7 +335,7 @@ class Analysis:
                 case SelfReport():
                     self._take_report(message)
                 case Act():
-                    out.store("acts", rows.act_row(message))
+                    self._take_act(message, knowledge, out)
         self._book.trigger = "time"
         self._check_disks(full or {}, now)
         self._check_expiry(now)
@@ -354,9 +364,11 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
+        validated = earlier.validated if earlier is not None else None
+        ttl_s = validated.link.ttl_s if validated is not None else 0
         state = self._set_zone(message)
         for edge in state.drifts:
-            self._book.drift(edge, subject, at, message.evidence.digest)
+            self._book.drift(self.acts.lower(edge, at, lag_s=ttl_s), subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
@@ -376,6 +388,7 @@ class Analysis:
         knowledge.stored.add(message.id)
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
+        earlier = self.swept.get(swept_subject(message))
         review = self.swept.take(message, now)
         if review is None:
             self.dropped += 1
@@ -385,8 +398,9 @@ class Analysis:
         if not self._is_needed(message.zone):
             return
         subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        lag_s = max((review.at - earlier.swept_at).total_seconds(), 0.0) if earlier is not None else 0.0
         for edge in review.drifts:
-            self._book.drift(edge, subject, review.at, evidence)
+            self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
         self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
 
     def _drop_swept(self, at: datetime) -> None:
@@ -501,19 +515,25 @@ class Analysis:
     ) -> None:
         judgement, at = message.judgement, message.observed_at
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
+        accepted = self.acts.accepted_answers(*subject)
         # Each row's own set: one row must not permit a change at another one.
-        allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
+        allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
         if before is None:
             for event in detect_forbidden(judgement, allowed):
                 self._book.drift(event, subject, at, judgement.evidence)
             return
         seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
-        learnt = {other: learn(sightings, judgement.type, at) for other, sightings in seen.items()}
+        learnt = {
+            other: learn(sightings, judgement.type, at).accepting(self.acts.accepted_answers(*other))
+            for other, sightings in seen.items()
+        }
         undeclared = len(allowed) < len(endpoints)
         changed: Drift | None = None
+        came = data_of(judgement.answers, judgement.type) - data_of(before.answers, judgement.type)
         for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=learnt[subject]):
-            self._book.drift(event, subject, at, judgement.evidence)
-            changed = event if event.code == Code.ANSWER_CHANGED else changed
+            planned = self.acts.lower(event, at, lag_s=before.ttl_s, came=came)
+            self._book.drift(planned, subject, at, judgement.evidence)
+            changed = planned if event.code == Code.ANSWER_CHANGED else changed
         if judgement.verdict is Verdict.INSECURE and judgement.answers != before.answers:
             others = {
                 other[2]: (learnt[other], shown_last(seen[other], judgement.type)) for other in seen if other != subject
@@ -722,6 +742,37 @@ class Analysis:
         """Return the observation that says what is the case at a subject, None if there is none."""
         current = self.current.get(subject)
         return None if current is None else current.observation
+
+    # what people did
+
+    def _take_act(self, message: Act, knowledge: Knowledge, out: Batch) -> None:
+        if self.acts.knows(message):
+            out.replayed.append(message.id)
+            return
+        out.store("acts", rows.act_row(message))
+        problems = self.acts.put(message)
+        out.acts.append((message, "; ".join(problems)))
+        if problems:
+            return
+        if message.kind == "accept":
+            self._accept(message, knowledge)
+        elif message.kind == "declare_change":
+            announcement = announcement_of(message, f"{CHANGE}{message.subject}")
+            for subject in self._meant_by(message.subject):
+                self._book.drift(announcement, subject, message.at, "")
+
+    def _accept(self, message: Act, knowledge: Knowledge) -> None:
+        """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
+        stored = knowledge.accepted.get(message.subject)
+        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
+            self._book.restore(stored, (), message.at)
+        because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
+        self._book.accept(message.subject, message.by, because, message.at)
+
+    def _meant_by(self, name: str) -> list[Subject]:
+        """Return what is watched of a zone, else of a name; what is not watched has nobody behind it."""
+        zones = [(name, "", vantage) for vantage in sorted(self._book.vantages) if (name, "", vantage) in self.zones]
+        return zones or [subject for subject in self.current if subject[0] == name] or [("", "", "")]
 
     # the inventory, and ourselves
 

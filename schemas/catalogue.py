@@ -78,6 +78,21 @@ class Doubt(StrEnum):
     """A resolver that leaves out DNSSEC records."""
 
 
+class Change(StrEnum):
+    """What somebody may declare that will change."""
+
+    KEYS = "keys"
+    """The zone's DNSKEY set."""
+    DS = "ds"
+    """Its DS set at the parent, which goes on to have records."""
+    NS = "ns"
+    """Its name servers."""
+    UNSIGN = "unsign"
+    """It gives DNSSEC up: the last DS goes."""
+    ANSWERS = "answers"
+    """The data of one name, which are declared, too."""
+
+
 class CatalogueRow(msgspec.Struct, frozen=True):
     """One code of the catalogue: what it says, and how the product treats it.
 
@@ -90,6 +105,8 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     normal_at_anchor: it is no remark on the anchored zone, where a rollover of the anchor leaves it behind.
     proves_unsigned: as a reason it is a proof that the zone is not signed.
     umbrella: it says that something is wrong, but not what.
+    planned_by: the kinds of change that explain it once all of them are declared; empty where none does. It is then
+    reported with ``planned_severity`` if that is lower.
     """
 
     code: Code
@@ -108,12 +125,15 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     normal_at_anchor: bool = False
     proves_unsigned: bool = False
     umbrella: bool = False
+    planned_by: frozenset[Change] = frozenset()
+    planned_severity: Severity = Severity.LOW
 
 
 _S, _D, _R = Kind.STATE, Kind.DRIFT, Kind.REASON
 _C, _H, _M, _L, _I = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO
 _NAME, _VANTAGE, _SELF, _REPORT = Scope.NAME, Scope.VANTAGE, Scope.SELF, Confirmation.REPORT
 _CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,)
+_KEYS, _DS, _NS, _UNSIGN = Change.KEYS, Change.DS, Change.NS, Change.UNSIGN
 _NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
 
 
@@ -347,7 +367,15 @@ ROWS: tuple[CatalogueRow, ...] = (
         confirmed_by=Confirmation.ONCE,
         after_end=True,
     ),
-    CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2"),
+    CatalogueRow(
+        Code.RRSIG_REFRESH_OVERDUE,
+        _S,
+        _M,
+        "the signer has missed its rhythm",
+        "RFC 6781 §4.4.2",
+        confirmed_by=Confirmation.ONCE,
+        after_end=True,
+    ),
     CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
     _swept(
         Code.RRSIG_SHORTER_THAN_SOA_EXPIRE, _I, "a cut-off secondary would serve expired signatures", "RFC 6781 §4.4.2"
@@ -383,7 +411,13 @@ ROWS: tuple[CatalogueRow, ...] = (
     _swept(Code.NS_PARENT_CHILD_MISMATCH, _L, "parent and child name different servers", "RFC 1034 §4.2.2"),
     _swept(Code.CDS_PENDING, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5"),
     _swept(Code.CDS_INVALID, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1"),
-    _drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4"),
+    _drift(
+        Code.CDS_DELETE_REQUESTED,
+        _H,
+        "the zone asks the parent to remove its DS",
+        "RFC 8078 §4",
+        planned_by=frozenset({_UNSIGN}),
+    ),
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
     _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
@@ -434,19 +468,49 @@ ROWS: tuple[CatalogueRow, ...] = (
         unknown_when=_NO_DATA,
     ),
     # drift
-    _drift(Code.SECURE_TO_INSECURE, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
+    _drift(
+        Code.SECURE_TO_INSECURE,
+        _C,
+        "what was secure is now validly unsigned",
+        "RFC 4035 §5.2",
+        planned_by=frozenset({_UNSIGN}),
+    ),
     _drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2"),
-    _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3"),
+    _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3", planned_by=frozenset({_DS})),
     _drift(Code.KEY_ROLLOVER, _I, "the zone's keys changed as a rollover does", "RFC 6781 §4.1, RFC 7583"),
     _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,)),
     _drift(
-        Code.KEY_CHANGE_UNEXPECTED, _C, "the secure-entry key and its DS were replaced without overlap", "RFC 6781 §4.3"
+        Code.KEY_CHANGE_UNEXPECTED,
+        _C,
+        "the secure-entry key and its DS were replaced without overlap",
+        "RFC 6781 §4.3",
+        planned_by=frozenset({_KEYS, _DS}),
     ),
     CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
     _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
-    _drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2"),
-    _drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12"),
-    _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
+    _drift(
+        Code.NS_SET_CHANGED,
+        _H,
+        "the delegation's name servers changed",
+        "RFC 1034 §4.2.2",
+        planned_by=frozenset({_NS}),
+    ),
+    _drift(
+        Code.TAKEOVER_PATTERN,
+        _C,
+        "several changes together look like a takeover",
+        "RFC 4033 §12",
+        planned_by=frozenset({_NS, _KEYS, _DS}),
+        planned_severity=_H,
+    ),
+    _drift(
+        Code.ANSWER_CHANGED,
+        _L,
+        "the answer changed",
+        "RFC 4033 §12",
+        scope=_NAME,
+        planned_by=frozenset({Change.ANSWERS}),
+    ),
     CatalogueRow(
         Code.ENVIRONMENT_MIXED,
         _S,
@@ -465,6 +529,8 @@ ROWS: tuple[CatalogueRow, ...] = (
         unknown_when=_NO_DATA,
         umbrella=True,
     ),
+    # what people do
+    _drift(Code.CHANGE_DECLARED, _L, "a change was declared: what it explains is reported as low", "changes:"),
     # ourselves
     CatalogueRow(
         Code.SELF_CLOCK_SKEW,

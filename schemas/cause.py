@@ -2,7 +2,8 @@
 
 ``cause_rrset`` says it. ``zone.test. DNSKEY`` is the zone's own chain, ``zone.test. DS`` the cut at one name below it,
 ``www.zone.test.`` (or ``www.zone.test. A``) is one owner name, ``vantage corp`` a resolver, and
-``vantage corp www.zone.test.`` one name as that resolver answers it. An empty text is a zone as a whole.
+``vantage corp www.zone.test.`` one name as that resolver answers it, ``change zone.test.`` what somebody declared of a
+zone or a name. An empty text is a zone as a whole.
 """
 
 from schemas.catalogue import codes_where
@@ -11,6 +12,7 @@ KEYS = " DNSKEY"
 INFRASTRUCTURE = (KEYS, " DS")
 OF_CHAIN = codes_where(lambda row: row.explains_below)
 VANTAGE = "vantage "
+CHANGE = "change "
 
 
 def owner_of(cause_rrset: str) -> str:

@@ -11,7 +11,7 @@ InventoryIndex     collector → analyzer   all identities and vantages there ar
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
 Recall             analyzer → collector   observe these anew: an observation was lost on the way
 Finding            analyzer → alerts      opened, updated or closed
-Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared
+Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared, ended
 Notification       alerts → record        what was sent where, and why; also why something was not sent
 """
 
@@ -190,7 +190,7 @@ class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
     ``of_parent``: it was asked as a server of the zone above, for the delegation: ``ns`` and ``ds`` are the parent's;
     else ``ns``, ``keys``, ``cds`` and ``cdnskey`` are what the zone itself says at its apex. ``reasons`` say why
     signatures are missing or invalid; ``detail`` has the rcode of an error. ``serial``, ``refresh_s`` and ``expire_s``
-    are those of the SOA record of the zone that it was asked as a server of, None where none came.
+    are those of the zone's SOA record, None where none came.
     ``answers`` are the data of the names that are watched, by ``name TYPE``: sorted, in presentation format; an empty
     tuple is a denial. Records are in presentation format without owner and TTL, sorted.
     """
@@ -393,14 +393,19 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall.v1"):
         require_utc(self.at)
 
 
-ActKind = Literal["acknowledge", "accept", "silence", "expire_silence", "declare_change", "accept_inventory"]
+ActKind = Literal[
+    "acknowledge", "accept", "silence", "expire_silence", "declare_change", "end_change", "accept_inventory"
+]
 
 
 class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
     """What somebody did: who (``by``), to what (``subject``), when, and why. Each one is kept.
 
-    ``subject`` is an incident, a finding, a zone or an inventory source; ``matchers`` say which findings are meant
-    where it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared change.
+    ``subject`` is an incident, a finding, a zone, a name, an inventory source, or the act that is ended; ``matchers``
+    say which findings are meant where it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared
+    change. ``what`` are the kinds of change that are declared (``schemas.catalogue.Change``). ``answers`` are the data
+    that are declared, or accepted as the state of ``rrset`` (``name TYPE``) through ``vantages``, any where none is
+    named. ``source`` says how the act reached us; unlike ``by`` nobody can choose it.
     """
 
     id: str
@@ -412,6 +417,11 @@ class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
     matchers: tuple[str, ...] = ()
     begins_at: datetime | None = None
     ends_at: datetime | None = None
+    what: tuple[str, ...] = ()
+    rrset: str = ""
+    answers: tuple[str, ...] = ()
+    vantages: tuple[str, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at, self.begins_at, self.ends_at)
@@ -447,7 +457,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``; so do ``identities`` of ``identity_count``, with
     up to 50 hosts each (the count is 0 in early messages, which listed all). ``endpoint_peak`` and ``identity_peak``
     are what the counts were at most. ``closed_because`` is empty where good polls ended a state; otherwise it says why
-    the state is closed though nobody proved that it is over.
+    the finding is closed though nobody proved that it is over. ``accepted_by`` is who accepted a drift as planned.
     """
 
     id: str
@@ -476,6 +486,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     updated_at: datetime
     closed_at: datetime | None = None
     closed_because: str = ""
+    accepted_by: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)

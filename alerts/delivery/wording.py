@@ -38,6 +38,8 @@ def summarise(incident: Incident, event: str) -> str:
     prefix, affects = "", f"affects {who}"
     if event == "resolve":
         prefix = "RESOLVED "
+        if accepted := incident.accepted_because:
+            prefix, affects = "ACCEPTED ", f"{accepted}; affected {who}"
         if incident.ends_unproven:
             prefix, affects = "NO MORE NEWS ", f"closed, not seen to be undone: check that it was meant; affected {who}"
     if left := incident.left_because:  # nobody saw it heal

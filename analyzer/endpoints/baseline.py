@@ -6,7 +6,7 @@ there everything that was seen counts. Only validated answers come in here, so a
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from analyzer.sightings import Sighting
@@ -37,6 +37,13 @@ class Baseline:
     settled_for: timedelta = timedelta()
     watched_for: timedelta = timedelta()
     ttl_s: int = 0
+
+    def accepting(self, data: Collection[str]) -> "Baseline":
+        """Return it with data that somebody has accepted."""
+        if not data:
+            return self
+        networks = {network_of(one) for one in data}
+        return replace(self, data=self.data | set(data), networks=self.networks | networks, seen=self.seen | set(data))
 
     def is_rotating(self, size: int) -> bool:
         """Return whether the answers, of ``size`` data each, are parts of a larger set."""

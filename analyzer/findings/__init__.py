@@ -7,4 +7,6 @@ Where to look
     radius        which endpoints a finding affects
     blast         the identities that consume them
     environments  names that several environments share
+    acts          what people did that still counts
+    changes       declared changes, and what each explains
 """

@@ -107,6 +107,11 @@ class Tracked:
             self.insisting[subject[2]] += step
 
     @property
+    def is_closed(self) -> bool:
+        """Return whether it is over, or was accepted."""
+        return self.finding.status is FindingStatus.CLOSED
+
+    @property
     def severity(self) -> Severity:
         """Return the worst of the members' severities."""
         return max((one for one, count in self.severities.items() if count), key=lambda one: one.rank)
@@ -363,7 +368,8 @@ class FindingBook:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
         At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
-        earlier ones is a finding besides, one a day and zone, which names its parts.
+        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
+        closed.
         """
         tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
@@ -385,11 +391,38 @@ class FindingBook:
             confirmed = msgspec.structs.replace(finding, confirmed=True)
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
-        if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, at, servers=event.servers)
-            tracked.grown = self.trigger
-            self._drifts_touched[key] = tracked
+        if subject in tracked.members:
+            return tracked
+        tracked.members[subject] = Member(event.severity, at, servers=event.servers)
+        if tracked.is_closed:
+            return tracked
+        if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
+            tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
+            tracked.changed_by = self.trigger
+        tracked.grown = self.trigger
+        self._drifts_touched[key] = tracked
         return tracked
+
+    def has_drift(self, finding_id: str) -> bool:
+        """Return whether a drift is here: it happened within a day."""
+        return any(tracked.finding.id == finding_id for tracked in self._drifts.values())
+
+    def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
+        """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
+        for key, tracked in self._drifts.items():
+            if tracked.finding.id == finding_id and not tracked.is_closed:
+                updated_at = max(at, tracked.finding.updated_at)
+                tracked.finding = msgspec.structs.replace(
+                    tracked.finding,
+                    status=FindingStatus.CLOSED,
+                    updated_at=updated_at,
+                    closed_at=updated_at,
+                    closed_because=because,
+                    accepted_by=by,
+                )
+                tracked.changed_by = self.trigger
+                self._drifts_touched.pop(key, None)
+                self._closed.append(tracked)
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""

@@ -34,10 +34,10 @@ WANTED = """
     FROM (SELECT arrayJoin(%(rows)s) AS w)
 """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
-# An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
-# follows from it is stored before it, and what it rests on before that.
+# An observation or act that is stored was handled: after a crash its message, come again, is not handled another time.
+# So what follows from it is stored before it, and what it rests on before that.
 TABLES = (
-    "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
+    "evidence_messages", "evidence", "identities", "renewals", "findings", "acts", "zones",
     "sweeps", "observations", "verdicts",
 )  # fmt: skip
 
@@ -256,6 +256,11 @@ class ClickHouseHistory:
         sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
         return [rows.read_act(content) for (content,) in self._query(sql, {"limit": limit})]
 
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        sql = "SELECT act FROM acts FINAL WHERE kind IN %(kinds)s ORDER BY at, id"
+        return [rows.read_act(content) for (content,) in self._query(sql, {"kinds": list(kinds)})]
+
     def open_findings(self) -> list[Finding]:
         """Return the newest version of every state that is not closed, and of the drifts of the last day."""
         sql = f"""
@@ -282,6 +287,65 @@ class ClickHouseHistory:
         since_us = int(since.timestamp() * 1_000_000) if since else 0
         parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
         return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        sql = "SELECT argMax(finding, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return rows.read_findings(content for (content,) in self._query(sql, {"ids": list(ids) or [""]}))
+
+    def findings_at(self, at: datetime) -> list[Finding]:
+        """Return the findings as they were just before an instant: states that were open, and drifts of that day."""
+        sql = f"""
+            SELECT argMax(finding, version) FROM findings WHERE toUnixTimestamp64Micro(updated_at) < %(at)s GROUP BY id
+            HAVING argMax(status, version) != 'closed'
+               AND (any(kind) != 'drift' OR max(updated_at) >= fromUnixTimestamp64Micro(%(at)s) - {DRIFTS_KEPT})
+            ORDER BY max(updated_at), id
+        """
+        return rows.read_findings(content for (content,) in self._query(sql, {"at": _us(at)}))
+
+    def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
+        """Return what was reported of findings since an instant, oldest first: every version.
+
+        With ``after`` (instant, id and version of one) only what comes behind that.
+        """
+        sql = """
+            SELECT finding FROM findings FINAL
+            WHERE toUnixTimestamp64Micro(updated_at) >= %(since)s
+              AND (toUnixTimestamp64Micro(updated_at), id, version) > (%(at)s, %(id)s, %(version)s)
+            ORDER BY updated_at, id, version LIMIT %(limit)s
+        """
+        at, key, version = (_us(after[0]), after[1], after[2]) if after is not None else (-1, "", 0)
+        parameters = {"since": _us(since), "at": at, "id": key, "version": version, "limit": limit}
+        return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def gaps(self, since: datetime, until: datetime, longer_than: timedelta) -> list[tuple[datetime, datetime]]:
+        """Return from when until when nothing at all was observed, as far as that is longer than a span."""
+        sql = """
+            SELECT came_at, ended_at FROM (
+                SELECT first AS came_at,
+                       max(last) OVER (ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended_at,
+                       row_number() OVER (ORDER BY first) AS place
+                FROM (
+                    SELECT min(p.first_seen_at) AS first, max(p.last_seen_at) AS last FROM verdicts AS p
+                    GROUP BY name, type, vantage, observation
+                    HAVING toUnixTimestamp64Micro(last) >= %(since)s AND toUnixTimestamp64Micro(first) <= %(until)s
+                )
+            ) WHERE place = 1 OR toUnixTimestamp64Micro(came_at) - toUnixTimestamp64Micro(ended_at) > %(span)s
+            ORDER BY came_at
+        """
+        parameters = {"since": _us(since), "until": _us(until), "span": int(longer_than.total_seconds() * 1_000_000)}
+        begins = self._query(sql, parameters)
+        if not begins:
+            return [(since, until)]
+        edges = [(since if place == 0 else ended_at, came_at) for place, (came_at, ended_at) in enumerate(begins)]
+        sql = "SELECT max(last_seen_at) FROM verdicts WHERE toUnixTimestamp64Micro(first_seen_at) <= %(until)s"
+        ((last_at,),) = self._query(sql, {"until": _us(until)})
+        return [(begin, end) for begin, end in [*edges, (last_at, until)] if end - begin > longer_than]
+
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        sql = "SELECT id, argMin(trigger, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return {str(key): str(trigger) for key, trigger in self._query(sql, {"ids": list(ids) or [""]})}
 
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
@@ -405,6 +469,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _us(at: datetime) -> int:
+    """Return an instant in microseconds."""
+    return int(at.timestamp() * 1_000_000)
 
 
 Kind = TypeVar("Kind", bound=ClickHouseHistory)

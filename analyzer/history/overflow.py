@@ -294,6 +294,12 @@ class OverflowHistory(ClickHouseHistory):
         found = {act.id: act for act in super().acts(limit)} | kept
         return sorted(found.values(), key=lambda act: act.at, reverse=True)[:limit]
 
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        kept = [rows.read_act(row[5]) for row in self._kept("acts") if row[2] in kinds]
+        found = {act.id: act for act in [*super().standing_acts(kinds), *kept]}
+        return sorted(found.values(), key=lambda act: (act.at, act.id))
+
     def _findings_kept(self) -> list[Finding]:
         return rows.read_findings(row[12] for row in self._kept("findings"))
 
@@ -320,6 +326,26 @@ class OverflowHistory(ClickHouseHistory):
         ]
         superseded = {finding.id for finding in kept}
         return [*fitting, *(finding for finding in stored if finding.id not in superseded)][:limit]
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        kept = [finding for finding in self._findings_kept() if finding.id in ids]
+        return _newest([*super().findings_of(ids), *kept])
+
+    def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
+        """Return what was reported of findings since an instant, oldest first: every version."""
+        kept = [
+            one
+            for one in self._findings_kept()
+            if one.updated_at >= since and (after is None or (one.updated_at, one.id, one.version) > after)
+        ]
+        found = [*super().versions(since, after, limit), *kept]
+        return sorted(found, key=lambda one: (one.updated_at, one.id, one.version))[:limit]
+
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        kept = {row[0]: row[11] for row in reversed(self._kept("findings")) if row[0] in ids}
+        return kept | super().first_triggers(ids)
 
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from analyzer.history.rows import Row
 from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
-from schemas.messages import Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
 
 class History(Protocol):
@@ -53,6 +53,14 @@ class History(Protocol):
 
     def findings_triggered_by(self, triggers: Sequence[str]) -> list[Finding]:
         """Return what these messages caused when they were handled before."""
+        ...
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        ...
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
         ...
 
     def identities(self) -> list[tuple[str, Identity]]:

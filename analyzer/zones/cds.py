@@ -13,7 +13,7 @@ import dns.name
 
 from analyzer.detected import Drift, drift_of
 from analyzer.zones.faults import Look
-from analyzer.zones.serials import Serials
+from analyzer.zones.serials import PARENT_TRANSFER, Serials
 from analyzer.zones.sights import find_difference, said_by, who
 from schemas.catalogue import Severity
 from schemas.codes import Code
@@ -123,6 +123,7 @@ def look_for_pending(
             server=sight.server,
             is_bad=bool(absent),
             severity=Severity.MEDIUM if lasts else Severity.INFO,
+            passes_within=PARENT_TRANSFER,
             detail=f"{who(sight)} asks for DS {'; '.join(' '.join(one[:3]) for one in absent)}, which the parent lacks",
         )
 

@@ -6,7 +6,7 @@ come) is no look, and leaves a fault as it was.
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -29,7 +29,8 @@ FaultKey = tuple[str, str, str, str]
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What one sweep says of one fault that a server may have: that it is there, or, with ``is_bad`` false, that not.
 
-    ``zone`` is the cause; ``detail`` names the server and what is wrong with it.
+    ``zone`` is the cause; ``detail`` names the server and what is wrong with it. What passes by itself, as a transfer
+    to a secondary does, is told only once it lasts for longer than ``passes_within``.
     """
 
     code: Code
@@ -38,6 +39,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     is_bad: bool
     rrset: str = ""
     severity: Severity | None = None
+    passes_within: timedelta = timedelta()
     detail: str = ""
 
     @property
@@ -84,7 +86,7 @@ def weigh_looks(
         fault = known.get(key)
         if look.is_bad and (fault is not None or counts[look.code] < MOST_FAULTS):
             counts[look.code] += fault is None
-            known[key] = _seen_bad(fault or _first(look, at), look, alarm=alarm)
+            known[key] = _seen_bad(fault or _first(look, at), look, at, alarm=alarm)
         elif fault is not None and not look.is_bad:
             after = _seen_good(fault)
             known[key] = after
@@ -105,12 +107,13 @@ def _first(look: Look, at: datetime) -> Fault:
     )
 
 
-def _seen_bad(fault: Fault, look: Look, *, alarm: bool) -> Fault:
+def _seen_bad(fault: Fault, look: Look, at: datetime, *, alarm: bool) -> Fault:
     severity = look.severity or CATALOGUE[look.code].severity
     times = BAD_LOOKS_TO_CONFIRM if alarm and look.code in ALARMING else 1
     recent = (*fault.recent, *[severity] * times)[-LOOKS_REMEMBERED:]
     ranked = sorted((one for one in recent if one is not None), key=lambda one: one.rank, reverse=True)
     agreed = len(ranked) >= BAD_LOOKS_TO_CONFIRM
+    often = agreed or fault.bad_looks + 1 >= LONE_LOOKS_TO_CONFIRM
     return msgspec.structs.replace(
         fault,
         severity=ranked[BAD_LOOKS_TO_CONFIRM - 1] if agreed else fault.severity,
@@ -118,7 +121,7 @@ def _seen_bad(fault: Fault, look: Look, *, alarm: bool) -> Fault:
         recent=recent,
         bad_looks=fault.bad_looks + 1,
         good_in_row=0,
-        stands=fault.stands or agreed or fault.bad_looks + 1 >= LONE_LOOKS_TO_CONFIRM,
+        stands=fault.stands or (often and at - fault.since_at >= look.passes_within),
     )
 
 

@@ -4,13 +4,14 @@ Source: RFC 1034 §4.2.2.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
 from analyzer.detected import Drift, drift_of
 from analyzer.zones.faults import Look
-from analyzer.zones.serials import Serials
+from analyzer.zones.serials import PARENT_TRANSFER, Serials
 from analyzer.zones.sights import answering, said_by, side_of, who
 from schemas.codes import Code
 from schemas.messages import NAME_ABSENT, ServerSight, ServerStatus, ZoneSweep
@@ -62,7 +63,8 @@ def look_for_mismatch(sweep: ZoneSweep, agreed: NsSet, serials: Serials) -> Iter
         own = ns_set(sight.ns)
         is_bad = own != agreed and own not in given
         detail = f"{who(sight)} names {', '.join(own)}; the parent names {', '.join(agreed or min(given))}"
-        yield _look(Code.NS_PARENT_CHILD_MISMATCH, sweep.zone, sight.server, is_bad, detail)
+        look = _look(Code.NS_PARENT_CHILD_MISMATCH, sweep.zone, sight.server, is_bad, detail)
+        yield msgspec.structs.replace(look, passes_within=PARENT_TRANSFER)
 
 
 def _look(code: Code, zone: str, server: str, is_bad: bool, detail: str) -> Look:
@@ -70,10 +72,10 @@ def _look(code: Code, zone: str, server: str, is_bad: bool, detail: str) -> Look
 
 
 class Strayed(msgspec.Struct, frozen=True):
-    """A server of the parent that left what the delegation was: what it says now, in how many sweeps in a row."""
+    """A server of the parent that left what the delegation was: what it says now, and since when it did not return."""
 
     ns: NsSet
-    sweeps: int
+    since_at: datetime
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +91,11 @@ class Delegation(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[NsSet, ...] = ()
 
 
-def follow_delegation(before: Delegation, sweep: ZoneSweep) -> tuple[Delegation, list[Drift]]:
+def follow_delegation(before: Delegation, sweep: ZoneSweep, at: datetime) -> tuple[Delegation, list[Drift]]:
     """Return the delegation after a sweep, and what changed.
 
-    A change is one once more than half of the parent's servers say it, at once, or once one of them says it in two
-    sweeps in a row: whoever holds one server of a parent holds a share of the answers.
+    A change is one as soon as more than half of the parent's servers say it, or once one of them alone keeps to it for
+    longer than a transfer takes: whoever holds one server of a parent holds a share of the answers.
     """
     parents = side_of(sweep, parent=True)
     heard = {one.server: ns_set(one.ns) for one in answering(parents) if one.ns}
@@ -103,9 +105,9 @@ def follow_delegation(before: Delegation, sweep: ZoneSweep) -> tuple[Delegation,
     if not before.ns or agreed != before.ns:
         drifts = [_change(sweep.zone, before.ns, agreed, _who_says(heard, agreed))] if before.ns else []
         return Delegation(ns=agreed, words=words), drifts
-    strayed = _stray(before, heard)
+    strayed = _stray(before, heard, at)
     told, drifts = list(before.told), []
-    for word in sorted({one.ns for one in strayed.values() if one.sweeps > 1}):
+    for word in sorted({one.ns for one in strayed.values() if at - one.since_at >= PARENT_TRANSFER}):
         if word not in told and len(told) < MOST_TOLD:
             told.append(word)
             saying = tuple(server for server in _who_says(heard, word) if server in strayed)
@@ -113,7 +115,7 @@ def follow_delegation(before: Delegation, sweep: ZoneSweep) -> tuple[Delegation,
     return Delegation(ns=agreed, words=words, strayed=strayed, told=tuple(told)), drifts
 
 
-def _stray(before: Delegation, heard: Mapping[str, NsSet]) -> dict[str, Strayed]:
+def _stray(before: Delegation, heard: Mapping[str, NsSet], at: datetime) -> dict[str, Strayed]:
     """Return who says otherwise than the delegation, and said the same as it before."""
     found = dict(before.strayed)
     for server, word in heard.items():
@@ -121,9 +123,9 @@ def _stray(before: Delegation, heard: Mapping[str, NsSet]) -> dict[str, Strayed]
         if word == before.ns:
             continue
         if earlier is not None:
-            found[server] = Strayed(word, earlier.sweeps + 1 if earlier.ns == word else 1)
+            found[server] = Strayed(word, earlier.since_at)
         elif before.words.get(server) == before.ns:
-            found[server] = Strayed(word, 1)
+            found[server] = Strayed(word, at)
     return found
 
 

@@ -4,7 +4,7 @@ Source: RFC 1034 §4.3.5 (refresh), RFC 1982 (serial arithmetic), RFC 1912 §2.2
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -15,6 +15,8 @@ from schemas.messages import ServerSight
 USUAL_REFRESH = timedelta(hours=12)
 SHORTEST_REFRESH = timedelta(minutes=20)
 LONGEST_REFRESH = timedelta(hours=24)
+PARENT_TRANSFER = timedelta(hours=1)
+"""A change of a delegation has reached every server of the parent by then, whose serials say nothing of it."""
 SERIALS_KEPT = 100
 HALF = 2**31
 
@@ -76,3 +78,7 @@ def newest_of(serials: Iterable[int | None]) -> int | None:
         if serial is not None and (newest is None or is_later(serial, newest)):
             newest = serial
     return newest
+
+
+NO_SERIALS = Serials((), (), datetime.max.replace(tzinfo=UTC))
+"""Of servers whose serials are not known: none lags and none is stale."""

@@ -8,8 +8,10 @@ Source: RFC 4035 §2.4, §3.1.4, §5; RFC 8901 (multi-signer zones).
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from analyzer.zones.faults import Look
-from analyzer.zones.serials import Serials
+from analyzer.zones.serials import PARENT_TRANSFER, Serials
 from analyzer.zones.sights import answering, family_of, find_difference, heard_families, said_by, side_of, who
 from schemas.catalogue import Severity
 from schemas.codes import Code
@@ -97,15 +99,17 @@ def _tags(keys: Iterable[ZoneKey]) -> str:
     return ", ".join(f"{key.tag}/{key.algorithm}" for key in sorted(keys, key=lambda key: (key.tag, key.digest)))
 
 
-def look_for_ds(zone: str, parents: Sequence[ServerSight], serials: Serials) -> Iterable[Look]:
+def look_for_ds(zone: str, parents: Sequence[ServerSight]) -> Iterable[Look]:
     """Report servers of the parent that give another DS set for the zone."""
     said = [(one, frozenset(map(str.casefold, one.ds))) for one in parents]
-    found = find_difference(said, serials)
+    found = find_difference(said)
     for sight, ds in said if len(said) > 1 else ():
         detail = f"{who(sight)}, a server of the parent, gives DS {_ds(ds)}"
         if found.right is not None:
             detail += f", others {_ds(found.right)}"
-        yield _look(Code.AUTH_DS_DIVERGENCE, zone, sight, sight.server in found.wrong, detail)
+        is_bad = sight.server in found.wrong
+        look = _look(Code.AUTH_DS_DIVERGENCE, zone, sight, is_bad, detail)
+        yield msgspec.structs.replace(look, passes_within=PARENT_TRANSFER)
 
 
 def _ds(ds: Iterable[str]) -> str:

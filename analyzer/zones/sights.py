@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from analyzer.zones.serials import Serials, is_later, newest_of
+from analyzer.zones.serials import NO_SERIALS, Serials, is_later, newest_of
 from schemas.messages import ServerSight, ServerStatus, ZoneSweep
 
 LONGEST_DETAIL = 300
@@ -62,7 +62,7 @@ class Difference(Generic[Said]):
     wrong: frozenset[str]
 
 
-def find_difference(said: Sequence[tuple[ServerSight, Said]], serials: Serials) -> Difference[Said]:
+def find_difference(said: Sequence[tuple[ServerSight, Said]], serials: Serials = NO_SERIALS) -> Difference[Said]:
     """Return which servers say otherwise than the others, though no transfer of the zone is on its way to them.
 
     Right is what most servers say, those left out that are stale; among equals what those with the latest serials say.

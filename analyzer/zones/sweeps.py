@@ -56,7 +56,6 @@ class ServerMemory(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     delegation: Delegation = Delegation()
     serials: tuple[Newest, ...] = ()
-    parent_serials: tuple[Newest, ...] = ()
     answers: dict[str, Answers] = {}
     moving: dict[str, dict[str, datetime]] = {}
     pending_since_at: datetime | None = None
@@ -69,9 +68,8 @@ def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) ->
     memory = before or ServerMemory(swept_at=at)
     own, parents = answering(side_of(sweep)), answering(side_of(sweep, parent=True))
     serials = Serials(own, memory.serials, at)
-    parent_serials = Serials(parents, memory.parent_serials, at)
     answers, moving = _watch_answers(memory, own, at)
-    delegation, drifts = follow_delegation(memory.delegation, sweep)
+    delegation, drifts = follow_delegation(memory.delegation, sweep, at)
     pending_since_at = _pending_since(memory, sweep, own, parents, at)
     deletes, deletes_not, asked = _follow_delete(memory, sweep, own, parents)
     looks = [
@@ -79,7 +77,7 @@ def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) ->
         *look_for_signatures(sweep.zone, own, is_unsigned=sweep.verdict is Verdict.INSECURE),
         *look_for_signatures(sweep.parent, parents, is_unsigned=False),
         *look_for_keys(sweep, own, serials),
-        *look_for_ds(sweep.zone, parents, parent_serials),
+        *look_for_ds(sweep.zone, parents),
         *look_for_answers(sweep.zone, own, serials, moving),
         *look_for_stale(sweep.zone, own, serials),
         *look_for_short_signatures(sweep, own),
@@ -94,7 +92,6 @@ def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) ->
         faults=weigh_looks(memory.faults, looks, at, alarm=sweep.alarm),
         delegation=delegation,
         serials=serials.kept,
-        parent_serials=parent_serials.kept,
         answers=answers,
         moving=moving,
         pending_since_at=pending_since_at,

@@ -3,6 +3,7 @@
 Relative paths are relative to the file; secrets are only ever named by ``*_file``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,12 @@ from alerts.config import AlertsConfig, Route
 from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
+from analyzer.findings.changes import Plan
 from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
 from anchorwatch.configuration.authoritative import AuthoritativeSection, read_authoritative
 from anchorwatch.configuration.bus import BusSection, read_bus
+from anchorwatch.configuration.changes import ChangeSection, read_changes
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
@@ -57,6 +60,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    changes: tuple[ChangeSection, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
     heartbeat: HeartbeatSection | None = None
@@ -66,8 +70,8 @@ class FileSections(Section, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages and the shell need; ``base`` is the folder that relative paths start from.
 
-    ``bus`` is None where all stages are in one process. ``warnings`` are sentences on what can be used, but will leave
-    somebody without a notification.
+    ``bus`` is None where all stages are in one process. ``changes`` are those that are declared. ``warnings`` are
+    sentences on what can be used, but will leave somebody without a notification.
     """
 
     base: Path
@@ -79,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSection
     egress: Egress = DIRECT
     heartbeat: HeartbeatConfig | None = None
+    changes: tuple[Plan, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -87,8 +92,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.http.host, self.http.port
 
 
-def load_config(path: Path) -> Config:
-    """Read the configuration.
+def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
+    """Read the configuration; ``rules`` are rule files that count instead of those that it names.
 
     Raises:
         ConfigError: anything in it, or in a file that it names, can't be used; all problems, each with file and line.
@@ -101,6 +106,9 @@ def load_config(path: Path) -> Config:
     sections = decode_struct(document.value, FileSections, "", document) if not document.problems else None
     if sections is None:
         raise ConfigError(document.problems)
+    if rules:
+        named = tuple(str(one.absolute()) for one in rules)
+        sections = msgspec.structs.replace(sections, alerts=msgspec.structs.replace(sections.alerts, rules=named))
     config = _assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)
@@ -123,6 +131,7 @@ def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
         log=sections.log,
         egress=egress,
         heartbeat=read_heartbeat(sections.heartbeat, base, document),
+        changes=read_changes(sections.changes, document),
         warnings=tuple(find_gaps(alerts)),
     )
 

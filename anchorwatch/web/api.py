@@ -1,13 +1,13 @@
 """The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
 
-Everything shown comes from the history, the ledger and the analyzer's state; nothing is changed from here but by
-``/-/reload``.
+Everything shown comes from the history, the ledger and the analyzer's state. Only ``/-/reload`` and a POST to
+``/api/v1/acts`` change anything.
 """
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,11 +23,13 @@ from starlette.staticfiles import StaticFiles
 from alerts.decision.incidents import Incident
 from alerts.delivery.wording import printable, summarise
 from alerts.ledger.ledger import Record
+from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
+from anchorwatch.web.acts import Desk, Send, change_view
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
@@ -36,9 +38,10 @@ from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
 from collector.dnssec import names
 from schemas.judgement import Verdict
-from schemas.messages import Finding
+from schemas.messages import Finding, utc
 
 MAX_LIMIT = 10_000
+MAX_GAP_S = 366 * 86_400
 MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
 RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
 Handler = Callable[[Request], Awaitable[Response]]
@@ -59,8 +62,8 @@ class JSON(Response):
 class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
-    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
-    would not be notified.
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
+    to the analyzer; ``warnings`` say who would not be notified.
     """
 
     meter: Meter
@@ -69,6 +72,7 @@ class Parts:
     history: ClickHouseHistory | None = None
     ledger: Record | None = None
     reload: Callable[[], None] | None = None
+    act: Send | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -134,6 +138,7 @@ class Api:
         self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
         # Threads of their own: whatever hangs there takes none from the stages.
         self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
+        self._desk: Desk | None = None
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -184,6 +189,19 @@ class Api:
         limit = _limit(request)
         return JSON(await self._of_history.ask(self._history.acts, limit))
 
+    async def act(self, request: Request) -> Response:
+        """Declare a change, end one, or accept a drift; the analyzer takes it in after the answer."""
+        if self._desk is None:
+            send = _here(self._parts.act, "the analyzer")
+            self._desk = Desk(self._history, self._of_history, send, lambda text: _name(text, "subject"))
+        return JSON(await self._desk.take(request), status_code=202)
+
+    async def changes(self, request: Request) -> Response:
+        """List the declared changes, the one that begins last first."""
+        limit = _limit(request)
+        acts = Acts(await self._of_history.ask(self._history.standing_acts, STANDING))
+        return JSON([change_view(change, utc(time.time())) for change in acts.changes()[:limit]])
+
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
         limit = _limit(request, MAX_LIMIT)
@@ -207,6 +225,30 @@ class Api:
             since=since,
             limit=limit,
         )
+
+    async def versions(self, request: Request) -> Response:
+        """List what was reported of findings ``since`` an instant, oldest first; ``after`` is the last one of before.
+
+        That is ``ID.VERSION``. With ``at`` the findings as they were then.
+        """
+        since, at, limit = _instant(request, "since"), _instant(request, "at"), _limit(request)
+        if (since is None) == (at is None):
+            raise BadQuery("either since= or at= is needed")
+        if at is not None:
+            return JSON(await self._of_history.ask(self._history.findings_at, at))
+        assert since is not None
+        after = request.query_params.get("after")
+        cursor = await self._of_history.ask(_cursor_of, self._history, after) if after else None
+        return JSON(await self._of_history.ask(self._history.versions, since, cursor, limit))
+
+    async def gaps(self, request: Request) -> Response:
+        """List when nothing was observed ``since`` an instant, for more than ``longer_than`` seconds."""
+        since = _instant(request, "since")
+        if since is None:
+            raise BadQuery("since= is needed")
+        seconds = read_number(request.query_params.get("longer_than", "900"), "longer_than", MAX_GAP_S)
+        found = await self._of_history.ask(self._history.gaps, since, utc(time.time()), timedelta(seconds=seconds))
+        return JSON([{"from": begin, "to": end} for begin, end in found])
 
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
@@ -316,6 +358,19 @@ def _add_chains(history: ClickHouseHistory, intervals: Sequence[dict[str, Any]],
         interval["chain"] = join_chain(links, interval["vantage"], seen)
 
 
+def _cursor_of(history: ClickHouseHistory, text: str) -> tuple[datetime, str, int]:
+    """Return where ``ID.VERSION`` stands among what was reported.
+
+    Raises:
+        BadQuery: it is not there.
+    """
+    key, _, version = text.rpartition(".")
+    found = [one for one in history.finding_versions(key) if str(one.version) == version] if is_word(key) else []
+    if not found:
+        raise BadQuery(f"after={text[:80]!r} is no ID.VERSION of a finding")
+    return found[0].updated_at, found[0].id, found[0].version
+
+
 def _state_of(state: str, why_not: Sequence[str]) -> Response:
     text = printable(f"not {state}: {'; '.join(why_not)}" if why_not else state)
     return PlainTextResponse(text + "\n", status_code=503 if why_not else 200)
@@ -337,10 +392,14 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/sweeps", _taking(api.sweeps, "zone", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
         Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/findings/versions", _taking(api.versions, "since", "at", "after", "limit")),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
         Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
-        Route("/api/v1/acts", _taking(api.acts, "limit")),
+        Route("/api/v1/history/gaps", _taking(api.gaps, "since", "longer_than")),
+        Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
+        Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
+        Route("/api/v1/changes", _taking(api.changes, "limit")),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),

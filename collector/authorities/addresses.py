@@ -6,6 +6,7 @@ from functools import lru_cache
 from collector.dnssec import records
 
 DNS_PORT = 53
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def write_address(host: str, port: int) -> str:
@@ -55,12 +56,12 @@ def is_public(address: str) -> bool:
     """Return whether an address is one of the public Internet.
 
     Others are those of this host, of networks behind it, of groups, and those kept for other uses: a delegation that
-    leads there would have questions sent where the zone's operator has no business. An IPv4 address within an IPv6 one
-    counts as itself.
+    leads there would have questions sent where the zone's operator has no business. An IPv4 address that a gateway
+    takes out of an IPv6 one (RFC 3056, RFC 6052) counts as itself.
     """
     host = ipaddress.ip_address(read_address(address)[0])
     if isinstance(host, ipaddress.IPv6Address):
-        inside = host.ipv4_mapped or host.sixtofour
-        if inside is not None:
-            return host.ipv4_mapped is None and inside.is_global
+        inside = ipaddress.IPv4Address(host.packed[-4:]) if host in TRANSLATED else host.sixtofour
+        if host.ipv4_mapped is not None or (inside is not None and not inside.is_global):
+            return False
     return host.is_global and not host.is_multicast

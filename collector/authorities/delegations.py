@@ -1,7 +1,7 @@
 """Which servers a zone has: from hints, stubs and referrals, believed for a bounded time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.authorities.addresses import address_of, read_address, write_address
 from collector.authorities.hints import Hints
@@ -110,9 +110,11 @@ class Delegations:
         if len(self._inside) > MOST_ZONES:
             del self._inside[next(iter(self._inside))]
 
-    def forget(self, zone: Name) -> None:
-        """Forget a delegation whose servers do not serve the zone: the one above it may have another by now."""
-        self._learnt.pop(zone, None)
+    def doubt(self, zone: Name, now: float) -> None:
+        """Believe a delegation for a short time only whose servers do not serve the zone: it may have changed above."""
+        known = self._learnt.get(zone)
+        if known is not None:
+            self._learnt[zone] = replace(known, expires_at=min(known.expires_at, now + SHORTEST_S))
 
 
 def _fixed(zone: Name, servers: dict[Name, tuple[str, ...]], port: int) -> Delegation:

@@ -15,6 +15,11 @@ class Pace:
         self._rate = rate
         self._buckets: dict[str, _Bucket] = {}
 
+    @property
+    def known(self) -> int:
+        """Return how many addresses are remembered."""
+        return len(self._buckets)
+
     def take(self, address: str, now: float) -> float:
         """Take the next place of a question to an address; return how many seconds to wait for it."""
         bucket = self._buckets.pop(address, None) or _Bucket(self._rate)

@@ -31,12 +31,14 @@ class Referral:
 class Refusal:
     """Why a reply is of no use. ``lame``: the server does not know the zone; ``silent``: nothing came.
 
-    ``data``: the answer that came without authority, if it is one to the question.
+    ``waited``: so it was found out by waiting. ``data``: the answer that came without authority, if it is one to the
+    question.
     """
 
     detail: str
     lame: bool = False
     silent: bool = False
+    waited: bool = False
     rcode: int | None = None
     data: Response | None = None
 
@@ -47,8 +49,9 @@ Reading = Answer | Referral | Refusal
 def read_reply(reply: Reply, zone: Name, name: Name, rdtype: int) -> Reading:
     """Return what the reply of a server of ``zone`` to a question means."""
     if isinstance(reply, FetchFailure):
-        detail = "no answer" if reply.kind == "timeout" else reply.detail
-        return Refusal(detail, silent=reply.is_silence, rcode=reply.rcode)
+        waited = reply.kind == "timeout"
+        detail = "no answer" if waited else reply.detail
+        return Refusal(detail, silent=reply.is_silence, waited=waited, rcode=reply.rcode)
     if reply.rcode not in (NOERROR, NXDOMAIN, YXDOMAIN):
         return Refusal(f"it answers {rcode_text(reply.rcode)}", rcode=reply.rcode)
     own = scrub(reply, zone)

@@ -10,6 +10,7 @@ from collector.dnssec.message import NXDOMAIN, Response
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Reply
 from collector.resolvers.dialogue import Question, Steps, pose_together
+from schemas.messages import NAME_ABSENT
 
 MOST_NAMES = 26
 """Names of servers that one sweep looks up for each side of a cut."""
@@ -61,7 +62,7 @@ def _why_none(server: Name, replies: Iterable[Reply]) -> str:
         elif (server, records.CNAME) in reply.answer:
             return "it is an alias, where RFC 2181 §10.3 wants an address"
         elif reply.rcode == NXDOMAIN:
-            return "it does not exist"
+            return NAME_ABSENT
     return f"its addresses can't be found: {failures[0]}" if failures else "it has no address"
 
 

@@ -22,11 +22,15 @@ from collector.dnssec.wording import make_reason
 from schemas.codes import Code
 from schemas.judgement import Reason
 from schemas.messages import ServerSight, ServerStatus, SignatureState
+from schemas.wire import digest_of
 
 CDS, CDNSKEY = 59, 60
 APEX = (records.SOA, records.NS, records.DNSKEY, CDS, CDNSKEY)
 AT_CUT = (records.NS, records.DS)
 MOST_REASONS = 8
+MOST_TEXT = 4096
+"""Characters of one RRset that a sight shows."""
+MOST_KEYS = 64
 SOA_TAIL_BYTES = 20
 
 Replies = Mapping[Asked, Reply]
@@ -101,9 +105,10 @@ def see_child(seat: Seat, zone: Name, replies: Replies, signatures: Signatures) 
         signatures=signatures.state,
         reasons=signatures.reasons,
         serial=_soa_number(soa, 0),
+        refresh_s=_soa_number(soa, 4),
         expire_s=_soa_number(soa, 12),
         ns=_texts(records.NS, apex[records.NS]),
-        keys=describe_keys(keys),
+        keys=describe_keys(keys[:MOST_KEYS]),
         cds=_texts(CDS, apex[CDS]),
         cdnskey=_texts(CDNSKEY, apex[CDNSKEY]),
         answers={
@@ -150,7 +155,11 @@ def _rdatas(reply: Reply | None, zone: Name, name: Name, rdtype: int) -> tuple[b
 
 
 def _texts(rdtype: int, rdatas: tuple[bytes, ...] | None) -> tuple[str, ...]:
-    return tuple(sorted(records.rdata_to_text(rdtype, rdata) for rdata in rdatas or ()))
+    """Return data as messages have them; of a set that is too large only what tells it from another one."""
+    found = tuple(sorted(records.rdata_to_text(rdtype, rdata) for rdata in rdatas or ()))
+    if sum(map(len, found)) <= MOST_TEXT:
+        return found
+    return (f"{len(found)} records with the digest {digest_of(*found)[:16]}",)
 
 
 def _soa_number(rdatas: tuple[bytes, ...] | None, offset: int) -> int | None:

@@ -25,17 +25,22 @@ class Standing:
         self._answered_at: dict[int, float] = {}
         self._turn = 0
 
-    def in_order(self, zone: Name, addresses: Iterable[str], now: float) -> list[str]:
-        """Return addresses in the order in which to ask them for ``zone``: another one first each time."""
+    def in_order(self, zone: Name, addresses: Iterable[str], now: float, avoid: str = "") -> list[str]:
+        """Return addresses in the order in which to ask them for ``zone``: another one first each time.
+
+        Those that fail come last, and ``avoid`` before them. Where it is not known what leads anywhere, IPv4 is tried
+        before IPv6.
+        """
         self._turn += 1
         turn = self._turn.to_bytes(8, "big")
 
-        def rank(address: str) -> tuple[bool, bool, bytes]:
+        def rank(address: str) -> tuple[bool, int, bool, bytes]:
             is_known_to_fail = (
                 self._rests_until.get(address, 0.0) > now or self._lame_until.get((zone, address), 0.0) > now
             )
+            family = family_of(address)
             spread = hashlib.blake2b(turn + address.encode(), digest_size=8).digest()
-            return is_known_to_fail, not self.reaches(family_of(address), now - FAMILY_S), spread
+            return is_known_to_fail, 0 if self.reaches(family, now - FAMILY_S) else family, address == avoid, spread
 
         return sorted(addresses, key=rank)
 

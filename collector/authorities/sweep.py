@@ -46,7 +46,7 @@ MOST_SERVERS = 32
 """Addresses that one sweep asks on each side of a cut."""
 MOST_WATCHED = 8
 """Names and types of the inventory that each server of their zone is asked for."""
-MOST_MESSAGES, MOST_EVIDENCE_BYTES = 64, 262_144
+MOST_MESSAGES, MOST_EVIDENCE_BYTES = 64, 131_072
 ATTEMPTS = 3
 """The last is over TCP."""
 CONTROLS = 3
@@ -76,7 +76,7 @@ class Sweeper:
 
     def sweep(self, zone: Name, watched: Sequence[Asked], *, alarm: bool) -> Steps[ZoneSweep]:
         """Ask all servers of a zone and of its parent; the evidence is there where servers differ or fail."""
-        node = yield from self._find_node(zone)
+        node = yield from self._find_node(zone, anew=alarm)
         known = yield from self._walker.find(zone)
         parent = self._parent_of(zone, node, known)
         above = _Side()
@@ -94,14 +94,19 @@ class Sweeper:
             servers = {server: () for server in _named_by(child, zone) if server not in met}
         return self._report(zone, parent, node, above, child, unresolved, alarm=alarm)
 
-    def _find_node(self, zone: Name) -> Steps[ChainNode | None]:
-        """Return the node of the chain at a zone, None where no trust anchor lies above it."""
+    def _find_node(self, zone: Name, *, anew: bool) -> Steps[ChainNode | None]:
+        """Return the node of the chain at a zone as it is now, None where no trust anchor lies above it.
+
+        ``anew``: the chain above is asked for again, too.
+        """
         now = int(self._instant.at)
-        self._nodes = {name: node for name, node in self._nodes.items() if node.fresh_until > now}
+        known = {} if anew else self._nodes
+        self._nodes = {name: node for name, node in known.items() if node.fresh_until > now and name != zone}
         anchor = self._anchors.closest(zone)
         if anchor is None:
             return None
         context = Context(now, self._anchors, self._policy, Budget(self._policy), self._nodes)
+        context.signatures_seen = True  # nobody stands between us and the servers who might leave out signatures
         questions = find_node(context, zone, anchor)
         try:
             asked = next(questions)

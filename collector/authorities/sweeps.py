@@ -1,6 +1,7 @@
 """All sweeps of one collector: which zones there are, which are due, and what each sweep said. Pure, by steps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +13,18 @@ from collector.dnssec import names
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.policy import Policy
 from collector.resolvers.dialogue import Instant, Steps
+from schemas.judgement import Judgement
 from schemas.messages import ZoneSweep
+
+
+class Trail(NamedTuple):
+    """What is swept for the sake of one watched name: the zones that it leads through, and ``home``, where it lies."""
+
+    zones: tuple[str, ...] = ()
+    home: str = ""
+
+
+NOWHERE = Trail()
 
 
 class Sweeps:
@@ -25,16 +37,15 @@ class Sweeps:
         self._rounds = Rounds(config.sweep_s, config.alarm_s)
         self.walk = self._walker.walk
 
-    def enter(self, asked: Asked, zones: Iterable[str], home: str) -> None:
-        """Note that a watched name leads through these zones, and lies in ``home``."""
-        for zone in zones:
+    def follow(self, asked: Asked, before: Trail, after: Trail) -> None:
+        """Note where a watched name leads now, and that it does not lead where it led before."""
+        if before == after:
+            return
+        for zone in after.zones:
             self._rounds.hold(zone, self._instant.now)
-        self._rounds.watch(home, asked)
-
-    def leave(self, asked: Asked, zones: Iterable[str], home: str) -> None:
-        """Take back what ``enter`` noted."""
-        self._rounds.unwatch(home, asked)
-        for zone in zones:
+        self._rounds.watch(after.home, asked)
+        self._rounds.unwatch(before.home, asked)
+        for zone in before.zones:
             self._rounds.release(zone)
 
     def alarm(self, zone: str, *, bad: bool) -> None:
@@ -57,3 +68,15 @@ class Sweeps:
         finally:
             is_new = self._rounds.finish(zone, told, self._instant.now)
         tell(sweep if is_new else msgspec.structs.replace(sweep, evidence=None))
+
+
+def trail_of(judgement: Judgement) -> Trail:
+    """Return where a judged name leads: the zones of its chain, the one at fault, and the zone that it lies in.
+
+    What lies in the root itself is not asked of its servers: that is what names look like that are served elsewhere.
+    """
+    zones = dict.fromkeys(link.zone for link in judgement.chain)
+    if judgement.cause_zone:
+        zones[judgement.cause_zone] = None
+    home = judgement.links[0].zone if judgement.links else ""
+    return Trail(tuple(zones), home if home != "." else "")

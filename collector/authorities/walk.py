@@ -13,6 +13,7 @@ from collector.authorities.addresses import address_of, is_public
 from collector.authorities.delegations import (
     MOST_ADDRESSES,
     MOST_SERVERS,
+    MOST_ZONES,
     UNNAMED,
     Delegation,
     Delegations,
@@ -33,6 +34,8 @@ MOST_MINIMISED = 10
 LABEL_BY_LABEL = 4
 """The first so many add one label each (RFC 9156 §2.3: MINIMISE_ONE_LAB)."""
 FEW_SILENCES = 2
+MOST_TRIED = 8
+"""Servers of one zone that are asked the same until one answers."""
 OVER_TCP = 2
 MOST_COMPLAINTS = 4
 
@@ -57,6 +60,7 @@ class Walker:
         self._config, self._instant = authorities, instant
         self.delegations = Delegations(authorities.hints, authorities.stubs, authorities.port)
         self.standing = Standing()
+        self._answered_by: dict[Name, str] = {}
 
     def walk(self, question: Question) -> Steps[Reply]:
         """Return what the servers of the zone that holds a name answer, or why none does."""
@@ -117,8 +121,9 @@ class Walker:
         """Ask the servers of a zone one after another until one answers or refers on."""
         refusals: dict[str, Refusal] = {}
         lookups = 0
-        while effort.has_patience:
-            address = self._next(at, refusals)
+        avoid = self._answered_by.get(at.zone, "") if asked.stream else ""  # who asks again wants another one's word
+        while effort.has_patience and len(refusals) < MOST_TRIED:
+            address = self._next(at, refusals, avoid)
             if address is None:
                 unknown = next((name for name, found in at.servers.items() if not found and name != UNNAMED), None)
                 if unknown is None or lookups == MOST_LOOKUPS_A_DELEGATION or at.zone in path:
@@ -134,10 +139,8 @@ class Walker:
             if not isinstance(reading, Refusal):
                 return reading
             refusals[address] = reading
-            if reading.silent:
+            if reading.waited:
                 effort.note_silence()
-        else:
-            return _failure_of(at, asked, refusals, effort)
         return (yield from self._last_resort(at, asked, refusals, effort))
 
     def _last_resort(
@@ -146,7 +149,7 @@ class Walker:
         """Ask silent servers over TCP; take an answer without authority where there is no other."""
         silent = [address for address, why in refusals.items() if why.silent and not asked.stream]
         for address in silent[:OVER_TCP] if len(silent) == len(refusals) else []:
-            if not effort.take_question():
+            if not effort.has_patience or not effort.take_question():
                 break
             over_tcp = Asked(asked.name, asked.rdtype, stream=True)
             reading = yield from self._ask_server(address, at.zone, over_tcp)
@@ -154,17 +157,17 @@ class Walker:
                 return reading
             refusals[address] = reading
         data = next((why.data for why in refusals.values() if why.data is not None), None)
-        return Answer(data) if data is not None else self._gave_up(at, asked, refusals, effort)
+        return Answer(data) if data is not None else self._gave_up(at, asked, refusals)
 
-    def _gave_up(self, at: Delegation, asked: Asked, refusals: dict[str, Refusal], effort: Effort) -> FetchFailure:
-        self.delegations.forget(at.zone)
-        return _failure_of(at, asked, refusals, effort)
+    def _gave_up(self, at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
+        self.delegations.doubt(at.zone, self._instant.now)
+        return _failure_of(at, asked, refusals)
 
-    def _next(self, at: Delegation, tried: dict[str, Refusal]) -> str | None:
+    def _next(self, at: Delegation, tried: dict[str, Refusal], avoid: str) -> str | None:
         """Return the address to ask next, None where all that are known were tried."""
         known = dict.fromkeys(address for found in at.servers.values() for address in found)
         left = [address for address in known if address not in tried and self.may_ask(at.zone, address)]
-        return self.standing.in_order(at.zone, left, self._instant.now)[0] if left else None
+        return self.standing.in_order(at.zone, left, self._instant.now, avoid)[0] if left else None
 
     def _ask_server(self, address: str, zone: Name, asked: Asked) -> Steps[Reading]:
         """Ask one server once; who asks it the same meanwhile gets the same reply."""
@@ -175,7 +178,11 @@ class Walker:
         now = self._instant.now
         self.standing.learn(address, reply, now)
         reading = read_reply(reply, zone, asked.name, asked.rdtype)
-        if isinstance(reading, Refusal) and not reading.silent:
+        if not isinstance(reading, Refusal):
+            self._answered_by[zone] = address
+            if len(self._answered_by) > MOST_ZONES:
+                del self._answered_by[next(iter(self._answered_by))]
+        elif not reading.silent:
             self.standing.note_lame(zone, address, now)
         return reading
 
@@ -212,7 +219,7 @@ def _next_depth(shown: int, whole: int, minimised: int) -> int:
     return whole if left <= 0 else min(shown + max((whole - shown) // left, 1), whole)
 
 
-def _failure_of(at: Delegation, asked: Asked, refusals: dict[str, Refusal], effort: Effort) -> FetchFailure:
+def _failure_of(at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
     """Return why the servers of a zone gave no answer."""
     complaints = [f"{address}: {why.detail}" for address, why in refusals.items()]
     if not complaints:

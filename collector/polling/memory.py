@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from collector.authorities.sweeps import NOWHERE, Trail
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
 from schemas.judgement import Judgement, ResolverClaim, Verdict
@@ -27,7 +28,7 @@ class Memory:
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
     clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain,
-    ``home`` the one that the name lies in.
+    ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
     is asked again.
@@ -38,7 +39,7 @@ class Memory:
     content: str = ""
     signed: SignatureWindow | None = None
     zones: tuple[str, ...] = ()
-    home: str = ""
+    trail: Trail = NOWHERE
     verdict: Verdict | None = None
     observation: str = ""
     observed_at: float = NEVER

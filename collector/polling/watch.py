@@ -16,7 +16,7 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from collector.authorities.sweeps import Sweeps
+from collector.authorities.sweeps import NOWHERE, Sweeps, trail_of
 from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
@@ -154,7 +154,7 @@ class Watch:
             if (memory := self._memory.pop(subject, None)) is not None:
                 self._zones.release(memory.zones, subject.vantage)
                 if self._sweeps is not None:
-                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.zones, memory.home)
+                    self._sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, NOWHERE)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
@@ -363,7 +363,7 @@ class Watch:
         zones = tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         if self._sweeps is not None:
-            self._have_swept(self._sweeps, subject, memory, judgement, zones, cause)
+            self._have_swept(self._sweeps, subject, memory, judgement, cause)
         if zones != memory.zones:
             self._zones.hold(zones, subject.vantage)
             self._zones.release(memory.zones, subject.vantage)
@@ -387,16 +387,12 @@ class Watch:
         subject: PollTarget,
         memory: Memory,
         judgement: Judgement,
-        zones: tuple[str, ...],
         cause: tuple[str, ...] | None,
     ) -> None:
         """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
-        home = judgement.links[0].zone if judgement.links else ""
-        if (zones, home) != (memory.zones, memory.home):
-            asked = Asked(subject.name, subject.rdtype)
-            sweeps.enter(asked, zones, home)
-            sweeps.leave(asked, memory.zones, memory.home)
-            memory.home = home
+        trail = trail_of(judgement)
+        sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, trail)
+        memory.trail = trail
         if self._reach[subject.vantage].is_lost:
             return
         if is_news(memory, judgement, cause):

@@ -280,6 +280,7 @@ class View:
         context = Context(
             int(self._instant.at), self._anchors, policy, budget, nodes, longest_node_s=self._longest_node_s
         )
+        context.signatures_seen = not self.is_resolver  # else nobody stands between us and a zone that is unsigned
         questions = validate(context, name, rdtype)
         is_first_asked_here = first is None and not stream
         try:

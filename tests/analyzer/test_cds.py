@@ -63,6 +63,9 @@ class TestPending:
         assert run.times(6, *followed) == []
         assert run.said == []
 
+    def test_a_request_of_less_than_an_hour_is_silent_however_often_it_is_seen(self) -> None:
+        assert Sweeping().times(8, *all_of(**asks(1, 2)), hours=0.1) == []
+
     def test_a_digest_of_the_parents_choice_is_a_ds_for_the_key(self) -> None:
         run = Sweeping()
         parents = [of_parent(n, ds=(ds(1, "SHA384"),)) for n in (1, 2)]

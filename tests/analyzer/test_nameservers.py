@@ -89,6 +89,11 @@ class TestMismatch:
         assert told([opened]) == [(self.CODE, "opened", "low", OWN)]
         assert told(run.times(3)) == [(self.CODE, "closed", "low", OWN)]
 
+    def test_a_child_that_is_ahead_of_its_parent_for_less_than_an_hour_is_silent(self) -> None:
+        run = Sweeping()
+
+        assert run.times(8, *(own(n, ns=NS[:2]) for n in (1, 2, 3)), hours=0.1) == []
+
     def test_order_and_case_are_no_difference(self) -> None:
         run = Sweeping()
 
@@ -208,6 +213,27 @@ class TestChange:
 
         assert (drift.code, drift.servers) == ("ns_set_changed", PARENTS[1:])
         assert "only 1 of 2 servers of the parent say so" in drift.detail
+
+    def test_a_change_on_its_way_to_all_servers_of_the_parent_is_told_once(self) -> None:
+        run = Sweeping()
+        run.sweep()
+
+        said = run.times(6, *moved(1), hours=1 / 12)
+        assert said == []
+        said = run.times(4, *moved(1, 2), *(own(n, ns=MOVED) for n in (1, 2, 3)), hours=1 / 12)
+
+        assert [one.code for one in said] == ["ns_set_changed"]
+
+    def test_a_server_of_the_parent_that_says_another_thing_each_time_has_strayed_all_the_same(self) -> None:
+        run = Sweeping()
+        run.sweep()
+
+        for turn in range(40):
+            run.sweep(*moved(2, ns=(f"ns{turn}.elsewhere.test.",)))
+
+        told = [one.servers for one in run.said if one.code == "ns_set_changed"]
+        assert told[0] == PARENTS[1:]
+        assert len(told) == 16, "and not each of them"
 
     def test_what_one_server_said_first_is_told_again_once_all_say_it(self) -> None:
         run = Sweeping()

@@ -108,6 +108,16 @@ def test_what_a_signed_zone_showed_is_over_once_it_is_proven_unsigned() -> None:
     assert run.open == {}
 
 
+def test_a_ds_set_on_its_way_to_all_servers_of_the_parent_is_silent() -> None:
+    """A sweep that says something new comes again after minutes."""
+    run = Sweeping()
+    run.sweep()
+    new = ("1 13 2 AA", "9 13 2 BB")
+
+    assert run.times(6, of_parent(1, ds=new), hours=1 / 12) == []
+    assert run.times(4, *(of_parent(n, ds=new) for n in (1, 2))) == []
+
+
 class TestKeys:
     def keys(self, number: int) -> Any:
         return (key(number, entry=True), key(20), key(30))

@@ -24,14 +24,14 @@ from analyzer.history.connection import connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
-from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
+from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
 from tests.support.sweeps import sweep
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
@@ -388,6 +388,73 @@ def test_findings_are_filtered_and_come_newest_first(history: ClickHouseHistory)
     assert history.findings(zone="bank.example.") == [state]
     assert history.findings(since=AT + MINUTE) == [drift, shut]
     assert history.findings(limit=1) == [drift]
+
+
+def test_acts_that_count_on_come_oldest_first(history: ClickHouseHistory) -> None:
+    kinds: tuple[ActKind, ...] = ("accept", "silence", "declare_change")
+    acts = [Act(id=kind, kind=kind, by="ops", at=AT + number * MINUTE) for number, kind in enumerate(kinds)]
+    history.append({"acts": [rows.act_row(act) for act in acts]})
+
+    assert history.standing_acts(("declare_change", "accept")) == [acts[0], acts[2]]
+
+
+def test_a_finding_is_found_by_its_id_and_by_what_opened_it(history: ClickHouseHistory) -> None:
+    state, drift = finding(), finding("ds_changed")
+    over = closed(state, at=AT + MINUTE)
+    versions = [(state, "first"), (over, "second"), (drift, "third")]
+    history.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+
+    assert sorted(history.findings_of([state.id, drift.id, "none"]), key=lambda one: one.code) == [drift, over]
+    assert history.first_triggers([state.id, "none"]) == {state.id: "first"}
+    assert history.findings_of([]) == []
+    assert history.first_triggers([]) == {}
+
+
+def test_every_version_comes_in_order_and_in_pages(history: ClickHouseHistory) -> None:
+    states = [finding(zone=f"z{number}.example.", opened_at=AT + number % 2 * MINUTE) for number in range(6)]
+    versions = [*states, *(closed(one, at=AT + 2 * MINUTE) for one in states)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+    in_order = sorted(versions, key=lambda one: (one.updated_at, one.id, one.version))
+
+    found: list[Finding] = []
+    after = None
+    while page := history.versions(AT, after, 5):
+        found += page
+        after = (page[-1].updated_at, page[-1].id, page[-1].version)
+
+    assert found == in_order
+    assert history.versions(AT + MINUTE, None, 100) == [one for one in in_order if one.updated_at > AT]
+
+
+def test_findings_are_known_as_they_were_at_an_instant(history: ClickHouseHistory) -> None:
+    state, drift, old_drift = finding(), finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
+    versions = [state, drift, old_drift, closed(state, at=AT + HOUR)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+
+    assert history.findings_at(AT) == []
+    assert sorted(history.findings_at(AT + HOUR), key=lambda one: one.code) == [drift, state]
+    assert history.findings_at(AT + HOUR + MINUTE) == [drift]
+    assert history.findings_at(AT + 2 * DAY) == []
+
+
+def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:
+    first, other = bank(), bank("www", AT + 5 * MINUTE)
+    again = bank(at=AT + 3 * HOUR)
+    stretched = polls(first, at=AT + HOUR), polls(again, at=AT + 4 * HOUR)
+    interval_rows = [rows.verdict_row(one) for one in (first, other, again)]
+    for batch in stretched:
+        interval_rows += rows.stretched_rows(batch, {one.id: ("secure", "") for one in (first, again)})
+    history.append({"verdicts": interval_rows})
+
+    def gaps(since: Any, until: Any) -> list[tuple[float, float]]:
+        found = history.gaps(since, until, 15 * MINUTE)
+        return [((begin - AT) / HOUR, (end - AT) / HOUR) for begin, end in found]
+
+    assert gaps(AT, AT + 4 * HOUR) == [(1, 3)]
+    assert gaps(AT - HOUR, AT + 5 * HOUR) == [(-1, 0), (1, 3), (4, 5)]
+    assert gaps(AT, AT + HOUR + 10 * MINUTE) == []
+    assert gaps(AT + 10 * HOUR, AT + 20 * HOUR) == [(10, 20)]
+    assert gaps(AT + HOUR, AT + 2 * HOUR) == [(1, 2)]
 
 
 def test_what_a_message_caused_is_found_again(history: ClickHouseHistory) -> None:

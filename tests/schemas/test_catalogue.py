@@ -61,7 +61,7 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
             lambda row: Doubt.POLICY in row.doubts,
             {"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"},
         ),
-        (lambda row: row.after_end, {"rrsig_expired", "rrsig_expiring"}),
+        (lambda row: row.after_end, {"rrsig_expired", "rrsig_expiring", "rrsig_refresh_overdue"}),
         (lambda row: row.proves_unsigned, {"unsigned_delegation", "opt_out_span"}),
         (lambda row: row.umbrella, {"verdict_bogus", "verdict_indeterminate", "expectation_missed"}),
         (lambda row: Verdict.INDETERMINATE not in row.unknown_when, {"verdict_indeterminate", "vantage_strips_dnssec"}),
