@@ -165,6 +165,7 @@ def test_many_odd_names_leave_room_for_faults_of_another_kind() -> None:
     many = {f"{host}. A": ("192.0.2.1",) for host in hosts}
     others = dict.fromkeys(many, ("192.0.2.2",))
 
+    run.times(2, own(2, answers=many), *(own(n, answers=others) for n in (1, 3)))
     run.times(2, own(2, answers=many, **invalid()), *(own(n, answers=others) for n in (1, 3)))
 
     assert run.open[DIVERGES] == OWN[1:2]
