@@ -1,7 +1,7 @@
 """Every fact an operator may see: one row a code, with all that depends on the code as its columns.
 
 A *state* opens and closes; a *drift* is an edge between two observations; a *reason* only explains a verdict and is
-never a finding by itself. Codes are permanent once released. ``detected`` is False for rows that nothing reports yet.
+never a finding by itself. Codes are permanent once released.
 """
 
 from collections.abc import Callable
@@ -115,7 +115,6 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     sentence: str
     source: str
     ede: tuple[int, ...] = ()
-    detected: bool = True
     scope: Scope = Scope.ZONE
     confirmed_by: Confirmation = Confirmation.POLLS
     unknown_when: tuple[Verdict, ...] = (Verdict.INDETERMINATE,)
@@ -135,11 +134,6 @@ _NAME, _VANTAGE, _SELF, _REPORT = Scope.NAME, Scope.VANTAGE, Scope.SELF, Confirm
 _CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,)
 _KEYS, _DS, _NS, _UNSIGN = Change.KEYS, Change.DS, Change.NS, Change.UNSIGN
 _NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
-
-
-def _later(row: CatalogueRow) -> CatalogueRow:
-    """Return the row of what nothing reports yet."""
-    return msgspec.structs.replace(row, detected=False)
 
 
 def _drift(
@@ -281,15 +275,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         doubts=_STRIPPING,
     ),
     CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(
-        CatalogueRow(
-            Code.DENIAL_CONTRADICTS_DATA,
-            _S,
-            _H,
-            "a valid denial denies what another answer proves",
-            "RFC 4035 §3.1.3",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.DENIAL_CONTRADICTS_DATA,
+        _S,
+        _H,
+        "a valid denial denies what another valid answer proves",
+        "RFC 4035 §3.1.3",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
@@ -511,15 +504,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_NAME,
         planned_by=frozenset({Change.ANSWERS}),
     ),
-    _later(
-        CatalogueRow(
-            Code.ENVIRONMENT_MIXED,
-            _S,
-            _M,
-            "identities of several environments consume one name",
-            "OWASP NHI8:2025",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.ENVIRONMENT_MIXED,
+        _S,
+        _M,
+        "identities of several environments consume one name, or production is answered from another one",
+        "OWASP NHI8:2025",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.EXPECTATION_MISSED,
@@ -542,8 +534,12 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_SELF,
         explains_below=True,
     ),
-    _later(
-        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    _ours(
+        Code.SELF_OBSERVATION_GAP,
+        _S,
+        _H,
+        "endpoints were not observed for several intervals, while others were",
+        "poll: interval",
     ),
     _ours(
         Code.SELF_INVENTORY_STALE,

@@ -4,7 +4,7 @@ State in few, named places: the book holds the open findings and their members; 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -222,10 +222,14 @@ class FindingBook:
             self._apart.opened(placed.key)  # so that the next one finds its place taken
         return list(found.values())
 
-    def forget(self, subject: Subject, at: datetime, because: str) -> None:
-        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
+    def forget(self, subject: Subject, at: datetime, because: str, rrset: str = "") -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed.
+
+        With ``rrset`` only that of it is watched no more.
+        """
         for key in list(self._by_subject.get(subject, ())):
-            self._remove(subject, key, at, because)
+            if rrset in ("", key[2]):
+                self._remove(subject, key, at, because)
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
@@ -250,6 +254,16 @@ class FindingBook:
             self._remove(subject, condition.key, at)
         if condition.key in self._open:  # taken back after a restart without any subject that is still watched
             self._close(condition.key, at)
+
+    def hold(self, condition: Condition, subjects: Collection[Subject], at: datetime) -> None:
+        """Have a finding about ourselves held open by just these subjects; without any it ends."""
+        tracked = self._open.get(condition.key)
+        held: set[Subject] = set(tracked.members) if tracked is not None else set()
+        for subject in subjects:
+            if subject not in held:
+                self._bad(subject, condition, at, "", "", "")
+        for subject in held.difference(subjects):
+            self._remove(subject, condition.key, at)
 
     def _bad(
         self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str

@@ -15,7 +15,6 @@ from collector.authorities.delegations import UNNAMED, Delegation, glue_of
 from collector.authorities.roll import Roll, Seat, call_roll, describe_unresolved
 from collector.authorities.sights import (
     APEX,
-    AT_CUT,
     Assessor,
     Trust,
     delegated,
@@ -74,6 +73,10 @@ class Sweeper:
         self._anchors, self._policy, self._instant = anchors, policy, instant
         self._nodes: dict[Name, ChainNode] = {}
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors, self._nodes = anchors, {}
+
     def sweep(self, zone: Name, watched: Sequence[Asked], *, alarm: bool) -> Steps[ZoneSweep]:
         """Ask all servers of a zone and of its parent; the evidence is there where servers differ or fail."""
         node = yield from self._find_node(zone, anew=alarm)
@@ -93,6 +96,10 @@ class Sweeper:
             met = {*unresolved, *servers, *(seat.name for seat in (*child.replies, *child.refused))}
             servers = {server: () for server in _named_by(child, zone) if server not in met}
         return self._report(zone, parent, node, above, child, unresolved, alarm=alarm)
+
+    def forget(self) -> None:
+        """Forget what chains have taught; sweeps under way go on with it."""
+        self._nodes = {}
 
     def _find_node(self, zone: Name, *, anew: bool) -> Steps[ChainNode | None]:
         """Return the node of the chain at a zone as it is now, None where no trust anchor lies above it.
@@ -134,7 +141,7 @@ class Sweeper:
         if delegation is None:
             return
         roll = yield from call_roll(self._config.vantage, delegation.servers, self._config.port)
-        questions = tuple(Asked(zone, kind) for kind in AT_CUT)
+        questions = (Asked(zone, records.DS), Asked(zone, records.NS), Asked(parent, records.SOA))
         yield from self._ask_all(side, roll, parent, Asked(zone, records.DS), questions)
 
     def _servers_of(
@@ -231,7 +238,7 @@ class Sweeper:
             signatures = assessor.assess(trust, keys, own)
             windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
             sights.append(see_child(seat, zone, replies, signatures))
-        sights.sort(key=lambda sight: (sight.of_parent, sight.name, sight.server))
+        sights.sort(key=lambda sight: (not sight.of_parent, sight.name, sight.server))
         sweep = ZoneSweep(
             id="",
             zone=names.to_text(zone),

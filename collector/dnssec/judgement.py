@@ -10,7 +10,7 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
-from collector.dnssec.context import ChainNode, Context, Signers, Window
+from collector.dnssec.context import ChainNode, Context, Signers, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -20,6 +20,9 @@ from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import DenialParameters, Evidence, SignatureWindow, utc
 from schemas.wire import digest_of
+
+# What endpoints are asked for, and the alias that leads to it.
+SERVING = tuple(map(records.type_from_text, ("A", "AAAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT")))
 
 
 def make_judgement(
@@ -50,9 +53,17 @@ def make_judgement(
             validated_at=utc(context.now),
             trust_anchor=context.anchors.fingerprint,
             evidence=evidence.digest,
+            denies=_denied(result.rrsets[-1]),
         ),
         evidence,
     )
+
+
+def _denied(last: JudgedRRset) -> tuple[str, ...]:
+    """Return which of the types that endpoints have are denied by the way, beside the one that was asked for."""
+    if last.types is None:
+        return ()
+    return tuple(records.type_to_text(one) for one in SERVING if one not in last.types and one != last.rdtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ def _facts_of(node: ChainNode, link: ChainLink, parent: str, wires: tuple[bytes,
         parent,
         reasons=tuple(make_reason(fault, context.now) for fault in faults),
         remarks=tuple(make_reason(fault, context.now) for fault in node.remarks),
-        windows=tuple(_window(node.name, one.rdtype, one.signer, one.window) for one in node.signed),
+        windows=tuple(one.described for one in node.signed),
         messages=wires,
         key_ttl_s=keys.original_ttl_s if keys is not None else 0,
         ds_ttl_s=ds.original_ttl_s if ds is not None else 0,
@@ -142,19 +153,10 @@ def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
         for remark in (*(remark for node in below for remark in node.remarks), *judged.remarks):
             remarks.setdefault((remark.code, remark.zone, remark.blamed), remark)
         if judged.own is not None and judged.node is not None:
-            windows.append(_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
+            windows.append(describe_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
     wires |= dict.fromkeys(result.messages)
     signed = min(windows, key=lambda one: one.expires_at, default=None)
     return AnswerFacts(tuple(wires), tuple(make_reason(fault, now) for fault in remarks.values()), signed)
-
-
-def _window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
-    return SignatureWindow(
-        zone=names.to_text(signer),
-        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
-        inception_at=utc(window.inception),
-        expires_at=utc(window.expiration),
-    )
 
 
 def fresh_until(result: ValidationResult) -> int:
