@@ -127,11 +127,14 @@ class Acts:
         return drift
 
     def accepted_answers(self, name: str, rdtype: str, vantage: str) -> frozenset[str]:
-        """Return the data (such as ``192.0.2.1``) that were accepted last for a name and type, seen there."""
-        for act in reversed(self._accepted.get(f"{name} {rdtype}", ())):
-            if not act.vantages or vantage in act.vantages:
-                return frozenset(act.answers)
-        return frozenset()
+        """Return the data (such as ``192.0.2.1``) that were accepted last for a name and type, seen there.
+
+        Changes that were accepted at one stroke are accepted together.
+        """
+        acts = self._accepted.get(f"{name} {rdtype}", ())
+        fitting = [act for act in acts if not act.vantages or vantage in act.vantages]
+        last_at = max((act.at for act in fitting), default=None)
+        return frozenset(data for act in fitting if act.at == last_at for data in act.answers)
 
     def changes(self) -> list[DeclaredChange]:
         """Return the declared changes, the one that begins last first."""
