@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
+from sys import intern
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
 from analyzer.detected import SERVERS, Condition, Drift
@@ -106,12 +107,11 @@ class Analysis:
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
         self._cadence = Cadence()
-        self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
+        self._zone_renewed: dict[Subject, dict[str, Expiry]] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._validating: set[str] = set()
         self._unknown: dict[Subject, str] = {}
-        self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
         """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
@@ -360,9 +360,9 @@ class Analysis:
             self._unclaimed.setdefault(subject, at)
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
-                key = (subject, window.rrset)
-                self._learn_habit(self._zone_renewed.get(key), expiry, at, earlier is not None, out)
-                self._zone_renewed[key] = expiry
+                renewed = self._zone_renewed.setdefault(subject, {})
+                self._learn_habit(renewed.get(window.rrset), expiry, at, earlier is not None, out)
+                renewed[window.rrset] = expiry
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
@@ -537,7 +537,7 @@ class Analysis:
             self._validating.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
-        chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
+        chain = tuple(intern(link.zone) for link in judgement.chain)
         zones = chain
         if earlier is not None and judgement.verdict not in VALIDATED:
             # A chain that breaks above a zone says nothing of it: the name is still behind that zone.
@@ -596,8 +596,9 @@ class Analysis:
                 self._expiring.discard(subject)
                 self._stale.discard(subject)
                 self._unclaimed.pop(subject, None)
-                for key in [key for key in self._zone_renewed if key[0] == subject]:
-                    del self._zone_renewed[key]
+                self._zone_renewed.pop(subject, None)
+            if not self._is_needed(zone):
+                self._cadence.forget(zone)
 
     def _keep_expiry(
         self,
