@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
-from sys import intern
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
 from analyzer.detected import SERVERS, Condition, Drift
@@ -112,6 +111,7 @@ class Analysis:
         self._serving: set[str] = set()
         self._validating: set[str] = set()
         self._unknown: dict[Subject, str] = {}
+        self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
         """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
@@ -537,7 +537,7 @@ class Analysis:
             self._validating.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
-        chain = tuple(intern(link.zone) for link in judgement.chain)
+        chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
         zones = chain
         if earlier is not None and judgement.verdict not in VALIDATED:
             # A chain that breaks above a zone says nothing of it: the name is still behind that zone.
@@ -599,6 +599,7 @@ class Analysis:
                 self._zone_renewed.pop(subject, None)
             if not self._is_needed(zone):
                 self._cadence.forget(zone)
+                self._zone_names.pop(zone, None)
 
     def _keep_expiry(
         self,
