@@ -22,14 +22,17 @@ from analyzer.endpoints.conditions import (
     is_validated_for_clients,
     of_vantage,
 )
-from analyzer.endpoints.current import Current, CurrentState
+from analyzer.endpoints.contradictions import Contradictions
+from analyzer.endpoints.current import Current, CurrentState, owner_of_data
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.endpoints.gaps import Gaps
 from analyzer.endpoints.vantages import Views, may_be_stray
-from analyzer.findings.acts import Acts
+from analyzer.findings.acts import Acts, check_acceptance, counting
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
 from analyzer.findings.changes import announcement_of
+from analyzer.findings.environments import Environments
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
 from analyzer.zones.cadence import Cadence
@@ -71,6 +74,7 @@ MOST_UNKNOWN = 10_000
 MOST_ENDS_KNOWN = 1_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
+GAP_CHECK_S = 60.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
@@ -87,7 +91,8 @@ class Analysis:
     than one that was taken in: they came again, or a clock was set back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_s: float | None = None) -> None:
+        """``interval_s`` is how often each endpoint is to be polled; None where that is not known."""
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
@@ -95,6 +100,10 @@ class Analysis:
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
         self._views = Views(self.current)
+        self._contradictions = Contradictions(self.current)
+        self._environments = Environments(self.consumers)
+        self._gaps = Gaps(self.current, interval_s) if interval_s is not None else None
+        self._gaps_looked_at = 0.0
         self._agenda = Agenda()
         self.acts = Acts()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
@@ -110,6 +119,7 @@ class Analysis:
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._validating: set[str] = set()
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
@@ -132,12 +142,13 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
+        self._environments.load()
         self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
         self._validating.update(
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
         )
         self._cadence = Cadence(stored.renewals)
-        self.acts = Acts(stored.acts)
+        self.acts = Acts(counting(stored.acts, {finding.id: finding for finding in stored.accepted}))
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -146,12 +157,14 @@ class Analysis:
             known = Known(validates=judgement.vantage in self._validating)
             self._set_current(subject, judgement, observation, max(observed_at, last_seen_at), known)
         self._restore_views(stored)
+        for subject in [subject for subject, current in self.current.items() if current.denies]:
+            self._contradictions.look(subject, [subject[1]])
         above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
                 self._stale.add(message.subject)
-                if self._set_zone(message).conditions:
-                    self._witnesses[message.subject] = None
+                self._set_zone(message)
+        self._witnesses.update({subject: None for subject, state in self.zones.items() if state.conditions})
         for zone, vantage, memory in stored.swept:
             if self._is_needed(zone):
                 self.swept.restore(zone, vantage, read_memory(memory))
@@ -250,7 +263,7 @@ class Analysis:
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
                 case ZoneSweep():
-                    needs.sweeps.append(message.id)
+                    needs.sweeps[message.id] = message.zone
                     if swept_subject(message) not in self.swept:
                         needs.swept.add((message.zone, message.vantage))
                 case Observation():
@@ -326,6 +339,7 @@ class Analysis:
         self._book.trigger = "time"
         self._check_disks(full or {}, now)
         self._check_expiry(now)
+        self._check_gaps(now)
         for finding, trigger in self._book.take_changes(utc(now)):
             out.messages.append(finding)
             out.store("findings", rows.finding_row(finding, trigger))
@@ -375,7 +389,7 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         earlier = self.swept.get(swept_subject(message))
-        review = self.swept.take(message, now)
+        review = self.swept.take(message, now, self._is_consumed)
         if review is None:
             self.dropped += 1
             out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
@@ -388,6 +402,10 @@ class Analysis:
         for edge in review.drifts:
             self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
         self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _is_consumed(self, rrset: str) -> bool:
+        name, _, rdtype = rrset.partition(" ")
+        return bool(self.consumers.endpoints_at(name, rdtype))
 
     def _drop_swept(self, at: datetime) -> None:
         """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
@@ -485,7 +503,7 @@ class Analysis:
             current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
-        self._views.take_verdict(subject, self._book.vantages)
+        self._compare(subject)
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -506,7 +524,8 @@ class Analysis:
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
         if before is None:
             for event in detect_forbidden(judgement, allowed):
-                self._book.drift(event, subject, at, judgement.evidence)
+                planned = self.acts.lower(event, at, came=data_of(judgement.answers, judgement.type))
+                self._book.drift(planned, subject, at, judgement.evidence)
             return
         seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
         learnt = {
@@ -550,7 +569,7 @@ class Analysis:
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
-            conditions=conditions_of(judgement, endpoints, known),
+            conditions=(*conditions_of(judgement, endpoints, known), *self._environments.answered(judgement)),
             expiry=None,
             renewed=earlier.renewed if earlier is not None else None,
             signer=_signer_of(judgement),
@@ -562,6 +581,8 @@ class Analysis:
             claimed=judgement.resolver is not None,
             claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),
+            owner=owner_of_data(judgement),
+            denies=self._shared.setdefault(judgement.denies, judgement.denies),
         )
         self.current.put(subject, current)
         for zone in zones if earlier is None or earlier.zones != zones else ():
@@ -637,6 +658,10 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._environments:
+            conditions = [*conditions, *self._environments.shared(subject, current)]
+        if self._contradictions:
+            conditions = [*conditions, *self._contradictions.of(subject)]
         if self._views:
             conditions = [*conditions, *self._views.conditions(subject, self._book.vantages)]
         self._book.poll(
@@ -662,11 +687,19 @@ class Analysis:
                 self._stale.discard(subject)
                 self._agenda.put(subject, 0.0)
 
+    def _compare(self, subject: Subject) -> None:
+        """Hold what was observed of a subject against other vantages and other types of the name."""
+        self._views.take_verdict(subject, self._book.vantages)
+        self._contradictions.look(subject, self._types_of(subject[0]))
+
+    def _types_of(self, name: str) -> set[str]:
+        """Return the types that somebody consumes of a name."""
+        return {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
+
     def _is_absent_altogether(self, subject: Subject) -> bool:
         """Return whether a host has none of the types that are asked for, as far as they are known by now."""
         name, _, vantage = subject
-        types = {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
-        others = (self.current.get((name, rdtype, vantage)) for rdtype in types)
+        others = (self.current.get((name, rdtype, vantage)) for rdtype in self._types_of(name))
         return all(other is not None and other.absent for other in others)
 
     def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
@@ -684,6 +717,7 @@ class Analysis:
                 continue
             if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
+                self._compare(subject)
             assert current is not None
             window = (inception, expiration) if message.expirations else current.window
             if window != current.window or not current.live:
@@ -723,22 +757,25 @@ class Analysis:
             out.replayed.append(message.id)
             return
         out.store("acts", rows.act_row(message))
-        problems = self.acts.put(message)
+        finding = None
+        if message.kind == "accept":
+            finding = self._book.find_drift(message.subject) or knowledge.accepted.get(message.subject)
+        problems = check_acceptance(message, finding) if message.kind == "accept" else []
+        problems = problems or self.acts.put(message)
         out.acts.append((message, "; ".join(problems)))
         if problems:
             return
-        if message.kind == "accept":
-            self._accept(message, knowledge)
+        if finding is not None:
+            self._accept(message, finding)
         elif message.kind == "declare_change":
             announcement = announcement_of(message, f"{CHANGE}{message.subject}")
             for subject in self._meant_by(message.subject):
                 self._book.drift(announcement, subject, message.at, "")
 
-    def _accept(self, message: Act, knowledge: Knowledge) -> None:
+    def _accept(self, message: Act, finding: Finding) -> None:
         """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
-        stored = knowledge.accepted.get(message.subject)
-        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
-            self._book.restore(stored, (), message.at)
+        if self._book.find_drift(finding.id) is None:
+            self._book.restore(finding, (), message.at)
         because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
         self._book.accept(message.subject, message.by, because, message.at)
 
@@ -750,8 +787,11 @@ class Analysis:
     # the inventory, and ourselves
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
-        is_new = self.consumers.get(message.id) != message.identity
+        earlier = self.consumers.get(message.id)
+        is_new = earlier != message.identity
         orphans = self.consumers.put(message.id, message.identity)
+        if is_new:
+            self._environments.change(earlier, message.identity)
         out.store("identities", rows.identity_row(message))
         for endpoint in message.identity.endpoints if message.identity is not None and is_new else ():
             for rdtype in endpoint.types:
@@ -776,12 +816,15 @@ class Analysis:
         self._book.forget(subject, at, because)
         if self._views:
             self._views.drop(subject, self._book.vantages)
+        self._contradictions.look(subject, {subject[1], *self._types_of(subject[0])})
         if current is None:
             return
         for zone in current.zones:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            for swept in self.swept.of_zone(zone):
+                self._book.forget(swept, at, because, rrset=f"{subject[0]} {subject[1]}")
             if not self._is_needed(zone):
                 self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)
@@ -828,6 +871,23 @@ class Analysis:
             if why != self._full.get(name, ""):
                 self._full[name] = why
                 self._take_report(SelfReport(code=DISK_FULL, subject=name, at=utc(now), detail=why))
+
+    def _check_gaps(self, now: float) -> None:
+        """Report endpoints that are not polled while others are, one finding a vantage, at most once a minute."""
+        if self._gaps is None or abs(now - self._gaps_looked_at) < GAP_CHECK_S:
+            return
+        self._gaps_looked_at = now
+        late = self._gaps.look(utc(now), self.consumers.subjects(tuple(self._book.vantages)), self._is_expected)
+        for vantage in self._book.vantages if late is not None else ():
+            # A vantage that is lost has a finding of its own.
+            missed = [subject for subject in late or () if subject[2] == vantage and vantage not in self._lost]
+            such = ", ".join(f"{name} {rdtype}" for name, rdtype, _ in missed[:3])
+            minutes = self._gaps.patience.total_seconds() / 60
+            detail = f"{len(missed)} endpoints were not polled through {vantage} for {minutes:.0f} minutes: {such}"
+            self._book.hold(of_vantage(Code.SELF_OBSERVATION_GAP, vantage, detail), missed, utc(now))
+
+    def _is_expected(self, subject: Subject) -> bool:
+        return subject[2] in self._book.vantages and self._is_watched(subject)
 
     # signatures that run out
 

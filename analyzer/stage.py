@@ -16,6 +16,7 @@ from analyzer.findings.acts import STANDING, Acts
 from analyzer.findings.blast import Consumers
 from analyzer.findings.changes import Plan
 from analyzer.history.protocol import History
+from analyzer.zones.rollover import ROLLOVERS_TAKE
 from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
@@ -52,12 +53,18 @@ class Analyzer:
         clock: Callable[[], float],
         disks: Mapping[str, Callable[[], str]] | None = None,
         plans: Sequence[Plan] = (),
+        *,
+        interval_s: float | None = None,
     ) -> None:
-        """``disks`` tell why what we write to is full, or nothing; ``plans`` are changes that the configuration has."""
+        """``disks`` tell why what we write to is full, or nothing; ``plans`` are changes that the configuration has.
+
+        ``interval_s`` is how often each endpoint is to be polled; where it is not known, no gap is looked for.
+        """
         self._history, self._clock = history, clock
         self._disks, self._plans = disks or {}, plans
         self._own: list[Act] = []
-        self._analysis = Analysis()
+        self._interval_s = interval_s
+        self._analysis = Analysis(interval_s)
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
@@ -112,7 +119,7 @@ class Analyzer:
 
     def _anew(self) -> Analysis:
         """Return an analysis that knows nothing but how much was handled."""
-        fresh, earlier = Analysis(), self._analysis
+        fresh, earlier = Analysis(self._interval_s), self._analysis
         fresh.confirmed, fresh.unmatched, fresh.dropped = earlier.confirmed, earlier.unmatched, earlier.dropped
         return fresh
 
@@ -124,15 +131,17 @@ class Analyzer:
     def _load(self) -> list[Finding]:
         """Take up where an earlier process stopped; return findings of the last day, ids and all."""
         history, now = self._history, self._clock()
+        acts = history.standing_acts(STANDING)
         stored = Stored(
             identities=history.identities(),
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
-            zones=history.latest_zones(),
+            zones=history.zones_lately(utc(now) - ROLLOVERS_TAKE),
             swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
-            acts=history.standing_acts(STANDING),
+            acts=acts,
+            accepted=history.findings_of([act.subject for act in acts if act.kind == "accept"]),
         )
         announce = self._analysis.load(stored, now)
         self._own = self._analysis.acts.follow(self._plans, utc(now))
@@ -151,7 +160,8 @@ class Analyzer:
         if needs.late_zones:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
-            knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+            since = utc(self._clock()) - ROLLOVERS_TAKE
+            knowledge.zones.extend(await asyncio.to_thread(history.zones_lately, since, sorted(needs.zones)))
         if needs.sweeps:
             knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
         if needs.swept:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from anchorwatch.configuration.anchors import read_anchor_file
 from bench.pipeline import measure_pipeline
 from bench.world import Served, free_port, served, which
+from collector.anchor_file import read_anchor_file
 from collector.dnssec import crypto, names, records
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address

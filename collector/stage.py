@@ -14,6 +14,7 @@ from typing import Protocol
 
 from publicsuffixlist import PublicSuffixList
 
+from collector.anchor_file import AnchorFile
 from collector.authorities.servers import Servers
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
@@ -119,9 +120,11 @@ class Collector:
         self._stopping = False
         self._give_up_at = float("inf")
         self._reload_wanted = False
-        self._next_check = float("-inf")
+        self._next_check = self._next_anchor_check = float("-inf")
         self._reading: asyncio.Task[_Read] | None = None  # outlives the loop below: never two threads at one feed
         self._fault: BaseException | None = None
+        path = config.anchors_path
+        self._anchor_file = AnchorFile(path, config.anchors) if path is not None else None
 
     @property
     def watched(self) -> int:
@@ -205,6 +208,7 @@ class Collector:
                     if told := self._follow_inventory(now):
                         yield told
                     self._check_replies()
+                    self._check_anchors(now)
                 now = self._ticks()  # handing on may have taken long
                 self._put(self._watch.due(now, self._clock(), begin=not self._stopping))
                 await self._pause(now)
@@ -305,6 +309,18 @@ class Collector:
         jump = self._watch.check_clocks(now, at)
         if jump is not None:
             log.warning("our clock was set", extra={"direction": jump.direction, "seconds": round(abs(jump.seconds))})
+
+    def _check_anchors(self, now: float) -> None:
+        """Follow the file of trust anchors; while it can't be used the last good ones count, and that is told."""
+        if self._anchor_file is None or now < self._next_anchor_check:
+            return
+        self._next_anchor_check = now + RELOAD_CHECK_S
+        anchors = self._anchor_file.look()
+        if anchors is not None:
+            log.warning("the trust anchors changed", extra={"path": str(self._anchor_file.path)})
+            self._watch.trust(anchors)
+        code, path = Code.SELF_ANCHOR_STORE_INVALID, str(self._anchor_file.path)
+        self._watch.report(code, path, self._anchor_file.trouble, self._clock())
 
     def _check_replies(self) -> None:
         """Tell what is suspected of the replies of each vantage."""

@@ -106,7 +106,7 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     proves_unsigned: as a reason it is a proof that the zone is not signed.
     umbrella: it says that something is wrong, but not what.
     planned_by: the kinds of change that explain it once all of them are declared; empty where none does. It is then
-    reported with ``planned_severity`` if that is lower.
+    reported with ``planned_severity`` if that is lower; so is a pattern once all its parts are explained.
     """
 
     code: Code
@@ -281,15 +281,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         doubts=_STRIPPING,
     ),
     CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(
-        CatalogueRow(
-            Code.DENIAL_CONTRADICTS_DATA,
-            _S,
-            _H,
-            "a valid denial denies what another answer proves",
-            "RFC 4035 §3.1.3",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.DENIAL_CONTRADICTS_DATA,
+        _S,
+        _H,
+        "a valid denial denies what another valid answer proves",
+        "RFC 4035 §3.1.3",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
@@ -501,7 +500,6 @@ ROWS: tuple[CatalogueRow, ...] = (
         _C,
         "several changes together look like a takeover",
         "RFC 4033 §12",
-        planned_by=frozenset({_NS, _KEYS, _DS}),
         planned_severity=_H,
     ),
     _drift(
@@ -512,15 +510,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_NAME,
         planned_by=frozenset({Change.ANSWERS}),
     ),
-    _later(
-        CatalogueRow(
-            Code.ENVIRONMENT_MIXED,
-            _S,
-            _M,
-            "identities of several environments consume one name",
-            "OWASP NHI8:2025",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.ENVIRONMENT_MIXED,
+        _S,
+        _M,
+        "identities of several environments consume one name, or production is answered from another one",
+        "OWASP NHI8:2025",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.EXPECTATION_MISSED,
@@ -543,8 +540,12 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_SELF,
         explains_below=True,
     ),
-    _later(
-        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    _ours(
+        Code.SELF_OBSERVATION_GAP,
+        _S,
+        _H,
+        "endpoints were not observed for several intervals, while others were",
+        "poll: interval",
     ),
     _ours(
         Code.SELF_INVENTORY_STALE,

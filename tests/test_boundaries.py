@@ -19,6 +19,7 @@ IO = {
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
     "collector.inventory.store",  # the last good rows on disk
+    "collector.anchor_file",  # reads the trust anchors
     "collector.stage",  # the loop
     "analyzer.history.connection",  # opens the database
     "analyzer.history.clickhouse",  # the database

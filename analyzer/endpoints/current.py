@@ -9,7 +9,7 @@ from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
 from schemas.catalogue import Confirmation, codes_where
 from schemas.codes import Code
-from schemas.judgement import Verdict
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import Subject
 
 T = TypeVar("T")
@@ -29,7 +29,8 @@ class Current:
     ``window`` is that signature's inception and expiration in POSIX seconds.
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
-    ``absent``: the name or the type is proven absent.
+    ``absent``: the name or the type is proven absent. ``owner`` is the name that the data or their denial lie at, and
+    ``denies`` are further types that the denial says are not there.
     ``newest_at`` is the latest instant that any collector gave: clocks differ, so the order of arrival says what is
     the case, and instants only what came before.
     """
@@ -53,6 +54,8 @@ class Current:
     claimed: bool = True
     claimed_plain: bool = True
     absent: bool = False
+    owner: str = ""
+    denies: tuple[str, ...] = ()
 
     @property
     def validated(self) -> bool:
@@ -80,6 +83,12 @@ class Current:
         if self.broken:
             return zone in self.chain and zone not in self.broken
         return zone == self.cause_zone or zone in self.chain
+
+
+def owner_of_data(judgement: Judgement) -> str:
+    """Return the name that the data of a judgement, or their denial, lie at: the one asked for, or its last alias'."""
+    owner = judgement.links[-1].name if judgement.links else judgement.name
+    return judgement.name if owner == judgement.name else owner
 
 
 class CurrentState(Mapping[Subject, Current]):

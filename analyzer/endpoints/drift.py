@@ -32,7 +32,7 @@ def detect_drift(
     if before.verdict not in VALIDATED or after.verdict not in VALIDATED:
         return []
     change = Change(before, after, allowed, undeclared, baseline)
-    found = [*_became_insecure(before, after), *_answer_changes(change)]
+    found = [*_became_insecure(before, after), *_cut_changes(before, after), *_answer_changes(change)]
     return sorted(found, key=lambda drift: -drift.severity.rank)
 
 
@@ -56,7 +56,7 @@ def _is_at_or_below(name: str, ancestor: str) -> bool:
 
 
 def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
-    """Report that signed space shrank although no zone of it changed: an unsigned cut is new above a signed zone.
+    """Report that signed space shrank although no zone of it changed: an unsigned cut is new, at the name or above.
 
     A zone that lost its protection is the timeline's to report, and an alias that now leads to another, unsigned, place
     is not that.
@@ -67,10 +67,43 @@ def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
         return
     zone = after.cause_zone
     was_signed = [link.zone for link in before.chain if link.verdict is Verdict.SECURE]
-    if zone not in was_signed and any(_is_at_or_below(signed, zone) for signed in was_signed):
+    is_on_path = any(_is_at_or_below(name, zone) for name in (after.name, *was_signed))
+    if zone not in was_signed and is_on_path:
         why = after.reasons[0].detail if after.reasons else ""
         detail = f"{zone} was secure and is now insecure: {why}"
         yield drift_of(Code.SECURE_TO_INSECURE, zone, detail, "secure", "insecure")
+
+
+def _cut_changes(before: Judgement, after: Judgement) -> Iterable[Drift]:
+    """Report zones that are new on the way to the name itself, or gone from it. Source: RFC 4035 §5.2.
+
+    Below a zone that is not signed nothing is known of cuts.
+    """
+    old, new = _path(before), _path(after)
+    for here, there, was, now in ((new, old, "no cut", "a cut"), (old, new, "a cut", "no cut")):
+        for zone in here:
+            if zone not in there and _reaches_below(there, zone):
+                detail = f"on the way to {after.name} there was {was} at {zone}, and now there is {now}"
+                yield drift_of(Code.ZONE_CUT_CHANGED, zone, detail, was, now)
+
+
+def _path(judgement: Judgement) -> dict[str, Verdict]:
+    """Return the zones at the name and above it, root first, down to the first that is not signed."""
+    path: dict[str, Verdict] = {}
+    for link in judgement.chain:
+        if _is_at_or_below(judgement.name, link.zone):
+            path[link.zone] = link.verdict
+            if link.verdict is not Verdict.SECURE:
+                break
+    return path
+
+
+def _reaches_below(path: dict[str, Verdict], zone: str) -> bool:
+    """Return whether a path would show a cut at a zone: it is signed to its end, or ends below that zone."""
+    if not path:
+        return False
+    last = next(reversed(path))
+    return path[last] is Verdict.SECURE or (last != zone and _is_at_or_below(last, zone))
 
 
 def _answer_changes(change: Change) -> Iterable[Drift]:

@@ -8,4 +8,5 @@ Where to look
     blast         the identities that consume them
     acts          what people did that still counts
     changes       declared changes, and what each explains
+    environments  names that several environments share
 """

@@ -1,9 +1,9 @@
 """Who is behind an endpoint: the blast radius of a finding."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity
+from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity, Subject
 
 MAX_IDENTITIES_LISTED = 1000
 MAX_HOSTS_LISTED = 50
@@ -50,6 +50,18 @@ class Consumers:
     def endpoints_at(self, name: str, rdtype: str) -> list[Endpoint]:
         """Return the inventory's entries for an observed name and type."""
         return [endpoint for endpoint in self.endpoints_of(name) if rdtype in endpoint.types]
+
+    def shared_hosts(self) -> list[str]:
+        """Return the hosts that several identities consume."""
+        return [host for host, ids in self._by_host.items() if len(ids) > 1]
+
+    def subjects(self, vantages: Collection[str]) -> Iterator[Subject]:
+        """Yield what somebody consumes, through each of the vantages; what several consume comes several times."""
+        for identity in self.all():
+            for endpoint in identity.endpoints:
+                for rdtype in endpoint.types:
+                    for vantage in vantages:
+                        yield f"{endpoint.host}.", rdtype, vantage
 
     def affected_by(self, names: Iterable[str]) -> tuple[Affected, ...]:
         """Return the identities that consume any of the names, most critical first, each with the hosts it consumes."""

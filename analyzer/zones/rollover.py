@@ -30,6 +30,8 @@ from schemas.messages import ZoneObservation
 
 HOLD_DOWN = timedelta(days=30)
 """For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
+ROLLOVERS_TAKE = timedelta(days=60)
+"""What a zone showed longer ago belongs to no rollover that is under way."""
 SEEN_LATELY = timedelta(minutes=20)
 """A key set that caches held until so lately is the one right before this sight: nobody looked away in between."""
 TAG_KEPT = timedelta(days=7)
@@ -250,19 +252,20 @@ class Rollover:
                 yield Step(f"publish the DS of {describe_key(key)}", max(lacking, default=None))
 
     def _next_of_zone_keys(self, message: ZoneObservation) -> Iterator[Step]:
-        live = _live(message)
-        if not live or not any(key.flags & SEP for key in message.link.keys):
+        """Yield what is left to do for keys that sign data: a key signs no more once data by others only are newer."""
+        if not _live(message) or not any(key.flags & SEP for key in message.link.keys):
             return
         for key in message.link.keys:
             one = (key.tag, key.algorithm)
-            if key.flags & SEP or any(one in signers for signers in live):
+            by_it = max((s.cached_until for s in message.signings if one in s.keys), default=None)
+            by_others = max((s.cached_until for s in message.signings if s.keys and one not in s.keys), default=None)
+            if key.flags & SEP:
                 continue
-            if one in self._signed:
-                until = max((s.cached_until for s in message.signings if s.keys == (one,)), default=None)
-                yield Step(f"withdraw {describe_key(key)}", until)
-            else:
+            if by_it is None:
                 lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
                 yield Step(f"sign with {describe_key(key)}", max(lacking, default=None))
+            elif by_others is not None and by_it < by_others:
+                yield Step(f"withdraw {describe_key(key)}", by_it if by_it > message.observed_at else None)
 
     # what is unsafe
 

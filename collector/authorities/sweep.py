@@ -15,7 +15,6 @@ from collector.authorities.delegations import UNNAMED, Delegation, glue_of
 from collector.authorities.roll import Roll, Seat, call_roll, describe_unresolved
 from collector.authorities.sights import (
     APEX,
-    AT_CUT,
     Assessor,
     Trust,
     delegated,
@@ -73,6 +72,10 @@ class Sweeper:
         self._config, self._walker = config, walker
         self._anchors, self._policy, self._instant = anchors, policy, instant
         self._nodes: dict[Name, ChainNode] = {}
+
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors, self._nodes = anchors, {}
 
     def sweep(self, zone: Name, watched: Sequence[Asked], *, alarm: bool) -> Steps[ZoneSweep]:
         """Ask all servers of a zone and of its parent; the evidence is there where servers differ or fail."""
@@ -134,7 +137,7 @@ class Sweeper:
         if delegation is None:
             return
         roll = yield from call_roll(self._config.vantage, delegation.servers, self._config.port)
-        questions = tuple(Asked(zone, kind) for kind in AT_CUT)
+        questions = (Asked(zone, records.DS), Asked(zone, records.NS), Asked(parent, records.SOA))
         yield from self._ask_all(side, roll, parent, Asked(zone, records.DS), questions)
 
     def _servers_of(
@@ -231,7 +234,7 @@ class Sweeper:
             signatures = assessor.assess(trust, keys, own)
             windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
             sights.append(see_child(seat, zone, replies, signatures))
-        sights.sort(key=lambda sight: (sight.of_parent, sight.name, sight.server))
+        sights.sort(key=lambda sight: (not sight.of_parent, sight.name, sight.server))
         sweep = ZoneSweep(
             id="",
             zone=names.to_text(zone),

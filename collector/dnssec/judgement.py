@@ -21,6 +21,9 @@ from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import DenialParameters, Evidence, SignatureWindow, utc
 from schemas.wire import digest_of
 
+# What endpoints are asked for, and the alias that leads to it.
+SERVING = tuple(map(records.type_from_text, ("A", "AAAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT")))
+
 
 def make_judgement(
     context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str
@@ -50,9 +53,17 @@ def make_judgement(
             validated_at=utc(context.now),
             trust_anchor=context.anchors.fingerprint,
             evidence=evidence.digest,
+            denies=_denied(result.rrsets[-1]),
         ),
         evidence,
     )
+
+
+def _denied(last: JudgedRRset) -> tuple[str, ...]:
+    """Return which of the types that endpoints have are denied by the way, beside the one that was asked for."""
+    if last.types is None:
+        return ()
+    return tuple(records.type_to_text(one) for one in SERVING if one not in last.types and one != last.rdtype)
 
 
 @dataclass(frozen=True, slots=True)

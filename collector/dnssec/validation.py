@@ -37,8 +37,8 @@ class JudgedRRset:
     """One RRset on the way (or its absence), judged.
 
     ``node`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
-    although the rcode said NXDOMAIN. ``own`` is the window of its own signature or proof, ``window`` the earliest of
-    the whole way.
+    although the rcode said NXDOMAIN. ``types`` are all that the name has, where a proof that holds says it.
+    ``own`` is the window of its own signature or proof, ``window`` the earliest of the whole way.
     """
 
     owner: Name
@@ -53,6 +53,7 @@ class JudgedRRset:
     ttl_s: int = 0
     signed_by: tuple[int, ...] = ()
     no_data: bool = False
+    types: frozenset[int] | None = None
 
     def described(self) -> AliasLink:
         """Return it as messages have it."""
@@ -465,6 +466,10 @@ def _judge_denial_below(
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(node.window)
+    types = None
+    if verdict is Verdict.SECURE:
+        is_absent = response.rcode == NXDOMAIN and not no_data
+        types = frozenset[int]() if is_absent else _types_of(gathered, name, qtype)
     return JudgedRRset(
         name,
         qtype,
@@ -477,7 +482,14 @@ def _judge_denial_below(
         gathered.window,
         gathered.ttl_s,
         no_data=no_data,
+        types=types,
     )
+
+
+def _types_of(gathered: Gathered, name: Name, qtype: int) -> frozenset[int] | None:
+    """Return all types that a name has, or has from its wildcard, as the proof that it lacks one says."""
+    proofs = (one.prove_nodata(name, qtype) for one in gathered.proofs)
+    return next((proof.types for proof in proofs if proof.outcome is ProofOutcome.PROVEN), None)
 
 
 def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:

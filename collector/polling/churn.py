@@ -105,7 +105,7 @@ def _short(*parts: str) -> str:
 
 def state_of(judgement: Judgement) -> str:
     """Return a digest of all but the data: verdict, reasons, chain, keys, aliases, how the resolver's claims went."""
-    parts: list[str] = [judgement.verdict, judgement.rcode]
+    parts: list[str] = [judgement.verdict, judgement.rcode, *judgement.denies]
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
     for link in judgement.chain:

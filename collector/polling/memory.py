@@ -83,7 +83,7 @@ def content_of(judgement: Judgement) -> str:
     parts: list[str] = [judgement.verdict, judgement.rcode]
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
-    parts += judgement.answers
+    parts += (*judgement.answers, "", *judgement.denies)
     for link in judgement.chain:
         parts += (link.zone, link.verdict)
     for alias in judgement.links:

@@ -20,6 +20,7 @@ from collector.authorities.sweeps import NOWHERE, Sweeps, trail_of
 from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
@@ -173,6 +174,15 @@ class Watch:
                 memory.observed_at = NEVER
                 self._zones.forget(memory.zones, vantage)
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on, and everything anew."""
+        for view in self._views.values():
+            view.trust(anchors)
+        if self._sweeps is not None:
+            self._sweeps.trust(anchors)
+        for memory in self._memory.values():
+            memory.fresh_until = 0.0
+
     # time
 
     def check_clocks(self, now: float, at: float) -> Jump | None:
@@ -246,8 +256,11 @@ class Watch:
 
     def suspect(self, name: str, suspicion: str, at: float) -> None:
         """Tell what is suspected of the replies of a vantage, empty for nothing."""
-        detail = f"{name}: {suspicion}" if suspicion else ""
-        self._outbox.add(*self.reports(Code.SPOOFING_SUSPECTED, name, detail, at))
+        self.report(Code.SPOOFING_SUSPECTED, name, f"{name}: {suspicion}" if suspicion else "", at)
+
+    def report(self, code: str, subject: str, detail: str, at: float) -> None:
+        """Tell of our own trouble with the messages that gather, or that there is none, if it says something new."""
+        self._outbox.add(*self.reports(code, subject, detail, at))
 
     # a poll
 
@@ -390,7 +403,7 @@ class Watch:
         cause: tuple[str, ...] | None,
     ) -> None:
         """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
-        trail = trail_of(judgement)
+        trail = trail_of(judgement, memory.trail)
         sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, trail)
         memory.trail = trail
         if self._reach[subject.vantage].is_lost:

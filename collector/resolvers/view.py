@@ -118,6 +118,11 @@ class View:
         self._nodes = {}  # validations under way go on with the old ones
         self._swept_at = self._instant.at
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors = anchors
+        self.forget()
+
     def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Steps[Judged]:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 

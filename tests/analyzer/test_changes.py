@@ -84,12 +84,6 @@ class TestLowering:
 
         assert Acts([everything]).lower(drift, AT + HOUR, came=("192.0.2.7",)) is drift
 
-    def test_a_takeover_is_never_lowered_below_high(self) -> None:
-        drift = drift_of(Code.TAKEOVER_PATTERN, ZONE, "", "1", "2")
-        everything = declared(ZONE, *Change, answers=("192.0.2.7",))
-
-        assert Acts([everything]).lower(drift, AT + HOUR).severity is Severity.HIGH
-
     def test_no_state_is_ever_planned(self) -> None:
         assert [row.code for row in ROWS if row.kind is Kind.STATE and row.planned_by] == []
 

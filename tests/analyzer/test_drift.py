@@ -72,7 +72,10 @@ def test_an_unsigned_cut_that_is_new_above_a_signed_zone_is_noticed() -> None:
     gone = link("example.", verdict=Verdict.INSECURE)
     after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."), gone))
 
-    assert codes(detect_drift(before, after)) == [("secure_to_insecure", "example.", "critical")]
+    assert codes(detect_drift(before, after)) == [
+        ("secure_to_insecure", "example.", "critical"),
+        ("zone_cut_changed", "example.", "high"),
+    ]
 
 
 def test_a_declared_negative_anchor_is_no_drift() -> None:
@@ -352,3 +355,38 @@ class TestAnswers:
         assert self.grade((), (HOME,)) == "low"
         assert self.grade((), (HOME,), "insecure") == "medium"
         assert self.grade((), (AWAY,), "insecure", sightings=[seen(HOME)]) == "high"
+
+
+class TestCuts:
+    """A name whose way from the root has other zones on it than before."""
+
+    SHORT = (link("."), link("example."), link("bank.example."))
+    LONG = (*SHORT, link("api.bank.example."))
+
+    def cuts(self, before: Judgement, after: Judgement) -> list[tuple[str, str]]:
+        return [(d.cause_zone, d.after) for d in detect_drift(before, after) if d.code == "zone_cut_changed"]
+
+    def test_a_cut_that_is_new_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=self.LONG)) == [("api.bank.example.", "a cut")]
+
+    def test_a_cut_that_is_gone_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.LONG), judgement(chain=self.SHORT)) == [("api.bank.example.", "no cut")]
+
+    def test_a_new_cut_that_is_not_signed_is_a_loss_of_security_too(self) -> None:
+        chain = (*self.SHORT, link("api.bank.example.", verdict=Verdict.INSECURE))
+        after = judgement(verdict="insecure", code="unsigned_delegation", zone="api.bank.example.", chain=chain)
+
+        assert codes(detect_drift(judgement(chain=self.SHORT), after)) == [
+            ("secure_to_insecure", "api.bank.example.", "critical"),
+            ("zone_cut_changed", "api.bank.example.", "high"),
+        ]
+
+    def test_nothing_is_known_of_cuts_below_a_zone_that_is_not_signed(self) -> None:
+        unsigned = (link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE))
+        ended = judgement(verdict="insecure", code="unsigned_delegation", chain=unsigned)
+
+        assert self.cuts(judgement(chain=self.LONG), ended) == []
+        assert self.cuts(ended, judgement(chain=self.LONG)) == []
+
+    def test_the_zones_of_an_alias_target_are_no_cuts_of_the_name(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=(*self.SHORT, link("cdn.example.")))) == []

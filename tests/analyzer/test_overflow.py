@@ -166,7 +166,7 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.renewals(),
             overflow.sweep_memories(),
             overflow.sweep_memories([("other.test.", "authoritative")]),
-            overflow.sweeps_stored_of([swept[0].id, "none"]),
+            overflow.sweeps_stored_of({swept[0].id: "bank.example.", "none": "bank.example."}),
             overflow.sweeps("bank.example."),
             overflow.sweeps(),
         ]

@@ -145,6 +145,23 @@ def test_a_zone_that_nobody_watches_any_more_is_told_to_be_so(history: ClickHous
     assert run.at(4, sweep(own(1, **SILENT), at=AT + 4 * HOUR)) == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_name_that_nobody_needs_any_more_is_told_to_be_so(
+    history: ClickHouseHistory, clock: Any, restarts: bool
+) -> None:
+    run = Run(history, clock, restarts=restarts)
+    run.at(0.5, snapshot("sb", "www.bank.example"), *with_zones([observation(judgement("www.bank.example."), AT)]))
+    for hour in (1, 2):
+        run.at(hour, sweep(own(2, **OTHER), at=AT + hour * HOUR))
+
+    run.at(3, msgspec.structs.replace(snapshot("sa"), identity=None))
+
+    (closed,) = history.findings(code="auth_answer_divergence")
+    assert closed.closed_because == "no longer watched: removed from the inventory"
+    later = [run.at(hour, sweep(*(own(n, answers={}) for n in (1, 2, 3)), at=AT + hour * HOUR)) for hour in (4, 5)]
+    assert later == [[], []]
+
+
 def test_a_zone_that_is_watched_again_is_measured_from_what_was_known(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.at(1, sweep(at=AT + HOUR))

@@ -70,9 +70,11 @@ def test_a_sweep_has_each_server_of_the_zone_and_of_its_parent(world: World) -> 
     one = sights(sweep)[NS1]
     assert one.answers == {"www.zone.test. A": ("198.51.100.1",)}
     assert one.ns == ("ns1.zone.test.", "ns2.zone.test.", "ns3.zone.test.")
-    assert (one.name, one.serial, one.expire_s, len(one.keys)) == ("ns1.zone.test.", 1, 86400, 2)
+    assert (one.name, one.serial, one.refresh_s, one.expire_s) == ("ns1.zone.test.", 1, 3600, 86400)
+    assert len(one.keys) == 2
     above = sights(sweep, of_parent=True)[ABOVE1]
-    assert (above.ns, len(above.ds)) == (one.ns, 1)
+    assert (above.ns, len(above.ds), above.serial, above.refresh_s) == (one.ns, 1, 1, 3600)
+    assert above.ds == tuple(text.upper() for text in world.zone.ds_records())
     assert {window.rrset for window in sweep.windows} >= {"zone.test. SOA", "zone.test. DNSKEY", "zone.test. NS"}
 
 
@@ -231,6 +233,41 @@ def test_silence_of_all_is_our_own_network_where_the_root_is_silent_too(world: W
     assert {sight.status for sight in sweep.servers} <= {ServerStatus.NOT_ASKED}
 
 
+@pytest.mark.parametrize("works", [False, True])
+def test_silence_over_ipv6_is_a_servers_fault_only_where_ipv6_is_known_to_work(world: World, works: bool) -> None:
+    dark = "2001:db8::21"
+    world.add("both.test.", {"ns.both.test.": ["192.0.2.31", dark]})
+    world.anchors = world.sign()
+    world.bend(dark, SILENCE)
+    world.hints = {"a.root.": ("192.0.2.1", "2001:db8::1")}
+    if works:
+        world.servers["2001:db8::1"] = world.servers["192.0.2.1"]
+
+    sweep = world.sweep("both.test")
+
+    found = sights(sweep)
+    assert found["192.0.2.31"].status is ServerStatus.ANSWERS
+    expected = (
+        (ServerStatus.SILENT, "no answer")
+        if works
+        else (
+            ServerStatus.NOT_ASKED,
+            "no server answers over IPv6 from here",
+        )
+    )
+    assert (found[dark].status, found[dark].detail) == expected
+
+
+def test_a_server_is_asked_over_ipv6_where_it_has_no_other_address(world: World) -> None:
+    world.add("six.test.", {"ns.six.test.": ["2001:db8::31"]}).add("www", "A", "198.51.100.6")
+    world.anchors = world.sign()
+
+    sweep = world.sweep("six.test", "www.six.test")
+
+    assert statuses(sweep) == {"2001:db8::31": GOOD}
+    assert sweep.verdict is Verdict.SECURE
+
+
 def test_data_changed_after_signing_are_named_with_their_name_at_each_server(world: World) -> None:
     name = dns.name.from_text("www.zone.test.")
     world.zone.rrsets[name, RdataType.A] = dns.rrset.from_text(name, 3600, "IN", "A", "203.0.113.66")
@@ -247,5 +284,5 @@ def test_what_a_sweep_costs_is_known_beforehand(world: World) -> None:
     world.sweep("zone.test", "www.zone.test")
 
     by_sweep = [question for question in world.asked if question.attempts == 3]
-    assert len(by_sweep) == 2 * 2 + 3 * 6
+    assert len(by_sweep) == 2 * 3 + 3 * 6
     assert len(world.asked) - len(by_sweep) <= 30, "the chain, and the names of the servers"

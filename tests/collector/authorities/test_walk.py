@@ -250,6 +250,7 @@ def test_private_addresses_in_a_delegation_are_not_asked() -> None:
 
     assert isinstance(failure, FetchFailure)
     assert failure.servers_of == names.from_text("inner.test")
+    assert "10.0.0.1 is no public address" in failure.detail
     assert world.load.keys() == {"192.0.2.11"}
 
 
@@ -292,6 +293,7 @@ def test_many_names_without_an_address_cost_few_questions(world: World) -> None:
 
     assert isinstance(failure, FetchFailure)
     assert world.load["192.0.2.71"] <= 2 * MOST_LOOKUPS_A_DELEGATION
+    assert "victim.test. has no address" in failure.detail
     assert len(world.asked) <= 15
 
 
