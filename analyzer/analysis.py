@@ -115,7 +115,7 @@ class Analysis:
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
         self._cadence = Cadence()
-        self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
+        self._zone_renewed: dict[Subject, dict[str, Expiry]] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._validating: set[str] = set()
@@ -374,9 +374,9 @@ class Analysis:
             self._unclaimed.setdefault(subject, at)
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
-                key = (subject, window.rrset)
-                self._learn_habit(self._zone_renewed.get(key), expiry, at, earlier is not None, out)
-                self._zone_renewed[key] = expiry
+                renewed = self._zone_renewed.setdefault(subject, {})
+                self._learn_habit(renewed.get(window.rrset), expiry, at, earlier is not None, out)
+                renewed[window.rrset] = expiry
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
@@ -617,8 +617,10 @@ class Analysis:
                 self._expiring.discard(subject)
                 self._stale.discard(subject)
                 self._unclaimed.pop(subject, None)
-                for key in [key for key in self._zone_renewed if key[0] == subject]:
-                    del self._zone_renewed[key]
+                self._zone_renewed.pop(subject, None)
+            if not self._is_needed(zone):
+                self._cadence.forget(zone)
+                self._zone_names.pop(zone, None)
 
     def _keep_expiry(
         self,

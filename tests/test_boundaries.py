@@ -14,6 +14,7 @@ IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.https",  # sockets
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
