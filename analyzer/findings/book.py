@@ -130,8 +130,9 @@ class FindingBook:
     being taken in, so that what it caused can be found again.
     """
 
-    def __init__(self, radius: Radius) -> None:
+    def __init__(self, radius: Radius, vantages: set[str] | None = None) -> None:
         self._radius = radius
+        self.vantages: set[str] = set() if vantages is None else vantages
         self._open: dict[CauseKey, Tracked] = {}
         self._apart = NamesApart()
         self._by_subject: dict[Subject, set[CauseKey]] = {}
@@ -141,7 +142,6 @@ class FindingBook:
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
-        self.vantages: set[str] = set()
         self.trigger = "time"
 
     def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition, datetime]], now: datetime) -> None:
