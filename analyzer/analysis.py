@@ -27,7 +27,7 @@ from analyzer.endpoints.current import Current, CurrentState, owner_of_data
 from analyzer.endpoints.drift import detect_drift, detect_forbidden
 from analyzer.endpoints.gaps import Gaps
 from analyzer.endpoints.vantages import Views, may_be_stray
-from analyzer.findings.acts import Acts
+from analyzer.findings.acts import Acts, check_acceptance, counting
 from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
@@ -115,7 +115,7 @@ class Analysis:
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
         self._cadence = Cadence()
-        self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
+        self._zone_renewed: dict[Subject, dict[str, Expiry]] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
         self._validating: set[str] = set()
@@ -148,7 +148,7 @@ class Analysis:
             judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
         )
         self._cadence = Cadence(stored.renewals)
-        self.acts = Acts(stored.acts)
+        self.acts = Acts(counting(stored.acts, {finding.id: finding for finding in stored.accepted}))
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
@@ -163,8 +163,8 @@ class Analysis:
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
                 self._stale.add(message.subject)
-                if self._set_zone(message).conditions:
-                    self._witnesses[message.subject] = None
+                self._set_zone(message)
+        self._witnesses.update({subject: None for subject, state in self.zones.items() if state.conditions})
         for zone, vantage, memory in stored.swept:
             if self._is_needed(zone):
                 self.swept.restore(zone, vantage, read_memory(memory))
@@ -263,7 +263,7 @@ class Analysis:
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
                 case ZoneSweep():
-                    needs.sweeps.append(message.id)
+                    needs.sweeps[message.id] = message.zone
                     if swept_subject(message) not in self.swept:
                         needs.swept.add((message.zone, message.vantage))
                 case Observation():
@@ -374,9 +374,9 @@ class Analysis:
             self._unclaimed.setdefault(subject, at)
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
-                key = (subject, window.rrset)
-                self._learn_habit(self._zone_renewed.get(key), expiry, at, earlier is not None, out)
-                self._zone_renewed[key] = expiry
+                renewed = self._zone_renewed.setdefault(subject, {})
+                self._learn_habit(renewed.get(window.rrset), expiry, at, earlier is not None, out)
+                renewed[window.rrset] = expiry
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
@@ -389,7 +389,7 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         earlier = self.swept.get(swept_subject(message))
-        review = self.swept.take(message, now)
+        review = self.swept.take(message, now, self._is_consumed)
         if review is None:
             self.dropped += 1
             out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
@@ -402,6 +402,10 @@ class Analysis:
         for edge in review.drifts:
             self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
         self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _is_consumed(self, rrset: str) -> bool:
+        name, _, rdtype = rrset.partition(" ")
+        return bool(self.consumers.endpoints_at(name, rdtype))
 
     def _drop_swept(self, at: datetime) -> None:
         """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
@@ -520,7 +524,8 @@ class Analysis:
         allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
         if before is None:
             for event in detect_forbidden(judgement, allowed):
-                self._book.drift(event, subject, at, judgement.evidence)
+                planned = self.acts.lower(event, at, came=data_of(judgement.answers, judgement.type))
+                self._book.drift(planned, subject, at, judgement.evidence)
             return
         seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
         learnt = {
@@ -612,8 +617,10 @@ class Analysis:
                 self._expiring.discard(subject)
                 self._stale.discard(subject)
                 self._unclaimed.pop(subject, None)
-                for key in [key for key in self._zone_renewed if key[0] == subject]:
-                    del self._zone_renewed[key]
+                self._zone_renewed.pop(subject, None)
+            if not self._is_needed(zone):
+                self._cadence.forget(zone)
+                self._zone_names.pop(zone, None)
 
     def _keep_expiry(
         self,
@@ -750,22 +757,25 @@ class Analysis:
             out.replayed.append(message.id)
             return
         out.store("acts", rows.act_row(message))
-        problems = self.acts.put(message)
+        finding = None
+        if message.kind == "accept":
+            finding = self._book.find_drift(message.subject) or knowledge.accepted.get(message.subject)
+        problems = check_acceptance(message, finding) if message.kind == "accept" else []
+        problems = problems or self.acts.put(message)
         out.acts.append((message, "; ".join(problems)))
         if problems:
             return
-        if message.kind == "accept":
-            self._accept(message, knowledge)
+        if finding is not None:
+            self._accept(message, finding)
         elif message.kind == "declare_change":
             announcement = announcement_of(message, f"{CHANGE}{message.subject}")
             for subject in self._meant_by(message.subject):
                 self._book.drift(announcement, subject, message.at, "")
 
-    def _accept(self, message: Act, knowledge: Knowledge) -> None:
+    def _accept(self, message: Act, finding: Finding) -> None:
         """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
-        stored = knowledge.accepted.get(message.subject)
-        if stored is not None and stored.kind is Kind.DRIFT and not self._book.has_drift(stored.id):
-            self._book.restore(stored, (), message.at)
+        if self._book.find_drift(finding.id) is None:
+            self._book.restore(finding, (), message.at)
         because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
         self._book.accept(message.subject, message.by, because, message.at)
 
@@ -813,6 +823,8 @@ class Analysis:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            for swept in self.swept.of_zone(zone):
+                self._book.forget(swept, at, because, rrset=f"{subject[0]} {subject[1]}")
             if not self._is_needed(zone):
                 self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)

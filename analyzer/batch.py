@@ -33,15 +33,15 @@ class Needs:
 
     Of each subject what was known strictly before ``until``; which of the ``late`` observations (and those of zones)
     are stored already, so that they come again; the observations that polls speak of though they are not the last,
-    with the names that they are of; which of the ``sweeps`` are stored, and what is remembered of the ``swept`` zones.
-    ``accepted`` are the findings that somebody accepts.
+    with the names that they are of; which of the ``sweeps`` are stored, given their zones, and what is remembered of
+    the ``swept`` zones. ``accepted`` are the findings that somebody accepts.
     """
 
     until: dict[Subject, datetime] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     late_zones: list[str] = field(default_factory=list)
     zones: set[tuple[str, str]] = field(default_factory=set)
-    sweeps: list[str] = field(default_factory=list)
+    sweeps: dict[str, str] = field(default_factory=dict)
     swept: set[tuple[str, str]] = field(default_factory=set)
     spoken_of: dict[str, str] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
@@ -79,3 +79,4 @@ class Stored:
     closed_findings: list[Finding]
     swept: list[tuple[str, str, str]] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    accepted: list[Finding] = field(default_factory=list)

@@ -16,6 +16,7 @@ from analyzer.findings.acts import STANDING, Acts
 from analyzer.findings.blast import Consumers
 from analyzer.findings.changes import Plan
 from analyzer.history.protocol import History
+from analyzer.zones.rollover import ROLLOVERS_TAKE
 from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
@@ -130,15 +131,17 @@ class Analyzer:
     def _load(self) -> list[Finding]:
         """Take up where an earlier process stopped; return findings of the last day, ids and all."""
         history, now = self._history, self._clock()
+        acts = history.standing_acts(STANDING)
         stored = Stored(
             identities=history.identities(),
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
-            zones=history.latest_zones(),
+            zones=history.zones_lately(utc(now) - ROLLOVERS_TAKE),
             swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
-            acts=history.standing_acts(STANDING),
+            acts=acts,
+            accepted=history.findings_of([act.subject for act in acts if act.kind == "accept"]),
         )
         announce = self._analysis.load(stored, now)
         self._own = self._analysis.acts.follow(self._plans, utc(now))
@@ -157,7 +160,8 @@ class Analyzer:
         if needs.late_zones:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
-            knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+            since = utc(self._clock()) - ROLLOVERS_TAKE
+            knowledge.zones.extend(await asyncio.to_thread(history.zones_lately, since, sorted(needs.zones)))
         if needs.sweeps:
             knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
         if needs.swept:

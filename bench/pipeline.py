@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from anchorwatch.configuration.anchors import read_anchor_file
 from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
@@ -23,6 +22,7 @@ from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.lab.receiver import Receiver
 from anchorwatch.telemetry import Meter
 from bench.world import Served, free_port
+from collector.anchor_file import read_anchor_file
 from collector.dnssec import names, records
 from collector.dnssec.policy import Policy
 from collector.polling.zones import ZonesTold, as_observed, observation_of

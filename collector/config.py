@@ -59,6 +59,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """All that the collector is told.
 
     interval_s: every endpoint is polled this often, spread evenly.
+    anchors_path: the file that the anchors are from, which is read again when it changes; None: they were shipped.
     refresh_s: an unchanged endpoint is observed in full again after this long.
     claim_every: the resolver's own claim is asked with every n-th poll of an endpoint.
     concurrency: exchanges under way at once.
@@ -72,6 +73,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     state: Path | None = None
     vantages: tuple[VantagePoint, ...]
     anchors: TrustAnchors
+    anchors_path: Path | None = None
     policy: Policy
     interval_s: float = 60.0
     refresh_s: float = 86_400.0

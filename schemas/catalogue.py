@@ -1,7 +1,7 @@
 """Every fact an operator may see: one row a code, with all that depends on the code as its columns.
 
 A *state* opens and closes; a *drift* is an edge between two observations; a *reason* only explains a verdict and is
-never a finding by itself. Codes are permanent once released. ``detected`` is False for rows that nothing reports yet.
+never a finding by itself. Codes are permanent once released.
 """
 
 from collections.abc import Callable
@@ -106,7 +106,7 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     proves_unsigned: as a reason it is a proof that the zone is not signed.
     umbrella: it says that something is wrong, but not what.
     planned_by: the kinds of change that explain it once all of them are declared; empty where none does. It is then
-    reported with ``planned_severity`` if that is lower.
+    reported with ``planned_severity`` if that is lower; so is a pattern once all its parts are explained.
     """
 
     code: Code
@@ -115,7 +115,6 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     sentence: str
     source: str
     ede: tuple[int, ...] = ()
-    detected: bool = True
     scope: Scope = Scope.ZONE
     confirmed_by: Confirmation = Confirmation.POLLS
     unknown_when: tuple[Verdict, ...] = (Verdict.INDETERMINATE,)
@@ -135,11 +134,6 @@ _NAME, _VANTAGE, _SELF, _REPORT = Scope.NAME, Scope.VANTAGE, Scope.SELF, Confirm
 _CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,)
 _KEYS, _DS, _NS, _UNSIGN = Change.KEYS, Change.DS, Change.NS, Change.UNSIGN
 _NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
-
-
-def _later(row: CatalogueRow) -> CatalogueRow:
-    """Return the row of what nothing reports yet."""
-    return msgspec.structs.replace(row, detected=False)
 
 
 def _drift(
@@ -500,7 +494,6 @@ ROWS: tuple[CatalogueRow, ...] = (
         _C,
         "several changes together look like a takeover",
         "RFC 4033 §12",
-        planned_by=frozenset({_NS, _KEYS, _DS}),
         planned_severity=_H,
     ),
     _drift(

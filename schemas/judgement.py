@@ -89,7 +89,7 @@ class AliasLink(msgspec.Struct, frozen=True):
     signed_by: tuple[Number16, ...] = ()
 
 
-class ResolverClaim(msgspec.Struct, frozen=True):
+class ResolverClaim(msgspec.Struct, frozen=True, gc=False):
     """What the vantage's resolver itself tells its clients (CD=0).
 
     ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent. ``proven``: its own signatures

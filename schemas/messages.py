@@ -217,10 +217,11 @@ class ZoneSweep(Message, frozen=True, kw_only=True, tag="sweep.v1"):
     """What each authoritative server of a zone, and each of its parent, said at about the same time.
 
     ``id`` is a hash of zone, content and instant. ``verdict`` is the zone's in the chain that the servers were asked
-    along. ``servers`` are sorted by side, name and address. ``unresolved`` are NS names that lead to no address, each
-    with the reason (``name: it does not exist``, in the words of ``NAME_ABSENT``). ``alarm``: the zone had just turned
-    bogus or dark. ``windows`` are those of signatures that ended first among the apex RRsets. ``evidence`` has the
-    responses of the servers that differ or fail, None where all agree.
+    along, secure where it holds through any of them. ``servers`` are sorted by side, name and address. ``unresolved``
+    are NS names that lead to no address, each with the reason (``name: it does not exist``, in the words of
+    ``NAME_ABSENT``). ``alarm``: the zone had just turned bogus or dark. ``windows`` are those of signatures that ended
+    first among the apex RRsets. ``evidence`` has the responses of the servers that differ or fail; None where all
+    agree, and where what they say was told before.
     """
 
     id: str

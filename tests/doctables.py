@@ -38,7 +38,7 @@ def catalogue() -> str:
     """Return the findings that page by default: code, what is the case, and the clause."""
     lines = ["| code | what | source |", "|---|---|---|"]
     for row in ROWS:
-        if row.detected and row.severity is Severity.CRITICAL and row.kind is not Kind.REASON:
+        if row.severity is Severity.CRITICAL and row.kind is not Kind.REASON:
             lines.append(f"| [`{row.code}`](docs/findings.md#{row.code}) | {row.sentence} | {row.source} |")
     return "\n".join(lines)
 
@@ -61,8 +61,6 @@ def _entry(row: CatalogueRow) -> str:
     if row.ede:
         numbers = ", ".join(str(code) for code in row.ede)
         facts.append(f"Extended DNS errors that say the same: {numbers} (RFC 8914).")
-    if not row.detected:
-        facts.append("Not detected yet.")
     return f"## {row.code}\n\n{row.sentence[0].upper()}{row.sentence[1:]}.\n\n{' '.join(facts)}"
 
 

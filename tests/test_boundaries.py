@@ -14,10 +14,12 @@ IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.https",  # sockets
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
     "collector.inventory.store",  # the last good rows on disk
+    "collector.anchor_file",  # reads the trust anchors
     "collector.stage",  # the loop
     "analyzer.history.connection",  # opens the database
     "analyzer.history.clickhouse",  # the database

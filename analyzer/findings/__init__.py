@@ -6,7 +6,7 @@ Where to look
     takeover      changes that together look like a takeover
     radius        which endpoints a finding affects
     blast         the identities that consume them
-    environments  names that several environments share
     acts          what people did that still counts
     changes       declared changes, and what each explains
+    environments  names that several environments share
 """

@@ -3,7 +3,7 @@
 It is filled from the acts that are stored and from those that arrive; the same act twice is one.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,12 +21,36 @@ from analyzer.findings.changes import (
     explains,
     lowered,
 )
-from schemas.messages import Act
+from schemas.catalogue import Kind
+from schemas.messages import Act, Finding, FindingStatus
 
 MOST_CHANGES = 1_000
 STANDING = ("accept", "declare_change", "end_change")
 """The kinds of act that count after they were handled."""
 ALIVE = (ChangeState.AHEAD, ChangeState.OPEN)
+
+
+def check_acceptance(act: Act, finding: Finding | None) -> list[str]:
+    """Return why an act does not accept a finding, of which the newest version is given; empty if it does."""
+    if finding is None:
+        return ["there is no such finding"]
+    if finding.kind is not Kind.DRIFT:
+        return [f"{finding.code} is a state, which ends once it is put right; only changes can be accepted"]
+    if finding.status is FindingStatus.CLOSED and finding.accepted_by != act.by:  # else it may be this very act
+        return [f"it is closed: {finding.closed_because}"]
+    return [] if act.rrset in ("", finding.cause_rrset) else [f"it is not about {act.rrset}"]
+
+
+def counting(acts: Iterable[Act], accepted: Mapping[str, Finding]) -> list[Act]:
+    """Return the stored acts that count: an acceptance only if its finding, by id, was accepted."""
+    found = []
+    for act in acts:
+        finding = accepted.get(act.subject) if act.kind == "accept" else None
+        if act.kind != "accept" or (
+            finding is not None and finding.accepted_by and act.rrset in ("", finding.cause_rrset)
+        ):
+            found.append(act)
+    return found
 
 
 class Acts:
@@ -103,11 +127,14 @@ class Acts:
         return drift
 
     def accepted_answers(self, name: str, rdtype: str, vantage: str) -> frozenset[str]:
-        """Return the data (such as ``192.0.2.1``) that were accepted last for a name and type, seen there."""
-        for act in reversed(self._accepted.get(f"{name} {rdtype}", ())):
-            if not act.vantages or vantage in act.vantages:
-                return frozenset(act.answers)
-        return frozenset()
+        """Return the data (such as ``192.0.2.1``) that were accepted last for a name and type, seen there.
+
+        Changes that were accepted at one stroke are accepted together.
+        """
+        acts = self._accepted.get(f"{name} {rdtype}", ())
+        fitting = [act for act in acts if not act.vantages or vantage in act.vantages]
+        last_at = max((act.at for act in fitting), default=None)
+        return frozenset(data for act in fitting if act.at == last_at for data in act.answers)
 
     def changes(self) -> list[DeclaredChange]:
         """Return the declared changes, the one that begins last first."""

@@ -19,8 +19,10 @@ class Consumers:
     def put(self, identity_id: str, identity: Identity | None) -> set[tuple[str, str]]:
         """Take in an identity as it is now; None: it is gone. Return the (host, type) that nobody consumes any more."""
         earlier = self._identities.pop(identity_id, None)
-        for endpoint in earlier.endpoints if earlier else ():
-            self._by_host.get(endpoint.host, set()).discard(identity_id)
+        for host in {endpoint.host for endpoint in earlier.endpoints} if earlier else ():
+            self._by_host[host].remove(identity_id)
+            if not self._by_host[host]:
+                del self._by_host[host]
         if identity is not None:
             self._identities[identity_id] = identity
             for endpoint in identity.endpoints:

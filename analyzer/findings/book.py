@@ -222,10 +222,14 @@ class FindingBook:
             self._apart.opened(placed.key)  # so that the next one finds its place taken
         return list(found.values())
 
-    def forget(self, subject: Subject, at: datetime, because: str) -> None:
-        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
+    def forget(self, subject: Subject, at: datetime, because: str, rrset: str = "") -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed.
+
+        With ``rrset`` only that of it is watched no more.
+        """
         for key in list(self._by_subject.get(subject, ())):
-            self._remove(subject, key, at, because)
+            if rrset in ("", key[2]):
+                self._remove(subject, key, at, because)
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
@@ -376,9 +380,15 @@ class FindingBook:
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
         self._join_drift(event, subject, at, evidence, is_again=is_again)
         for pattern in self._takeovers.take(event, at):
-            found = self._join_drift(pattern, subject, at, evidence, is_again=False)
+            earlier = self._drifts.get(_drift_key(pattern))
+            # Who accepted a pattern did not accept what became of it since.
+            is_other = earlier is not None and earlier.is_closed and earlier.finding.detail != pattern.detail
+            found = self._join_drift(pattern, subject, at, evidence, is_again=is_other)
             if found.finding.detail != pattern.detail:
-                found.finding = msgspec.structs.replace(found.finding, detail=pattern.detail, updated_at=at)
+                severity = max(found.finding.severity, pattern.severity, key=lambda one: one.rank)
+                found.finding = msgspec.structs.replace(
+                    found.finding, detail=pattern.detail, severity=severity, updated_at=at
+                )
                 found.changed_by = self.trigger
                 self._drifts_touched[_drift_key(pattern)] = found
 
@@ -403,9 +413,10 @@ class FindingBook:
         self._drifts_touched[key] = tracked
         return tracked
 
-    def has_drift(self, finding_id: str) -> bool:
-        """Return whether a drift is here: it happened within a day."""
-        return any(tracked.finding.id == finding_id for tracked in self._drifts.values())
+    def find_drift(self, finding_id: str) -> Finding | None:
+        """Return a drift that happened within a day, None where there is none of this id."""
+        found = (tracked.finding for tracked in self._drifts.values() if tracked.finding.id == finding_id)
+        return next(found, None)
 
     def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
         """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""

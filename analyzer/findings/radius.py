@@ -9,13 +9,12 @@ import msgspec
 from analyzer.detected import SERVERS
 from analyzer.findings.blast import Consumers, shortened
 from schemas.catalogue import Kind, Scope, codes_where
-from schemas.cause import INFRASTRUCTURE, owner_of
+from schemas.cause import INFRASTRUCTURE, is_of_name
 from schemas.messages import Finding, Subject
 
 MAX_ENDPOINTS_LISTED = 1000
 # What befalls a zone as a whole, so that every name behind it is affected.
 ZONE_WIDE = codes_where(lambda row: row.kind is Kind.DRIFT and row.scope is Scope.ZONE)
-ZONE_VERSION = "SOA"
 Behind = Callable[[str, str, datetime | None], Iterable[Iterable[Subject]]]
 
 
@@ -73,8 +72,8 @@ class Radius:
 
     def _behind_servers(self, zone: str, cause_rrset: str) -> Iterable[Subject]:
         """Yield what servers of a zone affect: each endpoint behind it, whatever the vantage, or the one name."""
-        owner, _, rdtype = cause_rrset.partition(" ")
-        if owner_of(cause_rrset) and rdtype != ZONE_VERSION:
+        if is_of_name(cause_rrset):
+            owner, _, rdtype = cause_rrset.partition(" ")
             yield (owner, rdtype, "")
             return
         for subjects in self._behind(zone, "", None):

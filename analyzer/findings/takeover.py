@@ -2,7 +2,8 @@
 
 Each change is a finding of its own and stays one; the pattern is a further one that names them. A delegation that
 changed is part of a pattern together with lost protection, or with answers that left what was learnt; lost protection
-together with such answers is one, too, for where nobody can ask the delegation.
+together with such answers is one, too, for where nobody can ask the delegation. Where all parts were declared
+it is milder, and it is told all the same.
 
 Source: RFC 4033 §12; the campaigns known as DNSpionage and Sea Turtle changed just these, for hours.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analyzer.detected import Drift, drift_of
-from schemas.catalogue import Severity
+from schemas.catalogue import CATALOGUE, Severity
 from schemas.codes import Code
 
 WINDOW = timedelta(hours=24)
@@ -31,6 +32,11 @@ class Part:
     at: datetime
     severity: Severity
     detail: str
+
+    @property
+    def is_planned(self) -> bool:
+        """Return whether somebody declared it: no part is as mild as that by itself."""
+        return self.severity.rank <= Severity.LOW.rank
 
 
 class Takeovers:
@@ -74,7 +80,9 @@ class Takeovers:
             return None
         told = sorted(parts.items(), key=lambda one: one[1].at)
         said = "; ".join(f"{code} at {part.at:%H:%M} ({part.detail})" for code, part in told)
-        return drift_of(Code.TAKEOVER_PATTERN, zone, f"{zone} within 24 hours: {said}", "", "")
+        row = CATALOGUE[Code.TAKEOVER_PATTERN]
+        severity = row.planned_severity if all(part.is_planned for part in parts.values()) else row.severity
+        return drift_of(row.code, zone, f"{zone} within 24 hours: {said}", "", "", severity)
 
     def _prune(self, at: datetime) -> None:
         if self._pruned_at is not None and abs(at - self._pruned_at) < timedelta(hours=1):

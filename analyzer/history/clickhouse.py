@@ -186,9 +186,10 @@ class ClickHouseHistory:
         """
         return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, and before it the newest that was validated.
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage what tells its rollovers, oldest first.
 
+        That is the newest observation, the newest validated one, and the first with each DS set and key set since then.
         With ``of`` only of these zones and vantages.
         """
         wanted = "(zone, vantage) IN %(of)s" if of else "true"
@@ -199,10 +200,15 @@ class ClickHouseHistory:
                 UNION DISTINCT
                 SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
                 FROM zones WHERE verdict IN ('secure', 'insecure') AND {wanted} GROUP BY zone, vantage
+                UNION DISTINCT
+                SELECT zone, vantage, min(observed_at) AS at, argMin(observation, observed_at) AS observation
+                FROM zones WHERE toUnixTimestamp64Micro(observed_at) >= %(since)s AND {wanted}
+                GROUP BY zone, vantage, ds, keys
             ) ORDER BY at
         """
         starts = range(0, max(len(of), 1), CHUNK)
-        found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
+        chunks = [{"of": list(of[start : start + CHUNK]), "since": _us(since)} for start in starts]
+        found = [row for chunk in chunks for row in self._query(sql, chunk)]
         return [rows.read_zone(content) for (content,) in found]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
@@ -236,10 +242,11 @@ class ClickHouseHistory:
         found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
         return [(str(zone), str(vantage), str(memory)) for zone, vantage, memory in found]
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these sweeps are stored, by id."""
-        sql = "SELECT id FROM sweeps WHERE id IN %(ids)s"
-        return {str(key) for (key,) in self._query(sql, {"ids": list(ids) or [""]})}
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id; the zones that they are of find them fast."""
+        sql = "SELECT id FROM sweeps WHERE zone IN %(zones)s AND id IN %(ids)s"
+        parameters = {"zones": sorted({*zones_by_id.values()}) or [""], "ids": sorted(zones_by_id) or [""]}
+        return {str(key) for (key,) in self._query(sql, parameters)}
 
     def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
         """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""

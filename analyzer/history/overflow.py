@@ -248,12 +248,12 @@ class OverflowHistory(ClickHouseHistory):
         return [(key, at, seen, judgement) for seen, key, at, judgement in newest.values()]
 
     def _zones_kept(self) -> list[ZoneObservation]:
-        return [rows.read_zone(row[15]) for row in sorted(self._kept("zones"), key=lambda row: row[4])]
+        return [rows.read_zone(row[14]) for row in sorted(self._kept("zones"), key=lambda row: row[3])]
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return what is known of every zone and vantage, oldest first, what waits after what is stored."""
         kept = [one for one in self._zones_kept() if not of or (one.zone, one.vantage) in of]
-        return [*super().latest_zones(of), *kept]
+        return [*super().zones_lately(since, of), *kept]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
         """Return how each of these zones was seen through a vantage at an instant."""
@@ -275,9 +275,9 @@ class OverflowHistory(ClickHouseHistory):
                 newest[row[1], row[3]] = row[10]
         return [(*key, memory) for key, memory in sorted(newest.items())]
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
         """Return which of these sweeps are stored or wait, by id."""
-        return super().sweeps_stored_of(ids) | ({row[0] for row in self._kept("sweeps")} & set(ids))
+        return super().sweeps_stored_of(zones_by_id) | ({row[0] for row in self._kept("sweeps")} & zones_by_id.keys())
 
     def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
         """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""

@@ -74,8 +74,11 @@ class History(Protocol):
         """
         ...
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, after its newest validated one."""
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage (of these, if some are given) what tells its rollovers, oldest first.
+
+        That is the newest observation, the newest validated one, and the first with each DS set and key set since then.
+        """
         ...
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
@@ -86,6 +89,6 @@ class History(Protocol):
         """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
         ...
 
-    def sweeps_stored_of(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these sweeps are stored, by id."""
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id, given the zones that they are of."""
         ...

@@ -5,7 +5,7 @@ Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from schemas.catalogue import Severity
 from schemas.messages import SignatureWindow, Subject, ZoneObservation
@@ -116,6 +116,9 @@ def next_look_at(
     return min((instant + second for instant in instants if instant + second > now), default=None)
 
 
+MOST_DEAD = 100
+
+
 class Agenda:
     """When which subject must be looked at next: a heap with one live entry a subject."""
 
@@ -132,6 +135,7 @@ class Agenda:
         if known is None or due_at < known:
             self._due_by_subject[subject] = due_at
             heappush(self._heap, (due_at, subject))
+            self._compact()
 
     def take(self, now: float) -> list[Subject]:
         """Return who is due, soonest first."""
@@ -145,7 +149,14 @@ class Agenda:
 
     def drop(self, subject: Subject) -> None:
         """Forget a subject."""
-        self._due_by_subject.pop(subject, None)
+        if self._due_by_subject.pop(subject, None) is not None:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Leave the dead entries out once they are more than the live ones: some would lie there for months."""
+        if len(self._heap) > 2 * len(self._due_by_subject) + MOST_DEAD:
+            self._heap = [(due_at, subject) for subject, due_at in self._due_by_subject.items()]
+            heapify(self._heap)
 
     def next_at(self) -> float | None:
         """Return when the next subject is due, in POSIX seconds."""

@@ -30,6 +30,8 @@ from schemas.messages import ZoneObservation
 
 HOLD_DOWN = timedelta(days=30)
 """For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
+ROLLOVERS_TAKE = timedelta(days=60)
+"""What a zone showed longer ago belongs to no rollover that is under way."""
 SEEN_LATELY = timedelta(minutes=20)
 """A key set that caches held until so lately is the one right before this sight: nobody looked away in between."""
 TAG_KEPT = timedelta(days=7)

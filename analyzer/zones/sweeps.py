@@ -4,7 +4,7 @@ All that a sweep is held against is in ``ServerMemory``, which is stored with it
 one stopped goes on as that one would have.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +30,7 @@ from analyzer.zones.servers import (
     look_for_unreachable,
 )
 from analyzer.zones.sights import answering, is_delegation_known, side_of
+from schemas.cause import is_of_name
 from schemas.judgement import Number32, Verdict
 from schemas.messages import ServerSight, Subject, ZoneSweep
 
@@ -63,8 +64,14 @@ class ServerMemory(msgspec.Struct, frozen=True, kw_only=True):
     deletes_not: int = 0
 
 
-def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) -> tuple[ServerMemory, list[Drift]]:
-    """Return what is remembered after a sweep, and what changed by it; ``at`` is its instant by our own clock."""
+def review_sweep(
+    before: ServerMemory | None, sweep: ZoneSweep, at: datetime, is_watched: Callable[[str], bool]
+) -> tuple[ServerMemory, list[Drift]]:
+    """Return what is remembered after a sweep, and what changed by it.
+
+    ``at`` is its instant by our own clock. ``is_watched`` tells of ``name TYPE`` whether anybody needs it: what a
+    server said of a name that nobody needs any more is forgotten.
+    """
     memory = before or ServerMemory(swept_at=at)
     own, parents = answering(side_of(sweep)), answering(side_of(sweep, parent=True))
     serials = Serials(own, memory.serials, at)
@@ -87,9 +94,10 @@ def review_sweep(before: ServerMemory | None, sweep: ZoneSweep, at: datetime) ->
         *look_for_pending(sweep, own, parents, memory.pending_since_at),
     ]
     looks = [*_look_for_gone(memory.faults, sweep), *looks]
+    faults = weigh_looks(memory.faults, looks, at, alarm=sweep.alarm)
     after = ServerMemory(
         swept_at=at,
-        faults=weigh_looks(memory.faults, looks, at, alarm=sweep.alarm),
+        faults=tuple(one for one in faults if not is_of_name(one.rrset) or is_watched(one.rrset)),
         delegation=delegation,
         serials=serials.kept,
         answers=answers,
@@ -188,7 +196,7 @@ class SweptZones(Mapping[Subject, ServerMemory]):
         self._memories[zone, SERVERS, vantage] = memory
         self._vantages.add(vantage)
 
-    def take(self, sweep: ZoneSweep, now: datetime) -> Review | None:
+    def take(self, sweep: ZoneSweep, now: datetime, is_watched: Callable[[str], bool]) -> Review | None:
         """Take a sweep in; None where a later one was taken in before, so that this one says nothing of now.
 
         A clock that is ahead of ours must not outdo all sweeps to come: what is from the future is from now.
@@ -198,7 +206,7 @@ class SweptZones(Mapping[Subject, ServerMemory]):
         at = min(sweep.swept_at, now)
         if before is not None and at < before.swept_at and before.swept_at - now < FAR_FUTURE:
             return None
-        memory, drifts = review_sweep(before, sweep, at)
+        memory, drifts = review_sweep(before, sweep, at, is_watched)
         self.restore(sweep.zone, sweep.vantage, memory)
         return Review(at, conditions_of_faults(memory.faults), drifts, memory)
 

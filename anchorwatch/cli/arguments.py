@@ -40,7 +40,7 @@ def read_anchors(path: str | None) -> "TrustAnchors":
     Raises:
         UsageError: the file can't be used.
     """
-    from anchorwatch.configuration.anchors import read_anchor_file
+    from collector.anchor_file import read_anchor_file
     from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
 
     if path is None:

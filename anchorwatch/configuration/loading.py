@@ -149,6 +149,7 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
         vantages=vantages,
         authorities=authorities,
         anchors=read_anchors(sections.trust_anchors, base, document),
+        anchors_path=base / sections.trust_anchors.path if sections.trust_anchors is not None else None,
         policy=read_policy(sections.policy, sections.unsigned_zones, document),
         interval_s=read_seconds(poll.interval, "poll.interval", document, least=1.0),
         refresh_s=read_seconds(poll.refresh, "poll.refresh", document, least=1.0),

@@ -242,8 +242,8 @@ class PumpedProcess:
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
     history.on_full = meter.transients.labels("analyzer").inc
-    disks = {"history": history.why_full}
-    analyzer = Analyzer(history, time.time, disks, config.changes, interval_s=config.collector.interval_s)
+    disks, interval_s = {"history": history.why_full}, config.collector.interval_s
+    analyzer = Analyzer(history, time.time, disks, config.changes, interval_s=interval_s)
     add_analyzer_metrics(meter, analyzer)
     recalls = Recalls()
     reports: list[Message] = []

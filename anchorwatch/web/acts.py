@@ -11,17 +11,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from starlette.requests import Request
 
-from analyzer.findings.acts import STANDING, Acts
+from analyzer.findings.acts import STANDING, Acts, check_acceptance
 from analyzer.findings.changes import DeclaredChange, Plan, check_change, check_words, end_of
 from analyzer.history.clickhouse import ClickHouseHistory
 from anchorwatch.web.doors import BadQuery, Bucket, Refused
 from anchorwatch.web.guard import peer_of
+from anchorwatch.web.queries import read_name
 from anchorwatch.web.threads import Threads
 from schemas.catalogue import Kind
 from schemas.cause import owner_of
 from schemas.codes import Code
-from schemas.judgement import data_of
-from schemas.messages import Act, Finding, FindingStatus, Message, utc
+from schemas.judgement import Judgement, data_of
+from schemas.messages import Act, Finding, Message, utc
 from schemas.wire import digest_of
 
 MAX_BODY = 16_384
@@ -48,10 +49,8 @@ class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Desk:
     """Takes what people do; ``send`` hands acts to the analyzer, wherever that is."""
 
-    def __init__(
-        self, history: ClickHouseHistory, threads: Threads, send: Send, read_name: Callable[[str], str]
-    ) -> None:
-        self._history, self._threads, self._send, self._read_name = history, threads, send, read_name
+    def __init__(self, history: ClickHouseHistory, threads: Threads, send: Send) -> None:
+        self._history, self._threads, self._send = history, threads, send
         self._bucket = Bucket(ACTS_AT_ONCE, ACT_EVERY_S)
 
     async def take(self, request: Request) -> list[Act]:
@@ -67,66 +66,31 @@ class Desk:
             raise Refused("too many acts at once", 429, retry_after=str(int(wait_s) + 1))
         source, now = f"API, from {peer_of(request) or 'a socket'}", utc(time.time())
         known = Acts(await self._threads.ask(self._history.standing_acts, STANDING))
-        if body.kind == "accept":
-            acts = await self._accept(body, source, now)
-        else:
-            acts = [
-                self._declare(body, source, now, known)
-                if body.kind == "declare_change"
-                else _end(body, source, now, known)
-            ]
+        match body.kind:
+            case "accept":
+                acts = await self._accept(body, source, now)
+            case "declare_change":
+                acts = [_declare(body, source, now, known)]
+            case _:
+                acts = [_end(body, source, now, known)]
         for act in acts:
             if problems := check_words(act) or known.put(act):
                 raise BadQuery("; ".join(problems))
         await self._send(acts)
         return acts
 
-    def _declare(self, body: ActBody, source: str, now: datetime, known: Acts) -> Act:
-        if body.begins_at is None or body.ends_at is None:
-            raise BadQuery("begins_at and ends_at are needed")
-        plan = Plan(
-            subject=self._read_name(body.subject),
-            begins_at=body.begins_at.astimezone(UTC),
-            ends_at=body.ends_at.astimezone(UTC),
-            by=body.by,
-            what=tuple(dict.fromkeys(body.what)),
-            why=body.why,
-            answers=tuple(dict.fromkeys(body.answers)),
-        )
-        act = plan.declared(now, source)
-        if problems := check_change(act):
-            raise BadQuery("; ".join(problems))
-        earlier = _find(known, act.id)
-        if earlier is not None and earlier.ended is not None:
-            raise Refused(f"just this change was declared, and {earlier.ended.by} ended it: say another reason", 409)
-        return earlier.act if earlier is not None else act
-
     async def _accept(self, body: ActBody, source: str, now: datetime) -> list[Act]:
         found = await self._threads.ask(self._history.findings_of, [body.subject])
         if not found:
-            found = await self._at_name(self._read_name(body.subject), now)
-        for finding in found:
-            _check_acceptable(finding)
+            found = await self._at_name(read_name(body.subject, "subject"), now)
         triggers = await self._threads.ask(self._history.first_triggers, [finding.id for finding in found])
         judgements = await self._threads.ask(self._history.judgements_of, sorted(set(triggers.values())))
         acts = []
         for finding in found:
-            judged = judgements.get(triggers.get(finding.id, ""))
-            is_answer = finding.code == Code.ANSWER_CHANGED and judged is not None
-            acts.append(
-                Act(
-                    id=digest_of("accept", finding.id)[:32],
-                    kind="accept",
-                    by=body.by,
-                    at=now,
-                    why=body.why,
-                    subject=finding.id,
-                    rrset=f"{judged.name} {judged.type}" if is_answer and judged else "",
-                    answers=tuple(sorted(data_of(judged.answers, judged.type))) if is_answer and judged else (),
-                    vantages=finding.vantages,
-                    source=source,
-                )
-            )
+            act = _acceptance(body, finding, judgements.get(triggers.get(finding.id, "")), source, now)
+            if problems := check_acceptance(act, finding):
+                raise Refused("; ".join(problems), 409)
+            acts.append(act)
         return acts
 
     async def _at_name(self, name: str, now: datetime) -> list[Finding]:
@@ -149,16 +113,43 @@ class Desk:
         return drifts
 
 
-def _check_acceptable(finding: Finding) -> None:
-    """Refuse what nobody can accept.
+def _declare(body: ActBody, source: str, now: datetime, known: Acts) -> Act:
+    if body.begins_at is None or body.ends_at is None:
+        raise BadQuery("begins_at and ends_at are needed")
+    plan = Plan(
+        subject=read_name(body.subject, "subject"),
+        begins_at=body.begins_at.astimezone(UTC),
+        ends_at=body.ends_at.astimezone(UTC),
+        by=body.by,
+        what=tuple(dict.fromkeys(body.what)),
+        why=body.why,
+        answers=tuple(dict.fromkeys(body.answers)),
+    )
+    act = plan.declared(now, source)
+    if problems := check_change(act):
+        raise BadQuery("; ".join(problems))
+    earlier = _find(known, act.id)
+    if earlier is not None and earlier.ended is not None:
+        raise Refused(f"just this change was declared, and {earlier.ended.by} ended it: say another reason", 409)
+    return earlier.act if earlier is not None else act
 
-    Raises:
-        Refused: it is a state, which ends when it is put right, or it is closed.
-    """
-    if finding.kind is not Kind.DRIFT:
-        raise Refused(f"{finding.code} is a state, which ends once it is put right; only changes can be accepted", 409)
-    if finding.status is FindingStatus.CLOSED:
-        raise Refused(f"it is closed: {finding.closed_because or 'it was over'}", 409)
+
+def _acceptance(body: ActBody, finding: Finding, judged: Judgement | None, source: str, now: datetime) -> Act:
+    """Return the act that accepts a finding; ``judged`` is the answer that opened it, if one did."""
+    act = Act(
+        id=digest_of("accept", finding.id)[:32],
+        kind="accept",
+        by=body.by,
+        at=now,
+        why=body.why,
+        subject=finding.id,
+        vantages=finding.vantages,
+        source=source,
+    )
+    if finding.code != Code.ANSWER_CHANGED or judged is None:
+        return act
+    answers = tuple(sorted(data_of(judged.answers, judged.type)))
+    return msgspec.structs.replace(act, rrset=f"{judged.name} {judged.type}", answers=answers)
 
 
 def _end(body: ActBody, source: str, now: datetime, known: Acts) -> Act:

@@ -33,6 +33,11 @@ class Delegation:
     expires_at: float
     above: Name | None = None
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return all addresses that are known, each once."""
+        return tuple(dict.fromkeys(address for found in self.servers.values() for address in found))
+
 
 def read_delegation(response: Response, zone: Name, above: Name, *, now: float, port: int) -> Delegation:
     """Return the delegation of ``zone`` in a referral by a server of the zone ``above``.

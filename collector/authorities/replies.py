@@ -60,7 +60,8 @@ def read_reply(reply: Reply, zone: Name, name: Name, rdtype: int) -> Reading:
             return Answer(own)
         return Refusal("it answers without authority", lame=True, data=own)
     soa = next((owner for owner, kind in reply.authority if kind == records.SOA), None)
-    if soa is None and (below := _referred(reply, name)) is not None:
+    below = _referred(reply, name) if soa is None and reply.rcode == NOERROR else None
+    if below is not None and not (below == zone and own.flags & AA):  # else a denial that lacks its SOA record
         return _read_referral(reply, below, zone, name, rdtype)
     return _read_denial(own, soa, zone, name, rdtype)
 

@@ -12,8 +12,10 @@ from collector.dnssec.questions import Reply
 from collector.resolvers.dialogue import Question, Steps, pose_together
 from schemas.messages import NAME_ABSENT
 
-MOST_NAMES = 26
-"""Names of servers that one sweep looks up for each side of a cut."""
+MOST_NAMES = 16
+"""Names of servers that one sweep looks up on each side of a cut; the root and the large zones below it have 13."""
+MOST_TOLD = 16
+"""Names beyond them that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +34,26 @@ class Roll:
     unresolved: Mapping[Name, str]
 
 
-def call_roll(vantage: str, servers: Mapping[Name, tuple[str, ...]], port: int) -> Steps[Roll]:
+def call_roll(vantage: str, servers: Mapping[Name, tuple[str, ...]], port: int, most: int = MOST_NAMES) -> Steps[Roll]:
     """Look up the names of servers; ``servers`` has the addresses that glue or the configuration give them.
 
-    An address of either kind counts: resolvers use what they meet first.
+    An address of either kind counts: resolvers use what they meet first. Names beyond ``most`` are not looked up, and
+    those whose zone gives no answer are asked for once only, so that names of servers elsewhere cost others little.
     """
-    wanted = [server for server in sorted(servers) if server != UNNAMED][:MOST_NAMES]
-    kinds = (records.A, records.AAAA)
-    replies = yield from pose_together(Question(vantage, server, kind) for server in wanted for kind in kinds)
+    wanted = [server for server in sorted(servers) if server != UNNAMED][:most]
+    found: dict[Name, list[Reply]] = {server: [] for server in wanted}
     seats = {Seat(server, address): None for server in servers for address in servers[server]}
-    unresolved: dict[Name, str] = {}
-    for number, server in enumerate(wanted):
-        found = replies[2 * number : 2 * number + 2]
-        for kind, reply in zip(kinds, found, strict=True):
+    for kind in (records.A, records.AAAA):
+        asked = [server for server in wanted if all(isinstance(reply, Response) for reply in found[server])]
+        replies = yield from pose_together(Question(vantage, server, kind) for server in asked)
+        for server, reply in zip(asked, replies, strict=True):
+            found[server].append(reply)
             seats |= {Seat(server, address): None for address in addresses_in(reply, server, kind, port)}
-        if not any(seat.name == server for seat in seats):
-            unresolved[server] = _why_none(server, found)
-    for server in servers:
-        if server not in wanted and not servers[server] and server != UNNAMED:
-            unresolved[server] = f"not looked up: more than {MOST_NAMES} names"
+    named = {seat.name for seat in seats}
+    unresolved = {server: _why_none(server, found[server]) for server in wanted if server not in named}
+    beyond = [server for server in sorted(servers) if server not in wanted and server not in named][:MOST_TOLD]
+    unresolved |= dict.fromkeys(beyond, f"not looked up: more than {MOST_NAMES} names")
+    unresolved.pop(UNNAMED, None)
     return Roll(tuple(sorted(seats, key=lambda seat: (seat.name, seat.address))), unresolved)
 
 

@@ -17,17 +17,23 @@ REPEATS = 2
 """So often a sweep that says something new is repeated soon, so that it is confirmed."""
 REPEAT_AFTER_S = 300.0
 JITTER = 0.1
+SHOW_EVERY_S = 86_400.0
+"""Evidence that was shown before is shown again after this time: it may have been lost on the way."""
 
 
 @dataclass(slots=True)
 class _Round:
-    """One zone: what refers to it, and when it is swept. ``repeats``: so many sweeps more come early."""
+    """One zone: what refers to it, and when it is swept.
+
+    ``repeats``: so many sweeps more come early. ``shown_at`` is when the evidence was shown last.
+    """
 
     holders: int = 0
     watched: dict[Asked, int] = field(default_factory=dict)
     due_at: float = 0.0
     swept_at: float = float("-inf")
     said: str = ""
+    shown_at: float = float("-inf")
     repeats: int = 0
     is_alarmed: bool = False
     is_running: bool = False
@@ -101,7 +107,10 @@ class Rounds:
         return due
 
     def finish(self, zone: str, content: str, now: float) -> bool:
-        """Note that a sweep is over, and what it said; return whether that is new."""
+        """Note that a sweep is over, and what it said; return whether to show its evidence.
+
+        Evidence is shown of what is new, and again now and then.
+        """
         self._running -= 1
         known = self._rounds.get(zone)
         if known is None:
@@ -109,11 +118,13 @@ class Rounds:
         is_new = content != known.said
         known.is_running, known.said, known.swept_at = False, content, now
         known.repeats = REPEATS if is_new else max(known.repeats - 1, 0)
+        is_shown = is_new or now - known.shown_at >= SHOW_EVERY_S
+        known.shown_at = now if is_shown else known.shown_at
         wait_s = self._sweep_s * (1 - JITTER * _phase_of(zone))
         if known.repeats:
             wait_s = min(wait_s, max(REPEAT_AFTER_S, self._alarm_s))
         self._put(zone, known, min(now + wait_s, max(known.due_at, now + self._alarm_s)))
-        return is_new
+        return is_shown
 
     def next_due_at(self) -> float:
         """Return when something is to be swept; infinite where nothing is, or all slots are taken."""

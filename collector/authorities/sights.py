@@ -26,12 +26,13 @@ from schemas.wire import digest_of
 
 CDS, CDNSKEY = 59, 60
 APEX = (records.SOA, records.NS, records.DNSKEY, CDS, CDNSKEY)
-AT_CUT = (records.NS, records.DS)
 MOST_REASONS = 8
 MOST_TEXT = 4096
 """Characters of one RRset that a sight shows."""
 MOST_KEYS = 64
 SOA_TAIL_BYTES = 20
+SERIAL, REFRESH, EXPIRE = 0, 4, 12
+"""Where the numbers of a SOA record lie behind its names. Source: RFC 1035 §3.3.13."""
 
 Replies = Mapping[Asked, Reply]
 
@@ -104,9 +105,9 @@ def see_child(seat: Seat, zone: Name, replies: Replies, signatures: Signatures) 
         detail=detail,
         signatures=signatures.state,
         reasons=signatures.reasons,
-        serial=_soa_number(soa, 0),
-        refresh_s=_soa_number(soa, 4),
-        expire_s=_soa_number(soa, 12),
+        serial=_soa_number(soa, SERIAL),
+        refresh_s=_soa_number(soa, REFRESH),
+        expire_s=_soa_number(soa, EXPIRE),
         ns=_texts(records.NS, apex[records.NS]),
         keys=describe_keys(keys[:MOST_KEYS]),
         cds=_texts(CDS, apex[CDS]),
@@ -124,7 +125,8 @@ def see_parent(seat: Seat, zone: Name, parent: Name, replies: Replies, signature
     """Return what a server of the zone above says of the delegation."""
     asked = Asked(zone, records.DS)
     status, detail = read_status(replies[asked], parent, asked)
-    reply = replies.get(Asked(zone, records.NS))
+    soa = _rdatas(replies.get(Asked(parent, records.SOA)), parent, parent, records.SOA)
+    ds_set = map(records.parse_ds, _rdatas(replies[asked], parent, zone, records.DS) or ())
     return ServerSight(
         server=seat.address,
         name=names.to_text(seat.name),
@@ -133,8 +135,10 @@ def see_parent(seat: Seat, zone: Name, parent: Name, replies: Replies, signature
         detail=detail,
         signatures=signatures.state,
         reasons=signatures.reasons,
-        ns=_texts(records.NS, delegated(reply, zone)),
-        ds=_texts(records.DS, _rdatas(replies.get(asked), parent, zone, records.DS)),
+        serial=_soa_number(soa, SERIAL),
+        refresh_s=_soa_number(soa, REFRESH),
+        ns=_texts(records.NS, delegated(replies.get(Asked(zone, records.NS)), zone)),
+        ds=tuple(sorted(ds.to_text() for ds in ds_set if ds is not None)),
     )
 
 
@@ -163,7 +167,7 @@ def _texts(rdtype: int, rdatas: tuple[bytes, ...] | None) -> tuple[str, ...]:
 
 
 def _soa_number(rdatas: tuple[bytes, ...] | None, offset: int) -> int | None:
-    """Return one of the numbers that follow the names in a SOA record. Source: RFC 1035 §3.3.13."""
+    """Return one of the numbers that follow the names in a SOA record."""
     if not rdatas or len(rdatas[0]) < SOA_TAIL_BYTES:
         return None
     tail = rdatas[0][-SOA_TAIL_BYTES:]

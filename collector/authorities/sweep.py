@@ -12,10 +12,9 @@ import msgspec
 
 from collector.authorities.addresses import family_of
 from collector.authorities.delegations import UNNAMED, Delegation, glue_of
-from collector.authorities.roll import Roll, Seat, call_roll, describe_unresolved
+from collector.authorities.roll import MOST_NAMES, Roll, Seat, call_roll, describe_unresolved
 from collector.authorities.sights import (
     APEX,
-    AT_CUT,
     Assessor,
     Trust,
     delegated,
@@ -74,6 +73,10 @@ class Sweeper:
         self._anchors, self._policy, self._instant = anchors, policy, instant
         self._nodes: dict[Name, ChainNode] = {}
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors, self._nodes = anchors, {}
+
     def sweep(self, zone: Name, watched: Sequence[Asked], *, alarm: bool) -> Steps[ZoneSweep]:
         """Ask all servers of a zone and of its parent; the evidence is there where servers differ or fail."""
         node = yield from self._find_node(zone, anew=alarm)
@@ -86,13 +89,19 @@ class Sweeper:
         child = _Side()
         unresolved: dict[Name, str] = {}
         servers = self._servers_of(zone, parent, known, above)
+        met, names_left = set(servers), MOST_NAMES
         while servers:
-            roll = yield from call_roll(self._config.vantage, servers, self._config.port)
+            roll = yield from call_roll(self._config.vantage, servers, self._config.port, names_left)
+            names_left = max(names_left - len(servers), 0)
             unresolved |= roll.unresolved
             yield from self._ask_all(child, roll, zone, Asked(zone, records.SOA), questions)
-            met = {*unresolved, *servers, *(seat.name for seat in (*child.replies, *child.refused))}
             servers = {server: () for server in _named_by(child, zone) if server not in met}
+            met |= set(servers)
         return self._report(zone, parent, node, above, child, unresolved, alarm=alarm)
+
+    def forget(self) -> None:
+        """Forget what chains have taught; sweeps under way go on with it."""
+        self._nodes = {}
 
     def _find_node(self, zone: Name, *, anew: bool) -> Steps[ChainNode | None]:
         """Return the node of the chain at a zone as it is now, None where no trust anchor lies above it.
@@ -134,7 +143,7 @@ class Sweeper:
         if delegation is None:
             return
         roll = yield from call_roll(self._config.vantage, delegation.servers, self._config.port)
-        questions = tuple(Asked(zone, kind) for kind in AT_CUT)
+        questions = (Asked(zone, records.DS), Asked(zone, records.NS), Asked(parent, records.SOA))
         yield from self._ask_all(side, roll, parent, Asked(zone, records.DS), questions)
 
     def _servers_of(
@@ -213,32 +222,19 @@ class Sweeper:
         *,
         alarm: bool,
     ) -> ZoneSweep:
-        now = int(self._instant.at)
-        assessor = Assessor(now, self._policy)
-        trust_above = Trust(parent or names.ROOT, _keys_of(node, parent))
-        sights = [not_asked(seat, why, of_parent=True) for seat, why in above.refused.items()]
-        for seat, replies in above.replies.items():
-            own = {asked: reply for asked, reply in replies.items() if asked.rdtype == records.DS}
-            signatures = assessor.assess(trust_above, trust_above.keys, own)
-            sights.append(see_parent(seat, zone, parent or names.ROOT, replies, signatures))
+        assessor = Assessor(int(self._instant.at), self._policy)
+        sights = _see_parents(assessor, zone, parent or names.ROOT, _keys_of(node, parent), above)
         trust = self._trust_of(zone, node, sights)
         keys = assessor.trusted_keys(trust, child.all_replies())
-        windows: dict[int, Window] = {}
-        sights += [not_asked(seat, why, of_parent=False) for seat, why in child.refused.items()]
-        for seat, replies in child.replies.items():
-            status, _ = read_status(replies[Asked(zone, records.SOA)], zone, Asked(zone, records.SOA))
-            own = replies if status is ServerStatus.ANSWERS else {}
-            signatures = assessor.assess(trust, keys, own)
-            windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
-            sights.append(see_child(seat, zone, replies, signatures))
-        sights.sort(key=lambda sight: (sight.of_parent, sight.name, sight.server))
+        own, windows = _see_children(assessor, trust, keys, child)
+        sights = sorted((*sights, *own), key=lambda sight: (not sight.of_parent, sight.name, sight.server))
         sweep = ZoneSweep(
             id="",
             zone=names.to_text(zone),
             parent=names.to_text(parent) if parent is not None else "",
             vantage=self._config.vantage,
             swept_at=utc(self._instant.at),
-            verdict=node.verdict if node is not None else Verdict.INSECURE,
+            verdict=_verdict_of(node, keys),
             alarm=alarm,
             servers=tuple(sights),
             unresolved=describe_unresolved(unresolved),
@@ -279,6 +275,33 @@ class Sweeper:
                 break
             kept.append(wire)
         return make_evidence(kept, zone, records.SOA, int(self._instant.at), self._anchors, self._policy)
+
+
+def _see_parents(
+    assessor: Assessor, zone: Name, parent: Name, keys: tuple[KeyRecord, ...], above: _Side
+) -> list[ServerSight]:
+    """Return what each server of the zone above says; of its own data only the DS set, or its denial, is judged."""
+    trust = Trust(parent, keys)
+    sights = [not_asked(seat, why, of_parent=True) for seat, why in above.refused.items()]
+    for seat, replies in above.replies.items():
+        own = {asked: reply for asked, reply in replies.items() if asked.rdtype == records.DS}
+        sights.append(see_parent(seat, zone, parent, replies, assessor.assess(trust, keys, own)))
+    return sights
+
+
+def _see_children(
+    assessor: Assessor, trust: Trust, keys: tuple[KeyRecord, ...], child: _Side
+) -> tuple[list[ServerSight], dict[int, Window]]:
+    """Return what each server of a zone says, and by type the windows of its signatures that end first."""
+    windows: dict[int, Window] = {}
+    sights = [not_asked(seat, why, of_parent=False) for seat, why in child.refused.items()]
+    first = Asked(trust.zone, records.SOA)
+    for seat, replies in child.replies.items():
+        status, _ = read_status(replies[first], trust.zone, first)
+        signatures = assessor.assess(trust, keys, replies if status is ServerStatus.ANSWERS else {})
+        windows |= {kind: window.or_earlier(windows.get(kind)) for kind, window in signatures.windows.items()}
+        sights.append(see_child(seat, trust.zone, replies, signatures))
+    return sights, windows
 
 
 def content_of(sweep: ZoneSweep) -> str:
@@ -322,6 +345,13 @@ def _named_by(side: _Side, zone: Name) -> dict[Name, None]:
     replies = [replies[asked] for replies in side.replies.values() if asked in replies]
     found = [reply.answer.get((zone, records.NS)) for reply in replies if isinstance(reply, Response)]
     return {records.target_of(rdata): None for rrset in found if rrset is not None for rdata in rrset.rdatas}
+
+
+def _verdict_of(node: ChainNode | None, keys: tuple[KeyRecord, ...]) -> Verdict:
+    """Return the verdict on a zone: secure where the chain holds through one of its servers, whichever was asked."""
+    if node is None:
+        return Verdict.INSECURE
+    return Verdict.SECURE if keys and node.verdict is not Verdict.INSECURE else node.verdict
 
 
 def _keys_of(node: ChainNode | None, zone: Name | None) -> tuple[KeyRecord, ...]:

@@ -7,7 +7,7 @@ Source: RFC 1034 §5.3.3; RFC 9156 §2.3 (minimised names), §5 (servers that ca
 set is asked of the parent's servers).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from collector.authorities.addresses import address_of, is_public
 from collector.authorities.delegations import (
@@ -51,6 +51,22 @@ class Asked:
     def __str__(self) -> str:
         """Return it as people write it."""
         return f"{names.to_text(self.name)} {records.type_to_text(self.rdtype)}"
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What came of asking the servers of one zone: who refused, by address, and which names have no address."""
+
+    at: Delegation
+    asked: Asked
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    nameless: list[Name] = field(default_factory=list)
+    lookups: int = 0
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether none of those that were asked said anything."""
+        return bool(self.refusals) and all(why.silent for why in self.refusals.values())
 
 
 class Walker:
@@ -119,55 +135,73 @@ class Walker:
         self, at: Delegation, asked: Asked, effort: Effort, path: tuple[Name, ...]
     ) -> Steps[Answer | Referral | FetchFailure]:
         """Ask the servers of a zone one after another until one answers or refers on."""
-        refusals: dict[str, Refusal] = {}
-        lookups = 0
-        avoid = self._answered_by.get(at.zone, "") if asked.stream else ""  # who asks again wants another one's word
-        while effort.has_patience and len(refusals) < MOST_TRIED:
-            address = self._next(at, refusals, avoid)
+        tries = _Tries(at, asked)
+        while effort.has_patience and len(tries.refusals) < MOST_TRIED:
+            address = self._next(tries)
             if address is None:
-                unknown = next((name for name, found in at.servers.items() if not found and name != UNNAMED), None)
-                if unknown is None or lookups == MOST_LOOKUPS_A_DELEGATION or at.zone in path:
+                unknown = next(
+                    (name for name, found in tries.at.servers.items() if not found and name != UNNAMED), None
+                )
+                if unknown is None or tries.lookups == MOST_LOOKUPS_A_DELEGATION or at.zone in path:
                     break
                 if not effort.take_lookup(len(path)):
                     break
-                lookups += 1
-                at = yield from self._add_addresses(at, unknown, effort, (*path, at.zone))
+                yield from self._look_up(tries, unknown, effort, (*path, at.zone))
                 continue
             if not effort.take_question():
                 break
             reading = yield from self._ask_server(address, at.zone, asked)
             if not isinstance(reading, Refusal):
                 return reading
-            refusals[address] = reading
+            tries.refusals[address] = reading
             if reading.waited:
                 effort.note_silence()
-        return (yield from self._last_resort(at, asked, refusals, effort))
+        return (yield from self._last_resort(tries, effort))
 
-    def _last_resort(
-        self, at: Delegation, asked: Asked, refusals: dict[str, Refusal], effort: Effort
-    ) -> Steps[Answer | Referral | FetchFailure]:
+    def _last_resort(self, tries: "_Tries", effort: Effort) -> Steps[Answer | Referral | FetchFailure]:
         """Ask silent servers over TCP; take an answer without authority where there is no other."""
-        silent = [address for address, why in refusals.items() if why.silent and not asked.stream]
-        for address in silent[:OVER_TCP] if len(silent) == len(refusals) else []:
+        at, asked = tries.at, tries.asked
+        over_tcp = Asked(asked.name, asked.rdtype, stream=True)
+        for address in list(tries.refusals)[:OVER_TCP] if tries.is_silent and not asked.stream else []:
             if not effort.has_patience or not effort.take_question():
                 break
-            over_tcp = Asked(asked.name, asked.rdtype, stream=True)
             reading = yield from self._ask_server(address, at.zone, over_tcp)
             if not isinstance(reading, Refusal):
                 return reading
-            refusals[address] = reading
-        data = next((why.data for why in refusals.values() if why.data is not None), None)
-        return Answer(data) if data is not None else self._gave_up(at, asked, refusals)
-
-    def _gave_up(self, at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
+            tries.refusals[address] = reading
+        data = next((why.data for why in tries.refusals.values() if why.data is not None), None)
+        if data is not None:
+            return Answer(data)
         self.delegations.doubt(at.zone, self._instant.now)
-        return _failure_of(at, asked, refusals)
+        barred = [address for address in at.addresses if not self.may_ask(at.zone, address)]
+        return _failure_of(tries, barred)
 
-    def _next(self, at: Delegation, tried: dict[str, Refusal], avoid: str) -> str | None:
-        """Return the address to ask next, None where all that are known were tried."""
-        known = dict.fromkeys(address for found in at.servers.values() for address in found)
-        left = [address for address in known if address not in tried and self.may_ask(at.zone, address)]
-        return self.standing.in_order(at.zone, left, self._instant.now, avoid)[0] if left else None
+    def _next(self, tries: "_Tries") -> str | None:
+        """Return the address to ask next, None where all that are known were tried.
+
+        Who asks again, over a stream, wants the word of another server.
+        """
+        zone = tries.at.zone
+        left = [one for one in tries.at.addresses if one not in tries.refusals and self.may_ask(zone, one)]
+        avoid = self._answered_by.get(zone, "") if tries.asked.stream else ""
+        return self.standing.in_order(zone, left, self._instant.now, avoid)[0] if left else None
+
+    def _look_up(self, tries: "_Tries", server: Name, effort: Effort, path: tuple[Name, ...]) -> Steps[None]:
+        """Find the addresses of one more server, or strike it out."""
+        found: tuple[str, ...] = ()
+        for rdtype in (records.A, records.AAAA):
+            reply = yield from self._resolve(Asked(server, rdtype), effort, path)
+            found += addresses_in(reply, server, rdtype, self._config.port)
+            if found:
+                break
+        tries.lookups += 1
+        servers = {name: known for name, known in tries.at.servers.items() if name != server}
+        if found:
+            servers[server] = found
+        else:
+            tries.nameless.append(server)
+        tries.at = replace(tries.at, servers=servers)
+        self.delegations.keep(tries.at)
 
     def _ask_server(self, address: str, zone: Name, asked: Asked) -> Steps[Reading]:
         """Ask one server once; who asks it the same meanwhile gets the same reply."""
@@ -185,21 +219,6 @@ class Walker:
         elif not reading.silent:
             self.standing.note_lame(zone, address, now)
         return reading
-
-    def _add_addresses(self, at: Delegation, server: Name, effort: Effort, path: tuple[Name, ...]) -> Steps[Delegation]:
-        """Return a delegation with the addresses of one more of its servers, or without that server."""
-        found: tuple[str, ...] = ()
-        for rdtype in (records.A, records.AAAA):
-            reply = yield from self._resolve(Asked(server, rdtype), effort, path)
-            found += addresses_in(reply, server, rdtype, self._config.port)
-            if found:
-                break
-        servers = {name: known for name, known in at.servers.items() if name != server}
-        if found:
-            servers[server] = found
-        changed = replace(at, servers=servers)
-        self.delegations.keep(changed)
-        return changed
 
 
 def addresses_in(reply: Reply, server: Name, rdtype: int, port: int) -> tuple[str, ...]:
@@ -219,15 +238,20 @@ def _next_depth(shown: int, whole: int, minimised: int) -> int:
     return whole if left <= 0 else min(shown + max((whole - shown) // left, 1), whole)
 
 
-def _failure_of(at: Delegation, asked: Asked, refusals: dict[str, Refusal]) -> FetchFailure:
-    """Return why the servers of a zone gave no answer."""
-    complaints = [f"{address}: {why.detail}" for address, why in refusals.items()]
+def _failure_of(tries: "_Tries", barred: list[str]) -> FetchFailure:
+    """Return why the servers of a zone gave no answer; ``barred`` are addresses that may not be asked."""
+    complaints = [
+        why.detail if why.detail.startswith("udp://") else f"{address}: {why.detail}"
+        for address, why in sorted(tries.refusals.items())
+    ]
+    complaints += [f"{address} is no public address" for address in barred]
+    complaints += [f"{names.to_text(server)} has no address" for server in tries.nameless]
     if not complaints:
-        complaints = ["no server of it has an address that can be asked"]
-    if refusals and all(why.silent for why in refusals.values()):
-        return _failed("timeout", at.zone, asked, complaints)
-    rcode = next((why.rcode for why in refusals.values() if why.rcode is not None), None)
-    return _failed("rcode" if rcode is not None else "lame", at.zone, asked, complaints, rcode)
+        complaints = ["none has an address"]
+    if tries.is_silent:
+        return _failed("timeout", tries.at.zone, tries.asked, complaints)
+    rcode = next((why.rcode for why in tries.refusals.values() if why.rcode is not None), None)
+    return _failed("rcode" if rcode is not None else "lame", tries.at.zone, tries.asked, complaints, rcode)
 
 
 def _failed(kind: str, zone: Name, asked: Asked, complaints: list[str], rcode: int | None = None) -> FetchFailure:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import Anchor
-from collector.dnssec.context import ChainNode, Context, Signed, Window, ask
+from collector.dnssec.context import ChainNode, Context, Signed, Window, ask, describe_window
 from collector.dnssec.delegation import unsupported_ds, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
 from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
@@ -159,7 +159,9 @@ def _ended(
     if window is not None:
         fresh_until = min(fresh_until, window.expiration)
         above = parent.zone if parent is not None else zone
-        signed = (Signed(records.DS, above, window, ttl_s, context.cached_until(ttl_s)),)
+        signed = (
+            Signed(records.DS, describe_window(zone, records.DS, above, window), ttl_s, context.cached_until(ttl_s)),
+        )
     if parent is not None and parent.window is not None:
         window = parent.window.or_earlier(window)
     return ChainNode(
@@ -278,7 +280,8 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
     context.note_signing(parent.zone, rrset)
-    of_ds = Signed(records.DS, parent.zone, window, verified.signature.original_ttl, context.cached_until(ttl_s))
+    described = describe_window(name, records.DS, parent.zone, window)
+    of_ds = Signed(records.DS, described, verified.signature.original_ttl, context.cached_until(ttl_s))
     signed = (of_ds, *node.signed)
     return replace(node, window=window.or_earlier(node.window), fresh_until=ends, signed=signed)
 
@@ -299,6 +302,7 @@ def _node_of(
         ttl_s = rrset.ttl if judged.is_insecure else FAILED_NODE_TTL_S
         return _ended(context, zone, parent, verdict, fault, wires, ttl_s, ds_set, judged.keys)
     ttl_s = min(judged.ttl_s, judged.window.expiration - context.now)
+    described = describe_window(zone, records.DNSKEY, zone, judged.window)
     return ChainNode(
         zone,
         zone,
@@ -311,9 +315,7 @@ def _node_of(
         window=judged.window.or_earlier(parent.window if parent else None),
         fresh_until=context.now + min(max(ttl_s, 0), context.longest_node_s),
         messages=wires,
-        signed=(
-            Signed(records.DNSKEY, zone, judged.window, judged.original_ttl_s, context.cached_until(judged.ttl_s)),
-        ),
+        signed=(Signed(records.DNSKEY, described, judged.original_ttl_s, context.cached_until(judged.ttl_s)),),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 
+from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.fault import Fault
@@ -13,7 +14,7 @@ from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
 from collector.dnssec.signatures import Verified, absolute_time, verify_rrset
 from schemas.judgement import ChainLink, Verdict
-from schemas.messages import DenialParameters
+from schemas.messages import DenialParameters, SignatureWindow, utc
 
 MAX_NODE_TTL_S = 86_400
 LONGEST_CACHED_S = 604_800
@@ -34,17 +35,27 @@ class Window:
         return other if other is not None and other.expiration < self.expiration else self
 
 
+def describe_window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
+    """Return from when until when a signature over an RRset is valid, as messages have it."""
+    return SignatureWindow(
+        zone=names.to_text(signer),
+        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
+        inception_at=utc(window.inception),
+        expires_at=utc(window.expiration),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The signature over one RRset that a node rests on: its type, whose keys signed it, and from when to when.
+    """The signature over one RRset that a node rests on: its type, and whose keys signed it from when to when.
 
+    ``described`` is the window as messages have it; a node is made once, and is part of the chains of many names.
     ``original_ttl_s`` is the TTL that the signature names; a cache that asks now keeps the RRset until ``cached_until``
     (POSIX seconds).
     """
 
     rdtype: int
-    signer: Name
-    window: Window
+    described: SignatureWindow
     original_ttl_s: int
     cached_until: int
 

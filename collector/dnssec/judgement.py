@@ -10,7 +10,7 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
-from collector.dnssec.context import ChainNode, Context, Signers, Window
+from collector.dnssec.context import ChainNode, Context, Signers, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -128,7 +128,7 @@ def _facts_of(node: ChainNode, link: ChainLink, parent: str, wires: tuple[bytes,
         parent,
         reasons=tuple(make_reason(fault, context.now) for fault in faults),
         remarks=tuple(make_reason(fault, context.now) for fault in node.remarks),
-        windows=tuple(_window(node.name, one.rdtype, one.signer, one.window) for one in node.signed),
+        windows=tuple(one.described for one in node.signed),
         messages=wires,
         key_ttl_s=keys.original_ttl_s if keys is not None else 0,
         ds_ttl_s=ds.original_ttl_s if ds is not None else 0,
@@ -153,19 +153,10 @@ def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
         for remark in (*(remark for node in below for remark in node.remarks), *judged.remarks):
             remarks.setdefault((remark.code, remark.zone, remark.blamed), remark)
         if judged.own is not None and judged.node is not None:
-            windows.append(_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
+            windows.append(describe_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
     wires |= dict.fromkeys(result.messages)
     signed = min(windows, key=lambda one: one.expires_at, default=None)
     return AnswerFacts(tuple(wires), tuple(make_reason(fault, now) for fault in remarks.values()), signed)
-
-
-def _window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
-    return SignatureWindow(
-        zone=names.to_text(signer),
-        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
-        inception_at=utc(window.inception),
-        expires_at=utc(window.expiration),
-    )
 
 
 def fresh_until(result: ValidationResult) -> int:

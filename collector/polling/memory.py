@@ -1,7 +1,6 @@
 """What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import msgspec
 
 from collector.authorities.sweeps import NOWHERE, Trail
 from collector.dnssec.names import Name
@@ -13,16 +12,19 @@ from schemas.wire import digest_of
 NEVER = float("-inf")
 
 
-class PollTarget(NamedTuple):
-    """One endpoint through one vantage: the unit that is polled. A tuple, since it is looked up all the time."""
+class PollTarget(msgspec.Struct, frozen=True, gc=False):
+    """One endpoint through one vantage: the unit that is polled.
+
+    There may be millions: what is kept of each leads to no cycle, and garbage collection, which stops the loop, passes
+    it over.
+    """
 
     name: Name
     rdtype: int
     vantage: str
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(msgspec.Struct, gc=False):
     """The last poll of a subject.
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
@@ -50,7 +52,7 @@ class Memory:
     answers: tuple[str, ...] = ()
     disputed: int = 0
     cause: tuple[str, ...] | None = None
-    churn: Churn = field(default_factory=Churn)
+    churn: Churn = msgspec.field(default_factory=Churn)
 
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
@@ -118,6 +120,17 @@ def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None)
     if judgement.verdict is Verdict.INSECURE and memory.verdict is not Verdict.SECURE:
         return False
     return cause is not None and cause != memory.cause
+
+
+def zone_turned(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> str:
+    """Return the zone that has just turned: to what is wrong with it, or back; empty where none has."""
+    if is_news(memory, judgement, cause):
+        return judgement.cause_zone
+    is_back = judgement.verdict in (Verdict.SECURE, Verdict.INSECURE) and memory.verdict in (
+        Verdict.BOGUS,
+        Verdict.INDETERMINATE,
+    )
+    return memory.cause[2] if is_back and memory.cause is not None else ""
 
 
 def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:

@@ -16,10 +16,11 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from collector.authorities.sweeps import NOWHERE, Sweeps, trail_of
+from collector.authorities.sweeps import Sweeps
 from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
@@ -36,6 +37,7 @@ from collector.polling.memory import (
     is_news,
     remember,
     take_note,
+    zone_turned,
 )
 from collector.polling.outbox import Outbox
 from collector.polling.reachability import Reachability
@@ -154,7 +156,7 @@ class Watch:
             if (memory := self._memory.pop(subject, None)) is not None:
                 self._zones.release(memory.zones, subject.vantage)
                 if self._sweeps is not None:
-                    self._sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, NOWHERE)
+                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.trail)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
@@ -173,6 +175,15 @@ class Watch:
                 memory.observed_at = NEVER
                 self._zones.forget(memory.zones, vantage)
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on, and everything anew."""
+        for view in self._views.values():
+            view.trust(anchors)
+        if self._sweeps is not None:
+            self._sweeps.trust(anchors)
+        for memory in self._memory.values():
+            memory.fresh_until = 0.0
+
     # time
 
     def check_clocks(self, now: float, at: float) -> Jump | None:
@@ -188,6 +199,8 @@ class Watch:
         self._jumped_at = now
         for view in self._views.values():
             view.forget()
+        if self._sweeps is not None:
+            self._sweeps.forget()
         for memory in self._memory.values():
             memory.distrust()
         return jump
@@ -246,8 +259,11 @@ class Watch:
 
     def suspect(self, name: str, suspicion: str, at: float) -> None:
         """Tell what is suspected of the replies of a vantage, empty for nothing."""
-        detail = f"{name}: {suspicion}" if suspicion else ""
-        self._outbox.add(*self.reports(Code.SPOOFING_SUSPECTED, name, detail, at))
+        self.report(Code.SPOOFING_SUSPECTED, name, f"{name}: {suspicion}" if suspicion else "", at)
+
+    def report(self, code: str, subject: str, detail: str, at: float) -> None:
+        """Tell of our own trouble with the messages that gather, or that there is none, if it says something new."""
+        self._outbox.add(*self.reports(code, subject, detail, at))
 
     # a poll
 
@@ -363,7 +379,8 @@ class Watch:
         zones = tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         if self._sweeps is not None:
-            self._have_swept(self._sweeps, subject, memory, judgement, cause)
+            turned = "" if self._reach[subject.vantage].is_lost else zone_turned(memory, judgement, cause)
+            memory.trail = self._sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, judgement, turned)
         if zones != memory.zones:
             self._zones.hold(zones, subject.vantage)
             self._zones.release(memory.zones, subject.vantage)
@@ -380,25 +397,6 @@ class Watch:
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)
         self._outbox.add(message)
-
-    def _have_swept(
-        self,
-        sweeps: Sweeps,
-        subject: PollTarget,
-        memory: Memory,
-        judgement: Judgement,
-        cause: tuple[str, ...] | None,
-    ) -> None:
-        """Have the zones swept that a name leads through; at once the one at fault, if it has just turned."""
-        trail = trail_of(judgement)
-        sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, trail)
-        memory.trail = trail
-        if self._reach[subject.vantage].is_lost:
-            return
-        if is_news(memory, judgement, cause):
-            sweeps.alarm(judgement.cause_zone, bad=judgement.verdict not in STANDS)
-        elif judgement.verdict in STANDS and memory.verdict not in STANDS and memory.cause is not None:
-            sweeps.alarm(memory.cause[2], bad=False)
 
     def _confirm_soon(self, subject: PollTarget, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""

@@ -32,10 +32,13 @@ class Seen:
 class _Told:
     """What was told of a zone last, when (monotonic), and what was seen of it since.
 
-    ``keys_until`` and ``ds_until``: until when caches may keep these sets, if they asked when we did (POSIX seconds).
+    ``link`` is of the node of the chain that showed it last, signatures included: a node is made once, and is part of
+    the chains of many names. ``keys_until`` and ``ds_until``: until when caches may keep these sets, if they asked when
+    we did (POSIX seconds).
     """
 
     message: ZoneObservation
+    link: ChainLink
     content: str
     told_at: float
     keys_until: int
@@ -43,8 +46,16 @@ class _Told:
     signings: dict[Signers, int]
     denial: DenialParameters | None
 
+    def shows(self, facts: ZoneFacts) -> bool:
+        """Return whether the same node shows the zone again, its data signed and denied in ways that are known."""
+        if facts.link is not self.link or facts.denial not in (None, self.denial):
+            return False
+        return facts.signings.keys() <= self.signings.keys()
+
     def see(self, facts: ZoneFacts) -> None:
         """Take in what another validation shows of the same key set and DS set."""
+        for signers, until in facts.signings.items():
+            self.signings[signers] = max(until, self.signings.get(signers, 0))
         self.keys_until = max(self.keys_until, facts.keys_until)
         self.ds_until = max(self.ds_until, facts.ds_until)
 
@@ -67,12 +78,18 @@ class ZonesTold:
         for one in facts:
             zone = one.link.zone
             known = self._told.get((zone, vantage))
+            if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
+                known.see(one)
+                ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
+                continue
             signings = _merged(known.signings if known is not None else {}, one.signings)
             denial = one.denial or (known.denial if known is not None else None)
             message = _unproven(one, evidence, vantage, at, known, signings, denial)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
             if occasion is None and known is not None:
+                if message.windows == known.message.windows:
+                    known.link = one.link
                 message = known.message
                 known.signings, known.denial = signings, denial
                 known.see(one)
@@ -80,7 +97,8 @@ class ZonesTold:
                 above = tuple(digests[name] for name in _above(one, facts) if name in digests)
                 message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
                 kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
-                self._told[zone, vantage] = _Told(message, content, now, one.keys_until, one.ds_until, kept, denial)
+                told = _Told(message, one.link, content, now, one.keys_until, one.ds_until, kept, denial)
+                self._told[zone, vantage] = told
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
         return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))

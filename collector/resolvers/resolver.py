@@ -53,7 +53,8 @@ class Resolver:
 
     ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long. The last of several is over
     TCP. ``transport`` carries the queries, by default sockets of this machine. Without ``recursive`` it is an
-    authoritative server, asked for what it knows by itself (RD=0).
+    authoritative server, asked for what it knows by itself (RD=0). ``tally`` counts what is passed over, by default of
+    this server alone.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Resolver:
         egress: Egress | None = None,
         transport: Transport | None = None,
         recursive: bool = True,
+        tally: Tally | None = None,
     ) -> None:
         self._recursive = recursive
         self.address = address
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self._habits = Habits(secrets.randbits, protects=address.scheme == "udp")
         self._timeout_s = timeout_s
         self._attempts = attempts
@@ -197,10 +199,6 @@ class Resolver:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-    def suspicion(self) -> str | None:
-        """Return what is suspected of the replies that come from here: empty for nothing, None if not yet known."""
-        return self.tally.suspicion(self._now())
 
     def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:
         self.tally.pass_over(mismatch.kind, self._now())

@@ -118,6 +118,11 @@ class View:
         self._nodes = {}  # validations under way go on with the old ones
         self._swept_at = self._instant.at
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors = anchors
+        self.forget()
+
     def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Steps[Judged]:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 
@@ -138,11 +143,9 @@ class View:
         result = yield from self._weigh_stripping(result, context.met_error)
         judgement, evidence = make_judgement(context, result, name, rdtype, self.name)
         other = yield from self._other_profile(judgement, budget, name, rdtype)
-        judgement = msgspec.structs.replace(
-            judgement,
-            lenient_verdict=self._lenient(context, result, judgement, evidence, name, rdtype),
-            other_verdict=other,
-        )
+        lenient = self._lenient(context, result, judgement, evidence, name, rdtype)
+        if lenient is not None or other is not None:
+            judgement = msgspec.structs.replace(judgement, lenient_verdict=lenient, other_verdict=other)
         self._homes.learn(result)
         return Judged(
             judgement,

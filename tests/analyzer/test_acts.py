@@ -84,6 +84,7 @@ def test_a_batch_that_was_not_stored_whole_is_taken_in_again(run: Run, history: 
     again = Run(history, clock)
     again.handle(accepting(finding))
     assert [one.status for one in again.last if one.id == finding.id] == ["closed"]
+    assert again.analyzer.acts.knows(accepting(finding))
     assert [act.subject for act in history.acts()] == [finding.id]
 
 
@@ -125,6 +126,22 @@ def test_what_is_not_there_is_accepted_by_nobody(run: Run, subject: str) -> None
     finding = lost_protection(run)
 
     assert run.handle(msgspec.structs.replace(accepting(finding), subject=subject)) == []
+
+
+def test_what_had_no_effect_has_none_after_a_restart(run: Run, history: ClickHouseHistory, clock: Any) -> None:
+    """Acts are kept whatever came of them: answers of one that accepted no finding must not be learnt from it."""
+    answers: dict[str, Any] = {"rrset": "api.bank.example. A", "answers": ("203.0.113.66",)}
+    drift = lost_protection(run)
+    run.handle(
+        Act(kind="accept", id="1", by="eve", at=AT + 5 * MINUTE, subject="none", **answers),
+        Act(kind="accept", id="2", by="eve", at=AT + 5 * MINUTE, subject=drift.id, **answers),
+    )
+    again = Run(history, clock)
+    again.handle()
+
+    for one in (run, again):
+        assert one.analyzer.acts.accepted_answers("api.bank.example.", "A", "corp") == frozenset()
+    assert len(history.acts()) == 2
 
 
 def test_a_state_is_not_accepted(run: Run) -> None:

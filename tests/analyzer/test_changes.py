@@ -84,12 +84,6 @@ class TestLowering:
 
         assert Acts([everything]).lower(drift, AT + HOUR, came=("192.0.2.7",)) is drift
 
-    def test_a_takeover_is_never_lowered_below_high(self) -> None:
-        drift = drift_of(Code.TAKEOVER_PATTERN, ZONE, "", "1", "2")
-        everything = declared(ZONE, *Change, answers=("192.0.2.7",))
-
-        assert Acts([everything]).lower(drift, AT + HOUR).severity is Severity.HIGH
-
     def test_no_state_is_ever_planned(self) -> None:
         assert [row.code for row in ROWS if row.kind is Kind.STATE and row.planned_by] == []
 
@@ -245,7 +239,7 @@ class TestConfiguration:
 def test_the_last_acceptance_counts_for_its_vantages() -> None:
     def accepted(number: int, data: str, *vantages: str) -> Act:
         return Act(
-            id=str(number),
+            id=f"{number} {data}",
             kind="accept",
             by="ana",
             at=AT + number * HOUR,
@@ -260,6 +254,9 @@ def test_the_last_acceptance_counts_for_its_vantages() -> None:
     assert acts.accepted_answers(NAME, "A", "corp") == {"10.0.0.7"}
     assert acts.accepted_answers(NAME, "A", "outside") == {"192.0.2.7"}
     assert acts.accepted_answers(NAME, "AAAA", "corp") == frozenset()
+
+    acts.put(accepted(2, "10.0.0.8", "corp"))
+    assert acts.accepted_answers(NAME, "A", "corp") == {"10.0.0.7", "10.0.0.8"}, "both were accepted at one stroke"
 
 
 def test_a_declaration_lowers_every_drift_that_it_explains() -> None:

@@ -1,3 +1,4 @@
+import pickle
 from datetime import timedelta
 
 import msgspec
@@ -87,3 +88,14 @@ def test_each_subject_is_on_the_agenda_once_at_its_earliest() -> None:
     assert agenda.take(15.0) == [one, other]
     assert agenda.take(100.0) == []
     assert len(agenda) == 0
+
+
+def test_an_agenda_does_not_grow_with_those_that_came_and_went_before_their_turn() -> None:
+    agenda = Agenda()
+    agenda.put(("stays.", "A", "corp"), 5e9)
+    for number in range(2000):
+        agenda.put((f"h{number}.", "A", "corp"), 4e9 - number)
+        agenda.drop((f"h{number}.", "A", "corp"))
+
+    assert len(pickle.dumps(agenda)) < 10_000
+    assert agenda.take(6e9) == [("stays.", "A", "corp")]

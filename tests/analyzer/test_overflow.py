@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from analyzer.findings.changes import Plan
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.history.migrations import migrate
 from analyzer.history.overflow import TRY_EVERY_S, OverflowHistory
@@ -143,11 +144,19 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
     handle(analyzer, second, snapshot("sb", "www.bank.example"))
     swept = [sweep(at=AT + number * MINUTE) for number in (3, 4)]
     handle(analyzer, *swept)
+    plan = Plan(subject="bank.example.", what=("ns",), begins_at=AT, ends_at=AT + timedelta(hours=1), by="ana")
+    handle(analyzer, plan.declared(AT, "API"))
 
     def known() -> list[Any]:
         until = {first.subject: AT + timedelta(hours=1)}
         found = overflow.findings()
+        ids = [finding.id for finding in found]
         return [
+            overflow.standing_acts(["declare_change"]),
+            sorted(overflow.findings_of(ids), key=lambda f: f.id),
+            overflow.first_triggers(ids),
+            overflow.versions(AT, None, 100),
+            overflow.versions(AT + MINUTE, None, 2),
             overflow.validated_before(until),
             {
                 subject: sorted(seen, key=lambda one: one.record)
@@ -166,7 +175,7 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.renewals(),
             overflow.sweep_memories(),
             overflow.sweep_memories([("other.test.", "authoritative")]),
-            overflow.sweeps_stored_of([swept[0].id, "none"]),
+            overflow.sweeps_stored_of({swept[0].id: "bank.example.", "none": "bank.example."}),
             overflow.sweeps("bank.example."),
             overflow.sweeps(),
         ]

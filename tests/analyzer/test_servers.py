@@ -182,6 +182,30 @@ class TestLag:
         assert opened.endpoints == (NAME,)
         assert told(run.times(3, *new, own(3, serial=9)))[0][:2] == ("auth_answer_divergence", "closed")
 
+    def test_what_a_stale_server_says_otherwise_is_told_too(self) -> None:
+        run = Sweeping()
+        run.sweep()
+        new = {"serial": 9, "answers": {NAME: ("192.0.2.81",)}}
+
+        said = run.times(5, own(1, **new), own(2, **new))
+
+        assert [(one.cause_rrset, one.servers) for one in said] == [(NAME, OWN[2:]), (f"{ZONE} SOA", OWN[2:])]
+
+    def test_stale_servers_do_not_outvote_the_one_that_is_not(self) -> None:
+        run = Sweeping()
+        run.sweep()
+
+        said = run.times(5, own(1, serial=9, answers={NAME: ("192.0.2.81",)}))
+
+        assert {one.servers for one in said if one.cause_rrset == NAME} == {OWN[1:]}
+
+    def test_a_refresh_of_a_second_still_leaves_minutes_for_a_transfer(self) -> None:
+        run = Sweeping()
+        run.sweep()
+        new = [own(n, serial=9, refresh_s=1, answers={NAME: ("192.0.2.81",)}) for n in (1, 2)]
+
+        assert run.times(3, *new, own(3, refresh_s=1), hours=1 / 12) == []
+
     def test_serials_that_move_all_the_time_make_nobody_stale(self) -> None:
         run = Sweeping()
 

@@ -114,6 +114,15 @@ def test_a_sweep_from_the_future_does_not_outdo_those_to_come(
     assert [(code, status) for _, _, code, status, _ in said] == [("auth_server_unreachable", "opened")]
 
 
+def test_sweeps_of_two_collectors_at_one_instant_are_two_looks(history: ClickHouseHistory, clock: Any) -> None:
+    run = Run(history, clock)
+    bad = sweep(own(1, **SILENT), at=AT + HOUR)
+
+    said = run.at(1, bad, msgspec.structs.replace(bad, id="of another collector"))
+
+    assert [code for _, _, code, _, _ in said] == ["auth_server_unreachable"]
+
+
 def test_a_clock_that_was_ahead_and_is_set_back_stops_no_sweep(history: ClickHouseHistory, clock: Any) -> None:
     run = Run(history, clock)
     run.at(9000, sweep(at=AT + 9000 * HOUR))
@@ -143,6 +152,23 @@ def test_a_zone_that_nobody_watches_any_more_is_told_to_be_so(history: ClickHous
     (closed,) = history.findings(code="auth_server_unreachable")
     assert closed.closed_because.startswith("no longer watched")
     assert run.at(4, sweep(own(1, **SILENT), at=AT + 4 * HOUR)) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_name_that_nobody_needs_any_more_is_told_to_be_so(
+    history: ClickHouseHistory, clock: Any, restarts: bool
+) -> None:
+    run = Run(history, clock, restarts=restarts)
+    run.at(0.5, snapshot("sb", "www.bank.example"), *with_zones([observation(judgement("www.bank.example."), AT)]))
+    for hour in (1, 2):
+        run.at(hour, sweep(own(2, **OTHER), at=AT + hour * HOUR))
+
+    run.at(3, msgspec.structs.replace(snapshot("sa", at=AT + 3 * HOUR), identity=None))
+
+    (closed,) = history.findings(code="auth_answer_divergence")
+    assert closed.closed_because == "no longer watched: removed from the inventory"
+    later = [run.at(hour, sweep(*(own(n, answers={}) for n in (1, 2, 3)), at=AT + hour * HOUR)) for hour in (4, 5)]
+    assert later == [[], []]
 
 
 def test_a_zone_that_is_watched_again_is_measured_from_what_was_known(history: ClickHouseHistory, clock: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.anchorwatch.test_doors import app_of, ask
 from tests.support.office import Office, finding_of, move
 from tests.support.running import Lab, call, running
 
@@ -89,3 +90,23 @@ def test_bad_rules_are_refused_as_at_the_start(tmp_path: Path, rules: str, words
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/findings/versions", "either since= or at= is needed"),
+        ("/api/v1/findings/versions?since=2026-11-24T12:00:00Z&at=2026-11-24T12:00:00Z", "either since= or at="),
+        ("/api/v1/findings/versions?since=2026-11-24", "no time zone"),
+        ("/api/v1/findings/versions?since=2026-11-24T12:00:00Z&after=nothing", "no ID.VERSION"),
+        ("/api/v1/findings/versions?since=2026-11-24T12:00:00Z&after=no'thing.1", "no ID.VERSION"),
+        ("/api/v1/history/gaps", "since= is needed"),
+        ("/api/v1/history/gaps?since=2026-11-24T12:00:00Z&longer_than=0", "no number from 1"),
+        ("/api/v1/changes?limit=none", "no number from 1"),
+    ],
+)
+def test_a_question_that_can_not_be_meant_is_refused(history: Any, path: str, said: str) -> None:
+    answer = ask(app_of(history=history), path)
+
+    assert answer.status == 400
+    assert said in json.loads(answer.body)["error"]

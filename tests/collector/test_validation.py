@@ -644,3 +644,28 @@ def test_a_key_of_a_refused_size_that_signs_everything_is_named_as_the_cause() -
     assert judgement.verdict == "bogus"
     assert "(RSA, 1024 bits)" in judgement.reasons[0].detail
     assert "2048 to 4096 bits are supported" in judgement.reasons[0].detail
+
+
+def test_a_key_of_the_root_that_no_anchor_is_for_is_named_from_the_day_it_is_published() -> None:
+    lab = Lab()
+    new = generate_key(13, entry=True)
+    lab.root.keys = [*lab.root.keys, new]
+    lab.sign()
+
+    judgement = lab.judge("www.zone.test")
+
+    assert judgement.verdict == "secure"
+    (remark,) = judgement.remarks
+    assert (remark.code, remark.zone, remark.rrset) == ("trust_anchor_outdated", ".", "")
+    assert "no configured trust anchor is for it" in remark.detail
+
+
+def test_a_new_key_of_the_root_that_is_held_already_is_not_named() -> None:
+    lab = Lab()
+    new = Zone(dns.name.from_text("."), keys=[generate_key(13, entry=True)])
+    lines = [f". IN DS {ds}" for ds in (*lab.root.ds_records(), *new.ds_records())]
+    lab.anchors = parse_anchors("\n".join(lines), "two")
+    lab.root.keys = [*lab.root.keys, *new.keys]
+    lab.sign()
+
+    assert lab.judge("www.zone.test").remarks == ()

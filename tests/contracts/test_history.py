@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -24,11 +24,12 @@ from analyzer.history.connection import connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
+from schemas.judgement import Verdict
 from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
 from tests.support.findings import closed, finding
-from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
+from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, zone_observation, zones_of
 from tests.support.sweeps import sweep
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -239,7 +240,8 @@ def test_of_sweeps_the_last_that_was_on_time_is_remembered(history: ClickHouseHi
         ("other.test.", "authoritative", "other"),
     ]
     assert history.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
-    assert history.sweeps_stored_of([first.id, late.id, "nobody"]) == {first.id, late.id}
+    wanted = {first.id: first.zone, late.id: late.zone, "nobody": "none."}
+    assert history.sweeps_stored_of(wanted) == {first.id, late.id}
     assert history.sweeps("bank.example.") == [late, second, first]
     assert history.sweeps("bank.example.", 1) == [late]
     assert history.sweeps() == [late, other]
@@ -354,6 +356,23 @@ def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHist
     assert at(AT + DAY - MINUTE) == {".": old[0].id, "bank.example.": old[2].id}
     assert at(AT + DAY) == {".": new[0].id, "bank.example.": new[2].id}
     assert at(AT - MINUTE) == at(AT, "dmz") == {} == history.zones_at([], "corp", AT)
+
+
+def test_zones_come_with_the_first_sight_of_each_of_their_key_sets(history: ClickHouseHistory) -> None:
+    keys = [(key(1, entry=True), key(number)) for number in (2, 2, 4, 4, 5)]
+    sights = [zone_observation(link(".", keys=of), AT + day * DAY) for day, of in enumerate(keys)]
+    sights.append(zone_observation(link(".", verdict=Verdict.BOGUS), AT + 6 * DAY))
+    other = zone_observation(link("."), AT, vantage="dmz")
+    history.append({"zones": [rows.zone_row(one) for one in (*sights, other)]})
+
+    def lately(since: datetime) -> list[str]:
+        return [one.id for one in history.zones_lately(since, [(".", "corp")])]
+
+    first, _, third, fourth, fifth, bogus = (one.id for one in sights)
+    assert lately(AT) == [first, third, fifth, bogus]
+    assert lately(AT + 3 * DAY) == [fourth, fifth, bogus]
+    assert lately(AT + 9 * DAY) == [fifth, bogus], "the newest, and the newest that was validated"
+    assert {one.vantage for one in history.zones_lately(AT)} == {"corp", "dmz"}
 
 
 def test_acts_come_newest_first(history: ClickHouseHistory) -> None:

@@ -8,8 +8,9 @@ import pytest
 from analyzer.findings.changes import Plan
 from schemas.catalogue import Change, Severity
 from schemas.judgement import ResolverClaim, Verdict
-from schemas.messages import Act
+from schemas.messages import Act, ZoneSweep
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot
+from tests.support.sweeps import of_parent, sweep
 
 HOUR = timedelta(hours=1)
 UNSIGNED: dict[str, Any] = {
@@ -203,3 +204,81 @@ def test_an_acceptance_of_one_change_permits_no_other(pipeline: Any, after: Any)
     pipeline.at(12, observation(forged, after(12)))
 
     assert pages_of(pipeline) == ["trigger", "resolve", "trigger"]
+
+
+def moved(minute: int, to: str) -> ZoneSweep:
+    return sweep(*(of_parent(n, ns=(to,)) for n in (1, 2)), at=AT + timedelta(minutes=minute))
+
+
+@pytest.mark.parametrize(
+    ("subject", "what", "events"),
+    [
+        ("bank.example.", ("ns",), []),
+        ("bank.example.", ("keys", "ds", "unsign"), ["trigger"]),
+        ("example.", ("ns",), ["trigger"]),
+        ("ns.new.test.", ("ns",), ["trigger"]),
+    ],
+)
+def test_name_servers_that_move_page_unless_just_that_was_declared(
+    watched: Any, subject: str, what: tuple[str, ...], events: list[str]
+) -> None:
+    watched.at(0, sweep(), declared(subject, *what, hours=1))
+    watched.at(60, moved(60, "ns.new.test."))
+    assert pages_of(watched) == events
+
+
+def test_a_sweep_finds_after_the_window_what_happened_in_it_and_the_next_one_does_not(watched: Any) -> None:
+    """The servers of a zone are asked once an hour: what the first sweep after the window finds may have been in it."""
+    watched.at(0, sweep(), declared("bank.example.", "ns", hours=1))
+    watched.at(55, sweep(at=AT + timedelta(minutes=55)))
+    watched.at(115, moved(115, "ns.new.test."))
+    assert pages_of(watched) == []
+    watched.at(175, moved(175, "ns.evil.test."))
+
+    assert pages_of(watched) == ["trigger"]
+
+
+class TestTakeover:
+    """A move of a zone to other name servers under other keys is what a takeover looks like, planned or not."""
+
+    def begin(self, watched: Any, *what: str) -> None:
+        watched.at(0, sweep(), declared("bank.example.", *what))
+
+    def move(self, watched: Any, after: Any) -> None:
+        watched.at(60, moved(60, "ns.new.test."))
+        watched.at(61, observation(judgement(chain=REPLACED), after(61)))
+
+    def patterns(self, watched: Any) -> list[tuple[str, str]]:
+        found = [one for one in watched.findings if one.code == "takeover_pattern"]
+        return [(str(one.severity), str(one.status)) for one in found]
+
+    def test_a_planned_one_is_high(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+
+        assert self.patterns(watched) == [("high", "opened")]
+
+    @pytest.mark.parametrize("what", [("ns",), ("keys", "ds"), ("ns", "keys")])
+    def test_one_of_which_a_part_was_not_declared_is_critical(
+        self, watched: Any, after: Any, what: tuple[str, ...]
+    ) -> None:
+        self.begin(watched, *what)
+        self.move(watched, after)
+
+        assert self.patterns(watched) == [("critical", "opened")]
+
+    def test_a_part_that_nobody_declared_makes_a_planned_one_critical(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+        watched.at(70, observation(judgement(chain=UNSIGNED_ZONES, **UNSIGNED), after(70)))
+
+        assert self.patterns(watched)[-1] == ("critical", "updated")
+
+    def test_an_accepted_one_that_goes_on_rings_anew(self, watched: Any, after: Any) -> None:
+        self.begin(watched, "ns", "keys", "ds")
+        self.move(watched, after)
+        (pattern,) = [one for one in watched.findings if one.code == "takeover_pattern"]
+        watched.at(65, Act(id="a", kind="accept", by="ana", at=after(65), subject=pattern.id))
+        watched.at(70, observation(judgement(chain=UNSIGNED_ZONES, **UNSIGNED), after(70)))
+
+        assert self.patterns(watched) == [("high", "opened"), ("high", "closed"), ("critical", "opened")]

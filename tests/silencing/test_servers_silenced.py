@@ -160,10 +160,12 @@ def test_a_forger_that_answers_anew_each_time_does_not_excuse_itself() -> None:
 
 
 def test_many_odd_names_leave_room_for_faults_of_another_kind() -> None:
-    run = Sweeping()
-    many = {f"h{n}.bank.example. A": ("192.0.2.1",) for n in range(600)}
+    hosts = [f"h{n}.bank.example" for n in range(600)]
+    run = Sweeping(*hosts)
+    many = {f"{host}. A": ("192.0.2.1",) for host in hosts}
     others = dict.fromkeys(many, ("192.0.2.2",))
 
+    run.times(2, own(2, answers=many), *(own(n, answers=others) for n in (1, 3)))
     run.times(2, own(2, answers=many, **invalid()), *(own(n, answers=others) for n in (1, 3)))
 
     assert run.open[DIVERGES] == OWN[1:2]

@@ -150,6 +150,16 @@ class Fleet:
         """Return the address of a server as anchorwatch names it."""
         return f"{address}:{self.port}"
 
+    def hints(self) -> Path:
+        """Return a file of root servers with their port."""
+        self._write("port.root", f". NS ns.quay.\nns.quay. A {self.at(ABOVE)}\n")
+        return self._folder / "port.root"
+
+    @property
+    def anchors(self) -> Path:
+        """Return the file with the root's DS."""
+        return self._folder / "root.ds"
+
     def logs(self) -> str:
         """Return the ends of all servers' logs."""
         return "\n".join(daemon.tail() for daemon in self._daemons.values())

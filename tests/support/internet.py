@@ -59,6 +59,12 @@ class Server:
         return max(here, key=lambda zone: len(zone.name.labels), default=None)
 
 
+def _add_addresses(zone: Zone, server: str, addresses: Sequence[str]) -> None:
+    for rdtype, found in (("A", [a for a in addresses if ":" not in a]), ("AAAA", [a for a in addresses if ":" in a])):
+        if found:
+            zone.add(server, rdtype, *found)
+
+
 def _fill(response: dns.message.Message, found: Answer) -> None:
     response.flags |= dns.flags.AA
     response.set_rcode(found.rcode)
@@ -91,7 +97,7 @@ class Internet:
         self.instant = Instant(1000.0, AT.timestamp())
         self._delegations: list[tuple[str, str]] = []
         self.add(".", {"a.root.": ["192.0.2.1"]})
-        self.hints = {"a.root.": ("192.0.2.1",)}
+        self.hints: dict[str, tuple[str, ...]] = {"a.root.": ("192.0.2.1",)}
 
     def add(
         self,
@@ -107,16 +113,16 @@ class Internet:
         zone = self.zones[name] = Zone(dns.name.from_text(name), keys=list(pair), ttl=3600)
         zone.add("@", "NS", *servers)
         for server, addresses in servers.items():
-            if dns.name.from_text(server).is_subdomain(zone.name) and addresses:
-                zone.add(server, "A", *addresses)
+            if dns.name.from_text(server).is_subdomain(zone.name):
+                _add_addresses(zone, server, addresses)
             for address in addresses:
                 self.servers.setdefault(address, Server()).zones[zone.name] = zone
         if name != ".":
             parent = self.zones[above or self._closest(name)]
             parent.add(name, "NS", *servers)
             for server, addresses in servers.items():
-                if glue and addresses and dns.name.from_text(server).is_subdomain(parent.name):
-                    parent.add(server, "A", *addresses)
+                if glue and dns.name.from_text(server).is_subdomain(parent.name):
+                    _add_addresses(parent, server, addresses)
             self._delegations.append((str(parent.name), name))
         return zone
 

@@ -1,8 +1,10 @@
 """When a zone is swept: slowly, spread, sooner where it has just turned, and never twice at once."""
 
+from itertools import pairwise
+
 import pytest
 
-from collector.authorities.rounds import FIRST_ROUND_S, MOST_AT_ONCE, REPEAT_AFTER_S, REPEATS, Rounds
+from collector.authorities.rounds import FIRST_ROUND_S, MOST_AT_ONCE, REPEAT_AFTER_S, REPEATS, SHOW_EVERY_S, Rounds
 from collector.authorities.walk import Asked
 from collector.dnssec import names, records
 
@@ -49,6 +51,18 @@ def test_what_says_something_new_is_repeated_soon_so_that_it_is_confirmed(rounds
     times = [at for at, _ in swept(rounds, began + SWEEP_S / 2, "otherwise")]
 
     assert times == [began + REPEAT_AFTER_S * number for number in range(1, REPEATS + 1)]
+
+
+def test_what_stays_the_same_is_shown_once_a_day(rounds: Rounds) -> None:
+    rounds.hold("zone.test.", 0.0)
+    shown = []
+    while (now := rounds.next_due_at()) < 3 * SHOW_EVERY_S:
+        rounds.take_due(now)
+        if rounds.finish("zone.test.", "the same", now):
+            shown.append(now)
+
+    assert len(shown) == 3
+    assert min(later - earlier for earlier, later in pairwise(shown)) >= SHOW_EVERY_S
 
 
 def test_a_zone_that_turned_is_swept_at_once_with_a_least_distance(rounds: Rounds) -> None:

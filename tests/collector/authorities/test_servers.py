@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import dns.flags
 import dns.message
@@ -11,7 +12,7 @@ import pytest
 from collector.authorities.servers import Servers
 from collector.config import Authorities
 from collector.dnssec import names, records
-from collector.dnssec.message import Response
+from collector.dnssec.message import RD, Response
 from collector.resolvers.address import Address
 from collector.resolvers.dialogue import Question
 
@@ -89,6 +90,38 @@ def test_a_question_over_a_stream_goes_over_tcp_at_once() -> None:
     ask(recorder, question("192.0.2.1", stream=True))
 
     assert [over for over, _, _ in recorder.queries] == ["tcp"]
+
+
+class Loopback(asyncio.DatagramProtocol):
+    """A server on ::1 that says which recursion it was asked for."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        response = dns.message.make_response(dns.message.from_wire(data))
+        response.flags |= dns.flags.AA
+        self.transport.sendto(response.to_wire(), addr)
+
+
+def test_a_server_is_asked_over_ipv6_by_sockets_of_this_machine() -> None:
+    async def story() -> object:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(Loopback, local_addr=("::1", 0))
+        except OSError as error:
+            pytest.skip(f"needs IPv6 on loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0 ({error})")
+        port = transport.get_extra_info("sockname")[1]
+        servers = Servers(Authorities(), timeout_s=5.0)
+        try:
+            return await servers.ask(question(f"[::1]:{port}"))
+        finally:
+            transport.close()
+
+    reply = asyncio.run(story())
+
+    assert isinstance(reply, Response), reply
+    assert not reply.flags & RD
 
 
 def test_each_query_has_an_id_of_its_own() -> None:

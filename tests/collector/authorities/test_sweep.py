@@ -8,7 +8,9 @@ import dns.rrset
 import pytest
 from dns.rdatatype import RdataType
 
-from collector.authorities.sweep import MOST_SERVERS, MOST_WATCHED, Sweeper
+from anchorwatch.lab.zones import Zone
+from collector.authorities.roll import MOST_NAMES, MOST_TOLD
+from collector.authorities.sweep import MOST_SERVERS, MOST_WATCHED, Sweeper, content_of
 from collector.authorities.walk import Asked, Walker
 from collector.config import Authorities
 from collector.dnssec import names, records
@@ -17,7 +19,7 @@ from collector.resolvers.dialogue import Dialogues, Question
 from schemas.judgement import Verdict
 from schemas.messages import ServerSight, ServerStatus, SignatureState, ZoneSweep
 from schemas.wire import decode, encode
-from tests.support.internet import AT, SILENCE, Internet
+from tests.support.internet import AT, SILENCE, Internet, Server
 
 NS1, NS2, NS3 = "192.0.2.21", "192.0.2.22", "192.0.2.23"
 ABOVE1, ABOVE2 = "192.0.2.11", "192.0.2.12"
@@ -70,9 +72,11 @@ def test_a_sweep_has_each_server_of_the_zone_and_of_its_parent(world: World) -> 
     one = sights(sweep)[NS1]
     assert one.answers == {"www.zone.test. A": ("198.51.100.1",)}
     assert one.ns == ("ns1.zone.test.", "ns2.zone.test.", "ns3.zone.test.")
-    assert (one.name, one.serial, one.expire_s, len(one.keys)) == ("ns1.zone.test.", 1, 86400, 2)
+    assert (one.name, one.serial, one.refresh_s, one.expire_s) == ("ns1.zone.test.", 1, 3600, 86400)
+    assert len(one.keys) == 2
     above = sights(sweep, of_parent=True)[ABOVE1]
-    assert (above.ns, len(above.ds)) == (one.ns, 1)
+    assert (above.ns, len(above.ds), above.serial, above.refresh_s) == (one.ns, 1, 1, 3600)
+    assert above.ds == tuple(text.upper() for text in world.zone.ds_records())
     assert {window.rrset for window in sweep.windows} >= {"zone.test. SOA", "zone.test. DNSKEY", "zone.test. NS"}
 
 
@@ -97,6 +101,18 @@ def test_a_secondary_whose_signatures_ended_is_named(world: World) -> None:
     assert statuses(sweep) == {NS1: GOOD, NS2: ("answers", "invalid"), NS3: GOOD}
     assert {reason.code for reason in sights(sweep)[NS2].reasons} == {"rrsig_expired"}
     assert all(reason.zone == "zone.test." for reason in sights(sweep)[NS2].reasons)
+
+
+def test_a_zone_is_secure_in_each_sweep_as_long_as_one_server_is_good(world: World) -> None:
+    for address in (NS1, NS2):
+        world.copy_at(address, "zone.test.").sign(
+            AT, inception=AT - timedelta(days=20), expiration=AT - timedelta(days=1)
+        )
+
+    sweeps = [world.sweep() for _ in range(8)]
+
+    assert {sweep.verdict for sweep in sweeps} == {Verdict.SECURE}
+    assert len({content_of(sweep) for sweep in sweeps}) == 1, "whichever server the chain met first"
 
 
 def test_a_server_that_strips_dnssec_records_is_named(world: World) -> None:
@@ -212,10 +228,34 @@ def test_what_is_beyond_the_bound_is_told_as_not_asked(world: World) -> None:
 
     found = sights(sweep)
     asked = [sight for sight in found.values() if sight.status is ServerStatus.ANSWERS]
-    assert len(found) == 48
+    assert len(found) == 48, "those beyond are known by their glue"
     assert len(asked) == MOST_SERVERS
     assert {sight.detail for sight in found.values()} == {"", f"more than {MOST_SERVERS} servers"}
     assert {len(sight.answers) for sight in asked} == {MOST_WATCHED}
+
+
+def test_a_zone_whose_servers_name_ever_more_servers_costs_a_bounded_sweep(world: World) -> None:
+    """Each server gives another NS set, with names that lead on and names that lie in a zone of somebody else."""
+    world.add("victim.test.", {"ns.victim.test.": ["192.0.2.71"]})
+    world.add("chain.test.", {"n0.chain.test.": ["203.0.113.0"]})
+    for number in range(40):
+        server = world.servers.setdefault(f"203.0.113.{number}", Server())
+        zone = Zone(dns.name.from_text("chain.test."), keys=[], ttl=60)
+        victims = [f"v{number}x{victim}.victim.test." for victim in range(100)]
+        zone.add("@", "NS", f"n{number}", f"n{number + 1}", *victims)
+        for other in range(41):
+            zone.add(f"n{other}", "A", f"203.0.113.{other}")
+        zone.sign(AT)
+        server.zones[zone.name] = zone
+    world.anchors = world.sign()
+    world.asked.clear()
+
+    sweep = world.sweep("chain.test")
+
+    assert len(sights(sweep)) <= MOST_SERVERS
+    assert len(sweep.unresolved) <= MOST_NAMES + 2 * MOST_TOLD
+    assert world.load["192.0.2.71"] <= 2 * MOST_NAMES
+    assert len(world.asked) <= 150
 
 
 def test_silence_of_all_is_our_own_network_where_the_root_is_silent_too(world: World) -> None:
@@ -229,6 +269,41 @@ def test_silence_of_all_is_our_own_network_where_the_root_is_silent_too(world: W
     sweep = world.sweep()
 
     assert {sight.status for sight in sweep.servers} <= {ServerStatus.NOT_ASKED}
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_silence_over_ipv6_is_a_servers_fault_only_where_ipv6_is_known_to_work(world: World, works: bool) -> None:
+    dark = "2001:db8::21"
+    world.add("both.test.", {"ns.both.test.": ["192.0.2.31", dark]})
+    world.anchors = world.sign()
+    world.bend(dark, SILENCE)
+    world.hints = {"a.root.": ("192.0.2.1", "2001:db8::1")}
+    if works:
+        world.servers["2001:db8::1"] = world.servers["192.0.2.1"]
+
+    sweep = world.sweep("both.test")
+
+    found = sights(sweep)
+    assert found["192.0.2.31"].status is ServerStatus.ANSWERS
+    expected = (
+        (ServerStatus.SILENT, "no answer")
+        if works
+        else (
+            ServerStatus.NOT_ASKED,
+            "no server answers over IPv6 from here",
+        )
+    )
+    assert (found[dark].status, found[dark].detail) == expected
+
+
+def test_a_server_is_asked_over_ipv6_where_it_has_no_other_address(world: World) -> None:
+    world.add("six.test.", {"ns.six.test.": ["2001:db8::31"]}).add("www", "A", "198.51.100.6")
+    world.anchors = world.sign()
+
+    sweep = world.sweep("six.test", "www.six.test")
+
+    assert statuses(sweep) == {"2001:db8::31": GOOD}
+    assert sweep.verdict is Verdict.SECURE
 
 
 def test_data_changed_after_signing_are_named_with_their_name_at_each_server(world: World) -> None:
@@ -247,5 +322,5 @@ def test_what_a_sweep_costs_is_known_beforehand(world: World) -> None:
     world.sweep("zone.test", "www.zone.test")
 
     by_sweep = [question for question in world.asked if question.attempts == 3]
-    assert len(by_sweep) == 2 * 2 + 3 * 6
+    assert len(by_sweep) == 2 * 3 + 3 * 6
     assert len(world.asked) - len(by_sweep) <= 30, "the chain, and the names of the servers"

@@ -250,6 +250,7 @@ def test_private_addresses_in_a_delegation_are_not_asked() -> None:
 
     assert isinstance(failure, FetchFailure)
     assert failure.servers_of == names.from_text("inner.test")
+    assert "10.0.0.1 is no public address" in failure.detail
     assert world.load.keys() == {"192.0.2.11"}
 
 
@@ -292,6 +293,7 @@ def test_many_names_without_an_address_cost_few_questions(world: World) -> None:
 
     assert isinstance(failure, FetchFailure)
     assert world.load["192.0.2.71"] <= 2 * MOST_LOOKUPS_A_DELEGATION
+    assert "victim.test. has no address" in failure.detail
     assert len(world.asked) <= 15
 
 
@@ -462,3 +464,30 @@ def test_a_server_that_strips_makes_the_zone_bogus_and_no_vantage_is_blamed(worl
 
     assert (judgement.verdict, judgement.cause_zone) == (Verdict.BOGUS, "zone.test.")
     assert [reason.code for reason in judgement.reasons] == ["rrsig_missing"]
+
+
+def test_a_root_without_signatures_is_the_roots_fault_and_no_vantages(world: World) -> None:
+    def strip(_: Question, response: dns.message.Message) -> dns.message.Message:
+        for section in (response.answer, response.authority):
+            section[:] = [rrset for rrset in section if rrset.rdtype not in (records.RRSIG, records.NSEC)]
+        return response
+
+    world.bend("192.0.2.1", strip)
+
+    judgement = world.judge("www.zone.test")
+
+    assert (judgement.verdict, judgement.cause_zone) == (Verdict.BOGUS, ".")
+    assert "vantage_strips_dnssec" not in {reason.code for reason in judgement.reasons}
+
+
+def test_what_one_server_of_two_says_wrongly_is_asked_of_the_other(world: World) -> None:
+    def forge(question: Question, response: dns.message.Message) -> dns.message.Message:
+        if question.name == names.from_text("www.zone.test") and response.answer:
+            response.answer[0] = dns.rrset.from_text("www.zone.test.", 60, "IN", "A", "203.0.113.66")
+        return response
+
+    world.bend("192.0.2.22", forge)
+
+    for _ in range(8):
+        judgement = world.judge("www.zone.test")
+        assert (judgement.verdict, judgement.answers) == (Verdict.SECURE, ("www.zone.test. A 198.51.100.1",))
