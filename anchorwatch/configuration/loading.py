@@ -99,13 +99,14 @@ def load_config(path: Path) -> Config:
     sections = decode_struct(document.value, FileSections, "", document) if not document.problems else None
     if sections is None:
         raise ConfigError(document.problems)
-    config = _assemble(sections, path.resolve().parent, document)
+    config = assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)
     return config
 
 
-def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
+def assemble(sections: FileSections, base: Path, document: Document) -> Config:
+    """Return what the sections mean; ``base`` is where relative paths start. What is wrong is noted in the document."""
     egress = read_outbound(sections.outbound, base, document)
     receivers = read_receivers(sections.receivers, base, document)
     data = data_folder(sections.history.url, base)

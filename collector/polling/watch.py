@@ -116,6 +116,11 @@ class Watch:
         """Return how much there is to hand on."""
         return len(self._outbox)
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether something else than unchanged polls is to be handed on."""
+        return self._outbox.has_news
+
     # what there is to watch
 
     def change(self, change: RosterChange, now: float) -> None:
