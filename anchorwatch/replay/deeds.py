@@ -289,7 +289,7 @@ class Deeds:
             if zone.name in server.zones:
                 server.stale[zone.name] = server.copy_of(zone.name)
         for resolver in self._resolvers(word.vantage):
-            resolver.frozen[zone.name] = zone.served_by("")
+            resolver.freeze(zone.name, zone.served_by(""))
 
     @do.register
     def _(self, word: say.CatchUp) -> None:
@@ -297,7 +297,7 @@ class Deeds:
         for server in self._servers(word.server):
             server.stale.pop(zone, None)
         for resolver in self._resolvers(word.vantage):
-            resolver.frozen.pop(zone, None)
+            resolver.freeze(zone, None)
 
     @do.register
     def _(self, word: say.Lose) -> None:
@@ -330,14 +330,14 @@ class Deeds:
         if values := texts(word.records):
             rrset = dns.rrset.from_rdata_list(name, 300, records_of(dns.name.root, rdtype, values))
             part = Part(answer=(rrset,), is_authoritative=False)
-        self._world.resolvers[word.vantage].lies[name, rdtype] = Lie(part, word.to, word.ad)
+        self._world.resolvers[word.vantage].tell(name, rdtype, Lie(part, word.to, word.ad))
 
     @do.register
     def _(self, word: say.StopLying) -> None:
-        lies = self._world.resolvers[word.vantage].lies
+        resolver = self._world.resolvers[word.vantage]
         name = dns.name.from_text(word.name) if word.name else None
-        for key in [key for key in lies if name in (None, key[0])]:
-            del lies[key]
+        for owner, rdtype in [key for key in resolver.lies if name in (None, key[0])]:
+            resolver.tell(owner, rdtype, None)
 
     @do.register
     def _(self, word: say.Nta) -> None:

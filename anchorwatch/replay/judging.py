@@ -51,7 +51,7 @@ def describe(expected: Expected) -> str:
         value = getattr(word, name)
         if name in expected.times:
             parts.append(f"{name} {show_span(expected.times[name])}")
-        elif value not in (None, "", (), False) and not (name == "events" and value == ("trigger",)):
+        elif value is not False and value not in (None, "", ()) and not (name == "events" and value == ("trigger",)):
             parts.append(f"{name} {', '.join(map(str, value)) if isinstance(value, tuple) else value}")
     return f"{expected.name}: {'; '.join(parts)}"
 

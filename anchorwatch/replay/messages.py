@@ -12,11 +12,14 @@ import dns.rcode
 import dns.rrset
 from dns.rdatatype import RdataType
 
+from collector.dnssec import names
 from collector.dnssec.message import AA, AD, CD, QR, RA, RD, Response, read_response
+from collector.dnssec.records import RRset
 
-MOST_AGES = 64
 PAYLOAD_BYTES = 1232
-LONGEST_TTL_S = 0x7FFFFFFF
+MOST_AGES = 24
+Section = dict[tuple[names.Name, int], RRset]
+_TTL = struct.Struct("!I")
 _HIDDEN = frozenset({RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3})
 
 
@@ -65,18 +68,50 @@ class Template:
         self._ttls: list[tuple[int, int, int]] = []
         self._by_age: dict[tuple[int, ...], Response] = {}
         self._wire = self._write(name, rdtype, parts, header)
+        self._young = read_response(self._wire)
+        self._part_of = self._parts_by_key()
 
     def at(self, *ages: int) -> Response:
         """Return the response when its parts are so many seconds old."""
         found = self._by_age.get(ages)
         if found is None:
-            wire = bytearray(self._wire)
-            for offset, ttl, part in self._ttls:
-                struct.pack_into("!I", wire, offset, max(0, ttl - ages[part]))
             if len(self._by_age) >= MOST_AGES:
                 self._by_age.clear()
-            found = self._by_age[ages] = read_response(bytes(wire))
+            found = self._by_age[ages] = self._aged(ages)
         return found
+
+    def _aged(self, ages: Sequence[int]) -> Response:
+        wire = bytearray(self._wire)
+        for offset, ttl, part in self._ttls:
+            _TTL.pack_into(wire, offset, max(0, ttl - ages[part]))
+        young = self._young
+        return Response(
+            bytes(wire),
+            young.id,
+            young.flags,
+            young.rcode,
+            young.qname,
+            young.qtype,
+            self._older(young.answer, ages),
+            self._older(young.authority, ages),
+            young.ede,
+            young.has_edns,
+            young.cookie,
+        )
+
+    def _older(self, section: Section, ages: Sequence[int]) -> Section:
+        return {
+            key: RRset(one.name, one.rdtype, max(0, one.ttl - ages[self._part_of[key]]), one.rdatas, one.signatures)
+            for key, one in section.items()
+        }
+
+    def _parts_by_key(self) -> dict[tuple[names.Name, int], int]:
+        """Return of which part each RRset is: the response is read once more with TTLs that say so."""
+        wire = bytearray(self._wire)
+        for offset, _, part in self._ttls:
+            _TTL.pack_into(wire, offset, part)
+        marked = read_response(bytes(wire))
+        return {key: one.ttl for section in (marked.answer, marked.authority) for key, one in section.items()}
 
     def _write(self, name: dns.name.Name, rdtype: int, parts: Sequence[Part], header: Header) -> bytes:
         hidden = frozenset() if header.dnssec_ok else _HIDDEN - {rdtype}

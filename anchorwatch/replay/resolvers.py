@@ -5,7 +5,8 @@ failed is kept for a short time), RFC 6840 §5.8 (AD only for those who ask), RF
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol
 
 import dns.name
@@ -13,7 +14,7 @@ import msgspec
 from dns.rdatatype import RdataType
 
 from anchorwatch.replay.messages import SERVFAIL, Header, Part, Template, failed
-from anchorwatch.replay.servers import Server, answer_of
+from anchorwatch.replay.servers import Server, part_of
 from anchorwatch.replay.zones import ServedZone, chance
 from collector.dnssec import names
 from collector.dnssec.anchors import TrustAnchors
@@ -30,6 +31,9 @@ from schemas.judgement import Verdict
 
 ROOT = dns.name.root
 USUAL_LATENCY_S = 0.02
+MOST_TEMPLATES = 20_000
+EXACT_TTL_S = 3600
+STEPS = 16
 MOST_LINKS = 12
 MOST_REFERRALS = 24
 DEEPEST = 4
@@ -38,6 +42,7 @@ FAILURES_KEPT_S = 5.0
 UNDER_NEGATIVE_ANCHOR = (33, "a negative trust anchor is set here")
 NO_REACHABLE_AUTHORITY = (22, "no server of the zone answers")
 DEFAULT_MAX_TTL_S = 86_400
+FOREVER = float("inf")
 
 
 class Net(Protocol):
@@ -100,6 +105,35 @@ class _Judged:
     shown: Part | None = None
 
 
+@dataclass(slots=True)
+class _Ready:
+    """An answer that stands until ``until`` and on these terms; only its TTLs run down."""
+
+    template: Template
+    chain: list[Kept]
+    until: float
+    terms: tuple[object, ...]
+
+    def response(self, now: float, max_ttl_s: int) -> Response:
+        """Return it as it is now. What a resolver hands on never outlives its own bound on TTLs.
+
+        Long TTLs run down in sixteenths, always to less than is left, so that few octets differ from poll to poll.
+        """
+        ages = []
+        for kept in self.chain:
+            age, ttl_s = int(now - kept.since), min(kept.part.ttl_s, max_ttl_s)
+            if ttl_s > EXACT_TTL_S:
+                age = min(-(-age * STEPS // ttl_s) * ttl_s // STEPS, ttl_s - 1)
+            ages.append(age + kept.part.ttl_s - ttl_s)
+        return self.template.at(*(ages or (0,)))
+
+
+@lru_cache(maxsize=100_000)
+def dns_name(name: names.Name) -> dns.name.Name:
+    """Return a name of the collector as dnspython has it."""
+    return dns.name.from_text(names.to_text(name))
+
+
 @dataclass(eq=False)
 class Resolver:
     """A resolver; its cache is empty at the start. Times are seconds since the start of the scenario.
@@ -128,6 +162,8 @@ class Resolver:
     _judged: dict[tuple[dns.name.Name, int], _Judged] = field(default_factory=dict)
     _nodes: dict[names.Name, ChainNode] = field(default_factory=dict)
     _templates: dict[tuple[object, ...], tuple[list[Part], Template]] = field(default_factory=dict)
+    _ready: dict[tuple[names.Name, int, bool, bool], _Ready] = field(default_factory=dict)
+    _changes: int = 0
     _asked: int = 0
     _now: float = 0.0
     _spent_s: float = 0.0
@@ -140,64 +176,91 @@ class Resolver:
         self.policy = msgspec.structs.replace(self.policy, negative_trust_anchors=())
         self.flush()
 
+    def tell(self, name: dns.name.Name, rdtype: int, lie: Lie | None) -> None:
+        """Give other records for a name from now on, or with None what there is."""
+        self._changes += 1
+        if lie is None:
+            self.lies.pop((name, rdtype), None)
+        else:
+            self.lies[name, rdtype] = lie
+
+    def freeze(self, zone: dns.name.Name, copy: ServedZone | None) -> None:
+        """Answer for a zone from a copy of it, or with None from what its servers say."""
+        self.frozen.pop(zone, None)
+        if copy is not None:
+            self.frozen[zone] = copy
+        self.flush()
+
     def forget_verdicts(self) -> None:
         """Validate anew what is kept: the policy changed."""
+        self._changes += 1
         self._judged.clear()
         self._nodes.clear()
 
     def flush(self) -> None:
         """Forget everything that was heard."""
+        self._changes += 1
         self._cache.clear()
         self._delegations.clear()
         self._judged.clear()
         self._nodes.clear()
 
-    def reply(self, name: dns.name.Name, rdtype: int, now: float, *, cd: bool, edns: bool) -> tuple[Response, float]:
+    def reply(self, name: names.Name, rdtype: int, now: float, *, cd: bool, edns: bool) -> tuple[Response, float]:
         """Return the response to a question, and after how many seconds it is ready."""
-        self._now, self._spent_s = now, 0.0
+        key = (name, rdtype, cd, edns)
+        ready = self._ready.get(key)
+        if ready is None or now >= ready.until or ready.terms != self._terms or self.strips:
+            self._now, self._spent_s = now, 0.0
+            ready = self._ready[key] = self._prepare(dns_name(name), rdtype, cd, edns)
+            return ready.response(now, self.max_ttl_s), self._spent_s
+        return ready.response(now, self.max_ttl_s), 0.0
+
+    @property
+    def _terms(self) -> tuple[object, ...]:
+        """Return what decides, beside the cache, what is answered."""
+        return self.rcode, self.validates, self._changes
+
+    def _prepare(self, name: dns.name.Name, rdtype: int, cd: bool, edns: bool) -> "_Ready":
         dnssec_ok = edns and not (self.strips and self._is_stripped())
+        header = Header(checking_disabled=cd, edns=edns, dnssec_ok=dnssec_ok)
         if self.rcode:
-            return self._response(name, rdtype, [], failed(self.rcode), cd, False, edns, dnssec_ok), 0.0
-        lie = self.lies.get((name, rdtype)) if self.lies else None
+            return self._ready_with(name, rdtype, header, [], failed(self.rcode), FOREVER)
+        lie = self.lies.get((name, rdtype))
         if lie is not None and (lie.to == "all" or (not cd and lie.to in ("clients", "edns" if edns else "plain"))):
-            return self._response(name, rdtype, [], lie.part, cd, lie.authentic and edns, edns, dnssec_ok), 0.0
+            header = replace(header, authentic=lie.authentic and edns)
+            return self._ready_with(name, rdtype, header, [], lie.part, FOREVER)
         chain = self._chain(name, rdtype)
+        until = min(kept.until for kept in chain)
         if cd or not self.validates:
-            return self._response(name, rdtype, chain, None, cd, False, edns, dnssec_ok), self._spent_s
+            return self._ready_with(name, rdtype, header, chain, None, until)
         judged = self._judge(name, rdtype, chain)
         if judged.shown is not None:
             chain = [*chain[:-1], Kept(judged.shown, chain[-1].since, chain[-1].until)]
-        authentic = judged.authentic and edns
-        return self._response(name, rdtype, chain, judged.failure, cd, authentic, edns, dnssec_ok), self._spent_s
+        header = replace(header, authentic=judged.authentic and edns)
+        return self._ready_with(name, rdtype, header, chain, judged.failure, min(until, judged.until - self.epoch))
 
     def _is_stripped(self) -> bool:
         self._asked += 1
         return self.strips >= 1.0 or chance(f"{self.name}/strip/{self._asked}") < self.strips
 
-    def _response(
+    def _ready_with(
         self,
         name: dns.name.Name,
         rdtype: int,
+        header: Header,
         chain: list[Kept],
         instead: Part | None,
-        cd: bool,
-        authentic: bool,
-        edns: bool,
-        dnssec_ok: bool,
-    ) -> Response:
+        until: float,
+    ) -> "_Ready":
         parts = [instead] if instead is not None else [kept.part for kept in chain]
-        header = Header(checking_disabled=cd, authentic=authentic, edns=edns, dnssec_ok=dnssec_ok, authoritative=False)
         key = (name, rdtype, header, *map(id, parts))
         known = self._templates.get(key)
         if known is None:
-            if len(self._templates) > 20_000:
+            if len(self._templates) > MOST_TEMPLATES:
                 self._templates.clear()
+            # The parts are kept beside the template, so that their ids are nobody else's meanwhile.
             known = self._templates[key] = parts, Template(name, rdtype, parts, header)
-        if instead is not None:
-            return known[1].at(0)
-        now = self._now
-        # What a resolver hands on never outlives its own bound on TTLs.
-        return known[1].at(*[int(now - kept.since) + max(0, kept.part.ttl_s - self.max_ttl_s) for kept in chain])
+        return _Ready(known[1], [] if instead is not None else chain, until, self._terms)
 
     # what is known
 
@@ -269,7 +332,7 @@ class Resolver:
     def _ask_zone(self, zone: dns.name.Name, name: dns.name.Name, rdtype: int, depth: int) -> Part | None:
         """Return what the zone's servers say, None where none of them says anything of use."""
         if zone in self.frozen:
-            return answer_of(self.frozen[zone], name, RdataType.make(rdtype))
+            return part_of(self.frozen[zone], name, rdtype)
         addresses = self._addresses(zone, depth)
         self._asked += 1
         first = self._asked % len(addresses) if addresses else 0
@@ -331,5 +394,7 @@ class Resolver:
         return _Judged(parts, at + FAILURES_KEPT_S, failure=failed(SERVFAIL, ede))
 
     def _reply_to(self, asked: Ask) -> Response:
-        name = dns.name.from_text(names.to_text(asked.name))
-        return self._response(name, asked.rdtype, self._chain(name, asked.rdtype), None, True, False, True, True)
+        name = dns_name(asked.name)
+        header = Header(checking_disabled=True)
+        ready = self._ready_with(name, asked.rdtype, header, self._chain(name, asked.rdtype), None, FOREVER)
+        return ready.response(self._now, self.max_ttl_s)

@@ -166,6 +166,7 @@ class _Run:
                 self._restart(parse_span(word.after))
             case say.ReceiverDown() | say.ReceiverUp():
                 self._receivers[word.receiver].down = isinstance(word, say.ReceiverDown)
+                self.monitor.receivers_fail = any(receiver.down for receiver in self._receivers.values())
             case _:
                 self._deeds.do(word)
 

@@ -37,7 +37,6 @@ class Server:
     rcode: int = 0
     latency_s: float = USUAL_LATENCY_S
     loss: float = 0.0
-    _parts: dict[tuple[int, dns.name.Name, int, bool], tuple[ServedZone, Part]] = field(default_factory=dict)
     _templates: dict[tuple[int, dns.name.Name, int, Header], tuple[Part, Template]] = field(default_factory=dict)
 
     def restore(self) -> None:
@@ -57,15 +56,7 @@ class Server:
         zone = self._zone_for(name, rdtype)
         if zone is None:
             return failed(REFUSED)
-        served = self.copy_of(zone)
-        key = (id(served), name, rdtype, self.strips)
-        known = self._parts.get(key)
-        if known is None:
-            if len(self._parts) > 10_000:
-                self._parts.clear()
-            # The zone is kept beside its answer, so that its id is nobody else's meanwhile.
-            known = self._parts[key] = served, answer_of(served, name, RdataType.make(rdtype), strips=self.strips)
-        return known[1]
+        return part_of(self.copy_of(zone), name, rdtype, strips=self.strips)
 
     def reply(self, name: dns.name.Name, rdtype: int, header: Header) -> Response:
         """Return the response to a question that came to it directly."""
@@ -85,6 +76,15 @@ class Server:
         if rdtype == RdataType.DS and len(found) > 1 and found[0] == name:
             return found[1]
         return found[0] if found else None
+
+
+def part_of(zone: ServedZone, name: dns.name.Name, rdtype: int, *, strips: bool = False) -> Part:
+    """Return what a server of a zone says to a question; the same to all who have the same copy."""
+    key = (name, rdtype, strips)
+    known = zone.parts.get(key)
+    if known is None:
+        known = zone.parts[key] = answer_of(zone, name, RdataType.make(rdtype), strips=strips)
+    return known
 
 
 def answer_of(zone: ServedZone, name: dns.name.Name, rdtype: RdataType, *, strips: bool = False) -> Part:

@@ -1,12 +1,13 @@
 """The monitor: the real collector, analyzer and alerts on a virtual clock. What is stored outlives a restart.
 
 The collector's watch is turned from instant to instant; analyzer and alerts are the stages as they run elsewhere, on a
-loop in which nothing waits. A batch of nothing but unchanged polls waits up to a minute while no finding is open: it
-could say nothing that changes anything.
+loop in which nothing waits. A batch of nothing but unchanged polls waits up to a minute while no finding of note is
+open or unconfirmed: it could say nothing that anybody is told of.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from publicsuffixlist import PublicSuffixList
@@ -22,15 +23,18 @@ from anchorwatch.replay.inline import InlineLoop
 from anchorwatch.replay.record import Record
 from collector.config import CollectorConfig
 from collector.dnssec.questions import Reply
+from collector.dnssec.skim import skim
 from collector.inventory.retention import Acceptance
 from collector.inventory.sources import InventorySources, Stamp
 from collector.inventory.store import Store
 from collector.polling.roster import Roster, compare
 from collector.polling.watch import Watch
 from collector.resolvers.dialogue import Posed
-from schemas.catalogue import Kind
+from schemas.catalogue import Kind, Severity
 from schemas.codes import Code
 from schemas.messages import Act, Finding, Message
+
+remembered_skim = lru_cache(maxsize=50_000)(skim)
 
 FLUSH_S = 0.5
 IDLE_S = 60.0
@@ -99,13 +103,14 @@ class Monitor:
         self._open: set[str] = set()
         self.runs = False
         self.polls_before = 0
+        self.receivers_fail = False
 
     # start and end
 
     def start(self) -> None:
         """Start with what is stored, and nothing in memory."""
         config, clock = self._config, self._clock
-        self.watch = Watch(config)
+        self.watch = Watch(config, remembered_skim)
         self._roster = Roster()
         self._sources = InventorySources(
             config.sources,
@@ -158,15 +163,16 @@ class Monitor:
 
     def next_flush_at(self) -> float:
         """Return when what was gathered is handed on."""
-        if self.watch.has_news or self._acts or (self._open and self.watch.gathered):
+        watch = self.watch
+        if watch.has_news or self._acts or (self._open and watch.gathered):
             return self._flushed_at + FLUSH_S
-        if self.watch.gathered >= MOST_GATHERED:
+        if watch.gathered >= MOST_GATHERED:
             return self._clock.now
         return self._flushed_at + (RETRY_S if self._ledger_waits else IDLE_S)
 
     @property
     def _ledger_waits(self) -> bool:
-        return any(receiver.down for receiver in self._receivers.values()) and self._ledger.pending() > 0
+        return self.receivers_fail and self._ledger.pending() > 0
 
     # what people and files say
 
@@ -227,7 +233,9 @@ class Monitor:
             self._record.take_findings(found, now)
             for finding in found:
                 if isinstance(finding, Finding) and finding.kind is Kind.STATE:
-                    (self._open.discard if finding.status == "closed" else self._open.add)(finding.id)
+                    matters = finding.severity.rank >= Severity.MEDIUM.rank or not finding.confirmed
+                    is_over = finding.status == "closed" or not matters
+                    (self._open.discard if is_over else self._open.add)(finding.id)
         before = {name: len(receiver.arrived) for name, receiver in self._receivers.items()}
         self._loop.run(self._alerts.handle(found))
         for name, receiver in self._receivers.items():

@@ -11,10 +11,9 @@ import dns.rdatatype
 from dns.rdatatype import RdataType
 
 from anchorwatch.replay.messages import Header
-from anchorwatch.replay.resolvers import Resolver
+from anchorwatch.replay.resolvers import Resolver, dns_name
 from anchorwatch.replay.servers import Server
 from anchorwatch.replay.zones import ZoneState, records_of
-from collector.dnssec import names
 from collector.dnssec.anchors import TrustAnchors, parse_anchors
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.resolvers.dialogue import Question
@@ -37,7 +36,6 @@ class World:
         self.resolvers: dict[str, Resolver] = {}
         self._chance = random.Random(seed)
         self._by_address: dict[str, Server] = {}
-        self._names: dict[names.Name, dns.name.Name] = {}
         self._hints: tuple[str, ...] = ()
         self._anchors: tuple[object, TrustAnchors] | None = None
         self._due: list[tuple[float, int, dns.name.Name]] = []
@@ -189,7 +187,7 @@ class World:
             lost = self.is_lost(resolver.loss) if resolver.loss else False
             if resolver.is_up and not lost:
                 response, ready_s = resolver.reply(
-                    self._name(question.name),
+                    question.name,
                     question.rdtype,
                     self.now + waited_s,
                     cd=question.checking_disabled,
@@ -208,16 +206,10 @@ class World:
         header = Header(authoritative=True, recursive=False, edns=question.edns, dnssec_ok=question.edns)
         for attempt in range(tries):
             if server is not None and server.is_up and not self.is_lost(server.loss):
-                reply = server.reply(self._name(question.name), question.rdtype, header)
+                reply = server.reply(dns_name(question.name), question.rdtype, header)
                 return reply, waited_s + DIRECT_LATENCY_S + server.latency_s
             waited_s += self.timeout_s * 2**attempt
         return _silence(f"udp://{question.server}", tries), waited_s
-
-    def _name(self, name: names.Name) -> dns.name.Name:
-        found = self._names.get(name)
-        if found is None:
-            found = self._names[name] = dns.name.from_text(names.to_text(name))
-        return found
 
 
 def _silence(url: str, tries: int) -> FetchFailure:

@@ -18,6 +18,7 @@ from dns.rdatatype import RdataType
 from anchorwatch.lab.zones import Nsec3Params, RRsetKey, Zone
 from anchorwatch.replay.faults import Fault
 from anchorwatch.replay.keys import KeyPair
+from anchorwatch.replay.messages import Part
 
 IN = dns.rdataclass.IN
 DAY_S = 86_400.0
@@ -114,6 +115,7 @@ class ServedZone(Zone):
         self._signers = [replace(key) for key in state.keys.values() if key.signing]
         self._is_signed, self._is_spread, self._server = state.is_signed, state.is_spread, server
         self._faults = tuple(faults)
+        self.parts: dict[tuple[dns.name.Name, int, bool], Part] = {}
         self.data = dict(state.data)
         self.data[self.name, RdataType.SOA] = state.soa()
         self._build(state)
