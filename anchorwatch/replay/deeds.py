@@ -17,7 +17,7 @@ from anchorwatch.replay.messages import Part
 from anchorwatch.replay.resolvers import Lie, Resolver
 from anchorwatch.replay.sense import parse_rrset
 from anchorwatch.replay.servers import Server
-from anchorwatch.replay.setting import absolute, add_key, nsec3_params, parse_record, put_records, texts
+from anchorwatch.replay.setting import absolute, new_key, nsec3_params, parse_record, put_records, texts
 from anchorwatch.replay.times import parse_signed_span, parse_span
 from anchorwatch.replay.world import World
 from anchorwatch.replay.zones import HeldKey, Rotation, ZoneState, records_of
@@ -48,7 +48,7 @@ class Deeds:
     def _(self, word: say.NewKey) -> None:
         zone = self._zone(word.zone)
         algorithm = next((key.pair.algorithm for key in zone.keys.values()), 13)
-        add_key(zone, word.key, word, algorithm, self._seed)
+        zone.keys[word.key] = new_key(zone, word.key, word, algorithm, self._seed)
 
     @do.register
     def _(self, word: say.Publish) -> None:

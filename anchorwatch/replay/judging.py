@@ -130,7 +130,7 @@ def _no_finding(word: say.NoFinding, expected: Expected, record: Record) -> str:
         if word.vantage and word.vantage not in finding.vantages:
             continue
         if word.closed:
-            if story.closed_at is not None and start <= story.closed_at <= until:
+            if story.closed_at is not None and start <= story.closed_at < until:
                 return f"{finding.code} at {_place(finding)} was closed at {show_span(story.closed_at)}"
             continue
         at = _first_so_severe(story, word.severity, start, until)
@@ -143,7 +143,7 @@ def _first_so_severe(story: FindingStory, severity: Severity, start: float, unti
     """Return when a finding was told in the window, confirmed and at least so severe."""
     for at, finding in story.versions:
         is_told = finding.confirmed and finding.severity.rank >= severity.rank and finding.status != "closed"
-        if is_told and start <= at <= until:
+        if is_told and start <= at < until:
             return at
     return None
 
@@ -170,10 +170,12 @@ def pages_of(
     start, until = times.get("start", 0.0), times.get("until", record.lasts_s)
     events: Sequence[str] = (word.events,) if isinstance(word.events, str) else word.events
     for at, delivery in record.arrived.get(receiver, ()):
-        if not start <= at <= until or delivery.event not in events:
+        if not start <= at < until or delivery.event not in events:
             continue
         incident = delivery.incident
         if word.cause and not any(_is_at(entry.finding, word.cause) for entry in incident.entries.values()):
+            continue
+        if word.code and not any(entry.finding.code == word.code for entry in incident.entries.values()):
             continue
         yield at, delivery
 

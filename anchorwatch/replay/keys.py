@@ -4,6 +4,7 @@ ECDSA signs deterministically (RFC 6979), as RSA and EdDSA do by themselves.
 """
 
 import hashlib
+import itertools
 import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,7 +32,6 @@ MNEMONICS = {
 }
 ALGORITHMS = frozenset(MNEMONICS.values())
 CURVES = {13: ec.SECP256R1(), 14: ec.SECP384R1()}
-TAGS = 1 << 16
 SMALL_PRIMES = tuple(n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2)))
 
 
@@ -70,16 +70,21 @@ class KeyPair:
         )
 
 
-def make_key(seed: str, algorithm: int, *, entry: bool, bits: int = 2048, tag: int | None = None) -> KeyPair:
-    """Return the key of a seed; with ``tag`` the first of its kin that has this key tag."""
-    flags = 257 if entry else 256
-    if tag is None:
-        return KeyPair(_private(seed, algorithm, bits), algorithm, flags)
-    for number in range(40 * TAGS):
-        key = KeyPair(_private(f"{seed}/{number}", algorithm, bits), algorithm, flags)
-        if key.tag == tag:
-            return key
-    raise ValueError(f"no key with the tag {tag} was found")
+def make_key(seed: str, algorithm: int, *, entry: bool, bits: int = 2048) -> KeyPair:
+    """Return the key of a seed."""
+    return KeyPair(_private(seed, algorithm, bits), algorithm, 257 if entry else 256)
+
+
+def make_colliding(seed: str, algorithm: int, count: int, *, entry: bool, bits: int = 2048) -> list[KeyPair]:
+    """Return the first so many keys of a seed that share one key tag."""
+    by_tag: dict[int, list[KeyPair]] = {}
+    for number in itertools.count():
+        key = make_key(f"{seed}/{number}", algorithm, entry=entry, bits=bits)
+        found = by_tag.setdefault(key.tag, [])
+        found.append(key)
+        if len(found) == count:
+            return found
+    raise AssertionError("numbers do not end")
 
 
 def _private(seed: str, algorithm: int, bits: int) -> PrivateKey:

@@ -641,10 +641,12 @@ class Pages(Expectation, frozen=True, kw_only=True):
     """So many incidents are told to a receiver in a window: each counts once, when the receiver first hears of it.
 
     at_most: instead of an exact count. by: the first comes by then. events: which notifications count.
+    cause, code: only those with a finding of this cause zone, name or code in them.
     """
 
     count: Count | None = None
     receiver: str = ""
+    code: str = ""
     cause: str = ""
     start: Any = None
     until: Any = None

@@ -319,7 +319,7 @@ class _Reading:
         kind = WORDS[key]
         for one in value if isinstance(value, list) else [value]:
             filled = _filled(one, nth)
-            if isinstance(filled, str) and kind.__struct_fields__:
+            if isinstance(filled, str | int | float) and not isinstance(filled, bool) and kind.__struct_fields__:
                 filled = {msgspec.structs.fields(kind)[0].encode_name: filled}
             word = decode_struct(filled if filled is not None else {}, kind, path, self.document)
             if word is not None:
@@ -353,7 +353,7 @@ class _Reading:
                 self.document.problem(below, f"unknown expectation{nearest(key, EXPECTATIONS)}; known: {known}")
                 continue
             kind = EXPECTATIONS[key]
-            if isinstance(fields, str | int) and not isinstance(fields, bool):
+            if isinstance(fields, str | int | float) and not isinstance(fields, bool):
                 fields = {msgspec.structs.fields(kind)[0].encode_name: fields}
             word = decode_struct(fields if fields is not None else {}, kind, below, self.document)
             if word is None:

@@ -14,7 +14,7 @@ from anchorwatch.replay.scenario import Expected, Scenario, Step
 from anchorwatch.replay.setting import absolute, algorithm_number, parse_record, server_names, texts
 from anchorwatch.replay.spelling import nearest
 from anchorwatch.replay.times import parse_signed_span, parse_span
-from anchorwatch.replay.zones import records_of
+from anchorwatch.replay.zones import ENTRY_ROLES, records_of
 
 ONE_PLACE = (
     language.Strip,
@@ -82,6 +82,8 @@ def _check_plans(scenario: Scenario, document: Document) -> None:
                 document.problem(f"{path}.keys", str(error))
             if key.collides_with and key.collides_with not in plan.keys:
                 document.problem(f"{path}.keys", f"collides_with: the zone has no key {key.collides_with!r}")
+            elif key.collides_with and _kind(plan.keys[key.collides_with]) != _kind(key):
+                document.problem(f"{path}.keys", "collides_with: both keys have one algorithm and one kind of role")
         if plan.section.signed and not plan.keys:
             document.problem(path, "a signed zone has keys; or say 'signed: false'")
         for record in plan.records:
@@ -98,6 +100,10 @@ def _check_plans(scenario: Scenario, document: Document) -> None:
         for span in (vantage.max_ttl, vantage.latency):
             if sentence := _wrong_span(span):
                 document.problem(f"vantages.{name}", sentence)
+
+
+def _kind(key: language.KeySection) -> tuple[int | str, bool]:
+    return key.algorithm, key.role in ENTRY_ROLES
 
 
 def _wrong_span(span: object) -> str:

@@ -9,14 +9,14 @@ import dns.rdatatype
 from dns.rdatatype import RdataType
 
 from anchorwatch.lab.zones import Nsec3Params
-from anchorwatch.replay.keys import ALGORITHMS, MNEMONICS, make_key
+from anchorwatch.replay.keys import ALGORITHMS, MNEMONICS, make_colliding, make_key
 from anchorwatch.replay.language import KeySection, NewKey, ZoneSection
 from anchorwatch.replay.resolvers import Resolver
 from anchorwatch.replay.scenario import Scenario, ZonePlan
 from anchorwatch.replay.servers import Server
 from anchorwatch.replay.times import parse_span
 from anchorwatch.replay.world import World
-from anchorwatch.replay.zones import HeldKey, Signing, Ttls, ZoneState, records_of
+from anchorwatch.replay.zones import ENTRY_ROLES, HeldKey, Signing, Ttls, ZoneState, records_of
 from collector.dnssec.anchors import TrustAnchors, parse_anchors
 from collector.dnssec.policy import Policy
 
@@ -183,9 +183,24 @@ def make_zone(plan: ZonePlan, seed: str) -> ZoneState:
     )
     if section.nsec3 is not None:
         zone.nsec3 = nsec3_params(section.nsec3.iterations, section.nsec3.salt, section.nsec3.opt_out)
-    for name, key in plan.keys.items():
-        add_key(zone, name, key, section.algorithm, seed)
+    _add_keys(zone, plan, seed)
     return zone
+
+
+def _add_keys(zone: ZoneState, plan: ZonePlan, seed: str) -> None:
+    """Make the keys of a zone; those that collide are made together."""
+    for name, key in plan.keys.items():
+        zone.keys[name] = new_key(zone, name, key, plan.section.algorithm, seed)
+    for name, first in plan.keys.items():
+        others = [other for other, key in plan.keys.items() if key.collides_with == name]
+        if others:
+            algorithm = algorithm_number(first.algorithm or plan.section.algorithm)
+            entry = first.role in ENTRY_ROLES
+            made = make_colliding(
+                f"{seed}/{zone.name}/{name}", algorithm, len(others) + 1, entry=entry, bits=first.bits
+            )
+            for one, pair in zip((name, *others), made, strict=True):
+                zone.keys[one].pair = pair
 
 
 def nsec3_params(iterations: int, salt: str, opt_out: bool) -> Nsec3Params:
@@ -193,17 +208,13 @@ def nsec3_params(iterations: int, salt: str, opt_out: bool) -> Nsec3Params:
     return Nsec3Params(iterations, bytes.fromhex(salt), opt_out)
 
 
-def add_key(zone: ZoneState, name: str, key: KeySection | NewKey, algorithm: int | str, seed: str) -> None:
-    """Make a key of a zone."""
+def new_key(zone: ZoneState, name: str, key: KeySection | NewKey, algorithm: int | str, seed: str) -> HeldKey:
+    """Return a key for a zone."""
     number = algorithm_number(key.algorithm or algorithm)
-    tag, state = None, "absent"
-    if isinstance(key, KeySection):
-        state = key.state
-        tag = zone.keys[key.collides_with].pair.tag if key.collides_with else None
-    entry = key.role in ("ksk", "csk")
-    pair = make_key(f"{seed}/{zone.name}/{name}/{number}", number, entry=entry, bits=key.bits, tag=tag)
+    state = key.state if isinstance(key, KeySection) else "absent"
+    pair = make_key(f"{seed}/{zone.name}/{name}/{number}", number, entry=key.role in ENTRY_ROLES, bits=key.bits)
     published, signing = state in ("active", "published"), state in ("active", "signing")
-    zone.keys[name] = HeldKey(name, key.role, pair, published, signing)
+    return HeldKey(name, key.role, pair, published, signing)
 
 
 def monitor_anchors(scenario: Scenario, world: World) -> TrustAnchors:

@@ -9,14 +9,14 @@ SPAN = "a span such as 90s, 5m, '2d 3h' or 1y"
 
 
 def parse_span(text: object) -> float:
-    """Return ``2d 3h``, ``90s`` or ``1w`` in seconds; ``0`` is none. A year has 365 days.
+    """Return ``2d 3h``, ``90s`` or ``1w`` in seconds; a number alone is seconds. A year has 365 days.
 
     Raises:
         ValueError: another form.
     """
     shown = str(text).strip()
-    if shown == "0":
-        return 0.0
+    if shown.isdigit():
+        return float(shown)
     parts = _PART.findall(shown)
     if not parts or _PART.sub("", shown).strip():
         raise ValueError(f"{shown!r} is not {SPAN}")

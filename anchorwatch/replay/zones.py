@@ -115,6 +115,7 @@ class ServedZone(Zone):
         self._signers = [replace(key) for key in state.keys.values() if key.signing]
         self._is_signed, self._is_spread, self._server = state.is_signed, state.is_spread, server
         self._faults = tuple(faults)
+        self._types: dict[dns.name.Name, set[RdataType]] = {}
         self.parts: dict[tuple[dns.name.Name, int, bool], Part] = {}
         self.data = dict(state.data)
         self.data[self.name, RdataType.SOA] = state.soa()
@@ -140,6 +141,16 @@ class ServedZone(Zone):
             self._add_nsec()
         else:
             self._add_nsec3(self.nsec3)
+
+    def types_at(self, owner: dns.name.Name) -> set[RdataType]:
+        """Return the types that a denial record for ``owner`` must list, signatures and denial aside."""
+        if not self._types:
+            for name, rdtype in self.rrsets:
+                self._types.setdefault(name, set()).add(rdtype)
+        types = self._types.get(owner, set()) - {RdataType.NSEC}
+        if self.cut_above(owner) == owner:
+            types &= {RdataType.NS, RdataType.DS}
+        return types
 
     def make_signatures(self, key: RRsetKey) -> dns.rrset.RRset | None:
         """Return the RRSIGs over an RRset as they are served, None where it has none."""

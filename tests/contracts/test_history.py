@@ -21,9 +21,11 @@ from analyzer.config import HistoryConfig
 from analyzer.history import rows
 from analyzer.history.clickhouse import ClickHouseHistory, open_history, token_of
 from analyzer.history.connection import connect_server
+from analyzer.history.memory import MemoryHistory
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
+from schemas.judgement import Verdict
 from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
@@ -35,6 +37,7 @@ SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
 Opening = Callable[[], ClickHouseHistory]
+AnyHistory = ClickHouseHistory | MemoryHistory
 
 
 def bank(host: str = "api", at: Any = AT, **more: Any) -> Observation:
@@ -128,17 +131,27 @@ def config_of_server() -> HistoryConfig:
     return HistoryConfig(url=f"{url}/anchorwatch_{os.getpid()}_{new_database()}", base=Path(), password=password)
 
 
+def place_of(kind: str, request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[tuple[Opening, Any]]:
+    """Return how to open the one history again and again, and a client to look behind it."""
+    if kind == "chdb":
+        return embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
+    return on_server(config_of_front(request.getfixturevalue("front")) if kind == "http" else config_of_server())
+
+
 @pytest.fixture(params=["chdb", "http", "server"])
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[Opening, Any]]:
-    """How to open the one history again and again, and a client to look behind it."""
-    if request.param == "chdb":
-        made = embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
-    elif request.param == "http":
-        made = on_server(config_of_front(request.getfixturevalue("front")))
-    else:
-        made = on_server(config_of_server())
-    with made as place:
+    with place_of(request.param, request) as place:
         yield place
+
+
+@pytest.fixture(params=["chdb", "http", "server", "memory"])
+def remembered(request: pytest.FixtureRequest) -> Iterator[AnyHistory]:
+    """A history of any kind, for what the analyzer asks of it."""
+    if request.param == "memory":
+        yield MemoryHistory()
+        return
+    with place_of(request.param, request) as (opening, _), contextlib.closing(opening()) as history:
+        yield history
 
 
 @pytest.fixture
@@ -204,13 +217,13 @@ def test_a_reopened_history_has_everything(opening: Opening, history: ClickHouse
     assert answers_of(opening()) == answers_of(history)
 
 
-def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory) -> None:
+def test_a_baseline_is_strictly_earlier_and_validated(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2",))
     bogus = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired")
-    history.append(tables_of(first, second, bogus))
+    remembered.append(tables_of(first, second, bogus))
 
     def before(at: Any) -> Any:
-        return history.validated_before({first.subject: at}).get(first.subject)
+        return remembered.validated_before({first.subject: at}).get(first.subject)
 
     assert before(AT) is None
     assert before(AT + timedelta(microseconds=1)) == first.judgement
@@ -218,13 +231,13 @@ def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory
     assert before(AT + DAY) == second.judgement
 
 
-def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistory) -> None:
+def test_earlier_answers_are_those_that_were_validated(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2", "192.0.2.3"))
     forged = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired", answers=("203.0.113.9",))
-    history.append(tables_of(first, second, forged))
+    remembered.append(tables_of(first, second, forged))
 
     def before(at: Any) -> list[str]:
-        found = history.answers_before({first.subject: at}).get(first.subject, [])
+        found = remembered.answers_before({first.subject: at}).get(first.subject, [])
         return sorted(answer.split()[-1] for answer in found)
 
     assert before(AT) == []
@@ -232,22 +245,22 @@ def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistor
     assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 
-def test_many_subjects_are_asked_about_each_with_its_own_instant(history: ClickHouseHistory) -> None:
+def test_many_subjects_are_asked_about_each_with_its_own_instant(remembered: AnyHistory) -> None:
     made = [bank(f"h{n}", at=AT + n * MINUTE) for n in range(1100)]
-    history.append(tables_of(*made))
+    remembered.append(tables_of(*made))
 
-    found = history.validated_before({one.subject: one.observed_at + (n % 2) * MINUTE for n, one in enumerate(made)})
+    found = remembered.validated_before({one.subject: one.observed_at + (n % 2) * MINUTE for n, one in enumerate(made)})
 
     assert found == {one.subject: one.judgement for one in made[1::2]}
 
 
-def test_the_latest_judgement_of_each_subject_knows_its_last_poll(history: ClickHouseHistory) -> None:
+def test_the_latest_judgement_of_each_subject_knows_its_last_poll(remembered: AnyHistory) -> None:
     old, new, other = bank(), bank(at=AT + MINUTE, answers=("192.0.2.2",)), bank("www")
     polled = rows.stretched_rows(polls(new, at=AT + 5 * MINUTE), {new.id: ("secure", "")})
-    history.append(tables_of(old, new, other))
-    history.append({"verdicts": polled})
+    remembered.append(tables_of(old, new, other))
+    remembered.append({"verdicts": polled})
 
-    found = {row[0]: row[1:] for row in history.latest_judgements()}
+    found = {row[0]: row[1:] for row in remembered.latest_judgements()}
 
     assert found == {
         new.id: (AT + MINUTE, AT + 5 * MINUTE, new.judgement),
@@ -308,61 +321,90 @@ def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHist
     assert at(AT - MINUTE) == at(AT, "dmz") == {} == history.zones_at([], "corp", AT)
 
 
-def test_acts_come_newest_first(history: ClickHouseHistory) -> None:
+def test_acts_come_newest_first(remembered: AnyHistory) -> None:
     acts = [Act(id=f"a{number}", kind="silence", by="ops", at=AT + number * MINUTE) for number in range(3)]
-    history.append({"acts": [rows.act_row(act) for act in acts]})
+    remembered.append({"acts": [rows.act_row(act) for act in acts]})
 
-    assert history.acts() == acts[::-1]
-    assert history.acts(2) == acts[:0:-1]
+    assert remembered.acts() == acts[::-1]
+    assert remembered.acts(2) == acts[:0:-1]
 
 
-def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(history: ClickHouseHistory) -> None:
+def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(remembered: AnyHistory) -> None:
     state, gone = finding(), finding(zone="gone.example.")
     drift, old_drift = finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
     confirmed = msgspec.structs.replace(state, version=2, status=FindingStatus.UPDATED, updated_at=AT + MINUTE)
     versions = [state, gone, drift, old_drift, confirmed, closed(gone, at=AT + MINUTE)]
-    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+    remembered.append({"findings": [rows.finding_row(one, "t") for one in versions]})
 
-    assert sorted(history.open_findings(), key=lambda one: one.code) == [drift, confirmed]
-    assert history.finding_versions(state.id) == [state, confirmed]
+    assert sorted(remembered.open_findings(), key=lambda one: one.code) == [drift, confirmed]
+    assert remembered.finding_versions(state.id) == [state, confirmed]
 
 
-def test_findings_are_filtered_and_come_newest_first(history: ClickHouseHistory) -> None:
+def test_findings_are_filtered_and_come_newest_first(remembered: AnyHistory) -> None:
     state, drift = finding(), finding("ds_changed", zone="b.example.", opened_at=AT + 2 * MINUTE)
     gone = finding(zone="gone.example.")
     shut = closed(gone, at=AT + MINUTE)
-    history.append({"findings": [rows.finding_row(one, "t") for one in (state, drift, gone, shut)]})
+    remembered.append({"findings": [rows.finding_row(one, "t") for one in (state, drift, gone, shut)]})
 
-    assert history.findings() == [drift, shut, state]
-    assert history.findings(status="open") == [state, drift], "a drift must not push a state off the list"
-    assert history.findings(status="closed") == [shut]
-    assert history.findings(code="ds_changed") == [drift]
-    assert history.findings(zone="bank.example.") == [state]
-    assert history.findings(since=AT + MINUTE) == [drift, shut]
-    assert history.findings(limit=1) == [drift]
+    assert remembered.findings() == [drift, shut, state]
+    assert remembered.findings(status="open") == [state, drift], "a drift must not push a state off the list"
+    assert remembered.findings(status="closed") == [shut]
+    assert remembered.findings(code="ds_changed") == [drift]
+    assert remembered.findings(zone="bank.example.") == [state]
+    assert remembered.findings(since=AT + MINUTE) == [drift, shut]
+    assert remembered.findings(limit=1) == [drift]
 
 
-def test_what_a_message_caused_is_found_again(history: ClickHouseHistory) -> None:
+def test_what_a_message_caused_is_found_again(remembered: AnyHistory) -> None:
     first, second = finding(), finding("ds_changed")
-    history.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
+    remembered.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
 
-    assert history.findings_triggered_by(["one"]) == [first]
-    assert history.findings_triggered_by(["two", "never"]) == [second]
-    assert history.findings_triggered_by([]) == []
+    assert remembered.findings_triggered_by(["one"]) == [first]
+    assert remembered.findings_triggered_by(["two", "never"]) == [second]
+    assert remembered.findings_triggered_by([]) == []
 
 
-def test_an_identity_is_as_it_was_last_seen_and_can_leave(history: ClickHouseHistory) -> None:
+def test_an_identity_is_as_it_was_last_seen_and_can_leave(remembered: AnyHistory) -> None:
     seen = [snapshot("sa", "a.example"), snapshot("sa", "b.example", at=AT + MINUTE), snapshot("sb", "c.example")]
     gone = InventorySnapshot(id="sb", seen_at=AT + MINUTE, identity=None)
-    history.append({"identities": [rows.identity_row(one) for one in (*seen, gone)]})
+    remembered.append({"identities": [rows.identity_row(one) for one in (*seen, gone)]})
 
-    assert history.identities() == [("sa", seen[1].identity)]
+    assert remembered.identities() == [("sa", seen[1].identity)]
 
 
-def test_renewals_are_in_order(history: ClickHouseHistory) -> None:
-    history.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+def test_zones_are_known_by_their_newest_observations(remembered: AnyHistory) -> None:
+    old, new = zones_of(judgement(), AT), zones_of(judgement(), AT + DAY)
+    link = msgspec.structs.replace(new[-1].link, verdict=Verdict.BOGUS)
+    bogus = msgspec.structs.replace(new[-1], id="bogus", observed_at=AT + 2 * DAY, link=link)
+    tables = {"zones": [rows.zone_row(one) for one in (*new, *old, bogus)]}
+    for _ in range(2):
+        remembered.append(tables)
 
-    assert history.renewals() == {"a.": [0.1, 0.2, 0.3]}
+    found = remembered.latest_zones([(bogus.zone, bogus.vantage)])
+
+    assert [one.id for one in found] == [new[-1].id, bogus.id], "the newest validated one, then the newest"
+    assert {one.id for one in remembered.latest_zones()} == {bogus.id, *(one.id for one in new)}
+    assert remembered.zones_stored_of([old[0].id, "never"]) == {old[0].id}
+
+
+def test_observations_are_found_by_id_with_their_last_poll(remembered: AnyHistory) -> None:
+    one, other = bank(), bank("www")
+    remembered.append(tables_of(one, other))
+    for minute in (7, 3):
+        batch = polls(one, at=AT + minute * MINUTE)
+        remembered.append({"verdicts": rows.stretched_rows(batch, {one.id: ("secure", "")})})
+
+    assert remembered.stored_of([one.id, "never"]) == {one.id}
+    assert remembered.judgements_of([other.id, "never"]) == {other.id: other.judgement}
+    assert remembered.polled_until({one.id: one.judgement.name, "never": one.judgement.name}) == {
+        one.id: AT + 7 * MINUTE
+    }
+
+
+def test_renewals_are_in_order(remembered: AnyHistory) -> None:
+    remembered.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+
+    assert remembered.renewals() == {"a.": [0.1, 0.2, 0.3]}
 
 
 def test_evidence_comes_back_octet_by_octet(history: ClickHouseHistory) -> None:
