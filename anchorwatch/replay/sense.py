@@ -27,6 +27,9 @@ ONE_PLACE = (
 )
 
 
+DIGESTS = ("SHA1", "SHA256", "SHA384")
+
+
 class _Known:
     """What a scenario has, by kind."""
 
@@ -84,6 +87,8 @@ def _check_plans(scenario: Scenario, document: Document) -> None:
                 document.problem(f"{path}.keys", f"collides_with: the zone has no key {key.collides_with!r}")
             elif key.collides_with and _kind(plan.keys[key.collides_with]) != _kind(key):
                 document.problem(f"{path}.keys", "collides_with: both keys have one algorithm and one kind of role")
+        for sentence in _wrong_digests(plan.section.digests):
+            document.problem(f"{path}.digests", sentence)
         if plan.section.signed and not plan.keys:
             document.problem(path, "a signed zone has keys; or say 'signed: false'")
         for record in plan.records:
@@ -100,6 +105,12 @@ def _check_plans(scenario: Scenario, document: Document) -> None:
         for span in (vantage.max_ttl, vantage.latency):
             if sentence := _wrong_span(span):
                 document.problem(f"vantages.{name}", sentence)
+
+
+def _wrong_digests(digests: tuple[str, ...] | str) -> Iterable[str]:
+    for digest in texts(digests):
+        if digest.upper() not in DIGESTS:
+            yield f"{digest!r} is no digest of a DS; known: {', '.join(DIGESTS)}"
 
 
 def _kind(key: language.KeySection) -> tuple[int | str, bool]:
@@ -199,6 +210,12 @@ def _wrong_data(word: language.Word) -> Iterable[str]:
         for line in word.answers:
             if sentence := wrong_record(line, dns.name.root):
                 yield sentence
+    if isinstance(word, language.SetDs):
+        yield from _wrong_digests(word.digests)
+        try:
+            records_of(dns.name.root, RdataType.DS, texts(word.records))
+        except (dns.exception.DNSException, ValueError) as error:
+            yield f"{', '.join(texts(word.records))} are no DS records: {error}"
     if isinstance(word, language.Corrupt | language.Expire):
         yield from _wrong_fault(word)
 

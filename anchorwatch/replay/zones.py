@@ -278,7 +278,10 @@ class ZoneState:
 
     def ds_of(self, keys: Iterable[HeldKey], digests: Sequence[str]) -> list[dns.rdata.Rdata]:
         """Return the DS records for keys."""
-        return [dns.dnssec.make_ds(self.name, key.pair.record, digest) for key in keys for digest in digests]
+        policy = dns.dnssec.allow_all_policy
+        return [
+            dns.dnssec.make_ds(self.name, key.pair.record, digest, policy=policy) for key in keys for digest in digests
+        ]
 
     @property
     def entry_keys(self) -> list[HeldKey]:

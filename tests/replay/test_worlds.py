@@ -113,11 +113,11 @@ def test_an_answer_is_kept_until_its_ttl_ends_and_a_denial_as_the_soa_says() -> 
 
 
 def test_a_denial_is_kept_for_the_negative_ttl() -> None:
-    world = asked("  - at: 10\n    answer: {name: new.bank.example, records: 192.0.2.99}\n")
+    world = asked("  - at: 10\n    answer: {name: fresh.bank.example, records: 192.0.2.99}\n")
 
-    assert world.at(1).ask("new.bank.example").rcode == NXDOMAIN
-    assert world.at(60).ask("new.bank.example").rcode == NXDOMAIN
-    assert world.at(62).ask("new.bank.example").rcode == 0
+    assert world.at(1).ask("fresh.bank.example").rcode == NXDOMAIN
+    assert world.at(60).ask("fresh.bank.example").rcode == NXDOMAIN
+    assert world.at(62).ask("fresh.bank.example").rcode == 0
 
 
 def test_what_is_bogus_is_servfail_with_an_extended_error_and_data_for_those_who_check_themselves() -> None:
@@ -204,7 +204,9 @@ def test_an_impostor_answers_for_a_zone_that_is_delegated_to_it() -> None:
     world = asked(steps)
     assert world.at(1).data(world.ask("www.bank.example"), "www.bank.example") == ["192.0.2.10"]
 
-    assert world.at(3700).data(world.ask("www.bank.example"), "www.bank.example") == ["203.0.113.9"]
+    assert world.at(3700).data(world.ask("www.bank.example", cd=True), "www.bank.example") == ["203.0.113.9"]
+    assert world.ask("www.bank.example").rcode == SERVFAIL, "the DS is kept for a day"
+    assert world.at(90_000).data(world.ask("www.bank.example"), "www.bank.example") == ["203.0.113.9"]
 
 
 def test_a_zone_signs_itself_again_before_its_signatures_end_unless_its_signer_stalls() -> None:
