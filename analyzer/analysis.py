@@ -5,31 +5,52 @@
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from itertools import islice
 
 from analyzer.batch import Batch, Knowledge, Needs, Stored
-from analyzer.detected import Condition, Drift
-from analyzer.endpoints.conditions import NOTHING_KNOWN, REPORTED, Known, conditions_of, is_absent, of_vantage
-from analyzer.endpoints.current import Current, CurrentState
-from analyzer.endpoints.drift import detect_drift
+from analyzer.detected import SERVERS, Condition, Drift
+from analyzer.endpoints.baseline import learn, shown_last
+from analyzer.endpoints.conditions import (
+    NOTHING_KNOWN,
+    REPORTED,
+    Known,
+    conditions_of,
+    is_absent,
+    is_validated_for_clients,
+    of_vantage,
+)
+from analyzer.endpoints.contradictions import Contradictions
+from analyzer.endpoints.current import Current, CurrentState, owner_of_data
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.endpoints.gaps import Gaps
+from analyzer.endpoints.vantages import Views, may_be_stray
+from analyzer.findings.acts import Acts, check_acceptance, counting
+from analyzer.findings.attribution import CauseKey, whole_of
 from analyzer.findings.blast import Consumers
 from analyzer.findings.book import FindingBook
+from analyzer.findings.changes import announcement_of
+from analyzer.findings.environments import Environments
 from analyzer.findings.radius import Radius
 from analyzer.history import rows
-from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.cadence import Cadence
+from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import (
     Agenda,
     Expiry,
     decide_tier,
+    expiries_of,
     expiry_of,
     is_renewed,
-    left_at_renewal,
     next_look_at,
-    usual_share,
 )
+from analyzer.zones.faults import SWEPT
+from analyzer.zones.sweeps import SweptZones, read_memory, swept_subject, write_memory
 from analyzer.zones.timeline import Timeline, ZoneState
 from schemas.catalogue import CATALOGUE, Kind, Severity
+from schemas.cause import CHANGE
 from schemas.codes import Code
 from schemas.judgement import Judgement, Verdict, data_of
 from schemas.messages import (
@@ -44,6 +65,7 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
@@ -52,11 +74,12 @@ MOST_UNKNOWN = 10_000
 MOST_ENDS_KNOWN = 1_000
 LONGEST_GAP = timedelta(hours=1)
 EXPIRY_CHECK_S = 30.0
+GAP_CHECK_S = 60.0
 DISK_FULL = Code.SELF_DISK_FULL
 REANNOUNCE_CLOSED_WITHIN = timedelta(hours=24)
 WITNESS_AWAY = timedelta(minutes=2)  # a witness that was not polled for so long gives way to any other name
-EXPIRING = frozenset({Code.RRSIG_EXPIRING})
-RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are one
+EXPIRING = frozenset({Code.RRSIG_EXPIRING, Code.RRSIG_REFRESH_OVERDUE})
+SOME_NAMES = 16
 PolledRow = tuple[Subject, str, datetime, int, int]
 
 
@@ -68,32 +91,50 @@ class Analysis:
     than one that was taken in: they came again, or a clock was set back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_s: float | None = None) -> None:
+        """``interval_s`` is how often each endpoint is to be polled; None where that is not known."""
         self.consumers = Consumers()
         self.current = CurrentState()
         self.zones = Timeline()
+        self.swept = SweptZones()
         self.taken = self.confirmed = self.unmatched = self.dropped = 0
         self._book = FindingBook(Radius(self.consumers, self._behind))
+        self._views = Views(self.current)
+        self._contradictions = Contradictions(self.current)
+        self._environments = Environments(self.consumers)
+        self._gaps = Gaps(self.current, interval_s) if interval_s is not None else None
+        self._gaps_looked_at = 0.0
         self._agenda = Agenda()
+        self.acts = Acts()
         # Zones that show something, or hold a finding open: each with the subject whose polls count for it.
         self._witnesses: dict[Subject, tuple[Subject, datetime] | None] = {}
         self._stale: set[Subject] = set()
+        self._unneeded: dict[str, datetime] = {}  # swept zones that nothing is watched behind
         self._unclaimed: dict[Subject, datetime] = {}  # zones that no chain leads through yet
         self._expiring: set[Subject] = set()
         self._expiry_checked_at = 0.0
         self._full: dict[str, str] = {}
-        self._renewals: dict[str, list[float]] = {}
-        self._renewed_at: dict[str, datetime] = {}
-        self._zone_renewed: dict[tuple[Subject, str], Expiry] = {}
+        self._cadence = Cadence()
+        self._zone_renewed: dict[Subject, dict[str, Expiry]] = {}
         self._lost: set[str] = set()
         self._serving: set[str] = set()
+        self._validating: set[str] = set()
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._unknown: dict[Subject, str] = {}
         self._zone_names: dict[str, str] = {}
 
     def _behind(self, zone: str, vantage: str, since: datetime | None) -> Iterator[Iterable[Subject]]:
-        """Yield by chain the subjects that lead through a zone; with ``since`` only those not polled after it."""
-        for subjects in self.current.chains_behind(zone, vantage):
-            yield subjects if since is None else [one for one in subjects if self.current[one].applied_at <= since]
+        """Yield by chain the subjects that lead through a zone, without a vantage as any sees it.
+
+        With ``since`` only those not polled after it.
+        """
+        for one in [vantage] if vantage else sorted(self._book.vantages):
+            for subjects in self.current.chains_behind(zone, one):
+                yield subjects if since is None else [s for s in subjects if self.current[s].applied_at <= since]
+
+    def _is_needed(self, zone: str) -> bool:
+        """Return whether any vantage sees something that is watched behind a zone."""
+        return any(self.current.is_through(zone, vantage) for vantage in self._book.vantages)
 
     # what was known before
 
@@ -101,32 +142,65 @@ class Analysis:
         """Take up where an earlier process stopped; return the findings of the last day, to be announced again."""
         for identity_id, identity in stored.identities:
             self.consumers.put(identity_id, identity)
-        self._renewals = stored.renewals
+        self._environments.load()
+        self._validating.update(*(f.vantages for f in stored.open_findings if f.code == Code.RESOLVER_NTA_SUSPECTED))
+        self._validating.update(
+            judgement.vantage for *_, judgement in stored.judgements if is_validated_for_clients(judgement)
+        )
+        self._cadence = Cadence(stored.renewals)
+        self.acts = Acts(counting(stored.acts, {finding.id: finding for finding in stored.accepted}))
         for observation, observed_at, last_seen_at, judgement in stored.judgements:
             if not self.consumers.endpoints_at(judgement.name, judgement.type):
                 continue  # nobody consumes it any more
             self._book.vantages.add(judgement.vantage)
             subject = (judgement.name, judgement.type, judgement.vantage)
-            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at))
+            known = Known(validates=judgement.vantage in self._validating)
+            self._set_current(subject, judgement, observation, max(observed_at, last_seen_at), known)
+        self._restore_views(stored)
+        for subject in [subject for subject, current in self.current.items() if current.denies]:
+            self._contradictions.look(subject, [subject[1]])
         above = {zone for name, _, _ in self.current for zone in _ancestors_of(name)}
         for message in stored.zones:
             if message.zone in above or self.current.is_through(message.zone, message.vantage):
                 self._stale.add(message.subject)
-                if self._set_zone(message).conditions:
-                    self._witnesses[message.subject] = None
+                self._set_zone(message)
+        self._witnesses.update({subject: None for subject, state in self.zones.items() if state.conditions})
+        for zone, vantage, memory in stored.swept:
+            if self._is_needed(zone):
+                self.swept.restore(zone, vantage, read_memory(memory))
+        open_keys = {(one.code, one.cause_zone, one.cause_rrset) for one in stored.open_findings}
         for finding in stored.open_findings:
-            self._book.restore(finding, self._members_of(finding, utc(now)), utc(now))
+            self._book.restore(finding, self._members_of(finding, utc(now), open_keys), utc(now))
             if finding.code == Code.SELF_VANTAGE_LOST:
                 self._lost.update(finding.vantages)
             if finding.code == DISK_FULL:
                 self._full[finding.cause_rrset] = finding.detail
             if finding.code == Code.VANTAGE_STRIPS_DNSSEC and finding.severity is Severity.CRITICAL:
                 self._serving.update(finding.vantages)
+        for finding in stored.closed_findings:
+            if finding.kind is Kind.DRIFT:  # accepted: seen from elsewhere, too, it is the same change
+                self._book.restore(finding, (), utc(now))
         since = utc(now) - REANNOUNCE_CLOSED_WITHIN
         recent = [f for f in stored.open_findings if f.kind is not Kind.DRIFT or f.updated_at >= since]
         return sorted([*recent, *stored.closed_findings], key=lambda finding: finding.updated_at)
 
-    def _members_of(self, finding: Finding, now: datetime) -> list[tuple[Subject, Condition, datetime]]:
+    def _restore_views(self, stored: Stored) -> None:
+        """Take up which names the vantages see differently."""
+        for subject in self.current if len(self._book.vantages) > 1 else ():
+            self._views.take_verdict(subject, self._book.vantages)
+        told = [finding for finding in stored.open_findings if may_be_stray(finding)]
+        by_endpoint: dict[str, list[Judgement]] = {one: [] for finding in told for one in finding.endpoints}
+        for _, _, _, judgement in stored.judgements if by_endpoint else ():
+            shown = by_endpoint.get(f"{judgement.name} {judgement.type}")
+            if shown is not None and judgement.verdict is Verdict.INSECURE:
+                shown.append(judgement)
+        for finding in told:
+            for endpoint in finding.endpoints:
+                self._views.restore(finding, by_endpoint[endpoint])
+
+    def _members_of(
+        self, finding: Finding, now: datetime, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
         """Return which subjects hold a finding open, and until when: those that show it, or else those it named."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         showing = [
@@ -144,6 +218,7 @@ class Analysis:
                 shown = Condition(*key, finding.severity, finding.detail)
                 showing.append((subject, shown, finding.updated_at))
                 self._expiring.add(subject)
+        showing += self._shown_by_servers(finding, open_keys)
         if showing:
             return showing
         named = set(finding.endpoints)
@@ -153,10 +228,28 @@ class Analysis:
             subjects = [("", "", vantage) for vantage in finding.vantages]
         return [(subject, condition, finding.updated_at) for subject in subjects]
 
+    def _shown_by_servers(
+        self, finding: Finding, open_keys: Collection[CauseKey]
+    ) -> list[tuple[Subject, Condition, datetime]]:
+        """Return the zones whose servers show a finding, be it at a name that has none of its own (``open_keys``)."""
+        key = (finding.code, finding.cause_zone, finding.cause_rrset)
+        found: dict[Subject, tuple[Subject, Condition, datetime]] = {}
+        for subject, shown, at in self.swept.conditions():
+            if key == (shown.key if shown.key in open_keys else whole_of(shown.key)):
+                before = found[subject][1].servers if subject in found else ()
+                servers = tuple(sorted({*before, *shown.servers}))
+                found[subject] = (subject, replace(shown, cause_rrset=key[2], servers=servers), at)
+        return list(found.values())
+
     def _is_ending(self, state: ZoneState, finding: Finding, now: datetime) -> bool:
-        ends = [one for one in map(expiry_of, state.observation.windows) if one and one.zone == finding.cause_zone]
-        habit = usual_share(self._renewals.get(finding.cause_zone, ()))
-        return any(decide_tier(one, now, habit) is not None for one in ends)
+        ends = [one for one in expiries_of(state.observation) if one.zone == finding.cause_zone]
+        if finding.code == Code.RRSIG_REFRESH_OVERDUE:
+            return any(self._is_overdue(one, now) for one in ends)
+        return any(decide_tier(one, now, self._cadence.usual_share(one)) is not None for one in ends)
+
+    def _is_overdue(self, expiry: Expiry, now: datetime) -> bool:
+        overdue_at = self._cadence.overdue_at(expiry)
+        return overdue_at is not None and now > overdue_at
 
     def needs(self, batch: Sequence[Message]) -> Needs:
         """Return what must be known of the time before a batch, and of observations that its polls speak of."""
@@ -169,6 +262,10 @@ class Analysis:
                         needs.zones.add((message.zone, message.vantage))
                     if state is None or message.observed_at <= state.observation.observed_at:
                         needs.late_zones.append(message.id)
+                case ZoneSweep():
+                    needs.sweeps[message.id] = message.zone
+                    if swept_subject(message) not in self.swept:
+                        needs.swept.add((message.zone, message.vantage))
                 case Observation():
                     vantage = message.judgement.vantage
                     chain = [link.zone for link in message.judgement.chain]
@@ -181,11 +278,14 @@ class Analysis:
                         needs.late.append(message.id)
                 case PollBatch():
                     for subject, observation, *_ in _rows_of(message):
-                        if self.last_of(subject) != observation and self._is_watched(subject):
+                        current = self.current.get(subject)
+                        if (current is None or current.observation != observation) and self._is_watched(subject):
                             needs.spoken_of[observation] = subject[0]
+                case Act(kind="accept"):
+                    needs.accepted.append(message.subject)
         return needs
 
-    def needs_answers(
+    def needs_sightings(
         self, batch: Sequence[Message], until: Mapping[Subject, datetime], baselines: Mapping[Subject, Judgement]
     ) -> dict[Subject, datetime]:
         """Return whose earlier answers a batch must be held against, and before when."""
@@ -214,11 +314,16 @@ class Analysis:
             self._unclaimed[earlier.subject] = earlier.observed_at
             if self._set_zone(earlier).conditions:
                 self._witnesses[earlier.subject] = None
+        for zone, vantage, memory in knowledge.swept:
+            if (zone, SERVERS, vantage) not in self.swept:
+                self.swept.restore(zone, vantage, read_memory(memory))
         for message in batch:
             self._book.trigger = id_of(message)
             match message:
                 case ZoneObservation():
                     self._take_zone(message, knowledge, out)
+                case ZoneSweep():
+                    self._take_sweep(message, knowledge, out, utc(now))
                 case Observation():
                     self._take_observation(message, knowledge, out)
                 case PollBatch():
@@ -230,10 +335,11 @@ class Analysis:
                 case SelfReport():
                     self._take_report(message)
                 case Act():
-                    out.store("acts", rows.act_row(message))
+                    self._take_act(message, knowledge, out)
         self._book.trigger = "time"
         self._check_disks(full or {}, now)
         self._check_expiry(now)
+        self._check_gaps(now)
         for finding, trigger in self._book.take_changes(utc(now)):
             out.messages.append(finding)
             out.store("findings", rows.finding_row(finding, trigger))
@@ -258,22 +364,61 @@ class Analysis:
             return
         subject, at = message.subject, message.observed_at
         earlier = self.zones.get(subject)
-        baseline = earlier.validated if earlier is not None else None
-        if baseline is not None:
-            for edge in detect_zone_drift(baseline, message):
-                self._book.drift(edge, subject, at, message.evidence.digest)
+        validated = earlier.validated if earlier is not None else None
+        ttl_s = validated.link.ttl_s if validated is not None else 0
         state = self._set_zone(message)
+        for edge in state.drifts:
+            self._book.drift(self.acts.lower(edge, at, lag_s=ttl_s), subject, at, message.evidence.digest)
         self._stale.discard(subject)
         if not self.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
-                key = (subject, window.rrset)
-                self._learn_habit(self._zone_renewed.get(key), expiry, at, earlier is not None, out)
-                self._zone_renewed[key] = expiry
+                renewed = self._zone_renewed.setdefault(subject, {})
+                self._learn_habit(renewed.get(window.rrset), expiry, at, earlier is not None, out)
+                renewed[window.rrset] = expiry
         if state.conditions or subject in self._witnesses:
             self._witnesses[subject] = None
             self._poll_zone(subject, state, at)
+
+    def _take_sweep(self, message: ZoneSweep, knowledge: Knowledge, out: Batch, now: datetime) -> None:
+        if message.id in knowledge.stored:
+            out.replayed.append(message.id)
+            return
+        knowledge.stored.add(message.id)
+        if message.evidence is not None:
+            self._store_evidence(message.evidence, out)
+        earlier = self.swept.get(swept_subject(message))
+        review = self.swept.take(message, now, self._is_consumed)
+        if review is None:
+            self.dropped += 1
+            out.store("sweeps", rows.sweep_row(message, min(message.swept_at, now), ""))
+            return
+        out.store("sweeps", rows.sweep_row(message, review.at, write_memory(review.memory)))
+        if not self._is_needed(message.zone):
+            return
+        subject, evidence = swept_subject(message), message.evidence.digest if message.evidence is not None else ""
+        lag_s = max((review.at - earlier.swept_at).total_seconds(), 0.0) if earlier is not None else 0.0
+        for edge in review.drifts:
+            self._book.drift(self.acts.lower(edge, review.at, lag_s=lag_s), subject, review.at, evidence)
+        self._book.poll(subject, review.conditions, review.at, evidence=evidence, only=SWEPT)
+
+    def _is_consumed(self, rrset: str) -> bool:
+        name, _, rdtype = rrset.partition(" ")
+        return bool(self.consumers.endpoints_at(name, rdtype))
+
+    def _drop_swept(self, at: datetime) -> None:
+        """Forget the servers of zones that nothing watched lies behind for an hour: an alias leads here and there."""
+        unneeded = {subject[0] for subject in self.swept if not self._is_needed(subject[0])}
+        self._unneeded = {zone: self._unneeded.get(zone, at) for zone in unneeded}
+        for zone, since in self._unneeded.items():
+            if at - since >= LONGEST_GAP:
+                self._forget_servers(zone, at, f"no longer watched: no name is seen in {zone}")
+
+    def _forget_servers(self, zone: str, at: datetime, because: str) -> None:
+        for subject in self.swept.of_zone(zone):
+            self._book.forget(subject, at, because)
+            self.swept.drop(subject)
 
     def _set_zone(self, message: ZoneObservation) -> ZoneState:
         state = self.zones.put(message)
@@ -340,15 +485,16 @@ class Analysis:
         if message.evidence is not None:
             self._store_evidence(message.evidence, out)
         baseline = knowledge.baselines.get(subject)
-        if baseline is not None:
-            self._take_drift(subject, baseline, message, knowledge.answers.get(subject, ()))
+        self._take_drift(subject, baseline, message, knowledge)
         known = Known(
             proven=frozenset(
-                data
+                sighting.data
                 for other in _seen_as(message, self._book.vantages)
-                for data in data_of(knowledge.answers.get(other, ()), judgement.type)
+                for sighting in knowledge.sightings.get(other, ())
+                if sighting.type == judgement.type
             ),
             serves_dnssec=judgement.vantage in self._serving,
+            validates=judgement.vantage in self._validating,
             was_present=baseline is not None and bool(baseline.answers),
         )
         current = self._set_current(subject, judgement, message.id, at, known)
@@ -357,6 +503,7 @@ class Analysis:
             current.window = int(ends[0].timestamp()), int(ends[1].timestamp())
         self._keep_expiry(subject, current, earlier, expiry_of(message.signed), at, out)
         knowledge.spoken_of[message.id], knowledge.polled_until[message.id] = judgement, at
+        self._compare(subject)
         before = _describe(baseline) if baseline is not None else ""
         self._poll(subject, current, at, before=before, after=_describe(judgement))
         if current.validated:
@@ -367,19 +514,46 @@ class Analysis:
         out.store("evidence", row)
         out.store("evidence_messages", *messages)
 
-    def _take_drift(self, subject: Subject, baseline: Judgement, message: Observation, learnt: Collection[str]) -> None:
-        judgement = message.judgement
+    def _take_drift(
+        self, subject: Subject, before: Judgement | None, message: Observation, knowledge: Knowledge
+    ) -> None:
+        judgement, at = message.judgement, message.observed_at
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
-        # Each row's own set: what one row allows must not permit a change at another one.
-        allowed = [endpoint.answers for endpoint in endpoints if endpoint.answers]
-        for event in detect_drift(baseline, judgement, allowed=allowed, learnt=() if allowed else learnt):
-            self._book.drift(event, subject, message.observed_at, judgement.evidence)
+        accepted = self.acts.accepted_answers(*subject)
+        # Each row's own set: one row must not permit a change at another one.
+        allowed = [{*endpoint.answers, *accepted} for endpoint in endpoints if endpoint.answers]
+        if before is None:
+            for event in detect_forbidden(judgement, allowed):
+                planned = self.acts.lower(event, at, came=data_of(judgement.answers, judgement.type))
+                self._book.drift(planned, subject, at, judgement.evidence)
+            return
+        seen = {other: knowledge.sightings.get(other, []) for other in _seen_as(message, self._book.vantages)}
+        learnt = {
+            other: learn(sightings, judgement.type, at).accepting(self.acts.accepted_answers(*other))
+            for other, sightings in seen.items()
+        }
+        undeclared = len(allowed) < len(endpoints)
+        changed: Drift | None = None
+        came = data_of(judgement.answers, judgement.type) - data_of(before.answers, judgement.type)
+        for event in detect_drift(before, judgement, allowed=allowed, undeclared=undeclared, baseline=learnt[subject]):
+            planned = self.acts.lower(event, at, lag_s=before.ttl_s, came=came)
+            self._book.drift(planned, subject, at, judgement.evidence)
+            changed = planned if event.code == Code.ANSWER_CHANGED else changed
+        if judgement.verdict is Verdict.INSECURE and judgement.answers != before.answers:
+            others = {
+                other[2]: (learnt[other], shown_last(seen[other], judgement.type)) for other in seen if other != subject
+            }
+            self._views.take_answers(judgement, at, changed, learnt[subject], others)
+        elif judgement.verdict is Verdict.SECURE and self._views:
+            self._views.drop(subject, self._book.vantages)
 
     def _set_current(
         self, subject: Subject, judgement: Judgement, observation: str, at: datetime, known: Known = NOTHING_KNOWN
     ) -> Current:
         if judgement.verdict is Verdict.SECURE:
             self._serving.add(judgement.vantage)
+        if is_validated_for_clients(judgement):
+            self._validating.add(judgement.vantage)
         endpoints = self.consumers.endpoints_at(judgement.name, judgement.type)
         earlier = self.current.get(subject)
         chain = tuple(self._zone_names.setdefault(link.zone, link.zone) for link in judgement.chain)
@@ -395,7 +569,7 @@ class Analysis:
             observation=observation,
             verdict=judgement.verdict,
             cause_zone=judgement.cause_zone,
-            conditions=conditions_of(judgement, endpoints, known),
+            conditions=(*conditions_of(judgement, endpoints, known), *self._environments.answered(judgement)),
             expiry=None,
             renewed=earlier.renewed if earlier is not None else None,
             signer=_signer_of(judgement),
@@ -407,6 +581,8 @@ class Analysis:
             claimed=judgement.resolver is not None,
             claimed_plain=judgement.plain is not None,
             absent=is_absent(judgement),
+            owner=owner_of_data(judgement),
+            denies=self._shared.setdefault(judgement.denies, judgement.denies),
         )
         self.current.put(subject, current)
         for zone in zones if earlier is None or earlier.zones != zones else ():
@@ -441,8 +617,10 @@ class Analysis:
                 self._expiring.discard(subject)
                 self._stale.discard(subject)
                 self._unclaimed.pop(subject, None)
-                for key in [key for key in self._zone_renewed if key[0] == subject]:
-                    del self._zone_renewed[key]
+                self._zone_renewed.pop(subject, None)
+            if not self._is_needed(zone):
+                self._cadence.forget(zone)
+                self._zone_names.pop(zone, None)
 
     def _keep_expiry(
         self,
@@ -467,15 +645,10 @@ class Analysis:
     def _learn_habit(self, earlier: Expiry | None, expiry: Expiry, at: datetime, lately: bool, out: Batch) -> None:
         if earlier is None or not lately:
             return  # when it was renewed is not known
-        renewed_at = self._renewed_at.get(expiry.zone)
-        same_s = RENEWED_AGAIN_AFTER * (expiry.expires_at - expiry.inception_at)
-        if renewed_at is not None and at - renewed_at < same_s:
-            return  # a zone renews all its signatures, and each name below it shows the same renewal
-        left = left_at_renewal(earlier, expiry, at)
-        if left is not None:
-            self._renewed_at[expiry.zone] = at
-            self._renewals.setdefault(expiry.zone, []).append(left)
-            out.store("renewals", (expiry.zone, at, left))
+        renewal = self._cadence.learn(earlier, expiry, at)
+        if renewal is not None:
+            left, interval_s = renewal
+            out.store("renewals", (expiry.zone, at, left, expiry.of_keys, interval_s))
 
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         # Held against what the zones show now: what a zone shows no more, a name that still shows it holds by itself.
@@ -485,6 +658,12 @@ class Analysis:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
         if current.absent and not self._is_absent_altogether(subject):
             conditions = [c for c in conditions if c.code != Code.ENDPOINT_ABSENT]
+        if self._environments:
+            conditions = [*conditions, *self._environments.shared(subject, current)]
+        if self._contradictions:
+            conditions = [*conditions, *self._contradictions.of(subject)]
+        if self._views:
+            conditions = [*conditions, *self._views.conditions(subject, self._book.vantages)]
         self._book.poll(
             subject,
             conditions,
@@ -508,11 +687,19 @@ class Analysis:
                 self._stale.discard(subject)
                 self._agenda.put(subject, 0.0)
 
+    def _compare(self, subject: Subject) -> None:
+        """Hold what was observed of a subject against other vantages and other types of the name."""
+        self._views.take_verdict(subject, self._book.vantages)
+        self._contradictions.look(subject, self._types_of(subject[0]))
+
+    def _types_of(self, name: str) -> set[str]:
+        """Return the types that somebody consumes of a name."""
+        return {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
+
     def _is_absent_altogether(self, subject: Subject) -> bool:
         """Return whether a host has none of the types that are asked for, as far as they are known by now."""
         name, _, vantage = subject
-        types = {rdtype for endpoint in self.consumers.endpoints_of(name) for rdtype in endpoint.types}
-        others = (self.current.get((name, rdtype, vantage)) for rdtype in types)
+        others = (self.current.get((name, rdtype, vantage)) for rdtype in self._types_of(name))
         return all(other is not None and other.absent for other in others)
 
     def _take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
@@ -530,6 +717,7 @@ class Analysis:
                 continue
             if judgement is not None and (current is None or not is_last):
                 current = self._set_current(subject, judgement, observation, at)
+                self._compare(subject)
             assert current is not None
             window = (inception, expiration) if message.expirations else current.window
             if window != current.window or not current.live:
@@ -562,11 +750,48 @@ class Analysis:
         current = self.current.get(subject)
         return None if current is None else current.observation
 
+    # what people did
+
+    def _take_act(self, message: Act, knowledge: Knowledge, out: Batch) -> None:
+        if self.acts.knows(message):
+            out.replayed.append(message.id)
+            return
+        out.store("acts", rows.act_row(message))
+        finding = None
+        if message.kind == "accept":
+            finding = self._book.find_drift(message.subject) or knowledge.accepted.get(message.subject)
+        problems = check_acceptance(message, finding) if message.kind == "accept" else []
+        problems = problems or self.acts.put(message)
+        out.acts.append((message, "; ".join(problems)))
+        if problems:
+            return
+        if finding is not None:
+            self._accept(message, finding)
+        elif message.kind == "declare_change":
+            announcement = announcement_of(message, f"{CHANGE}{message.subject}")
+            for subject in self._meant_by(message.subject):
+                self._book.drift(announcement, subject, message.at, "")
+
+    def _accept(self, message: Act, finding: Finding) -> None:
+        """Close a drift that somebody takes as planned; what is the case now is what later changes are held against."""
+        if self._book.find_drift(finding.id) is None:
+            self._book.restore(finding, (), message.at)
+        because = f"accepted by {message.by}" + (f": {message.why}" if message.why else "")
+        self._book.accept(message.subject, message.by, because, message.at)
+
+    def _meant_by(self, name: str) -> list[Subject]:
+        """Return what is watched of a zone, else of a name; what is not watched has nobody behind it."""
+        zones = [(name, "", vantage) for vantage in sorted(self._book.vantages) if (name, "", vantage) in self.zones]
+        return zones or [subject for subject in self.current if subject[0] == name] or [("", "", "")]
+
     # the inventory, and ourselves
 
     def _take_identity(self, message: InventorySnapshot, out: Batch) -> None:
-        is_new = self.consumers.get(message.id) != message.identity
+        earlier = self.consumers.get(message.id)
+        is_new = earlier != message.identity
         orphans = self.consumers.put(message.id, message.identity)
+        if is_new:
+            self._environments.change(earlier, message.identity)
         out.store("identities", rows.identity_row(message))
         for endpoint in message.identity.endpoints if message.identity is not None and is_new else ():
             for rdtype in endpoint.types:
@@ -589,12 +814,19 @@ class Analysis:
         self._agenda.drop(subject)
         self._expiring.discard(subject)
         self._book.forget(subject, at, because)
+        if self._views:
+            self._views.drop(subject, self._book.vantages)
+        self._contradictions.look(subject, {subject[1], *self._types_of(subject[0])})
         if current is None:
             return
         for zone in current.zones:
             of_zone = (zone, "", subject[2])
             if of_zone in self.zones and not self.current.is_through(zone, subject[2]):
                 self._book.forget(of_zone, at, because)
+            for swept in self.swept.of_zone(zone):
+                self._book.forget(swept, at, because, rrset=f"{subject[0]} {subject[1]}")
+            if not self._is_needed(zone):
+                self._forget_servers(zone, at, because)
         self._drop_zones(current.zones, subject[2], at)
 
     def _take_index(self, message: InventoryIndex, out: Batch) -> None:
@@ -640,6 +872,23 @@ class Analysis:
                 self._full[name] = why
                 self._take_report(SelfReport(code=DISK_FULL, subject=name, at=utc(now), detail=why))
 
+    def _check_gaps(self, now: float) -> None:
+        """Report endpoints that are not polled while others are, one finding a vantage, at most once a minute."""
+        if self._gaps is None or abs(now - self._gaps_looked_at) < GAP_CHECK_S:
+            return
+        self._gaps_looked_at = now
+        late = self._gaps.look(utc(now), self.consumers.subjects(tuple(self._book.vantages)), self._is_expected)
+        for vantage in self._book.vantages if late is not None else ():
+            # A vantage that is lost has a finding of its own.
+            missed = [subject for subject in late or () if subject[2] == vantage and vantage not in self._lost]
+            such = ", ".join(f"{name} {rdtype}" for name, rdtype, _ in missed[:3])
+            minutes = self._gaps.patience.total_seconds() / 60
+            detail = f"{len(missed)} endpoints were not polled through {vantage} for {minutes:.0f} minutes: {such}"
+            self._book.hold(of_vantage(Code.SELF_OBSERVATION_GAP, vantage, detail), missed, utc(now))
+
+    def _is_expected(self, subject: Subject) -> bool:
+        return subject[2] in self._book.vantages and self._is_watched(subject)
+
     # signatures that run out
 
     def _check_expiry(self, now: float) -> None:
@@ -651,6 +900,7 @@ class Analysis:
         for subject in [one for one, since in self._unclaimed.items() if abs(at - since) >= LONGEST_GAP]:
             del self._unclaimed[subject]
             self._drop_zones((subject[0],), subject[2], at)
+        self._drop_swept(at)
         for subject in sorted({*self._agenda.take(now), *self._expiring}):
             if subject[1]:
                 self._look_at_endpoint(subject, at)
@@ -673,23 +923,35 @@ class Analysis:
         if message.link.verdict is Verdict.INDETERMINATE and state.validated is not None:
             message = state.validated  # silence renews nothing
         validated = message.link.verdict in VALIDATED
-        expiries = [one for one in map(expiry_of, message.windows) if one is not None] if validated else []
+        expiries = expiries_of(message) if validated else []
         self._look(subject, expiries, at, message.evidence.digest)
 
     def _look(self, subject: Subject, expiries: Sequence[Expiry], at: datetime, evidence: str) -> None:
-        conditions: dict[str, Condition] = {}
+        conditions: dict[tuple[str, str], Condition] = {}
         for expiry in sorted(expiries, key=lambda one: one.expires_at):
-            habit = usual_share(self._renewals.get(expiry.zone, ()))
+            habit, overdue_at = self._cadence.usual_share(expiry), self._cadence.overdue_at(expiry)
             tier = decide_tier(expiry, at, habit)
             if tier is not None:
-                conditions.setdefault(expiry.zone, _expiring(expiry, tier, at))
-            if (look_at := next_look_at(expiry, at, habit)) is not None:
+                conditions.setdefault((Code.RRSIG_EXPIRING, expiry.zone), _expiring(expiry, tier, at))
+            if self._is_overdue(expiry, at) and self._is_seen(subject, at):
+                overdue = _overdue(expiry, at, self._cadence.usual_interval(expiry))
+                conditions.setdefault((Code.RRSIG_REFRESH_OVERDUE, expiry.zone), overdue)
+            if (look_at := next_look_at(expiry, at, habit, overdue_at)) is not None:
                 self._agenda.put(subject, look_at.timestamp())
         self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
         if conditions or self._book.holds(subject, EXPIRING):
             self._expiring.add(subject)
         else:
             self._expiring.discard(subject)
+
+    def _is_seen(self, subject: Subject, at: datetime) -> bool:
+        """Return whether what is known of a subject is known from lately: a renewal that nobody saw is none missed."""
+        if subject[2] in self._lost:
+            return False
+        if subject[1]:
+            return at - self.current[subject].applied_at <= LONGEST_GAP
+        behind = next(self.current.chains_behind(subject[0], subject[2]), frozenset())
+        return any(at - self.current[one].applied_at <= LONGEST_GAP for one in islice(behind, SOME_NAMES))
 
     @property
     def next_ends(self) -> dict[str, datetime]:
@@ -716,6 +978,23 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
     return Condition(Code.RRSIG_EXPIRING, expiry.zone, "", severity, detail)
+
+
+def _overdue(expiry: Expiry, at: datetime, usual: timedelta | None) -> Condition:
+    row, what = CATALOGUE[Code.RRSIG_REFRESH_OVERDUE], "key set" if expiry.of_keys else "data"
+    detail = (
+        f"{expiry.zone} renews the signatures over its {what} every {_days(usual or timedelta())}, and those that are"
+        f" served now begin {_days(at - expiry.inception_at)} ago; they end {expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return Condition(row.code, expiry.zone, "", row.severity, detail)
+
+
+def _days(time: timedelta) -> str:
+    return (
+        f"{time.total_seconds() / 86_400:.1f} days"
+        if time >= timedelta(days=2)
+        else f"{time.total_seconds() / 3600:.0f} h"
+    )
 
 
 def _expiry(zone: str, inception: int, expiration: int) -> Expiry | None:

@@ -1,14 +1,22 @@
 """What is detected: a condition lasts, a drift happens."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.codes import Code
 
+SERVERS = "servers"
+"""In the place of a record type: the zone as all of its servers show it, whatever vantages see of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that is wrong: code, cause and severity. Equal keys are one finding."""
+    """One thing that is wrong: code, cause and severity. Equal keys are one finding.
+
+    ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
+    ``servers`` are the authoritative servers at fault, where it is known which.
+    """
 
     code: str
     cause_zone: str
@@ -16,6 +24,8 @@ class Condition:
     severity: Severity
     detail: str
     vantage: str = ""
+    lag: timedelta = timedelta()
+    servers: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -34,10 +44,18 @@ class Drift:
     detail: str
     before: str
     after: str
+    servers: tuple[str, ...] = ()
 
 
 def drift_of(
-    code: Code, zone: str, detail: str, before: str, after: str, severity: Severity | None = None, rrset: str = ""
+    code: Code,
+    zone: str,
+    detail: str,
+    before: str,
+    after: str,
+    severity: Severity | None = None,
+    rrset: str = "",
+    servers: tuple[str, ...] = (),
 ) -> Drift:
     """Return a drift, of the catalogue's severity where none is given."""
-    return Drift(code, zone, rrset, severity or CATALOGUE[code].severity, detail, before, after)
+    return Drift(code, zone, rrset, severity or CATALOGUE[code].severity, detail, before, after, servers)

@@ -5,14 +5,19 @@ compared with is what was known strictly before it. A batch is written before it
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from analyzer.analysis import REANNOUNCE_CLOSED_WITHIN, Analysis
 from analyzer.batch import Batch, Knowledge, Stored
 from analyzer.endpoints.current import CurrentState
+from analyzer.findings.acts import STANDING, Acts
 from analyzer.findings.blast import Consumers
+from analyzer.findings.changes import Plan
 from analyzer.history.protocol import History
+from analyzer.zones.rollover import ROLLOVERS_TAKE
+from analyzer.zones.sweeps import SweptZones
 from analyzer.zones.timeline import Timeline
 from schemas.catalogue import find_row
 from schemas.faults import Rejected
@@ -28,24 +33,38 @@ from schemas.messages import (
     SelfReport,
     Subject,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import id_of
 
+log = logging.getLogger(__name__)
+
 # A recall is our own word to the collectors, and lies on the topic of what people did.
-TAKEN = (ZoneObservation, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
+TAKEN = (ZoneObservation, ZoneSweep, Observation, PollBatch, InventorySnapshot, InventoryIndex, SelfReport, Act, Recall)
 
 
 class Analyzer:
     """Drives the analysis: asks the history what it needs to know, stores what comes of it, hands findings on."""
 
     def __init__(
-        self, history: History, clock: Callable[[], float], disks: Mapping[str, Callable[[], str]] | None = None
+        self,
+        history: History,
+        clock: Callable[[], float],
+        disks: Mapping[str, Callable[[], str]] | None = None,
+        plans: Sequence[Plan] = (),
+        *,
+        interval_s: float | None = None,
     ) -> None:
-        """``disks`` tell of what we write to why it is full, empty while it is not."""
+        """``disks`` tell why what we write to is full, or nothing; ``plans`` are changes that the configuration has.
+
+        ``interval_s`` is how often each endpoint is to be polled; where it is not known, no gap is looked for.
+        """
         self._history, self._clock = history, clock
-        self._disks = disks or {}
-        self._analysis = Analysis()
+        self._disks, self._plans = disks or {}, plans
+        self._own: list[Act] = []
+        self._interval_s = interval_s
+        self._analysis = Analysis(interval_s)
         self._loaded = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
@@ -78,7 +97,7 @@ class Analyzer:
         if self._prepared is None:
             knowledge = await self._learn(batch)
             try:
-                self._prepared = ids, self._take(batch, knowledge)
+                self._prepared = ids, self._take([*self._own, *batch], knowledge)
             except BaseException:
                 self._loaded = False  # a bug left the state half changed: what is stored is the truth
                 raise
@@ -91,14 +110,16 @@ class Analyzer:
         replayed: list[Finding] = []
         if prepared.replayed:
             replayed = await asyncio.to_thread(self._history.findings_triggered_by, prepared.replayed)
-        self._prepared = None
+        self._prepared, self._own = None, []
+        for act, why_not in prepared.acts:
+            _log_act(act, why_not)
         self.taken += len(prepared.tables["observations"])
         announced, self._announce = self._announce, []
         return [*announced, *replayed, *prepared.messages]
 
     def _anew(self) -> Analysis:
         """Return an analysis that knows nothing but how much was handled."""
-        fresh, earlier = Analysis(), self._analysis
+        fresh, earlier = Analysis(self._interval_s), self._analysis
         fresh.confirmed, fresh.unmatched, fresh.dropped = earlier.confirmed, earlier.unmatched, earlier.dropped
         return fresh
 
@@ -110,15 +131,21 @@ class Analyzer:
     def _load(self) -> list[Finding]:
         """Take up where an earlier process stopped; return findings of the last day, ids and all."""
         history, now = self._history, self._clock()
+        acts = history.standing_acts(STANDING)
         stored = Stored(
             identities=history.identities(),
             renewals=history.renewals(),
             judgements=history.latest_judgements(),
-            zones=history.latest_zones(),
+            zones=history.zones_lately(utc(now) - ROLLOVERS_TAKE),
+            swept=history.sweep_memories(),
             open_findings=history.open_findings(),
             closed_findings=history.findings(status="closed", since=utc(now) - REANNOUNCE_CLOSED_WITHIN),
+            acts=acts,
+            accepted=history.findings_of([act.subject for act in acts if act.kind == "accept"]),
         )
-        return self._analysis.load(stored, now)
+        announce = self._analysis.load(stored, now)
+        self._own = self._analysis.acts.follow(self._plans, utc(now))
+        return announce
 
     async def _learn(self, batch: Sequence[Message]) -> Knowledge:
         """Ask the history what the batch must be held against.
@@ -133,17 +160,30 @@ class Analyzer:
         if needs.late_zones:
             knowledge.stored.update(await asyncio.to_thread(history.zones_stored_of, needs.late_zones))
         if needs.zones:
-            knowledge.zones.extend(await asyncio.to_thread(history.latest_zones, sorted(needs.zones)))
+            since = utc(self._clock()) - ROLLOVERS_TAKE
+            knowledge.zones.extend(await asyncio.to_thread(history.zones_lately, since, sorted(needs.zones)))
+        if needs.sweeps:
+            knowledge.stored.update(await asyncio.to_thread(history.sweeps_stored_of, needs.sweeps))
+        if needs.swept:
+            knowledge.swept.extend(await asyncio.to_thread(history.sweep_memories, sorted(needs.swept)))
         if needs.until:
             knowledge.baselines.update(await asyncio.to_thread(history.validated_before, needs.until))
-            asked = self._analysis.needs_answers(batch, needs.until, knowledge.baselines)
+            asked = self._analysis.needs_sightings(batch, needs.until, knowledge.baselines)
             if asked:
-                knowledge.answers.update(await asyncio.to_thread(history.answers_before, asked))
+                knowledge.sightings.update(await asyncio.to_thread(history.sightings_before, asked))
+        if needs.accepted:
+            found = await asyncio.to_thread(history.findings_of, needs.accepted)
+            knowledge.accepted.update({finding.id: finding for finding in found})
         if needs.spoken_of:
             ids = sorted(needs.spoken_of)
             knowledge.spoken_of.update(await asyncio.to_thread(history.judgements_of, ids))
             knowledge.polled_until.update(await asyncio.to_thread(history.polled_until, needs.spoken_of))
         return knowledge
+
+    @property
+    def acts(self) -> Acts:
+        """Return what people did that still counts."""
+        return self._analysis.acts
 
     @property
     def current(self) -> CurrentState:
@@ -154,6 +194,11 @@ class Analyzer:
     def zones(self) -> Timeline:
         """Return what is the case in each zone."""
         return self._analysis.zones
+
+    @property
+    def swept(self) -> SweptZones:
+        """Return what is remembered of the servers of each zone."""
+        return self._analysis.swept
 
     @property
     def consumers(self) -> Consumers:
@@ -191,3 +236,12 @@ class Analyzer:
     def findings(self) -> list[Finding]:
         """Return the open states, most severe first."""
         return self._analysis.findings()
+
+
+def _log_act(act: Act, why_not: str) -> None:
+    """Log what somebody did: who can act can also try to hide something."""
+    shown = {"act": act.id, "kind": act.kind, "who": act.by, "subject": act.subject, "why": act.why, "via": act.source}
+    if why_not:
+        log.warning("an act has no effect", extra={**shown, "detail": why_not})
+    else:
+        log.info("an act was taken in", extra=shown)

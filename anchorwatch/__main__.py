@@ -5,7 +5,9 @@ from typing import NoReturn
 import click
 
 from anchorwatch import __version__
+from anchorwatch.cli.acts import accept, acts, change
 from anchorwatch.cli.ask import evidence, findings, history, incidents
+from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
@@ -15,10 +17,12 @@ from anchorwatch.cli.replay import replay
 from anchorwatch.cli.run import run
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
+from anchorwatch.cli.zones import zones
 
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
+    *(zones, change, accept, acts, backtest),
 )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from collector.authorities.hints import ROOT_HINTS, Hints
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
@@ -24,28 +25,55 @@ class InventorySource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VantagePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A named resolver."""
+    """A named resolver; or the authoritative servers, where its address says so."""
 
     name: str
     address: Address
+
+
+class Authorities(msgspec.Struct, frozen=True, kw_only=True):
+    """How authoritative servers are found, asked and swept.
+
+    vantage: the name by which they are known: that of the vantage which walks to them, if there is one.
+    hints: the addresses of the root servers, by name.
+    stubs: zones, in presentation format, whose servers are known from the start: their addresses.
+    port: where servers are asked that have an address and no port.
+    allow_private: addresses outside the public Internet are asked, too, where the DNS leads to them.
+    sweep_s: all servers of a zone are asked so often.
+    alarm_s: and after so long at the earliest for a zone that turns bad again.
+    rate: questions a second to one address; ``total_rate``: to all together.
+    """
+
+    vantage: str = "authoritative"
+    hints: Hints = ROOT_HINTS
+    stubs: dict[str, tuple[str, ...]] = {}
+    port: int = 53
+    allow_private: bool = False
+    sweep_s: float = 3600.0
+    alarm_s: float = 60.0
+    rate: float = 20.0
+    total_rate: float = 200.0
 
 
 class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """All that the collector is told.
 
     interval_s: every endpoint is polled this often, spread evenly.
+    anchors_path: the file that the anchors are from, which is read again when it changes; None: they were shipped.
     refresh_s: an unchanged endpoint is observed in full again after this long.
     claim_every: the resolver's own claim is asked with every n-th poll of an endpoint.
     concurrency: exchanges under way at once.
     state: the folder that keeps the last good rows of the sources; None keeps them in memory only.
     egress: how vantages that are asked over HTTPS or TLS are reached, and whom to trust.
     changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
+    authorities: how authoritative servers are asked; None: they are not.
     """
 
     sources: tuple[InventorySource, ...]
     state: Path | None = None
     vantages: tuple[VantagePoint, ...]
     anchors: TrustAnchors
+    anchors_path: Path | None = None
     policy: Policy
     interval_s: float = 60.0
     refresh_s: float = 86_400.0
@@ -55,6 +83,16 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 3
     egress: Egress = DIRECT
     changes_per_hour: int = 12
+    authorities: Authorities | None = None
+
+    def __post_init__(self) -> None:
+        if self.authorities is None and self.walked:
+            raise ValueError(f"vantage {self.walked[0]} needs to know how authoritative servers are asked")
+
+    @property
+    def walked(self) -> tuple[str, ...]:
+        """Return the names of the vantages that have no resolver: the authoritative servers are asked."""
+        return tuple(point.name for point in self.vantages if point.address.is_authoritative)
 
     @property
     def vantage_names(self) -> tuple[str, ...]:

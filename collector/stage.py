@@ -14,6 +14,8 @@ from typing import Protocol
 
 from publicsuffixlist import PublicSuffixList
 
+from collector.anchor_file import AnchorFile
+from collector.authorities.servers import Servers
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
 from collector.inventory.rows import Inventory
@@ -105,15 +107,27 @@ class Collector:
         self._open_transport = open_transport
         # Made once: what is known of subjects and vantages outlives a crash of the loop below.
         self._watch = Watch(config)
-        self._resolvers = {point.name: self._open(point) for point in config.vantages}
+        self._resolvers = {
+            point.name: self._open(point) for point in config.vantages if not point.address.is_authoritative
+        }
+        self._servers = (
+            Servers(config.authorities, timeout_s=config.timeout_s, open_transport=open_transport)
+            if config.authorities is not None
+            else None
+        )
+        self._tallies = {name: resolver.tally for name, resolver in self._resolvers.items()}
+        if config.authorities is not None and self._servers is not None:
+            self._tallies[config.authorities.vantage] = self._servers.tally
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._give_up_at = float("inf")
         self._reload_wanted = False
-        self._next_check = float("-inf")
+        self._next_check = self._next_anchor_check = float("-inf")
         self._reading: asyncio.Task[_Read] | None = None  # outlives the loop below: never two threads at one feed
         self._fault: BaseException | None = None
+        path = config.anchors_path
+        self._anchor_file = AnchorFile(path, config.anchors) if path is not None else None
 
     @property
     def watched(self) -> int:
@@ -162,7 +176,7 @@ class Collector:
 
     def mismatches(self, kind: str) -> int:
         """Return how many replies of that kind were passed over: they answered no question of ours."""
-        return sum(resolver.tally.by_kind.get(kind, 0) for resolver in self._resolvers.values())
+        return sum(tally.by_kind.get(kind, 0) for tally in self._tallies.values())
 
     def stop(self) -> None:
         """End the stream once the polls under way are handed on."""
@@ -196,6 +210,7 @@ class Collector:
                     if told := self._follow_inventory(now):
                         yield told
                     self._check_replies()
+                    self._check_anchors(now)
                 now = self._ticks()  # handing on may have taken long
                 self._put(self._watch.due(now, self._clock(), begin=not self._stopping))
                 await self._pause(now)
@@ -217,7 +232,11 @@ class Collector:
             task.add_done_callback(self._finished(self._tasks))
 
     async def _ask(self, posed: Posed) -> None:
-        reply = await ask_of(self._resolvers[posed.question.vantage], posed.question)
+        question = posed.question
+        if question.server and self._servers is not None:
+            reply = await self._servers.ask(question)
+        else:
+            reply = await ask_of(self._resolvers[question.vantage], question)
         self._put(self._watch.take(posed.ticket, reply, self._ticks(), self._clock()))
 
     def _finished(self, tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:
@@ -293,9 +312,22 @@ class Collector:
         if jump is not None:
             log.warning("our clock was set", extra={"direction": jump.direction, "seconds": round(abs(jump.seconds))})
 
+    def _check_anchors(self, now: float) -> None:
+        """Follow the file of trust anchors; while it can't be used the last good ones count, and that is told."""
+        if self._anchor_file is None or now < self._next_anchor_check:
+            return
+        self._next_anchor_check = now + RELOAD_CHECK_S
+        anchors = self._anchor_file.look()
+        if anchors is not None:
+            log.warning("the trust anchors changed", extra={"path": str(self._anchor_file.path)})
+            self._watch.trust(anchors)
+        code, path = Code.SELF_ANCHOR_STORE_INVALID, str(self._anchor_file.path)
+        self._watch.report(code, path, self._anchor_file.trouble, self._clock())
+
     def _check_replies(self) -> None:
         """Tell what is suspected of the replies of each vantage."""
-        for name, resolver in self._resolvers.items():
-            suspicion = resolver.suspicion()
+        now = asyncio.get_running_loop().time()
+        for name, tally in self._tallies.items():
+            suspicion = tally.suspicion(now)
             if suspicion is not None:
                 self._watch.suspect(name, suspicion, self._clock())

@@ -1,7 +1,7 @@
 """Every fact an operator may see: one row a code, with all that depends on the code as its columns.
 
 A *state* opens and closes; a *drift* is an edge between two observations; a *reason* only explains a verdict and is
-never a finding by itself. Codes are permanent once released. ``detected`` is False for rows that nothing reports yet.
+never a finding by itself. Codes are permanent once released.
 """
 
 from collections.abc import Callable
@@ -61,6 +61,10 @@ class Confirmation(StrEnum):
     """One look: it follows from what is known already."""
     REPORT = "report"
     """The report of a stage; no poll of a name shows it."""
+    SWEEPS = "sweeps"
+    """Two of three sweeps of a zone's servers that agree on the server."""
+    ALARM = "alarm"
+    """As sweeps; one is enough where it was made because polls had just found the zone bogus or dark."""
 
 
 class Doubt(StrEnum):
@@ -72,6 +76,21 @@ class Doubt(StrEnum):
     """Our policy, where the resolver may honestly have another."""
     STRIPPING = "stripping"
     """A resolver that leaves out DNSSEC records."""
+
+
+class Change(StrEnum):
+    """What somebody may declare that will change."""
+
+    KEYS = "keys"
+    """The zone's DNSKEY set."""
+    DS = "ds"
+    """Its DS set at the parent, which goes on to have records."""
+    NS = "ns"
+    """Its name servers."""
+    UNSIGN = "unsign"
+    """It gives DNSSEC up: the last DS goes."""
+    ANSWERS = "answers"
+    """The data of one name, which are declared, too."""
 
 
 class CatalogueRow(msgspec.Struct, frozen=True):
@@ -86,6 +105,8 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     normal_at_anchor: it is no remark on the anchored zone, where a rollover of the anchor leaves it behind.
     proves_unsigned: as a reason it is a proof that the zone is not signed.
     umbrella: it says that something is wrong, but not what.
+    planned_by: the kinds of change that explain it once all of them are declared; empty where none does. It is then
+    reported with ``planned_severity`` if that is lower; so is a pattern once all its parts are explained.
     """
 
     code: Code
@@ -94,7 +115,6 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     sentence: str
     source: str
     ede: tuple[int, ...] = ()
-    detected: bool = True
     scope: Scope = Scope.ZONE
     confirmed_by: Confirmation = Confirmation.POLLS
     unknown_when: tuple[Verdict, ...] = (Verdict.INDETERMINATE,)
@@ -104,18 +124,16 @@ class CatalogueRow(msgspec.Struct, frozen=True):
     normal_at_anchor: bool = False
     proves_unsigned: bool = False
     umbrella: bool = False
+    planned_by: frozenset[Change] = frozenset()
+    planned_severity: Severity = Severity.LOW
 
 
 _S, _D, _R = Kind.STATE, Kind.DRIFT, Kind.REASON
 _C, _H, _M, _L, _I = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO
 _NAME, _VANTAGE, _SELF, _REPORT = Scope.NAME, Scope.VANTAGE, Scope.SELF, Confirmation.REPORT
 _CLOCK, _POLICY, _STRIPPING = (Doubt.CLOCK,), (Doubt.POLICY,), (Doubt.STRIPPING,)
+_KEYS, _DS, _NS, _UNSIGN = Change.KEYS, Change.DS, Change.NS, Change.UNSIGN
 _NO_DATA = (Verdict.INDETERMINATE, Verdict.BOGUS)
-
-
-def _later(row: CatalogueRow) -> CatalogueRow:
-    """Return the row of what nothing reports yet."""
-    return msgspec.structs.replace(row, detected=False)
 
 
 def _drift(
@@ -132,8 +150,19 @@ def _claim(code: Code, severity: Severity, sentence: str, source: str, ede: tupl
     return CatalogueRow(code, _S, severity, sentence, source, ede, scope=_VANTAGE, confirmed_by=Confirmation.CLAIM)
 
 
-def _of_server(code: Code, severity: Severity, sentence: str, source: str, ede: tuple[int, ...] = ()) -> CatalogueRow:
-    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=Scope.SERVER)
+def _of_server(
+    code: Code,
+    severity: Severity,
+    sentence: str,
+    source: str,
+    ede: tuple[int, ...] = (),
+    confirmed_by: Confirmation = Confirmation.SWEEPS,
+) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, ede, scope=Scope.SERVER, confirmed_by=confirmed_by)
+
+
+def _swept(code: Code, severity: Severity, sentence: str, source: str) -> CatalogueRow:
+    return CatalogueRow(code, _S, severity, sentence, source, confirmed_by=Confirmation.SWEEPS)
 
 
 def _ours(code: Code, kind: Kind, severity: Severity, sentence: str, source: str) -> CatalogueRow:
@@ -246,15 +275,14 @@ ROWS: tuple[CatalogueRow, ...] = (
         doubts=_STRIPPING,
     ),
     CatalogueRow(Code.DENIAL_INVALID, _S, _C, "the proof of absence does not prove it", "RFC 5155 §8", (6, 12)),
-    _later(
-        CatalogueRow(
-            Code.DENIAL_CONTRADICTS_DATA,
-            _S,
-            _H,
-            "a valid denial denies what another answer proves",
-            "RFC 4035 §3.1.3",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.DENIAL_CONTRADICTS_DATA,
+        _S,
+        _H,
+        "a valid denial denies what another valid answer proves",
+        "RFC 4035 §3.1.3",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.WILDCARD_PROOF_INVALID,
@@ -284,9 +312,7 @@ ROWS: tuple[CatalogueRow, ...] = (
         (6,),
         explains_below=True,
     ),
-    _later(
-        CatalogueRow(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4")
-    ),
+    CatalogueRow(Code.TRUST_ANCHOR_OUTDATED, _S, _H, "the root publishes a key we do not hold", "RFC 5011 §2.4"),
     CatalogueRow(
         Code.VALIDATION_BUDGET_EXCEEDED,
         _S,
@@ -335,54 +361,61 @@ ROWS: tuple[CatalogueRow, ...] = (
         confirmed_by=Confirmation.ONCE,
         after_end=True,
     ),
-    _later(CatalogueRow(Code.RRSIG_REFRESH_OVERDUE, _S, _M, "the signer has missed its rhythm", "RFC 6781 §4.4.2")),
+    CatalogueRow(
+        Code.RRSIG_REFRESH_OVERDUE,
+        _S,
+        _M,
+        "the signer has missed its rhythm",
+        "RFC 6781 §4.4.2",
+        confirmed_by=Confirmation.ONCE,
+        after_end=True,
+    ),
     CatalogueRow(Code.RRSIG_TTL_BEYOND_EXPIRY, _S, _L, "the TTL outlives the signature", "RFC 4035 §5.3.3"),
-    _later(
-        CatalogueRow(
-            Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
-            _S,
-            _I,
-            "a cut-off secondary would serve expired signatures",
-            "RFC 6781 §4.4.2",
-        )
+    _swept(
+        Code.RRSIG_SHORTER_THAN_SOA_EXPIRE, _I, "a cut-off secondary would serve expired signatures", "RFC 6781 §4.4.2"
     ),
-    _later(
-        _of_server(
-            Code.AUTH_SIGNATURE_DIVERGENCE,
-            _H,
-            "some authoritative servers validate, others do not",
-            "RFC 4035 §5",
-            (6, 7),
-        )
+    _of_server(
+        Code.AUTH_SIGNATURE_DIVERGENCE,
+        _H,
+        "some authoritative servers validate, others do not",
+        "RFC 4035 §5",
+        (6, 7),
+        Confirmation.ALARM,
     ),
-    _later(_of_server(Code.AUTH_DNSKEY_DIVERGENCE, _M, "the key sets differ between servers", "RFC 8901 §2")),
-    _later(_of_server(Code.AUTH_DS_DIVERGENCE, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4")),
-    _later(_of_server(Code.AUTH_ANSWER_DIVERGENCE, _L, "the data differ between servers", "RFC 1034 §4.3.5")),
-    _later(_of_server(Code.AUTH_SERVER_UNSIGNED, _H, "one server strips DNSSEC records", "RFC 4035 §3.2.1", (10,))),
-    _later(
-        _of_server(
-            Code.AUTH_SERVER_UNREACHABLE, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)
-        )
+    _of_server(Code.AUTH_DNSKEY_DIVERGENCE, _M, "the key sets differ between servers", "RFC 8901 §2"),
+    _of_server(Code.AUTH_DS_DIVERGENCE, _H, "the parent's servers give different DS sets", "RFC 4035 §2.4"),
+    _of_server(Code.AUTH_ANSWER_DIVERGENCE, _L, "the data differ between servers", "RFC 1034 §4.3.5"),
+    _of_server(
+        Code.AUTH_SERVER_UNSIGNED,
+        _H,
+        "some authoritative servers leave out DNSSEC records",
+        "RFC 4035 §3.2.1",
+        (10,),
+        Confirmation.ALARM,
     ),
-    _later(
-        _of_server(
-            Code.DELEGATION_DANGLING, _H, "no server of the delegation answers for the zone", "RFC 1034 §4.2.2", (22,)
-        )
+    _of_server(Code.AUTH_SERVER_UNREACHABLE, _L, "an authoritative server does not answer", "RFC 1035 §4.2", (22, 23)),
+    _of_server(
+        Code.DELEGATION_DANGLING,
+        _H,
+        "the delegation names servers that do not know the zone, or that do not exist",
+        "RFC 1034 §4.2.2",
+        (22,),
+        Confirmation.ALARM,
     ),
-    _later(
-        CatalogueRow(
-            Code.NS_PARENT_CHILD_MISMATCH, _S, _L, "parent and child name different servers", "RFC 1034 §4.2.2"
-        )
+    _swept(Code.NS_PARENT_CHILD_MISMATCH, _L, "parent and child name different servers", "RFC 1034 §4.2.2"),
+    _swept(Code.CDS_PENDING, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5"),
+    _swept(Code.CDS_INVALID, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1"),
+    _drift(
+        Code.CDS_DELETE_REQUESTED,
+        _H,
+        "the zone asks the parent to remove its DS",
+        "RFC 8078 §4",
+        planned_by=frozenset({_UNSIGN}),
     ),
-    _later(CatalogueRow(Code.CDS_PENDING, _S, _I, "the zone asks for a DS that the parent lacks", "RFC 7344 §5")),
-    _later(CatalogueRow(Code.CDS_INVALID, _S, _L, "the CDS or CDNSKEY set cannot be followed", "RFC 7344 §4.1")),
-    _later(_drift(Code.CDS_DELETE_REQUESTED, _H, "the zone asks the parent to remove its DS", "RFC 8078 §4")),
     # what the resolver does beside our own validation
     _claim(Code.RESOLVER_DISAGREES, _H, "the resolver says otherwise than our own validation", "RFC 4035 §4.9"),
     _claim(Code.RESOLVER_NOT_VALIDATING, _M, "the resolver does not validate for its clients", "RFC 4035 §3.2.3"),
-    _later(
-        _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver answers a name that we hold bogus", "RFC 7646 §2", (33,))
-    ),
+    _claim(Code.RESOLVER_NTA_SUSPECTED, _M, "the resolver seems not to validate below one name", "RFC 7646 §2", (33,)),
     CatalogueRow(
         Code.VANTAGE_STRIPS_DNSSEC,
         _S,
@@ -419,41 +452,66 @@ ROWS: tuple[CatalogueRow, ...] = (
         "poll: interval",
         scope=_NAME,
     ),
-    _later(
-        CatalogueRow(
-            Code.VANTAGE_DISAGREEMENT,
-            _S,
-            _M,
-            "vantages see different verdicts or answers",
-            "RFC 4035 §4.9",
-            scope=_NAME,
-        )
+    CatalogueRow(
+        Code.VANTAGE_DISAGREEMENT,
+        _S,
+        _M,
+        "vantages see different verdicts or answers",
+        "RFC 4035 §4.9",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     # drift
-    _drift(Code.SECURE_TO_INSECURE, _C, "what was secure is now validly unsigned", "RFC 4035 §5.2"),
-    _later(_drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2")),
-    _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3"),
+    _drift(
+        Code.SECURE_TO_INSECURE,
+        _C,
+        "what was secure is now validly unsigned",
+        "RFC 4035 §5.2",
+        planned_by=frozenset({_UNSIGN}),
+    ),
+    _drift(Code.ZONE_CUT_CHANGED, _H, "a zone cut on the path is new or gone", "RFC 4035 §5.2"),
+    _drift(Code.DS_CHANGED, _M, "the DS set at the parent changed", "RFC 7583 §3.3", planned_by=frozenset({_DS})),
     _drift(Code.KEY_ROLLOVER, _I, "the zone's keys changed as a rollover does", "RFC 6781 §4.1, RFC 7583"),
-    _later(
-        _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,))
+    _drift(Code.ROLLOVER_UNSAFE, _H, "a key or DS was withdrawn while caches still rely on it", "RFC 7583 §3", (9,)),
+    _drift(
+        Code.KEY_CHANGE_UNEXPECTED,
+        _C,
+        "the secure-entry key and its DS were replaced without overlap",
+        "RFC 6781 §4.3",
+        planned_by=frozenset({_KEYS, _DS}),
+    ),
+    CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B"),
+    _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
+    _drift(
+        Code.NS_SET_CHANGED,
+        _H,
+        "the delegation's name servers changed",
+        "RFC 1034 §4.2.2",
+        planned_by=frozenset({_NS}),
     ),
     _drift(
-        Code.KEY_CHANGE_UNEXPECTED, _C, "the secure-entry key and its DS were replaced without overlap", "RFC 6781 §4.3"
+        Code.TAKEOVER_PATTERN,
+        _C,
+        "several changes together look like a takeover",
+        "RFC 4033 §12",
+        planned_severity=_H,
     ),
-    _later(CatalogueRow(Code.KEYTAG_COLLISION, _S, _M, "two keys share tag and algorithm", "RFC 4034 App. B")),
-    _drift(Code.ALGORITHM_DOWNGRADED, _H, "the strongest usable algorithm or digest became weaker", "RFC 6840 §5.11"),
-    _later(_drift(Code.NS_SET_CHANGED, _H, "the delegation's name servers changed", "RFC 1034 §4.2.2")),
-    _later(_drift(Code.TAKEOVER_PATTERN, _C, "several changes together look like a takeover", "RFC 4033 §12")),
-    _drift(Code.ANSWER_CHANGED, _L, "the answer changed", "RFC 4033 §12", scope=_NAME),
-    _later(
-        CatalogueRow(
-            Code.ENVIRONMENT_MIXED,
-            _S,
-            _M,
-            "identities of several environments consume one name",
-            "OWASP NHI8:2025",
-            scope=_NAME,
-        )
+    _drift(
+        Code.ANSWER_CHANGED,
+        _L,
+        "the answer changed",
+        "RFC 4033 §12",
+        scope=_NAME,
+        planned_by=frozenset({Change.ANSWERS}),
+    ),
+    CatalogueRow(
+        Code.ENVIRONMENT_MIXED,
+        _S,
+        _M,
+        "identities of several environments consume one name, or production is answered from another one",
+        "OWASP NHI8:2025",
+        scope=_NAME,
+        unknown_when=_NO_DATA,
     ),
     CatalogueRow(
         Code.EXPECTATION_MISSED,
@@ -464,6 +522,8 @@ ROWS: tuple[CatalogueRow, ...] = (
         unknown_when=_NO_DATA,
         umbrella=True,
     ),
+    # what people do
+    _drift(Code.CHANGE_DECLARED, _L, "a change was declared: what it explains is reported as low", "changes:"),
     # ourselves
     CatalogueRow(
         Code.SELF_CLOCK_SKEW,
@@ -474,8 +534,12 @@ ROWS: tuple[CatalogueRow, ...] = (
         scope=_SELF,
         explains_below=True,
     ),
-    _later(
-        _ours(Code.SELF_OBSERVATION_GAP, _S, _H, "an endpoint was not observed for several intervals", "poll: interval")
+    _ours(
+        Code.SELF_OBSERVATION_GAP,
+        _S,
+        _H,
+        "endpoints were not observed for several intervals, while others were",
+        "poll: interval",
     ),
     _ours(
         Code.SELF_INVENTORY_STALE,
@@ -494,7 +558,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     _ours(Code.SELF_CLOCK_JUMPED, _D, _H, "our clock was set forward or back", "poll: interval"),
     _ours(Code.SELF_CLOCKS_DIFFER, _S, _H, "the clocks of our own processes differ", "bus: url"),
     _ours(Code.SELF_DISK_FULL, _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
-    _later(_ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path")),
+    _ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
     _ours(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
     _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"

@@ -1,8 +1,9 @@
 """What a cause is about: the chain of a zone, one owner name, a vantage, or ourselves.
 
 ``cause_rrset`` says it. ``zone.test. DNSKEY`` is the zone's own chain, ``zone.test. DS`` the cut at one name below it,
-``www.zone.test.`` (or ``www.zone.test. A``) is one owner name, ``vantage corp`` a resolver, and
-``vantage corp www.zone.test.`` one name as that resolver answers it. An empty text is a zone as a whole.
+``zone.test. SOA`` the version of the zone that a server has, ``www.zone.test.`` (or ``www.zone.test. A``) is one owner
+name, ``vantage corp`` a resolver, ``vantage corp www.zone.test.`` one name as that resolver answers it, and
+``change zone.test.`` what somebody declared of a zone or a name. An empty text is a zone as a whole.
 """
 
 from schemas.catalogue import codes_where
@@ -10,7 +11,9 @@ from schemas.catalogue import codes_where
 KEYS = " DNSKEY"
 INFRASTRUCTURE = (KEYS, " DS")
 OF_CHAIN = codes_where(lambda row: row.explains_below)
+VERSION = " SOA"
 VANTAGE = "vantage "
+CHANGE = "change "
 
 
 def owner_of(cause_rrset: str) -> str:
@@ -21,6 +24,11 @@ def owner_of(cause_rrset: str) -> str:
         return cause_rrset.removeprefix(VANTAGE).partition(" ")[2]
     owner = cause_rrset.partition(" ")[0]
     return owner if owner.endswith(".") else ""
+
+
+def is_of_name(cause_rrset: str) -> bool:
+    """Return whether a cause is about data of one owner name, and not about a zone's keys, cut or version."""
+    return bool(owner_of(cause_rrset)) and not cause_rrset.endswith((*INFRASTRUCTURE, VERSION))
 
 
 def vantage_of(cause_rrset: str) -> str:

@@ -80,6 +80,9 @@ class Code(StrEnum):
     ENVIRONMENT_MIXED = "environment_mixed"
     EXPECTATION_MISSED = "expectation_missed"
 
+    # what people do
+    CHANGE_DECLARED = "change_declared"
+
     # ourselves
     SELF_CLOCK_SKEW = "self_clock_skew"
     SELF_OBSERVATION_GAP = "self_observation_gap"

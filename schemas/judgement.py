@@ -89,7 +89,7 @@ class AliasLink(msgspec.Struct, frozen=True):
     signed_by: tuple[Number16, ...] = ()
 
 
-class ResolverClaim(msgspec.Struct, frozen=True):
+class ResolverClaim(msgspec.Struct, frozen=True, gc=False):
     """What the vantage's resolver itself tells its clients (CD=0).
 
     ``answers`` are sorted records without TTL; ``ede`` are (code, text) pairs as sent. ``proven``: its own signatures
@@ -114,7 +114,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     inception of that same signature. ``lenient_verdict`` is what a validator that forgives clock skew would say,
     ``other_verdict`` what the other algorithm profile would; None where they can't differ. ``trust_anchor`` and
     ``evidence`` are hex SHA-256. ``resolver`` is what the resolver says to a client with EDNS and DO=1, ``plain`` what
-    it says to one without EDNS; None where it was not asked or did not answer.
+    it says to one without EDNS; None where it was not asked or did not answer. ``denies`` are further types, of those
+    that endpoints have, which a secure denial says do not exist at the last name of ``links``.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     other_verdict: Verdict | None = None
     resolver: ResolverClaim | None = None
     plain: ResolverClaim | None = None
+    denies: tuple[str, ...] = ()
 
 
 ANSWERED = ("NOERROR", "NXDOMAIN")

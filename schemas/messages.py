@@ -11,7 +11,7 @@ InventoryIndex     collector → analyzer   all identities and vantages there ar
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
 Recall             analyzer → collector   observe these anew: an observation was lost on the way
 Finding            analyzer → alerts      opened, updated or closed
-Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared
+Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared, ended
 Notification       alerts → record        what was sent where, and why; also why something was not sent
 """
 
@@ -31,6 +31,8 @@ Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 PosixTime = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**33)]
 PolicyNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+NAME_ABSENT = "it does not exist"
+"""Why an NS name leads to no address, where that is proven or said with authority."""
 YEARS = range(1970, 2200)
 """Instants outside are no message of ours: stores cut them off or wrap them around."""
 SIGNATURE_YEARS = range(1900, 2300)
@@ -95,16 +97,17 @@ class DenialParameters(msgspec.Struct, frozen=True):
     opt_out: bool = False
 
 
-class Signer(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that signed data of a zone below its key set: when that was seen last, and how long caches may keep it."""
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """How some data of a zone, other than its key set, are signed: by these keys (tag, algorithm), or by none.
 
-    tag: Number16
-    algorithm: Octet
-    seen_at: datetime
-    ttl_s: Number32
+    ``cached_until``: a cache that asked when the vantage last did may keep such data until then.
+    """
+
+    keys: tuple[tuple[Number16, Octet], ...]
+    cached_until: datetime
 
     def __post_init__(self) -> None:
-        require_utc(self.seen_at)
+        require_utc(self.cached_until)
 
 
 class Occasion(StrEnum):
@@ -122,8 +125,10 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     anchored zone. ``link`` is what the chain says here; ``reasons`` say why its verdict is not secure, ``remarks`` are
     facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
     over the key set, over the DS set, or over the proof that there is none. ``key_ttl_s`` and ``ds_ttl_s`` are the TTLs
-    that the signatures name (the original ones; 0: unknown). ``signers`` are the keys that signed other data of the
-    zone since they were last told; ``denial`` says how the zone proves absence, None while no proof was seen.
+    that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
+    ``denial`` says how it proves absence, None while no proof was seen. ``earlier_keys_until`` and
+    ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
+    had: those that asked when the vantage last did. None: nothing was seen before.
     """
 
     id: str
@@ -138,12 +143,14 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     windows: tuple[SignatureWindow, ...] = ()
     key_ttl_s: Number32 = 0
     ds_ttl_s: Number32 = 0
-    signers: tuple[Signer, ...] = ()
+    signings: tuple[Signing, ...] = ()
     denial: DenialParameters | None = None
+    earlier_keys_until: datetime | None = None
+    earlier_ds_until: datetime | None = None
     evidence: Evidence
 
     def __post_init__(self) -> None:
-        require_utc(self.observed_at)
+        require_utc(self.observed_at, self.earlier_keys_until, self.earlier_ds_until)
 
     @property
     def subject(self) -> "Subject":
@@ -182,7 +189,8 @@ class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
     ``server`` is its address (with the port, where that is not 53), ``name`` the NS name that led to it.
     ``of_parent``: it was asked as a server of the zone above, for the delegation: ``ns`` and ``ds`` are the parent's;
     else ``ns``, ``keys``, ``cds`` and ``cdnskey`` are what the zone itself says at its apex. ``reasons`` say why
-    signatures are missing or invalid. ``serial`` and ``expire_s`` are those of the SOA record, None where none came.
+    signatures are missing or invalid; ``detail`` has the rcode of an error. ``serial``, ``refresh_s`` and ``expire_s``
+    are those of the zone's SOA record, None where none came.
     ``answers`` are the data of the names that are watched, by ``name TYPE``: sorted, in presentation format; an empty
     tuple is a denial. Records are in presentation format without owner and TTL, sorted.
     """
@@ -195,6 +203,7 @@ class ServerSight(msgspec.Struct, frozen=True, kw_only=True):
     signatures: SignatureState = SignatureState.UNKNOWN
     reasons: tuple[Reason, ...] = ()
     serial: Number32 | None = None
+    refresh_s: Number32 | None = None
     expire_s: Number32 | None = None
     ns: tuple[str, ...] = ()
     ds: tuple[str, ...] = ()
@@ -208,10 +217,11 @@ class ZoneSweep(Message, frozen=True, kw_only=True, tag="sweep.v1"):
     """What each authoritative server of a zone, and each of its parent, said at about the same time.
 
     ``id`` is a hash of zone, content and instant. ``verdict`` is the zone's in the chain that the servers were asked
-    along. ``servers`` are sorted by side, name and address. ``unresolved`` are NS names that lead to no address, each
-    with the reason (``name: it does not exist``). ``alarm``: the zone had just turned bogus or dark. ``windows`` are
-    those of signatures that ended first among the apex RRsets. ``evidence`` has the responses of the servers that
-    differ or fail, None where all agree.
+    along, secure where it holds through any of them. ``servers`` are sorted by side, name and address. ``unresolved``
+    are NS names that lead to no address, each with the reason (``name: it does not exist``, in the words of
+    ``NAME_ABSENT``). ``alarm``: the zone had just turned bogus or dark. ``windows`` are those of signatures that ended
+    first among the apex RRsets. ``evidence`` has the responses of the servers that differ or fail; None where all
+    agree, and where what they say was told before.
     """
 
     id: str
@@ -384,14 +394,19 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall.v1"):
         require_utc(self.at)
 
 
-ActKind = Literal["acknowledge", "accept", "silence", "expire_silence", "declare_change", "accept_inventory"]
+ActKind = Literal[
+    "acknowledge", "accept", "silence", "expire_silence", "declare_change", "end_change", "accept_inventory"
+]
 
 
 class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
     """What somebody did: who (``by``), to what (``subject``), when, and why. Each one is kept.
 
-    ``subject`` is an incident, a finding, a zone or an inventory source; ``matchers`` say which findings are meant
-    where it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared change.
+    ``subject`` is an incident, a finding, a zone, a name, an inventory source, or the act that is ended; ``matchers``
+    say which findings are meant where it is none of these. ``begins_at`` and ``ends_at`` bound a silence or a declared
+    change. ``what`` are the kinds of change that are declared (``schemas.catalogue.Change``). ``answers`` are the data
+    that are declared, or accepted as the state of ``rrset`` (``name TYPE``) through ``vantages``, any where none is
+    named. ``source`` says how the act reached us; unlike ``by`` nobody can choose it.
     """
 
     id: str
@@ -403,6 +418,11 @@ class Act(Message, frozen=True, kw_only=True, tag="act.v1"):
     matchers: tuple[str, ...] = ()
     begins_at: datetime | None = None
     ends_at: datetime | None = None
+    what: tuple[str, ...] = ()
+    rrset: str = ""
+    answers: tuple[str, ...] = ()
+    vantages: tuple[str, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at, self.begins_at, self.ends_at)
@@ -433,11 +453,12 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
 
     ``key`` is a hash of code, cause zone and cause RRset, never of time; ``id`` is a hash of key, ``opened_at``,
     ``before`` and ``after``; ``version`` counts from 1 within an id, so (id, version) names this message for ever.
-    ``confirmed`` turns true once enough polls agree. ``before`` and ``after`` are for people. ``endpoints`` are
+    ``confirmed`` turns true once enough polls agree. ``servers`` are the authoritative servers at fault, by address, or
+    by NS name where that leads to none. ``before`` and ``after`` are for people. ``endpoints`` are
     "name TYPE", sorted, and list at most 1,000 of ``endpoint_count``; so do ``identities`` of ``identity_count``, with
     up to 50 hosts each (the count is 0 in early messages, which listed all). ``endpoint_peak`` and ``identity_peak``
     are what the counts were at most. ``closed_because`` is empty where good polls ended a state; otherwise it says why
-    the state is closed though nobody proved that it is over.
+    the finding is closed though nobody proved that it is over. ``accepted_by`` is who accepted a drift as planned.
     """
 
     id: str
@@ -452,6 +473,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     cause_rrset: str = ""
     detail: str = ""
     vantages: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
     evidence: str = ""
@@ -465,6 +487,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     updated_at: datetime
     closed_at: datetime | None = None
     closed_because: str = ""
+    accepted_by: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)

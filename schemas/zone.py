@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from schemas.judgement import ChainLink, Verdict
 from schemas.messages import SignatureWindow, ZoneObservation
 from schemas.wire import digest_of
 
@@ -12,14 +13,28 @@ RENEWED_LATE_BY, LATE = 0.05, 0.4
 
 
 def content_of(message: ZoneObservation) -> str:
-    """Return a digest of all that makes a zone another one: verdict, DS set, keys, reasons; no times, no prose."""
+    """Return a digest of all that makes a zone another one: no times, no prose.
+
+    Of the ways in which data are signed those count whose keys are in the key set: data by a key that has left it
+    come no more.
+    """
     link = message.link
     parts: list[str] = [link.zone, link.verdict, message.parent]
     parts += link.ds
     parts += (f"{key.digest}/{key.flags}/{key.algorithm}" for key in link.keys)
     for reason in (*message.reasons, *message.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
+    parts += (f"{signing.keys}" for signing in message.signings if is_current(signing.keys, link))
+    if message.denial is not None:
+        parts += (f"{message.denial}",)
     return digest_of(*parts)
+
+
+def is_current(signers: tuple[tuple[int, int], ...], link: ChainLink) -> bool:
+    """Return whether data may still be signed so: by keys of the zone's key set, or by none where it is not secure."""
+    if not signers:
+        return link.verdict is not Verdict.SECURE
+    return set(signers) <= {(key.tag, key.algorithm) for key in link.keys}
 
 
 def is_renewed(told: tuple[SignatureWindow, ...], windows: tuple[SignatureWindow, ...], now: datetime) -> bool:

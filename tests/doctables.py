@@ -29,6 +29,11 @@ CONFIRMATIONS = {
     Confirmation.POLLS: "Several polls that agree confirm it.",
     Confirmation.CLAIM: "Several polls in which the resolver was heard confirm it, once its caches can't lag any more.",
     Confirmation.ONCE: "It is confirmed at once.",
+    Confirmation.SWEEPS: "Two of three sweeps of the zone's servers that agree on a server confirm it.",
+    Confirmation.ALARM: (
+        "Two of three sweeps of the zone's servers that agree on a server confirm it, or one that was made because "
+        "polls had just found the zone bogus or dark."
+    ),
     Confirmation.REPORT: "It is confirmed at once, by the report of a stage.",
 }
 
@@ -37,7 +42,7 @@ def catalogue() -> str:
     """Return the findings that page by default: code, what is the case, and the clause."""
     lines = ["| code | what | source |", "|---|---|---|"]
     for row in ROWS:
-        if row.detected and row.severity is Severity.CRITICAL and row.kind is not Kind.REASON:
+        if row.severity is Severity.CRITICAL and row.kind is not Kind.REASON:
             lines.append(f"| [`{row.code}`](docs/findings.md#{row.code}) | {row.sentence} | {row.source} |")
     return "\n".join(lines)
 
@@ -60,8 +65,6 @@ def _entry(row: CatalogueRow) -> str:
     if row.ede:
         numbers = ", ".join(str(code) for code in row.ede)
         facts.append(f"Extended DNS errors that say the same: {numbers} (RFC 8914).")
-    if not row.detected:
-        facts.append("Not detected yet.")
     return f"## {row.code}\n\n{row.sentence[0].upper()}{row.sentence[1:]}.\n\n{' '.join(facts)}"
 
 

@@ -14,9 +14,12 @@ IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.https",  # sockets
     "collector.resolvers.vantage",  # tasks
+    "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
     "collector.inventory.store",  # the last good rows on disk
+    "collector.anchor_file",  # reads the trust anchors
     "collector.stage",  # the loop
     "analyzer.history.connection",  # opens the database
     "analyzer.history.clickhouse",  # the database
@@ -42,8 +45,9 @@ IO = {
 ROOMS = {
     "collector.dnssec": set(),
     "collector.resolvers": {"collector.dnssec"},
+    "collector.authorities": {"collector.dnssec", "collector.resolvers"},
     "collector.inventory": {"collector.dnssec"},
-    "collector.polling": {"collector.dnssec", "collector.resolvers"},
+    "collector.polling": {"collector.authorities", "collector.dnssec", "collector.resolvers"},
     "analyzer.zones": set(),
     "analyzer.endpoints": {"analyzer.zones"},
     "analyzer.findings": {"analyzer.zones", "analyzer.endpoints"},

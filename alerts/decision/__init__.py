@@ -14,4 +14,6 @@ Where to look
     bounds              how large an incident may grow
     coverage            receivers and severities that no rule reaches
     timekeeping         a clock that is never set
+    rehearsal           the same over findings of the past, by any rules
+    comparison          what would have been told beside what was
 """

@@ -24,6 +24,12 @@ class Agenda:
             self._heap = [(at, key) for key, at in self._at.items()]
             heapq.heapify(self._heap)
 
+    def next_at(self) -> datetime | None:
+        """Return the instant that comes next, None where nothing waits."""
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
     def take_due(self, now: datetime) -> list[str]:
         """Return what is due, earliest first, and forget it."""
         found = []

@@ -6,7 +6,7 @@ those that are withheld because of an incident that changed. So a batch costs wh
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -79,6 +79,10 @@ class IncidentBook:
     def failing(self) -> Mapping[str, Finding]:
         """Return the receivers that can't be reached, with the finding that says so."""
         return self._failing
+
+    def next_due_at(self) -> datetime | None:
+        """Return the steady time at which time alone may change a decision next, None where it changes none."""
+        return self._agenda.next_at()
 
     def load(self, incidents: Iterable[Incident], at: Moment) -> Step:
         """Take up open incidents; receivers that the configuration lost are forgotten, and so are their failures."""

@@ -26,12 +26,12 @@ def bound_incident(incident: Incident) -> Incident:
 def bound_entries(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Return the entries of an incident with the first of those that are no open state; order is kept.
 
-    First come entries with receivers, of those the most severe (it may be a drift that holds the incident), and of
-    that the newest.
+    First come drifts that nobody accepted, then entries with receivers, of those the most severe (it may be a drift
+    that holds the incident), and of that the newest.
     """
     past = sorted(
         (entry for entry in entries.values() if not entry.is_open),
-        key=lambda e: (bool(e.receivers), e.severity.rank, e.finding.updated_at, e.finding.id),
+        key=lambda e: (e.is_news, bool(e.receivers), e.severity.rank, e.finding.updated_at, e.finding.id),
         reverse=True,
     )
     kept = {}

@@ -46,7 +46,8 @@ def decide(
         if incident.left_because:
             # Nobody saw it heal: people must not read "resolved", and close it by hand.
             return Decision("update", tuple(incident.notified), incident.left_because, ends=True)
-        reason = "no more news of a change" if incident.ends_unproven else "nothing holds it open any more"
+        why = (incident.accepted_because, "no more news of a change" if incident.ends_unproven else "")
+        reason = "; ".join(filter(None, why)) or "nothing holds it open any more"
         return Decision("resolve", tuple(incident.notified), reason, ends=True)
     if not incident.confirmed:
         return Decision("trigger", (), "not yet confirmed by further polls")

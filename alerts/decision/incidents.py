@@ -33,9 +33,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return self.finding.kind is not Kind.DRIFT and self.finding.status is not FindingStatus.CLOSED
 
     @property
+    def is_news(self) -> bool:
+        """Return whether it is a drift that nobody accepted."""
+        return self.finding.kind is Kind.DRIFT and self.finding.status is not FindingStatus.CLOSED
+
+    @property
     def is_live(self) -> bool:
-        """Return whether it is to be notified: a confirmed state that holds, or a drift."""
-        return self.finding.confirmed and (self.is_open or self.finding.kind is Kind.DRIFT)
+        """Return whether it is to be notified: a confirmed state that holds, or a drift that nobody accepted."""
+        return self.finding.confirmed and (self.is_open or self.is_news)
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +77,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         entries = sorted(
             self.entries.values(),
             key=lambda e: (
-                not e.is_open and e.finding.kind is Kind.STATE,
+                e.finding.status is FindingStatus.CLOSED,
                 not e.is_live,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
@@ -94,7 +99,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _shown(self) -> list[Entry]:
         """Return the entries that say who is affected: states that hold and drifts, or all when none is left."""
-        holding = [e for e in self.entries.values() if e.is_open or e.finding.kind is Kind.DRIFT]
+        holding = [e for e in self.entries.values() if e.is_open or e.is_news]
         return holding or list(self.entries.values())
 
     @property
@@ -128,8 +133,17 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ends_unproven(self) -> bool:
-        """Return whether drift held it: a change does not heal, and its end says only that there was no more news."""
-        return any(e.finding.kind is Kind.DRIFT and (e.receivers or not self.notified) for e in self.entries.values())
+        """Return whether drift held it: a change does not heal, and its end says only that there was no more news.
+
+        A change that somebody accepted is none of these.
+        """
+        return any(e.is_news and (e.receivers or not self.notified) for e in self.entries.values())
+
+    @property
+    def accepted_because(self) -> str:
+        """Return who accepted changes as planned, and why; empty where nobody did."""
+        held = [e.finding for e in self.entries.values() if e.receivers or not self.notified]
+        return "; ".join(dict.fromkeys(one.closed_because for one in held if one.accepted_by))
 
     @property
     def story(self) -> Story:
@@ -144,6 +158,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
             names=tuple(sorted(_names_at_fault(live))),
+            servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
         )
 
@@ -233,7 +248,7 @@ def take_finding(incident: Incident, entry: Entry) -> Incident:
 
 
 def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
-    """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold``.
+    """Return whether nothing holds the incident open: no state, and no drift within ``drift_hold`` but accepted ones.
 
     Once somebody was notified, only entries with receivers hold it: a mild remark on the zone, which has none, must
     not keep the resolution from a pager.
@@ -241,14 +256,14 @@ def is_over(incident: Incident, now: datetime, drift_hold: timedelta) -> bool:
     entries = _holding(incident)
     if any(entry.is_open for entry in entries):
         return False
-    drifts = [entry for entry in entries if entry.finding.kind is Kind.DRIFT]
+    drifts = [entry for entry in entries if entry.is_news]
     return all(now - entry.finding.updated_at > drift_hold for entry in drifts)
 
 
 def held_until(incident: Incident, drift_hold: timedelta) -> datetime | None:
     """Return until when drift alone holds the incident open; None while a state holds it."""
     entries = _holding(incident)
-    drifts = [entry.finding.updated_at for entry in entries if entry.finding.kind is Kind.DRIFT]
+    drifts = [entry.finding.updated_at for entry in entries if entry.is_news]
     if not drifts or any(entry.is_open for entry in entries):
         return None
     return max(drifts) + drift_hold

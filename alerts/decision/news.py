@@ -11,8 +11,9 @@ MAX_NAMED = 5
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What an incident says to people: the code that leads, how severe, who is affected, drift, and what it explains.
 
-    ``names`` are owner names at fault by themselves. They, ``owners``, ``drifts`` and ``explains`` are sorted and hold
-    each once; ``criticality`` is that of the most critical identity affected, empty where none is.
+    ``names`` are owner names at fault by themselves, ``servers`` the authoritative servers at fault. They, ``owners``,
+    ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is that of the most critical identity
+    affected, empty where none is.
     """
 
     lead: str
@@ -22,6 +23,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     drifts: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
 
 def describe_news(sent: Story, now: Story) -> str:
@@ -38,6 +40,7 @@ def describe_news(sent: Story, now: Story) -> str:
         ("also affects", sent.owners, now.owners),
         ("also found:", sent.drifts, now.drifts),
         ("also at fault:", sent.names, now.names),
+        ("also at fault, of the servers:", sent.servers, now.servers),
         ("withheld as explained by it:", sent.explains, now.explains),
     ):
         if added := sorted(set(after) - set(before)):

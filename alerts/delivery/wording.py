@@ -13,6 +13,7 @@ from schemas.cause import owner_of
 
 MAX_IDENTITIES = 50
 MAX_FINDINGS = 50
+MAX_SERVERS = 50
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -37,6 +38,8 @@ def summarise(incident: Incident, event: str) -> str:
     prefix, affects = "", f"affects {who}"
     if event == "resolve":
         prefix = "RESOLVED "
+        if accepted := incident.accepted_because:
+            prefix, affects = "ACCEPTED ", f"{accepted}; affected {who}"
         if incident.ends_unproven:
             prefix, affects = "NO MORE NEWS ", f"closed, not seen to be undone: check that it was meant; affected {who}"
     if left := incident.left_because:  # nobody saw it heal
@@ -69,6 +72,7 @@ def describe(delivery: Order) -> dict[str, Any]:
                 "after": printable(e.finding.after)[:500],
                 "source": source_of(e.finding.code),
                 "vantages": list(e.finding.vantages),
+                "servers": [printable(server) for server in e.finding.servers[:MAX_SERVERS]],
                 "endpoint_count": e.finding.endpoint_count,
                 "endpoints": list(e.finding.endpoints[:10]),
                 "evidence": e.finding.evidence,
@@ -97,6 +101,8 @@ def screen(delivery: Order) -> str:
     lines = [described["summary"]]
     for finding in described["findings"][:5]:
         lines.append(f"  {finding['code']} ({finding['severity']}, {finding['status']}): {finding['detail']}")
+        if finding["servers"]:
+            lines.append(f"    servers: {', '.join(finding['servers'])}")
     more = described["identity_count"] - 5
     for identity in described["identities"][:5]:
         where = ", ".join(filter(None, (identity["owner"], identity["environment"], identity["criticality"])))

@@ -28,11 +28,13 @@ class Known:
 
     ``proven`` are data (such as ``192.0.2.1``) that were proven for this name and type in the last 30 days, or, of a
     name that is not signed, seen there through any vantage. ``serves_dnssec``: the vantage has given signed answers
-    before. ``was_present``: the last validated answer had data.
+    before. ``validates``: its resolver has called answers authentic before. ``was_present``: the last validated answer
+    had data.
     """
 
     proven: frozenset[str] = frozenset()
     serves_dnssec: bool = False
+    validates: bool = False
     was_present: bool = False
 
 
@@ -53,6 +55,7 @@ def conditions_of(
         *_unsigned_and_unproven(judgement, known),
         *_claim_conditions(judgement, known),
         *_resolver_conditions(judgement),
+        *_negative_anchors(judgement, known),
         *_expectations(judgement, endpoints),
     ):
         found.setdefault(condition.key, condition)
@@ -174,6 +177,39 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
         case Verdict.BOGUS if answered:
             detail = f"{name} is bogus, and the resolver hands it to its clients"
             yield of_vantage(Code.RESOLVER_NOT_VALIDATING, vantage, detail)
+
+
+def _negative_anchors(judgement: Judgement, known: Known) -> Iterable[Condition]:
+    """Suspect a negative trust anchor: the resolver says so, or else validates, and answers what is bogus.
+
+    It hangs on the zone that is bogus, through that vantage. Source: RFC 7646 §2; RFC 8914 (code 33, as registered).
+    """
+    zone = judgement.cause_zone or (judgement.chain[-1].zone if judgement.chain else judgement.name)
+    where, row = f"{VANTAGE}{judgement.vantage} {zone}", CATALOGUE[Code.RESOLVER_NTA_SUSPECTED]
+    claims = [claim for claim in (judgement.resolver, judgement.plain) if claim is not None]
+    said = [text for claim in claims for code, text in claim.ede if code in row.ede]
+    name = f"{judgement.name} {judgement.type}"
+    if said:
+        why = f"the resolver says that a negative trust anchor covers {name}" + (f" ({said[0]})" if said[0] else "")
+    elif judgement.verdict is Verdict.BOGUS and known.validates and _is_handed_out(judgement):
+        why = f"{name} is bogus; the resolver validates other names, and hands this one to its clients"
+    else:
+        return
+    yield Condition(row.code, "", where, row.severity, why, judgement.vantage)
+
+
+def is_validated_for_clients(judgement: Judgement) -> bool:
+    """Return whether the resolver called a secure answer authentic, so that it validates in general."""
+    return judgement.verdict is Verdict.SECURE and judgement.resolver is not None and judgement.resolver.ad
+
+
+def _is_handed_out(judgement: Judgement) -> bool:
+    """Return whether clients get an answer that is not called authentic, for a fault that is the name's own."""
+    claim = judgement.resolver
+    if claim is None or claim.rcode not in ANSWERED or claim.ad:
+        return False
+    is_doubtful = any(reason.code in PROFILE_DEPENDENT for reason in judgement.reasons)
+    return not is_doubtful and not any(r.code in TIMES and _is_clock(judgement, r) for r in judgement.reasons)
 
 
 def _is_servfail(claim: ResolverClaim | None) -> bool:

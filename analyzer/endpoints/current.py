@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar, overload
 
 from analyzer.detected import Condition
 from analyzer.zones.expiry import Expiry
 from schemas.catalogue import Confirmation, codes_where
 from schemas.codes import Code
-from schemas.judgement import Verdict
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import Subject
 
+T = TypeVar("T")
 Chain = tuple[str, ...]
 CLAIMED = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 KNOWN_WHEN_INDETERMINATE = codes_where(lambda row: Verdict.INDETERMINATE not in row.unknown_when)
@@ -27,7 +29,8 @@ class Current:
     ``window`` is that signature's inception and expiration in POSIX seconds.
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
-    ``absent``: the name or the type is proven absent.
+    ``absent``: the name or the type is proven absent. ``owner`` is the name that the data or their denial lie at, and
+    ``denies`` are further types that the denial says are not there.
     ``newest_at`` is the latest instant that any collector gave: clocks differ, so the order of arrival says what is
     the case, and instants only what came before.
     """
@@ -51,6 +54,8 @@ class Current:
     claimed: bool = True
     claimed_plain: bool = True
     absent: bool = False
+    owner: str = ""
+    denies: tuple[str, ...] = ()
 
     @property
     def validated(self) -> bool:
@@ -80,6 +85,12 @@ class Current:
         return zone == self.cause_zone or zone in self.chain
 
 
+def owner_of_data(judgement: Judgement) -> str:
+    """Return the name that the data of a judgement, or their denial, lie at: the one asked for, or its last alias'."""
+    owner = judgement.links[-1].name if judgement.links else judgement.name
+    return judgement.name if owner == judgement.name else owner
+
+
 class CurrentState(Mapping[Subject, Current]):
     """All subjects, and for each chain of zones those that share it: a million names have few chains.
 
@@ -94,6 +105,14 @@ class CurrentState(Mapping[Subject, Current]):
 
     def __getitem__(self, subject: Subject) -> Current:
         return self._by_subject[subject]
+
+    @overload
+    def get(self, subject: Subject, /) -> Current | None: ...
+    @overload
+    def get(self, subject: Subject, /, default: Current | T) -> Current | T: ...
+    def get(self, subject: Subject, /, default: object = None) -> object:
+        """Return what is the case at a subject; asked for each poll, so without the detour of a Mapping."""
+        return self._by_subject.get(subject, default)
 
     def __iter__(self) -> Iterator[Subject]:
         return iter(self._by_subject)

@@ -7,6 +7,8 @@ between is a finding of its own and never a baseline.
 from collections.abc import Collection, Iterable, Sequence
 
 from analyzer.detected import Drift, drift_of
+from analyzer.endpoints.answers import Change, grade_change, outside
+from analyzer.endpoints.baseline import NOTHING_LEARNT, Baseline
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import Judgement, Verdict
@@ -15,20 +17,38 @@ VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
 
 
 def detect_drift(
-    before: Judgement, after: Judgement, *, allowed: Sequence[Collection[str]] = (), learnt: Collection[str] = ()
+    before: Judgement,
+    after: Judgement,
+    *,
+    allowed: Sequence[Collection[str]] = (),
+    undeclared: bool = True,
+    baseline: Baseline = NOTHING_LEARNT,
 ) -> list[Drift]:
     """Return what changed, most severe first.
 
-    ``allowed`` are the answers that the inventory permits (data only, such as ``192.0.2.1``), a set for each row that
-    permits some; ``learnt`` the answers that the endpoint gave earlier, as in ``Judgement.answers``.
+    ``allowed`` is what the inventory permits (as ``Endpoint.answers``), a set for each row that permits some, and
+    ``undeclared`` says that some row has none; ``baseline`` is what was learnt of the endpoint before.
     """
     if before.verdict not in VALIDATED or after.verdict not in VALIDATED:
         return []
-    found = [
-        *_became_insecure(before, after),
-        *_answer_changes(before, after, allowed, learnt),
-    ]
+    change = Change(before, after, allowed, undeclared, baseline)
+    found = [*_became_insecure(before, after), *_cut_changes(before, after), *_answer_changes(change)]
     return sorted(found, key=lambda drift: -drift.severity.rank)
+
+
+def detect_forbidden(first: Judgement, allowed: Sequence[Collection[str]]) -> list[Drift]:
+    """Return that the first validated answer of an endpoint is none that the inventory allows.
+
+    What the inventory says stands for the answer before.
+    """
+    forbidden = outside(first, allowed) if first.verdict in VALIDATED else set()
+    if not forbidden:
+        return []
+    rrset, said = f"{first.name} {first.type}", ", ".join(sorted(forbidden))
+    declared = ", ".join(sorted({entry for entries in allowed for entry in entries})[:8])
+    zone = first.links[-1].zone if first.links and first.links[-1].zone else first.name
+    detail = f"{rrset} is {said} at first sight, outside the set that the inventory allows: {declared}"
+    return [drift_of(Code.ANSWER_CHANGED, zone, detail, declared, said, Severity.HIGH, rrset)]
 
 
 def _is_at_or_below(name: str, ancestor: str) -> bool:
@@ -36,7 +56,7 @@ def _is_at_or_below(name: str, ancestor: str) -> bool:
 
 
 def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
-    """Report that signed space shrank although no zone of it changed: an unsigned cut is new above a signed zone.
+    """Report that signed space shrank although no zone of it changed: an unsigned cut is new, at the name or above.
 
     A zone that lost its protection is the timeline's to report, and an alias that now leads to another, unsigned, place
     is not that.
@@ -47,33 +67,59 @@ def _became_insecure(before: Judgement, after: Judgement) -> Iterable[Drift]:
         return
     zone = after.cause_zone
     was_signed = [link.zone for link in before.chain if link.verdict is Verdict.SECURE]
-    if zone not in was_signed and any(_is_at_or_below(signed, zone) for signed in was_signed):
+    is_on_path = any(_is_at_or_below(name, zone) for name in (after.name, *was_signed))
+    if zone not in was_signed and is_on_path:
         why = after.reasons[0].detail if after.reasons else ""
         detail = f"{zone} was secure and is now insecure: {why}"
         yield drift_of(Code.SECURE_TO_INSECURE, zone, detail, "secure", "insecure")
 
 
-def _answer_changes(
-    before: Judgement, after: Judgement, allowed: Sequence[Collection[str]], learnt: Collection[str]
-) -> Iterable[Drift]:
+def _cut_changes(before: Judgement, after: Judgement) -> Iterable[Drift]:
+    """Report zones that are new on the way to the name itself, or gone from it. Source: RFC 4035 §5.2.
+
+    Below a zone that is not signed nothing is known of cuts.
+    """
+    old, new = _path(before), _path(after)
+    for here, there, was, now in ((new, old, "no cut", "a cut"), (old, new, "a cut", "no cut")):
+        for zone in here:
+            if zone not in there and _reaches_below(there, zone):
+                detail = f"on the way to {after.name} there was {was} at {zone}, and now there is {now}"
+                yield drift_of(Code.ZONE_CUT_CHANGED, zone, detail, was, now)
+
+
+def _path(judgement: Judgement) -> dict[str, Verdict]:
+    """Return the zones at the name and above it, root first, down to the first that is not signed."""
+    path: dict[str, Verdict] = {}
+    for link in judgement.chain:
+        if _is_at_or_below(judgement.name, link.zone):
+            path[link.zone] = link.verdict
+            if link.verdict is not Verdict.SECURE:
+                break
+    return path
+
+
+def _reaches_below(path: dict[str, Verdict], zone: str) -> bool:
+    """Return whether a path would show a cut at a zone: it is signed to its end, or ends below that zone."""
+    if not path:
+        return False
+    last = next(reversed(path))
+    return path[last] is Verdict.SECURE or (last != zone and _is_at_or_below(last, zone))
+
+
+def _answer_changes(change: Change) -> Iterable[Drift]:
     """Report answers that left their set: never their order, never one address of many."""
-    old, new = set(_final(before)), set(_final(after))
-    if not old or not new or old == new:
+    grade = grade_change(change)
+    if grade is None:
         return
-    outside = {data for data in new if any(data not in one for one in allowed)}
-    unseen = new - old - {record.split(" ", 2)[2] for record in learnt}
-    if not outside and (old & new or not unseen):
-        return
-    zone = _zone_that_changed(before, after)
-    if outside:
-        severity, why = Severity.HIGH, "outside the set that the inventory allows"
-    elif after.verdict is Verdict.SECURE:
-        severity, why = Severity.LOW, "signed by a key of the zone"
-    else:
-        severity, why = Severity.MEDIUM, "not signed"
+    before, after = change.before, change.after
+    old, new = ", ".join(sorted(change.old)), ", ".join(sorted(change.new))
     rrset = f"{after.name} {after.type}"
-    detail = f"{rrset} changed: {', '.join(sorted(old))} became {', '.join(sorted(new))}, {why}"
-    yield drift_of(Code.ANSWER_CHANGED, zone, detail, ", ".join(sorted(old)), ", ".join(sorted(new)), severity, rrset)
+    detail = f"{rrset} changed: {old or _absence_of(before)} became {new}, {grade.why}"
+    yield drift_of(Code.ANSWER_CHANGED, _zone_that_changed(before, after), detail, old, new, grade.severity, rrset)
+
+
+def _absence_of(judgement: Judgement) -> str:
+    return "no such name" if judgement.rcode == "NXDOMAIN" else "no data"
 
 
 def _zone_that_changed(before: Judgement, after: Judgement) -> str:
@@ -82,9 +128,3 @@ def _zone_that_changed(before: Judgement, after: Judgement) -> str:
         if (old.name, old.type, old.target) != (new.name, new.type, new.target) and new.zone:
             return new.zone
     return after.links[-1].zone if after.links and after.links[-1].zone else after.name
-
-
-def _final(judgement: Judgement) -> list[str]:
-    """Return the data of the type asked for, without owner and type; the alias chain is not part of it."""
-    records = (answer.split(" ", 2) for answer in judgement.answers)
-    return [data for _owner, rdtype, data in records if rdtype == judgement.type]

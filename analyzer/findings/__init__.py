@@ -3,6 +3,10 @@
 Where to look
     book          the life of findings
     attribution   whether a fault is one name's or its zone's
+    takeover      changes that together look like a takeover
     radius        which endpoints a finding affects
     blast         the identities that consume them
+    acts          what people did that still counts
+    changes       declared changes, and what each explains
+    environments  names that several environments share
 """

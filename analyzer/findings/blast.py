@@ -1,9 +1,9 @@
 """Who is behind an endpoint: the blast radius of a finding."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity
+from schemas.messages import CRITICALITY_ORDER, Affected, Endpoint, Identity, Subject
 
 MAX_IDENTITIES_LISTED = 1000
 MAX_HOSTS_LISTED = 50
@@ -19,8 +19,10 @@ class Consumers:
     def put(self, identity_id: str, identity: Identity | None) -> set[tuple[str, str]]:
         """Take in an identity as it is now; None: it is gone. Return the (host, type) that nobody consumes any more."""
         earlier = self._identities.pop(identity_id, None)
-        for endpoint in earlier.endpoints if earlier else ():
-            self._by_host.get(endpoint.host, set()).discard(identity_id)
+        for host in {endpoint.host for endpoint in earlier.endpoints} if earlier else ():
+            self._by_host[host].remove(identity_id)
+            if not self._by_host[host]:
+                del self._by_host[host]
         if identity is not None:
             self._identities[identity_id] = identity
             for endpoint in identity.endpoints:
@@ -48,6 +50,18 @@ class Consumers:
     def endpoints_at(self, name: str, rdtype: str) -> list[Endpoint]:
         """Return the inventory's entries for an observed name and type."""
         return [endpoint for endpoint in self.endpoints_of(name) if rdtype in endpoint.types]
+
+    def shared_hosts(self) -> list[str]:
+        """Return the hosts that several identities consume."""
+        return [host for host, ids in self._by_host.items() if len(ids) > 1]
+
+    def subjects(self, vantages: Collection[str]) -> Iterator[Subject]:
+        """Yield what somebody consumes, through each of the vantages; what several consume comes several times."""
+        for identity in self.all():
+            for endpoint in identity.endpoints:
+                for rdtype in endpoint.types:
+                    for vantage in vantages:
+                        yield f"{endpoint.host}.", rdtype, vantage
 
     def affected_by(self, names: Iterable[str]) -> tuple[Affected, ...]:
         """Return the identities that consume any of the names, most critical first, each with the hosts it consumes."""

@@ -4,16 +4,18 @@ State in few, named places: the book holds the open findings and their members; 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.detected import Condition, Drift
+from analyzer.detected import SERVERS, Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.radius import ZONE_WIDE, Radius
+from analyzer.findings.takeover import Takeovers
+from analyzer.zones.faults import SWEPT
 from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
@@ -38,8 +40,10 @@ PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
 LAG = timedelta(seconds=90)
 NOBODY = "no longer watched: nobody in the inventory consumes it any more"
+NOTHING: Set[CauseKey] = frozenset()
 # Known from one look at our own state, so no second poll can confirm them.
-IMMEDIATE = codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
+# Or confirmed before it is told: sweeps are counted for each server by itself.
+IMMEDIATE = SWEPT | codes_where(lambda row: row.confirmed_by in (Confirmation.ONCE, Confirmation.REPORT))
 # What a clock that is set back makes look healed.
 ENDED = codes_where(lambda row: row.after_end)
 
@@ -48,7 +52,8 @@ ENDED = codes_where(lambda row: row.after_end)
 class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
 
-    ``bad_at`` is the instant of the bad poll that arrived last, by the clock that it was made by.
+    ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
+    clock that it was made by.
     """
 
     severity: Severity
@@ -56,6 +61,7 @@ class Member:
     recent: tuple[bool, ...] = ()
     good_in_row: int = 0
     bad_polls: int = 0
+    servers: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -75,6 +81,7 @@ class Tracked:
     ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
     batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
     brought the newest member since then.
+    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
     ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
     """
 
@@ -85,6 +92,7 @@ class Tracked:
     shrunk: bool = False
     grown: str = ""
     lasts: bool = False
+    lag: timedelta = timedelta()
     announced_at: datetime | None = None
     severities: Counter[Severity] = field(default_factory=Counter)
     agreeing: Counter[str] = field(default_factory=Counter)
@@ -97,6 +105,11 @@ class Tracked:
             self.agreeing[subject[2]] += step
         if member.insists:
             self.insisting[subject[2]] += step
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it is over, or was accepted."""
+        return self.finding.status is FindingStatus.CLOSED
 
     @property
     def severity(self) -> Severity:
@@ -124,6 +137,7 @@ class FindingBook:
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts: dict[tuple[str, ...], Tracked] = {}
         self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
+        self._takeovers = Takeovers()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self._pruned_at: datetime | None = None
@@ -137,8 +151,14 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            tracked = self._drifts[(*key, finding.before, finding.after)] = Tracked(finding)
+            edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
+            self._takeovers.restore(edge, finding.opened_at)
+            tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
             for vantage in finding.vantages:
+                if finding.servers:
+                    of_servers = (finding.cause_zone, SERVERS, vantage)
+                    tracked.members[of_servers] = Member(finding.severity, finding.updated_at, servers=finding.servers)
+                    continue
                 if finding.code in ZONE_WIDE and finding.cause_zone:
                     tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
                 for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
@@ -148,7 +168,8 @@ class FindingBook:
         self._apart.opened(key)
         bad = (True,) * (POLLS_REMEMBERED if finding.confirmed else 1)
         for subject, condition, bad_at in members:
-            member = tracked.members[subject] = Member(condition.severity, bad_at, bad, bad_polls=len(bad))
+            member = Member(condition.severity, bad_at, bad, bad_polls=len(bad), servers=condition.servers)
+            tracked.members[subject] = member
             tracked.count(subject, member, 1)
             self._by_subject.setdefault(subject, set()).add(key)
         if not tracked.members and finding.code not in REPORTED:
@@ -177,20 +198,38 @@ class FindingBook:
         ``only`` limits what counts as absent to these codes; ``says_of`` returns whether the poll says anything of a
         finding that is open at the subject; ``ends_at`` is when the first of the signatures ends that it rests on.
         """
-        shown: Set[CauseKey] = self._by_subject.get(subject, set())
-        conditions = [self._apart.place(condition, shown) for condition in conditions]
+        shown: Set[CauseKey] = self._by_subject.get(subject, NOTHING)
+        if not conditions and not shown:
+            return
+        conditions = self._placed(conditions, shown)
         present = {condition.key for condition in conditions}
         for condition in conditions:
             self._bad(subject, condition, at, evidence, before, after)
-        for key in list(self._by_subject.get(subject, ())):
+        for key in list(self._by_subject.get(subject, NOTHING)):
             relevant = says_of(key) and (key[0] in only if only is not None else key[0] not in IMMEDIATE)
             if key not in present and relevant:
                 self._good(subject, key, at, ends_at)
 
-    def forget(self, subject: Subject, at: datetime, because: str) -> None:
-        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed."""
+    def _placed(self, conditions: Iterable[Condition], shown: Set[CauseKey]) -> list[Condition]:
+        """Return the conditions as they are to be told; those that come to one key are one, with the servers of all."""
+        found: dict[CauseKey, Condition] = {}
+        for condition in conditions:
+            placed = self._apart.place(condition, shown)
+            first = found.setdefault(placed.key, placed)
+            if first is not placed and placed.servers:
+                servers = tuple(sorted({*first.servers, *placed.servers}))
+                found[placed.key] = replace(first, servers=servers)
+            self._apart.opened(placed.key)  # so that the next one finds its place taken
+        return list(found.values())
+
+    def forget(self, subject: Subject, at: datetime, because: str, rrset: str = "") -> None:
+        """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed.
+
+        With ``rrset`` only that of it is watched no more.
+        """
         for key in list(self._by_subject.get(subject, ())):
-            self._remove(subject, key, at, because)
+            if rrset in ("", key[2]):
+                self._remove(subject, key, at, because)
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
@@ -216,6 +255,16 @@ class FindingBook:
         if condition.key in self._open:  # taken back after a restart without any subject that is still watched
             self._close(condition.key, at)
 
+    def hold(self, condition: Condition, subjects: Collection[Subject], at: datetime) -> None:
+        """Have a finding about ourselves held open by just these subjects; without any it ends."""
+        tracked = self._open.get(condition.key)
+        held: set[Subject] = set(tracked.members) if tracked is not None else set()
+        for subject in subjects:
+            if subject not in held:
+                self._bad(subject, condition, at, "", "", "")
+        for subject in held.difference(subjects):
+            self._remove(subject, condition.key, at)
+
     def _bad(
         self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str
     ) -> None:
@@ -232,12 +281,17 @@ class FindingBook:
             tracked.grown = self.trigger
         else:
             tracked.count(subject, member, -1)
+        if condition.servers != member.servers and tracked.finding.version:
+            tracked.finding = msgspec.structs.replace(tracked.finding, detail=condition.detail, updated_at=at)
+            tracked.changed_by = tracked.changed_by or self.trigger
+        member.servers = condition.servers
         member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], True)
         tracked.count(subject, member, 1)
         tracked.lasts |= member.bad_polls >= INDETERMINATE_HIGH_AFTER
+        tracked.lag = condition.lag if tracked.touched_at is None else min(tracked.lag, condition.lag)
         tracked.touched_at = at
         self._changed[condition.key] = tracked
 
@@ -301,6 +355,8 @@ class FindingBook:
         """
         if tracked.finding.code in IMMEDIATE:
             return True
+        if abs(at - tracked.finding.opened_at) < tracked.lag:
+            return False
         grave = tracked.finding.severity is Severity.CRITICAL
         if tracked.finding.code in LAGGING and not grave and abs(at - tracked.finding.opened_at) < LAG:
             return False
@@ -315,22 +371,69 @@ class FindingBook:
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
 
-        At the same endpoint it has happened again, and is another finding.
+        At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
+        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
+        closed.
         """
-        key = (event.code, event.cause_zone, event.cause_rrset, event.before, event.after)
-        tracked = self._drifts.get(key)
+        tracked = self._drifts.get(_drift_key(event))
         # Not before the first one is told: what is replaced here is told no more.
         is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
+        self._join_drift(event, subject, at, evidence, is_again=is_again)
+        for pattern in self._takeovers.take(event, at):
+            earlier = self._drifts.get(_drift_key(pattern))
+            # Who accepted a pattern did not accept what became of it since.
+            is_other = earlier is not None and earlier.is_closed and earlier.finding.detail != pattern.detail
+            found = self._join_drift(pattern, subject, at, evidence, is_again=is_other)
+            if found.finding.detail != pattern.detail:
+                severity = max(found.finding.severity, pattern.severity, key=lambda one: one.rank)
+                found.finding = msgspec.structs.replace(
+                    found.finding, detail=pattern.detail, severity=severity, updated_at=at
+                )
+                found.changed_by = self.trigger
+                self._drifts_touched[_drift_key(pattern)] = found
+
+    def _join_drift(self, event: Drift, subject: Subject, at: datetime, evidence: str, *, is_again: bool) -> Tracked:
+        key = _drift_key(event)
+        tracked = self._drifts.get(key)
         if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
             condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
             finding = _opened(condition, at, evidence, event.before, event.after)
             confirmed = msgspec.structs.replace(finding, confirmed=True)
             tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
             self._drifts_touched[key] = tracked
-        if subject not in tracked.members:
-            tracked.members[subject] = Member(event.severity, at)
-            tracked.grown = self.trigger
-            self._drifts_touched[key] = tracked
+        if subject in tracked.members:
+            return tracked
+        tracked.members[subject] = Member(event.severity, at, servers=event.servers)
+        if tracked.is_closed:
+            return tracked
+        if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
+            tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
+            tracked.changed_by = self.trigger
+        tracked.grown = self.trigger
+        self._drifts_touched[key] = tracked
+        return tracked
+
+    def find_drift(self, finding_id: str) -> Finding | None:
+        """Return a drift that happened within a day, None where there is none of this id."""
+        found = (tracked.finding for tracked in self._drifts.values() if tracked.finding.id == finding_id)
+        return next(found, None)
+
+    def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
+        """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
+        for key, tracked in self._drifts.items():
+            if tracked.finding.id == finding_id and not tracked.is_closed:
+                updated_at = max(at, tracked.finding.updated_at)
+                tracked.finding = msgspec.structs.replace(
+                    tracked.finding,
+                    status=FindingStatus.CLOSED,
+                    updated_at=updated_at,
+                    closed_at=updated_at,
+                    closed_because=because,
+                    accepted_by=by,
+                )
+                tracked.changed_by = self.trigger
+                self._drifts_touched.pop(key, None)
+                self._closed.append(tracked)
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
@@ -383,10 +486,15 @@ class FindingBook:
         status = finding.status if closed or version == 1 else FindingStatus.UPDATED
         finding = msgspec.structs.replace(finding, version=version, status=status)
         if not closed:
-            finding = self._radius.draw(finding, tracked.members)
+            servers = tuple(sorted({server for member in tracked.members.values() for server in member.servers}))
+            finding = self._radius.draw(msgspec.structs.replace(finding, servers=servers), tracked.members)
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
+
+
+def _drift_key(event: Drift) -> tuple[str, ...]:
+    return event.code, event.cause_zone, event.cause_rrset, event.before, event.after
 
 
 def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:

@@ -6,9 +6,10 @@ from heapq import nsmallest
 
 import msgspec
 
+from analyzer.detected import SERVERS
 from analyzer.findings.blast import Consumers, shortened
 from schemas.catalogue import Kind, Scope, codes_where
-from schemas.cause import INFRASTRUCTURE
+from schemas.cause import INFRASTRUCTURE, is_of_name
 from schemas.messages import Finding, Subject
 
 MAX_ENDPOINTS_LISTED = 1000
@@ -20,8 +21,8 @@ Behind = Callable[[str, str, datetime | None], Iterable[Iterable[Subject]]]
 class Radius:
     """Draws the blast radius from what holds a finding open.
 
-    ``behind`` returns by chain the subjects that lead through a zone as a vantage sees it; with an instant, only
-    those not polled since.
+    ``behind`` returns by chain the subjects that lead through a zone as a vantage sees it, without a vantage as any
+    does; with an instant, only those not polled since.
     """
 
     def __init__(self, consumers: Consumers, behind: Behind) -> None:
@@ -31,7 +32,9 @@ class Radius:
         """Return the finding with whom it affects, as far as is known."""
         vantages = {vantage for _, _, vantage in members if vantage}
         affected = self._affected(finding, members, vantages)
-        if len(vantages) > 1:  # one name and type through several vantages is one endpoint
+        if (
+            len({vantage for _, _, vantage in affected}) > 1
+        ):  # one name and type through several vantages is one endpoint
             affected = {(name, rdtype, "") for name, rdtype, _ in affected}
         identities = self._consumers.affected_by({name for name, _, _ in affected})
         listed = nsmallest(MAX_ENDPOINTS_LISTED, affected)
@@ -51,7 +54,9 @@ class Radius:
         found: set[Subject] = set()
         for member in members:
             name, rdtype, vantage = member
-            if name and rdtype:
+            if rdtype == SERVERS:
+                found.update(self._behind_servers(name, finding.cause_rrset))
+            elif name and rdtype:
                 found.add(member)
             elif name:
                 found.update(*self._behind(name, vantage, None))
@@ -64,3 +69,12 @@ class Radius:
             if (zone, "", vantage) not in members:
                 found.update(*self._behind(zone, vantage, since))
         return found
+
+    def _behind_servers(self, zone: str, cause_rrset: str) -> Iterable[Subject]:
+        """Yield what servers of a zone affect: each endpoint behind it, whatever the vantage, or the one name."""
+        if is_of_name(cause_rrset):
+            owner, _, rdtype = cause_rrset.partition(" ")
+            yield (owner, rdtype, "")
+            return
+        for subjects in self._behind(zone, "", None):
+            yield from subjects

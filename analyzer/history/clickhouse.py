@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,14 +19,14 @@ from analyzer.history.connection import connect_embedded, connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
+from analyzer.sightings import LEARNT_FOR, Sighting
 from schemas.faults import ConfigError, Transient
 from schemas.judgement import Judgement
-from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Evidence, Finding, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
 
 CHUNK = 500
-LEARNT_FOR = timedelta(days=30)
 # A table of subjects and the instants before which they are asked about, in microseconds.
 WANTED = """
     SELECT tupleElement(w, 1) AS name, tupleElement(w, 2) AS type, tupleElement(w, 3) AS vantage,
@@ -34,11 +34,11 @@ WANTED = """
     FROM (SELECT arrayJoin(%(rows)s) AS w)
 """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
-# An observation that is stored was handled: after a crash its message, come again, is not handled another time. So what
-# follows from it is stored before it, and what it rests on before that.
+# An observation or act that is stored was handled: after a crash its message, come again, is not handled another time.
+# So what follows from it is stored before it, and what it rests on before that.
 TABLES = (
-    "evidence_messages", "evidence", "identities", "renewals", "acts", "findings", "zones",
-    "observations", "verdicts",
+    "evidence_messages", "evidence", "identities", "renewals", "findings", "acts", "zones",
+    "sweeps", "observations", "verdicts",
 )  # fmt: skip
 
 
@@ -130,19 +130,39 @@ class ClickHouseHistory:
         rows_found = self._in_chunks(sql, until)
         return {(name, rdtype, vantage): rows.read_judgement(content) for name, rdtype, vantage, content in rows_found}
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return for each subject every answer of its validated judgements in the 30 days before its instant."""
-        sql = f"""
-            SELECT name, type, vantage, groupUniqArrayArray(answers) FROM observations
-            INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
-            WHERE (name, type, vantage) IN %(subjects)s
-              AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
-              AND toUnixTimestamp64Micro(observed_at) >= until - {int(LEARNT_FOR.total_seconds()) * 1_000_000}
-            GROUP BY name, type, vantage
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the 30 days strictly before its instant.
+
+        An observation counts for as long as polls went on with it.
         """
-        return {
-            (name, rdtype, vantage): list(answers) for name, rdtype, vantage, answers in self._in_chunks(sql, until)
-        }
+        kept_us = int(LEARNT_FOR.total_seconds()) * 1_000_000
+        sql = f"""
+            SELECT name, type, vantage, record, min(seen_us), max(last_us), sum(last_us - seen_us), count(), max(ttl_s)
+            FROM (
+                SELECT name, type, vantage, arrayJoin(answers) AS record, ttl_s,
+                       toUnixTimestamp64Micro(observed_at) AS seen_us,
+                       least(greatest(toUnixTimestamp64Micro(polled_at), seen_us), until) AS last_us
+                FROM (
+                    SELECT id, name, type, vantage, observed_at, answers, ttl_s, until FROM observations
+                    INNER JOIN ({WANTED}) AS wanted USING (name, type, vantage)
+                    WHERE (name, type, vantage) IN %(subjects)s
+                      AND verdict IN ('secure', 'insecure') AND toUnixTimestamp64Micro(observed_at) < until
+                    LIMIT 1 BY id
+                ) AS o
+                LEFT JOIN (
+                    SELECT observation AS id, max(last_seen_at) AS polled_at FROM verdicts
+                    WHERE (name, type, vantage) IN %(subjects)s GROUP BY observation
+                ) AS v USING (id)
+                WHERE last_us >= until - {kept_us}
+            ) GROUP BY name, type, vantage, record
+        """
+        found: dict[Subject, list[Sighting]] = {}
+        for name, rdtype, vantage, record, first_us, last_us, held_us, times, ttl_s in self._in_chunks(sql, until):
+            sighting = Sighting(
+                record, _instant(first_us), _instant(last_us), timedelta(microseconds=held_us), times, ttl_s
+            )
+            found.setdefault((name, rdtype, vantage), []).append(sighting)
+        return found
 
     def _in_chunks(self, sql: str, until: dict[Subject, datetime]) -> Iterator[tuple[Any, ...]]:
         items = list(until.items())
@@ -166,9 +186,10 @@ class ClickHouseHistory:
         """
         return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, and before it the newest that was validated.
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage what tells its rollovers, oldest first.
 
+        That is the newest observation, the newest validated one, and the first with each DS set and key set since then.
         With ``of`` only of these zones and vantages.
         """
         wanted = "(zone, vantage) IN %(of)s" if of else "true"
@@ -179,10 +200,15 @@ class ClickHouseHistory:
                 UNION DISTINCT
                 SELECT zone, vantage, max(observed_at) AS at, argMax(observation, observed_at) AS observation
                 FROM zones WHERE verdict IN ('secure', 'insecure') AND {wanted} GROUP BY zone, vantage
+                UNION DISTINCT
+                SELECT zone, vantage, min(observed_at) AS at, argMin(observation, observed_at) AS observation
+                FROM zones WHERE toUnixTimestamp64Micro(observed_at) >= %(since)s AND {wanted}
+                GROUP BY zone, vantage, ds, keys
             ) ORDER BY at
         """
         starts = range(0, max(len(of), 1), CHUNK)
-        found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
+        chunks = [{"of": list(of[start : start + CHUNK]), "since": _us(since)} for start in starts]
+        found = [row for chunk in chunks for row in self._query(sql, chunk)]
         return [rows.read_zone(content) for (content,) in found]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
@@ -202,10 +228,45 @@ class ClickHouseHistory:
             str(key) for (key,) in self._query("SELECT id FROM zones WHERE id IN %(ids)s", {"ids": list(ids) or [""]})
         }
 
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory.
+
+        With ``of`` only of these zones and vantages.
+        """
+        wanted = "(zone, vantage) IN %(of)s" if of else "true"
+        sql = f"""
+            SELECT zone, vantage, argMax(memory, swept_at) FROM sweeps
+            WHERE memory != '' AND {wanted} GROUP BY zone, vantage ORDER BY zone, vantage
+        """
+        starts = range(0, max(len(of), 1), CHUNK)
+        found = [row for start in starts for row in self._query(sql, {"of": list(of[start : start + CHUNK])})]
+        return [(str(zone), str(vantage), str(memory)) for zone, vantage, memory in found]
+
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id; the zones that they are of find them fast."""
+        sql = "SELECT id FROM sweeps WHERE zone IN %(zones)s AND id IN %(ids)s"
+        parameters = {"zones": sorted({*zones_by_id.values()}) or [""], "ids": sorted(zones_by_id) or [""]}
+        return {str(key) for (key,) in self._query(sql, parameters)}
+
+    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
+        each = limit if zone else 1
+        sql = """
+            SELECT sweep FROM sweeps FINAL WHERE %(zone)s = '' OR zone = %(zone)s
+            ORDER BY swept_at DESC, zone LIMIT %(each)s BY zone, vantage LIMIT %(limit)s
+        """
+        parameters = {"zone": zone, "each": each, "limit": limit}
+        return [rows.read_sweep(content) for (content,) in self._query(sql, parameters)]
+
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""
         sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
         return [rows.read_act(content) for (content,) in self._query(sql, {"limit": limit})]
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        sql = "SELECT act FROM acts FINAL WHERE kind IN %(kinds)s ORDER BY at, id"
+        return [rows.read_act(content) for (content,) in self._query(sql, {"kinds": list(kinds)})]
 
     def open_findings(self) -> list[Finding]:
         """Return the newest version of every state that is not closed, and of the drifts of the last day."""
@@ -233,6 +294,65 @@ class ClickHouseHistory:
         since_us = int(since.timestamp() * 1_000_000) if since else 0
         parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
         return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        sql = "SELECT argMax(finding, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return rows.read_findings(content for (content,) in self._query(sql, {"ids": list(ids) or [""]}))
+
+    def findings_at(self, at: datetime) -> list[Finding]:
+        """Return the findings as they were just before an instant: states that were open, and drifts of that day."""
+        sql = f"""
+            SELECT argMax(finding, version) FROM findings WHERE toUnixTimestamp64Micro(updated_at) < %(at)s GROUP BY id
+            HAVING argMax(status, version) != 'closed'
+               AND (any(kind) != 'drift' OR max(updated_at) >= fromUnixTimestamp64Micro(%(at)s) - {DRIFTS_KEPT})
+            ORDER BY max(updated_at), id
+        """
+        return rows.read_findings(content for (content,) in self._query(sql, {"at": _us(at)}))
+
+    def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
+        """Return what was reported of findings since an instant, oldest first: every version.
+
+        With ``after`` (instant, id and version of one) only what comes behind that.
+        """
+        sql = """
+            SELECT finding FROM findings FINAL
+            WHERE toUnixTimestamp64Micro(updated_at) >= %(since)s
+              AND (toUnixTimestamp64Micro(updated_at), id, version) > (%(at)s, %(id)s, %(version)s)
+            ORDER BY updated_at, id, version LIMIT %(limit)s
+        """
+        at, key, version = (_us(after[0]), after[1], after[2]) if after is not None else (-1, "", 0)
+        parameters = {"since": _us(since), "at": at, "id": key, "version": version, "limit": limit}
+        return rows.read_findings(content for (content,) in self._query(sql, parameters))
+
+    def gaps(self, since: datetime, until: datetime, longer_than: timedelta) -> list[tuple[datetime, datetime]]:
+        """Return from when until when nothing at all was observed, as far as that is longer than a span."""
+        sql = """
+            SELECT came_at, ended_at FROM (
+                SELECT first AS came_at,
+                       max(last) OVER (ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended_at,
+                       row_number() OVER (ORDER BY first) AS place
+                FROM (
+                    SELECT min(p.first_seen_at) AS first, max(p.last_seen_at) AS last FROM verdicts AS p
+                    GROUP BY name, type, vantage, observation
+                    HAVING toUnixTimestamp64Micro(last) >= %(since)s AND toUnixTimestamp64Micro(first) <= %(until)s
+                )
+            ) WHERE place = 1 OR toUnixTimestamp64Micro(came_at) - toUnixTimestamp64Micro(ended_at) > %(span)s
+            ORDER BY came_at
+        """
+        parameters = {"since": _us(since), "until": _us(until), "span": int(longer_than.total_seconds() * 1_000_000)}
+        begins = self._query(sql, parameters)
+        if not begins:
+            return [(since, until)]
+        edges = [(since if place == 0 else ended_at, came_at) for place, (came_at, ended_at) in enumerate(begins)]
+        sql = "SELECT max(last_seen_at) FROM verdicts WHERE toUnixTimestamp64Micro(first_seen_at) <= %(until)s"
+        ((last_at,),) = self._query(sql, {"until": _us(until)})
+        return [(begin, end) for begin, end in [*edges, (last_at, until)] if end - begin > longer_than]
+
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        sql = "SELECT id, argMin(trigger, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
+        return {str(key): str(trigger) for key, trigger in self._query(sql, {"ids": list(ids) or [""]})}
 
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
@@ -278,10 +398,17 @@ class ClickHouseHistory:
         pairs = [(identity_id, rows.read_identity(content)) for identity_id, content in found]
         return [(identity_id, identity) for identity_id, identity in pairs if identity is not None]
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
-        sql = "SELECT zone, arrayMap(r -> r.2, arraySort(groupArray((at, left_ratio)))) FROM renewals GROUP BY zone"
-        return {zone: list(shares) for zone, shares in self._query(sql)}
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures.
+
+        Of each, oldest first, the share of the lifetime that was left, and the seconds since the one before.
+        """
+        sql = """
+            SELECT zone, of_keys, arraySort(groupArray((at, left_ratio, interval_s))) FROM (
+                SELECT * FROM renewals FINAL ORDER BY at DESC LIMIT 20 BY zone, of_keys
+            ) GROUP BY zone, of_keys
+        """
+        return {(zone, bool(keys)): [(left, s) for _, left, s in found] for zone, keys, found in self._query(sql)}
 
     def intervals(
         self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200, at: datetime | None = None
@@ -342,6 +469,18 @@ class ClickHouseHistory:
             policy=msgspec.json.decode(policy),
             zones=tuple(zones),
         )
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _us(at: datetime) -> int:
+    """Return an instant in microseconds."""
+    return int(at.timestamp() * 1_000_000)
 
 
 Kind = TypeVar("Kind", bound=ClickHouseHistory)

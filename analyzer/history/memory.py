@@ -6,14 +6,16 @@ It keeps the promises of the one in ClickHouse as far as the analyzer asks (``te
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from analyzer.history import rows
 from analyzer.history.rows import Row
+from analyzer.sightings import LEARNT_FOR, Sighting, join_sightings
 from schemas.judgement import Judgement
 from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
-LEARNT_FOR = timedelta(days=30)
 DRIFTS_KEPT = timedelta(hours=24)
+RENEWALS_KEPT = 20
 VALIDATED = ("secure", "insecure")
 ZoneAtVantage = tuple[str, str]
 
@@ -37,14 +39,6 @@ class _Finding:
     trigger: str
 
 
-@dataclass(slots=True)
-class _Zones:
-    """What was observed of a zone at a vantage: the newest, and the newest that was validated."""
-
-    newest: ZoneObservation
-    validated: ZoneObservation | None
-
-
 class MemoryHistory:
     """What was observed and found. Rows that come again change nothing."""
 
@@ -53,26 +47,30 @@ class MemoryHistory:
         self._by_subject: dict[Subject, list[_Observed]] = {}
         # By subject and observation when it was polled first and last.
         self._polled: dict[Subject, dict[str, datetime]] = {}
-        self._zones: dict[ZoneAtVantage, _Zones] = {}
+        self._zones: dict[ZoneAtVantage, dict[str, ZoneObservation]] = {}
         self._zone_ids: set[str] = set()
         self._findings: dict[str, dict[int, _Finding]] = {}
         self._caused: dict[str, list[Finding]] = {}
         self._identities: dict[str, tuple[datetime, str]] = {}
-        self._renewals: dict[str, dict[tuple[datetime, float], None]] = {}
+        self._renewals: dict[tuple[str, bool], dict[datetime, tuple[float, float]]] = {}
+        self._sweep_ids: set[str] = set()
+        self._swept: dict[ZoneAtVantage, tuple[datetime, str]] = {}
         self._acts: dict[str, str] = {}
 
     def append(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Store rows by table; evidence is not kept: nothing that the analyzer asks rests on it."""
         for row in tables.get("identities", ()):
             self._put_identity(*row)
-        for zone, at, left in tables.get("renewals", ()):
-            self._renewals.setdefault(zone, {})[at, left] = None
+        for zone, at, left, of_keys, interval_s in tables.get("renewals", ()):
+            self._renewals.setdefault((zone, bool(of_keys)), {})[at] = left, interval_s
         for row in tables.get("acts", ()):
             self._acts[row[0]] = row[5]
         for row in tables.get("findings", ()):
             self._put_finding(row)
         for row in tables.get("zones", ()):
             self._put_zone(row)
+        for row in tables.get("sweeps", ()):
+            self._put_sweep(*row)
         for row in tables.get("observations", ()):
             self._put_observation(row)
         for name, rdtype, vantage, observation, _, _, _, last_seen_at, _ in tables.get("verdicts", ()):
@@ -94,20 +92,16 @@ class MemoryHistory:
             self._caused.setdefault(row[11], []).append(finding)
 
     def _put_zone(self, row: Row) -> None:
-        if row[0] in self._zone_ids:
-            return
-        self._zone_ids.add(row[0])
-        message = rows.read_zone(row[14])
-        key = (message.zone, message.vantage)
-        known = self._zones.get(key)
-        is_validated = str(message.link.verdict) in VALIDATED
-        if known is None:
-            self._zones[key] = _Zones(message, message if is_validated else None)
-            return
-        if message.observed_at >= known.newest.observed_at:
-            known.newest = message
-        if is_validated and (known.validated is None or message.observed_at >= known.validated.observed_at):
-            known.validated = message
+        if row[0] not in self._zone_ids:
+            self._zone_ids.add(row[0])
+            message = rows.read_zone(row[14])
+            self._zones.setdefault((message.zone, message.vantage), {})[message.id] = message
+
+    def _put_sweep(self, sweep: str, zone: str, parent: str, vantage: str, at: datetime, *rest: Any) -> None:
+        self._sweep_ids.add(sweep)
+        memory, known = rest[-1], self._swept.get((zone, vantage))
+        if memory and (known is None or at >= known[0]):
+            self._swept[zone, vantage] = at, memory
 
     def _put_observation(self, row: Row) -> None:
         if row[0] in self._observations:
@@ -131,13 +125,19 @@ class MemoryHistory:
             if known
         }
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return each subject's answers of the validated judgements in the 30 days before its instant."""
-        found: dict[Subject, list[str]] = {}
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the last 30 days strictly before its instant."""
+        found: dict[Subject, list[Sighting]] = {}
         for subject, at in until.items():
-            known = [one for one in self._validated(subject, at) if one.at >= at - LEARNT_FOR]
-            if known:
-                found[subject] = sorted({answer for one in known for answer in one.answers})
+            polled = self._polled.get(subject, {})
+            seen = []
+            for one in self._validated(subject, at):
+                last_at = min(max(polled.get(one.id, one.at), one.at), at)
+                if last_at >= at - LEARNT_FOR:
+                    ttl_s = rows.read_judgement(one.content).ttl_s
+                    seen += [Sighting(record, one.at, last_at, last_at - one.at, 1, ttl_s) for record in one.answers]
+            if seen:
+                found[subject] = join_sightings(seen)
         return found
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
@@ -173,20 +173,24 @@ class MemoryHistory:
 
     # zones
 
-    def latest_zones(self, of: Sequence[ZoneAtVantage] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, after its newest validated one."""
+    def zones_lately(self, since: datetime, of: Sequence[ZoneAtVantage] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage (of these, if some are given) what tells its rollovers, oldest first."""
         wanted = self._zones.keys() if not of else dict.fromkeys(of).keys() & self._zones.keys()
-        found = {
-            one.id: one
-            for key in wanted
-            for one in (self._zones[key].validated, self._zones[key].newest)
-            if one is not None
-        }
+        found = {one.id: one for key in wanted for one in _telling(self._zones[key].values(), since)}
         return sorted(found.values(), key=lambda one: (one.observed_at, one.zone, one.vantage))
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
         """Return which of these observations of zones are stored, by id."""
         return {one for one in ids if one in self._zone_ids}
+
+    def sweep_memories(self, of: Sequence[ZoneAtVantage] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
+        wanted = self._swept.keys() if not of else dict.fromkeys(of).keys() & self._swept.keys()
+        return [(zone, vantage, self._swept[zone, vantage][1]) for zone, vantage in sorted(wanted)]
+
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id."""
+        return self._sweep_ids & zones_by_id.keys()
 
     # findings
 
@@ -221,6 +225,16 @@ class MemoryHistory:
             found.sort(key=lambda one: one.kind == "drift")
         return found[:limit]
 
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        known = (self._findings[one] for one in dict.fromkeys(ids) if one in self._findings)
+        return [versions[max(versions)].finding for versions in known]
+
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        known = {one: self._findings[one] for one in ids if one in self._findings}
+        return {one: versions[min(versions)].trigger for one, versions in known.items()}
+
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
         return [one.finding for _, one in sorted(self._findings.get(finding_id, {}).items())]
@@ -237,11 +251,32 @@ class MemoryHistory:
         pairs = [(key, rows.read_identity(content)) for key, (_, content) in sorted(self._identities.items())]
         return [(key, identity) for key, identity in pairs if identity is not None]
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
-        return {zone: [left for _, left in sorted(shares)] for zone, shares in self._renewals.items()}
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures."""
+        return {
+            key: [renewal for _, renewal in sorted(renewals.items())][-RENEWALS_KEPT:]
+            for key, renewals in self._renewals.items()
+        }
 
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""
         found = sorted(map(rows.read_act, self._acts.values()), key=lambda act: act.id)
         return sorted(found, key=lambda act: act.at, reverse=True)[:limit]
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        found = [act for act in map(rows.read_act, self._acts.values()) if act.kind in kinds]
+        return sorted(found, key=lambda act: (act.at, act.id))
+
+
+def _telling(sights: Iterable[ZoneObservation], since: datetime) -> Iterable[ZoneObservation]:
+    """Yield the newest, the newest that was validated, and the first with each DS set and key set since an instant."""
+    in_order = sorted(sights, key=lambda one: one.observed_at)
+    yield in_order[-1]
+    yield from [one for one in in_order if str(one.link.verdict) in VALIDATED][-1:]
+    seen = set()
+    for one in in_order:
+        key = (one.link.ds, tuple((k.tag, k.algorithm, k.flags, k.bits, k.digest) for k in one.link.keys))
+        if one.observed_at >= since and key not in seen:
+            seen.add(key)
+            yield one

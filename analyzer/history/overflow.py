@@ -16,9 +16,10 @@ from typing import Any
 from analyzer.history import rows
 from analyzer.history.clickhouse import TABLES, ClickHouseHistory
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting, join_sightings
 from schemas.faults import DiskFull, Rejected
 from schemas.judgement import Judgement
-from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,10 @@ KEYS: dict[str, Callable[[Row], Any]] = {
     "evidence_messages": lambda row: row[0],
     "evidence": lambda row: row[0],
     "zones": lambda row: row[0],
+    "sweeps": lambda row: row[0],
     "acts": lambda row: row[0],
     "identities": lambda row: (row[0], row[1]),
-    "renewals": lambda row: (row[0], row[1]),
+    "renewals": lambda row: (row[0], row[1], row[3]),
     "findings": lambda row: (row[0], row[1]),
     "observations": lambda row: row[0],
     "verdicts": lambda row: tuple(row[:4]),
@@ -198,12 +200,35 @@ class OverflowHistory(ClickHouseHistory):
         kept = {subject: rows.read_judgement(content) for subject, content in newest.items()}
         return {**super().validated_before(until), **kept}
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return for each subject every answer of its validated judgements strictly before its instant."""
-        found = {subject: set(answers) for subject, answers in super().answers_before(until).items()}
-        for subject, row in self._validated(until):
-            found.setdefault(subject, set()).update(row[10])
-        return {subject: sorted(answers) for subject, answers in found.items()}
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the 30 days strictly before its instant."""
+        found = super().sightings_before(until)
+        waiting = {row[0]: row for _, row in self._validated(until)}
+        polls = {row[3]: row for row in self._kept("verdicts") if (row[0], row[1], row[2]) in until}
+        for row in waiting.values():
+            at = until[row[1], row[2], row[3]]
+            last_at = min(polls[row[0]][7], at) if row[0] in polls else row[4]
+            ttl_s = rows.read_judgement(row[13]).ttl_s
+            seen = [Sighting(record, row[4], last_at, last_at - row[4], 1, ttl_s) for record in row[10]]
+            found.setdefault((row[1], row[2], row[3]), []).extend(seen)
+        stretched = {key: row for key, row in polls.items() if key not in waiting}
+        for subject, sighting in self._stretched(stretched, until):
+            found.setdefault(subject, []).append(sighting)
+        return {subject: join_sightings(sightings) for subject, sightings in found.items()}
+
+    def _stretched(
+        self, polls: Mapping[str, Row], until: Mapping[Subject, datetime]
+    ) -> Iterator[tuple[Subject, Sighting]]:
+        """Yield for how much longer the records of stored observations were seen, by the polls that wait."""
+        judgements = self.judgements_of(sorted(polls))
+        polled_until = super().polled_until({key: row[0] for key, row in polls.items()})
+        for key, judgement in judgements.items():
+            subject = (judgement.name, judgement.type, judgement.vantage)
+            first_at = polled_until[key] if key in polled_until else polls[key][6]
+            last_at = min(polls[key][7], until[subject])
+            if judgement.verdict in VALIDATED and last_at > first_at:
+                for record in judgement.answers:
+                    yield subject, Sighting(record, first_at, last_at, last_at - first_at, times=0)
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
         """Return of every subject the observation that was polled last: id, when, when polled, and its judgement."""
@@ -223,12 +248,12 @@ class OverflowHistory(ClickHouseHistory):
         return [(key, at, seen, judgement) for seen, key, at, judgement in newest.values()]
 
     def _zones_kept(self) -> list[ZoneObservation]:
-        return [rows.read_zone(row[15]) for row in sorted(self._kept("zones"), key=lambda row: row[4])]
+        return [rows.read_zone(row[14]) for row in sorted(self._kept("zones"), key=lambda row: row[3])]
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return what is known of every zone and vantage, oldest first, what waits after what is stored."""
         kept = [one for one in self._zones_kept() if not of or (one.zone, one.vantage) in of]
-        return [*super().latest_zones(of), *kept]
+        return [*super().zones_lately(since, of), *kept]
 
     def zones_at(self, zones: Sequence[str], vantage: str, at: datetime) -> dict[str, ZoneObservation]:
         """Return how each of these zones was seen through a vantage at an instant."""
@@ -242,11 +267,38 @@ class OverflowHistory(ClickHouseHistory):
         """Return which of these observations of zones are stored or wait, by id."""
         return super().zones_stored_of(ids) | ({row[0] for row in self._kept("zones")} & set(ids))
 
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep, what waits included."""
+        newest = {(zone, vantage): memory for zone, vantage, memory in super().sweep_memories(of)}
+        for row in sorted(self._kept("sweeps"), key=lambda row: row[4]):
+            if row[10] and (not of or (row[1], row[3]) in of):
+                newest[row[1], row[3]] = row[10]
+        return [(*key, memory) for key, memory in sorted(newest.items())]
+
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored or wait, by id."""
+        return super().sweeps_stored_of(zones_by_id) | ({row[0] for row in self._kept("sweeps")} & zones_by_id.keys())
+
+    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
+        kept = {row[0]: rows.read_sweep(row[9]) for row in self._kept("sweeps") if zone in ("", row[1])}
+        found = {one.id: one for one in super().sweeps(zone, limit)} | kept
+        ordered = sorted(found.values(), key=lambda one: one.swept_at, reverse=True)
+        if not zone:
+            ordered = list({one.subject: one for one in reversed(ordered)}.values())[::-1]
+        return ordered[:limit]
+
     def acts(self, limit: int = 1000) -> list[Act]:
         """Return what people did, newest first."""
         kept = {row[0]: rows.read_act(row[5]) for row in self._kept("acts")}
         found = {act.id: act for act in super().acts(limit)} | kept
         return sorted(found.values(), key=lambda act: act.at, reverse=True)[:limit]
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        kept = [rows.read_act(row[5]) for row in self._kept("acts") if row[2] in kinds]
+        found = {act.id: act for act in [*super().standing_acts(kinds), *kept]}
+        return sorted(found.values(), key=lambda act: (act.at, act.id))
 
     def _findings_kept(self) -> list[Finding]:
         return rows.read_findings(row[12] for row in self._kept("findings"))
@@ -274,6 +326,26 @@ class OverflowHistory(ClickHouseHistory):
         ]
         superseded = {finding.id for finding in kept}
         return [*fitting, *(finding for finding in stored if finding.id not in superseded)][:limit]
+
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        kept = [finding for finding in self._findings_kept() if finding.id in ids]
+        return _newest([*super().findings_of(ids), *kept])
+
+    def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
+        """Return what was reported of findings since an instant, oldest first: every version."""
+        kept = [
+            one
+            for one in self._findings_kept()
+            if one.updated_at >= since and (after is None or (one.updated_at, one.id, one.version) > after)
+        ]
+        found = [*super().versions(since, after, limit), *kept]
+        return sorted(found, key=lambda one: (one.updated_at, one.id, one.version))[:limit]
+
+    def first_triggers(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return which message opened each of these findings, by the finding's id."""
+        kept = {row[0]: row[11] for row in reversed(self._kept("findings")) if row[0] in ids}
+        return kept | super().first_triggers(ids)
 
     def finding_versions(self, finding_id: str) -> list[Finding]:
         """Return every version of one finding, oldest first."""
@@ -304,11 +376,11 @@ class OverflowHistory(ClickHouseHistory):
                 found[row[0]] = identity
         return sorted(found.items())
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime that were left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the last renewals of its signatures."""
         found = super().renewals()
-        for row in sorted(self._kept("renewals"), key=lambda row: row[1]):
-            found.setdefault(row[0], []).append(row[2])
+        for zone, _, left, of_keys, interval_s in sorted(self._kept("renewals"), key=lambda row: row[1]):
+            found.setdefault((zone, of_keys), []).append((left, interval_s))
         return found
 
 

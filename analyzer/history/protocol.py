@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from analyzer.history.rows import Row
+from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
-from schemas.messages import Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
 
 class History(Protocol):
@@ -20,8 +21,8 @@ class History(Protocol):
         """Return each subject's last secure or insecure judgement strictly before its instant."""
         ...
 
-    def answers_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[str]]:
-        """Return each subject's answers of all validated judgements strictly before its instant."""
+    def sightings_before(self, until: dict[Subject, datetime]) -> dict[Subject, list[Sighting]]:
+        """Return each record in a subject's validated answers of the last 30 days strictly before its instant."""
         ...
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
@@ -54,18 +55,40 @@ class History(Protocol):
         """Return what these messages caused when they were handled before."""
         ...
 
+    def findings_of(self, ids: Sequence[str]) -> list[Finding]:
+        """Return the newest version of each of these findings."""
+        ...
+
+    def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
+        """Return all that people did of these kinds, oldest first."""
+        ...
+
     def identities(self) -> list[tuple[str, Identity]]:
         """Return every identity in the inventory."""
         ...
 
-    def renewals(self) -> dict[str, list[float]]:
-        """Return for each zone the shares of the lifetime left at its renewals, oldest first."""
+    def renewals(self) -> dict[tuple[str, bool], list[tuple[float, float]]]:
+        """Return for each zone, its key set (True) apart from its data, the renewals of its signatures, oldest first.
+
+        Of each the share of the lifetime that was left, and the seconds since the one before (0: unknown).
+        """
         ...
 
-    def latest_zones(self, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
-        """Return of every zone and vantage the newest observation, after its newest validated one."""
+    def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
+        """Return of every zone and vantage (of these, if some are given) what tells its rollovers, oldest first.
+
+        That is the newest observation, the newest validated one, and the first with each DS set and key set since then.
+        """
         ...
 
     def zones_stored_of(self, ids: Sequence[str]) -> set[str]:
         """Return which of these observations of zones are stored, by id."""
+        ...
+
+    def sweep_memories(self, of: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str, str]]:
+        """Return of every swept zone and vantage what was remembered after the newest sweep: zone, vantage, memory."""
+        ...
+
+    def sweeps_stored_of(self, zones_by_id: Mapping[str, str]) -> set[str]:
+        """Return which of these sweeps are stored, by id, given the zones that they are of."""
         ...

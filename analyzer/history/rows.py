@@ -1,6 +1,7 @@
 """Messages to rows of the history and back."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from schemas.messages import (
     Occasion,
     PollBatch,
     ZoneObservation,
+    ZoneSweep,
     utc,
 )
 from schemas.wire import digest_of
@@ -33,19 +35,23 @@ EVIDENCE_COLUMNS = ("digest", "name", "type", "at", "messages", "trust_anchors",
 EVIDENCE_MESSAGE_COLUMNS = ("digest", "wire", "stored_at")
 FINDING_COLUMNS = (
     "id", "version", "key", "code", "kind", "status", "severity", "confirmed", "cause_zone", "opened_at", "updated_at",
-    "trigger", "finding",
+    "trigger", "finding", "servers",
 )  # fmt: skip
 IDENTITY_COLUMNS = ("id", "seen_at", "identity")
 ZONE_COLUMNS = (
     "id", "zone", "vantage", "observed_at", "occasion", "verdict", "parent", "reasons", "ds", "keys",
     "signed_by", "inception_at", "expires_at", "evidence", "observation",
 )  # fmt: skip
+SWEEP_COLUMNS = (
+    "id", "zone", "parent", "vantage", "swept_at", "verdict", "alarm", "servers", "evidence", "sweep", "memory",
+)  # fmt: skip
 ACT_COLUMNS = ("id", "at", "kind", "who", "subject", "act")
-RENEWAL_COLUMNS = ("zone", "at", "left_ratio")
+RENEWAL_COLUMNS = ("zone", "at", "left_ratio", "of_keys", "interval_s")
 COLUMNS = {
     "evidence_messages": EVIDENCE_MESSAGE_COLUMNS,
     "evidence": EVIDENCE_COLUMNS,
     "zones": ZONE_COLUMNS,
+    "sweeps": SWEEP_COLUMNS,
     "acts": ACT_COLUMNS,
     "observations": OBSERVATION_COLUMNS,
     "verdicts": VERDICT_COLUMNS,
@@ -101,6 +107,28 @@ def _without_messages(message: ZoneObservation) -> ZoneObservation:
     return msgspec.structs.replace(message, evidence=msgspec.structs.replace(message.evidence, messages=()))
 
 
+def sweep_row(message: ZoneSweep, at: datetime, memory: str) -> Row:
+    """Return the row of one sweep; ``memory`` is what is remembered after it, empty where it came late.
+
+    ``at`` is its instant by our own clock: one from the future must not stay the newest.
+    """
+    evidence = message.evidence
+    bare = msgspec.structs.replace(evidence, messages=()) if evidence is not None else None
+    return (
+        message.id,
+        message.zone,
+        message.parent,
+        message.vantage,
+        at,
+        str(message.verdict),
+        message.alarm,
+        [sight.server for sight in message.servers],
+        evidence.digest if evidence is not None else "",
+        msgspec.json.encode(msgspec.structs.replace(message, evidence=bare)).decode(),
+        memory,
+    )
+
+
 def act_row(act: Act) -> Row:
     """Return the row of what somebody did."""
     return act.id, act.at, act.kind, act.by, act.subject, msgspec.json.encode(act).decode()
@@ -120,8 +148,9 @@ def stretched_rows(message: PollBatch, verdicts: dict[str, tuple[str, str]]) -> 
     """
     columns = (message.names, message.types, message.observations, message.polled_at)
     ends = message.expirations or (0,) * len(message.names)
+    instants = {end: utc(end) if end else None for end in set(ends)}  # the signatures of a zone mostly end together
     return [
-        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, utc(end) if end else None)
+        (name, rdtype, message.vantage, observation, *verdicts[observation], at, at, instants[end])
         for name, rdtype, observation, at, end in zip(*columns, ends, strict=True)
         if observation in verdicts
     ]
@@ -152,6 +181,7 @@ def finding_row(finding: Finding, trigger: str) -> Row:
         finding.updated_at,
         trigger,
         msgspec.json.encode(finding).decode(),
+        list(finding.servers),
     )
 
 
@@ -169,6 +199,11 @@ def read_judgement(content: str) -> Judgement:
 def read_zone(content: str) -> ZoneObservation:
     """Return the observation of a zone in a row; its evidence has no messages there."""
     return msgspec.json.decode(content, type=ZoneObservation)
+
+
+def read_sweep(content: str) -> ZoneSweep:
+    """Return the sweep of a row; its evidence has no messages there."""
+    return msgspec.json.decode(content, type=ZoneSweep)
 
 
 def read_act(content: str) -> Act:

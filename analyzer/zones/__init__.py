@@ -6,9 +6,21 @@ Where to look
     drift        edges between two validated sights: DS set, keys, protection
     rollover     what kind of change a key set went through
     expiry       signatures that run out, the habit of their renewals, and when to look again
+    sweeps       sweeps of the servers of a zone: what is remembered, what stands, what changed
+    faults       faults of servers: confirmed and ended by looks
+    servers      servers held against each other: reachability, signatures, keys, DS sets, answers
+    nameservers  the delegation: dangling, told differently by parent and child, changed
+    secondaries  servers that stay behind, or would serve expired signatures once cut off
+    cds          what a zone asks its parent for
+    serials      who is behind, and for how long that is no fault
+    sights       what servers say, by side, and which of them agree
 
 Glossary
     window       inception and expiration of a signature
     habit        the share of the lifetime that is usually left when a zone renews
     witness      the name whose polls count for its zone
+    sweep        what each server of a zone, and each of its parent, said at about the same time
+    look         what one sweep says of one fault of one server; a server that was not heard gives none
+    lag          a server is behind by its serial, within the time that a refresh takes; beyond it is stale
+    dangling     said of a delegation that leads to servers that do not know the zone, or do not exist
 """

@@ -1,9 +1,10 @@
 """What is wrong with one zone now, whatever lies below it."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 from analyzer.detected import Condition
-from schemas.catalogue import Doubt, Kind, Severity, codes_where, find_row
+from schemas.catalogue import CATALOGUE, Doubt, Kind, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE
 from schemas.codes import Code
 from schemas.judgement import Reason, Verdict, ZoneKey
@@ -43,3 +44,20 @@ def zone_conditions(message: ZoneObservation) -> tuple[Condition, ...]:
         condition = Condition(reason.code, reason.zone, named, severity, reason.detail, message.vantage)
         found.setdefault(condition.key, condition)
     return tuple(found.values())
+
+
+def key_tag_conditions(message: ZoneObservation, reused: Collection[tuple[int, int]]) -> tuple[Condition, ...]:
+    """Return the condition that keys can't be told apart by tag: two in the set, or one and a key that it replaced.
+
+    ``reused`` are the tags (with algorithm) that another key of the zone had lately. Source: RFC 4034 App. B.
+    """
+    counts = Counter((key.tag, key.algorithm) for key in message.link.keys)
+    shared = sorted(one for one, count in counts.items() if count > 1)
+    if not shared and not reused:
+        return ()
+    which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in shared or sorted(reused))
+    detail = f"{message.zone}: two keys have the tag {which}"
+    if not shared:
+        detail = f"{message.zone}: the tag {which} belonged to another key before, whose signatures may be cached"
+    row = CATALOGUE[Code.KEYTAG_COLLISION]
+    return (Condition(row.code, message.zone, "", row.severity, detail, message.vantage),)

@@ -1,4 +1,4 @@
-"""What changed between two validated sights of one zone: its DS set, its keys, its protection.
+"""What changed between two validated sights of one zone: its DS set and its protection.
 
 ``before`` is always the last one whose verdict was secure or insecure: a bogus spell in between is a finding of its own
 and never a baseline.
@@ -7,7 +7,6 @@ and never a baseline.
 from collections.abc import Iterable
 
 from analyzer.detected import Drift, drift_of
-from analyzer.zones.rollover import classify_key_change
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Verdict
@@ -20,17 +19,21 @@ ALGORITHM_STRENGTH = {5: 60, 7: 60, 8: 112, 10: 112, 13: 128, 14: 192, 15: 128, 
 DIGEST_STRENGTH = {1: 60, 2: 128, 4: 192}
 
 
-def detect_zone_drift(before: ZoneObservation, after: ZoneObservation) -> list[Drift]:
-    """Return what changed of a zone, most severe first."""
+def detect_zone_drift(before: ZoneObservation, after: ZoneObservation, *, ds_step: bool = False) -> list[Drift]:
+    """Return what changed of a zone, most severe first; with ``ds_step`` its DS set changed as a rollover does.
+
+    A DS set is signed by the zone above: it has changed though what it points at may be bogus.
+    """
     earlier, link = before.link, after.link
-    if earlier.verdict not in VALIDATED or link.verdict not in VALIDATED:
+    if earlier.verdict not in VALIDATED:
         return []
-    found = [*_became_insecure(earlier, after), *_ds_changes(earlier, link)]
+    found: list[Drift] = []
+    if after.parent and not ds_step and (link.verdict in VALIDATED or link.ds):
+        found += _ds_changes(earlier, link)
+    if link.verdict in VALIDATED:
+        found += _became_insecure(earlier, after)
     if earlier.verdict is Verdict.SECURE and link.verdict is Verdict.SECURE:
-        if earlier.keys != link.keys:
-            change = classify_key_change(earlier, link)
-            found.append(drift_of(change.code, link.zone, change.detail, change.before, change.after))
-        found += _weaker(earlier, link)
+        found += [*_weaker(earlier, link), *_opted_out(before, after)]
     return sorted(found, key=lambda drift: -drift.severity.rank)
 
 
@@ -48,7 +51,7 @@ def _ds_changes(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
     if earlier.verdict is Verdict.SECURE:
         if earlier.ds != link.ds:
             yield _ds_change(earlier, link)
-    elif link.verdict is Verdict.SECURE:
+    elif link.verdict is not Verdict.INSECURE and earlier.ds != link.ds:
         yield _ds_change(earlier, link)
 
 
@@ -78,3 +81,10 @@ def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
         if old and new and new[0] < old[0]:
             detail = f"{link.zone}: the strongest {what} of the DS set went from {old[1]} to {new[1]}"
             yield drift_of(Code.ALGORITHM_DOWNGRADED, link.zone, detail, f"{what} {old[1]}", f"{what} {new[1]}")
+
+
+def _opted_out(before: ZoneObservation, after: ZoneObservation) -> Iterable[Drift]:
+    """Report that the spans of a zone's denial may hide unsigned delegations now. Source: RFC 5155 §6."""
+    if before.denial is not None and after.denial is not None and after.denial.opt_out and not before.denial.opt_out:
+        detail = f"{after.zone}: opt-out was turned on: unsigned delegations can be added without a signature"
+        yield drift_of(Code.ALGORITHM_DOWNGRADED, after.zone, detail, "without opt-out", "opt-out")

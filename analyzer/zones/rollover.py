@@ -1,77 +1,348 @@
-"""What kind of change a zone's keys went through.
+"""How one zone rolls its keys over: at which step it is, what comes next and when at the earliest, and what is unsafe.
 
-Source: RFC 6781 §4.1 (kinds of rollover), §4.3 (emergencies), RFC 7583 §2, RFC 5011 §2.1 (revocation).
+A rollover is safe while each way in which caches may combine what they hold with what is served now still validates:
+the DS set of before with the keys of now, the keys of before with the DS set of now, data that are signed as before. So
+what was replaced is kept here until no cache holds it any more. Every live check may be green meanwhile.
+
+Source: RFC 7583 §3 (timing), RFC 6781 §4.1 (kinds), RFC 5011 §2.4.1 (hold-down at an anchored zone), RFC 8901 §4
+(several signers).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from analyzer.detected import Drift, drift_of
+from analyzer.zones.keychange import (
+    REVOKE,
+    SEP,
+    Signers,
+    classify_key_change,
+    describe_key,
+    describe_keys,
+    entry_keys,
+    id_of_ds,
+)
+from schemas.catalogue import Severity
 from schemas.codes import Code
-from schemas.judgement import ChainLink, ZoneKey
+from schemas.judgement import ChainLink, Verdict, ZoneKey
+from schemas.messages import ZoneObservation
 
-SEP = 0x0001
-REVOKE = 0x0080
+HOLD_DOWN = timedelta(days=30)
+"""For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
+ROLLOVERS_TAKE = timedelta(days=60)
+"""What a zone showed longer ago belongs to no rollover that is under way."""
+SEEN_LATELY = timedelta(minutes=20)
+"""A key set that caches held until so lately is the one right before this sight: nobody looked away in between."""
+TAG_KEPT = timedelta(days=7)
+"""A key that went is remembered by caches, through its signatures, for so long at most. Source: RFC 8767 §4."""
+MOST_HELD = 32
+MOST_KEYS_KNOWN = 256
+KNOWN = (Verdict.SECURE, Verdict.INSECURE)
 
 
 @dataclass(frozen=True, slots=True)
-class KeyChange:
-    """A classified change: ``code`` is key_rollover or key_change_unexpected; before and after list the keys."""
+class HeldKeys:
+    """A key set that caches may hold until an instant, with the tags that signed it."""
 
-    code: Code
-    scheme: str
-    detail: str
-    before: str
-    after: str
+    keys: tuple[ZoneKey, ...]
+    until: datetime
 
 
-def classify_key_change(earlier: ChainLink, later: ChainLink) -> KeyChange:
-    """Classify the step between two key sets of one secure zone; a rollover is several such steps.
+@dataclass(frozen=True, slots=True)
+class HeldDS:
+    """A DS set that caches may hold until an instant."""
 
-    Unexpected is only the replacement of every secure-entry key together with the whole DS set: each safe rollover
-    leaves one or the other in place at every moment.
-    """
-    scheme = _scheme(earlier, later)
-    before, after = _describe(earlier.keys), _describe(later.keys)
-    if scheme == "replaced_without_overlap":
-        detail = (
-            f"{later.zone}: secure-entry keys and DS set were replaced together, without overlap: {before} → {after}"
-        )
-        return KeyChange(Code.KEY_CHANGE_UNEXPECTED, scheme, detail, before, after)
-    return KeyChange(Code.KEY_ROLLOVER, scheme, f"{later.zone}: {scheme}: {before} → {after}", before, after)
+    ds: tuple[str, ...]
+    until: datetime
 
 
-def _scheme(earlier: ChainLink, later: ChainLink) -> str:
-    old, new = _by_digest(earlier.keys), _by_digest(later.keys)
-    if any(new[digest].flags & REVOKE and not old[digest].flags & REVOKE for digest in set(old) & set(new)):
-        return "revoke"
-    old_entry, new_entry = _entries(earlier), _entries(later)
-    if old_entry and new_entry and not old_entry & new_entry and not set(earlier.ds) & set(later.ds):
-        return "replaced_without_overlap"
-    algorithms = {key.algorithm for key in earlier.keys}, {key.algorithm for key in later.keys}
-    if algorithms[0] != algorithms[1]:
-        # RFC 6781 §4.1.4: the conservative way signs with the new algorithm before it shows the key.
-        return "algorithm_conservative" if algorithms[0] & algorithms[1] else "algorithm_liberal"
-    if old_entry != new_entry:
-        if not any(not key.flags & SEP for key in (*earlier.keys, *later.keys)):
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a rollover still owes, and when it is safe at the earliest; None: at once."""
+
+    what: str
+    not_before: datetime | None
+
+    def to_text(self) -> str:
+        """Return it for people."""
+        return self.what if self.not_before is None else f"{self.what}, not before {_utc(self.not_before)}"
+
+
+@dataclass(slots=True)
+class _Life:
+    """A key, and when it was seen in the key set first and last."""
+
+    key: ZoneKey
+    first_at: datetime
+    last_at: datetime
+
+
+class Rollover:
+    """The keys of one zone as one vantage sees it over time."""
+
+    def __init__(self) -> None:
+        self._previous: ZoneObservation | None = None
+        self._validated: ZoneObservation | None = None
+        self._held_ds: list[HeldDS] = []
+        self._held_keys: list[HeldKeys] = []
+        self._lives: dict[str, _Life] = {}
+        self._first_at: datetime | None = None
+        self._signed: set[tuple[int, int]] = set()
+        self._reported: dict[tuple[str, str], datetime] = {}
+        self._current: tuple[ZoneKey, ...] = ()
+        self.scheme = ""
+
+    def take(self, message: ZoneObservation) -> list[Drift]:
+        """Take in the next sight of the zone; return the steps of a rollover, and what is unsafe about it."""
+        self._hold(message)
+        self._previous = message
+        if message.link.verdict not in KNOWN:
+            return []
+        earlier, self._validated = self._validated, message
+        found = [] if earlier is None else list(self._steps(earlier, message))
+        found += self._unsafe(message)
+        self._learn(message)
+        return found
+
+    def is_step(self, earlier: ChainLink, later: ChainLink) -> bool:
+        """Return whether a change of the DS set is a step of a rollover that leaves one path in place all the time.
+
+        What comes points at a key that was published before, or stands beside what was there; what goes leaves a DS
+        whose key signs the key set.
+        """
+        if earlier.verdict is not Verdict.SECURE or later.verdict is not Verdict.SECURE or not later.ds:
+            return False
+        before = {(key.tag, key.algorithm) for key in entry_keys(earlier.keys)}
+        came = set(later.ds) - set(earlier.ds)
+        return bool(set(earlier.ds) & set(later.ds)) or all(id_of_ds(ds) in before for ds in came)
+
+    def next_steps(self, message: ZoneObservation) -> list[Step]:
+        """Return what is left to do until no key and no DS is without its counterpart."""
+        return [*self._next_of_ds(message), *self._next_of_entry_keys(message), *self._next_of_zone_keys(message)]
+
+    def reused_tags(self, message: ZoneObservation) -> list[tuple[int, int]]:
+        """Return the tags (with algorithm) in the key set that another key had, which was there until lately."""
+        since, digests = message.observed_at - TAG_KEPT, {key.digest for key in message.link.keys}
+        lately = {
+            (life.key.tag, life.key.algorithm)
+            for digest, life in self._lives.items()
+            if digest not in digests and life.last_at >= since
+        }
+        return sorted(lately & _ids(message.link.keys))
+
+    # what caches hold
+
+    def _hold(self, message: ZoneObservation) -> None:
+        """Keep what this sight replaces for as long as caches do."""
+        now, previous = message.observed_at, self._previous
+        if previous is not None and previous.link.verdict in KNOWN:
+            link, until = previous.link, message.earlier_ds_until
+            if link.ds and link.ds != message.link.ds and until is not None:
+                self._held_ds.append(HeldDS(link.ds, until))
+            until = message.earlier_keys_until
+            if link.keys and link.keys != message.link.keys and until is not None:
+                self._held_keys.append(HeldKeys(link.keys, until))
+        self._held_ds = [held for held in self._held_ds if held.until > now][-MOST_HELD:]
+        self._held_keys = [held for held in self._held_keys if held.until > now - SEEN_LATELY][-MOST_HELD:]
+
+    def _learn(self, message: ZoneObservation) -> None:
+        """Note which keys there are, since when, and which of them sign."""
+        at = message.observed_at
+        self._first_at = self._first_at or at
+        for key in (*message.link.keys, *self._current):  # those that went were there until now
+            life = self._lives.setdefault(key.digest, _Life(key, at, at))
+            life.last_at = max(at, life.last_at)
+        self._current = message.link.keys
+        if len(self._lives) > MOST_KEYS_KNOWN:
+            kept = sorted(self._lives.values(), key=lambda life: life.last_at)[-MOST_KEYS_KNOWN:]
+            self._lives = {life.key.digest: life for life in kept}
+        self._signed |= {one for signing in message.signings for one in signing.keys}
+        self._signed &= _ids(message.link.keys)
+
+    def _published_at(self, key: ZoneKey, message: ZoneObservation) -> datetime:
+        life = self._lives.get(key.digest)
+        return life.first_at if life is not None else message.observed_at
+
+    # steps
+
+    def _steps(self, earlier: ZoneObservation, message: ZoneObservation) -> Iterator[Drift]:
+        old, new = earlier.link, message.link
+        if old.verdict is not Verdict.SECURE or new.verdict is not Verdict.SECURE:
+            self.scheme = ""
+            return
+        if old.keys != new.keys:
+            signed = [one.keys for one in earlier.signings]
+            change = classify_key_change(old, new, signed=signed, signs=_live(message))
+            if change.code == Code.KEY_CHANGE_UNEXPECTED:
+                self.scheme = ""
+                yield drift_of(change.code, new.zone, change.detail, change.before, change.after)
+                return
+            self.scheme = _refined(self.scheme, change.scheme)
+            yield self._step(message, f"{change.before} → {change.after}", change.before, change.after)
+        elif old.ds != new.ds and message.parent and self.is_step(old, new):
+            self.scheme = _refined(self.scheme, self._scheme_of_ds(old, new))
+            before, after = (", ".join(ds.split()[0] for ds in one.ds) for one in (old, new))
+            yield self._step(message, f"DS {before} → {after}", f"DS {before}", f"DS {after}")
+        elif begun := self._begun_to_sign(message):
+            self.scheme = _refined(self.scheme, self._scheme_of_signing(message, begun))
+            which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in begun)
+            yield self._step(message, f"data are signed by {which}", "", f"signs: {which}")
+        if not self.next_steps(message):
+            self.scheme = ""
+
+    def _step(self, message: ZoneObservation, what: str, before: str, after: str) -> Drift:
+        steps = self.next_steps(message)
+        follows = "next: " + "; ".join(step.to_text() for step in steps) if steps else "the rollover is complete"
+        detail = f"{message.zone}: {self.scheme}: {what}; {follows}"
+        return drift_of(Code.KEY_ROLLOVER, message.zone, detail, before, after)
+
+    def _scheme_of_ds(self, old: ChainLink, new: ChainLink) -> str:
+        ids = {id_of_ds(ds) for ds in set(new.ds) ^ set(old.ds)}
+        if {algorithm for _, algorithm in map(id_of_ds, old.ds)} != {
+            algorithm for _, algorithm in map(id_of_ds, new.ds)
+        }:
+            return "algorithm_conservative"
+        if not any(not key.flags & SEP for key in new.keys):
             return "csk"
-        return "ksk_double_ds" if earlier.ds != later.ds else "ksk_double_key"
-    gone, came = set(old) - set(new), set(new) - set(old)
-    return "zsk_double_signature" if gone and came else "zsk_prepublish"
+        return "ksk_double_key" if ids <= _ids(new.keys) else "ksk_double_ds"
+
+    def _begun_to_sign(self, message: ZoneObservation) -> Signers:
+        """Return the keys that sign data now and did not before, though the zone was seen signing."""
+        if not self._signed:
+            return ()
+        new = {one for signers in _live(message) for one in signers} - self._signed
+        later = {
+            (key.tag, key.algorithm) for key in message.link.keys if self._published_at(key, message) == self._first_at
+        }
+        return tuple(sorted(new - later))
+
+    def _scheme_of_signing(self, message: ZoneObservation, begun: Signers) -> str:
+        if not set(begun) <= _ids(message.link.keys):
+            return "algorithm_conservative"  # RFC 6781 §4.1.4: signatures first, then the key
+        return (
+            "zsk_double_signature"
+            if any(set(s) - set(begun) and set(s) & set(begun) for s in _live(message))
+            else "zsk_prepublish"
+        )
+
+    # what comes next
+
+    def _next_of_ds(self, message: ZoneObservation) -> Iterator[Step]:
+        keys = _ids(message.link.keys)
+        for ds in message.link.ds if message.parent else ():
+            if id_of_ds(ds) not in keys:
+                until = max((held.until for held in self._held_ds if ds not in held.ds), default=None)
+                yield Step(f"publish the key of DS {ds.split()[0]}", until)
+
+    def _next_of_entry_keys(self, message: ZoneObservation) -> Iterator[Step]:
+        pointed_at = set(map(id_of_ds, message.link.ds))
+        for key in entry_keys(message.link.keys):
+            one = (key.tag, key.algorithm)
+            if one in pointed_at or key.flags & REVOKE:
+                continue
+            if not message.parent:
+                yield Step(f"trust {describe_key(key)} (RFC 5011)", self._published_at(key, message) + HOLD_DOWN)
+                continue
+            naming = [held.until for held in self._held_ds if one in set(map(id_of_ds, held.ds))]
+            if naming:
+                yield Step(f"withdraw {describe_key(key)}", max(naming))
+            elif key.flags & SEP:
+                lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
+                yield Step(f"publish the DS of {describe_key(key)}", max(lacking, default=None))
+
+    def _next_of_zone_keys(self, message: ZoneObservation) -> Iterator[Step]:
+        """Yield what is left to do for keys that sign data: a key signs no more once data by others only are newer."""
+        if not _live(message) or not any(key.flags & SEP for key in message.link.keys):
+            return
+        for key in message.link.keys:
+            one = (key.tag, key.algorithm)
+            by_it = max((s.cached_until for s in message.signings if one in s.keys), default=None)
+            by_others = max((s.cached_until for s in message.signings if s.keys and one not in s.keys), default=None)
+            if key.flags & SEP:
+                continue
+            if by_it is None:
+                lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
+                yield Step(f"sign with {describe_key(key)}", max(lacking, default=None))
+            elif by_others is not None and by_it < by_others:
+                yield Step(f"withdraw {describe_key(key)}", by_it if by_it > message.observed_at else None)
+
+    # what is unsafe
+
+    def _unsafe(self, message: ZoneObservation) -> Iterator[Drift]:
+        now = message.observed_at
+        self._reported = {key: until for key, until in self._reported.items() if until > now}
+        found = (
+            self._unsafe_unsigned(message) if message.link.verdict is Verdict.INSECURE else self._unsafe_mixes(message)
+        )
+        for held, until, why, severity in found:
+            key = (held, why)
+            if key not in self._reported:
+                self._reported[key] = until
+                detail = f"{message.zone}: {why}; caches may hold it until {_utc(until)}: there, answers are bogus"
+                now_is = describe_keys(message.link.keys) or "unsigned"
+                yield drift_of(Code.ROLLOVER_UNSAFE, message.zone, detail, held, now_is, severity)
+
+    def _unsafe_unsigned(self, message: ZoneObservation) -> Iterator[tuple[str, datetime, str, Severity]]:
+        if not any(signing.keys == () for signing in message.signings):
+            return
+        for held in self._held_ds:
+            tags = ", ".join(ds.split()[0] for ds in held.ds)
+            yield (
+                f"DS {tags}",
+                held.until,
+                f"the zone went unsigned right after its DS {tags} was removed",
+                Severity.CRITICAL,
+            )
+
+    def _unsafe_mixes(self, message: ZoneObservation) -> Iterator[tuple[str, datetime, str, Severity]]:
+        link, now = message.link, message.observed_at
+        keys = _ids(link.keys)
+        signing = {one for one in keys if one[0] in link.signed_by}
+        for held in self._held_ds if message.parent else ():
+            ids = set(map(id_of_ds, held.ds))
+            if held.ds != link.ds and not ids & signing:
+                tags = ", ".join(str(tag) for tag, _ in sorted(ids))
+                why = (
+                    f"the key of DS {tags} was withdrawn too early"
+                    if not ids & keys
+                    else f"the key of DS {tags} signs no more"
+                )
+                yield f"DS {tags}", held.until, why, Severity.HIGH
+        unpublished = {(key.tag, key.algorithm) for key in link.keys if key.digest not in self._lives}
+        for old in self._held_keys:
+            before = _ids(old.keys)
+            is_held = old.until > now
+            if is_held and message.parent and before != keys and not set(map(id_of_ds, link.ds)) & before:
+                why = "the DS set was replaced while caches hold a key set without its keys"
+                yield describe_keys(old.keys), old.until, why, Severity.HIGH
+            for signers in _live(message):
+                if set(signers) & keys and not set(signers) & before and (is_held or set(signers) <= unpublished):
+                    tags = ", ".join(str(tag) for tag, _ in signers)
+                    why = f"data are signed by key {tags} while caches hold a key set without it"
+                    until = old.until if is_held else now + timedelta(seconds=message.key_ttl_s)
+                    yield describe_keys(old.keys), until, why, Severity.HIGH
+        for one in message.signings:
+            if one.keys and one.cached_until > now and not set(one.keys) & keys:
+                tags = ", ".join(str(tag) for tag, _ in one.keys)
+                yield f"data signed by {tags}", one.cached_until, f"key {tags} was withdrawn too early", Severity.HIGH
 
 
-def _by_digest(keys: tuple[ZoneKey, ...]) -> dict[str, ZoneKey]:
-    return {key.digest: key for key in keys}
+def _live(message: ZoneObservation) -> list[Signers]:
+    """Return how data of the zone are signed as far as caches may still be told so."""
+    return [one.keys for one in message.signings if one.keys and one.cached_until >= message.observed_at]
 
 
-def _entries(link: ChainLink) -> set[str]:
-    """Return the keys that the DS set can point at: those with the SEP bit, or all where none has it."""
-    marked = {key.digest for key in link.keys if key.flags & SEP}
-    return marked or {key.digest for key in link.keys}
+def _ids(keys: tuple[ZoneKey, ...]) -> set[tuple[int, int]]:
+    return {(key.tag, key.algorithm) for key in keys}
 
 
-def _describe(keys: tuple[ZoneKey, ...]) -> str:
-    return ", ".join(map(_describe_key, keys))
+def _refined(scheme: str, step: str) -> str:
+    """Return the kind of a rollover under way after one more step: an algorithm's is one of keys, too."""
+    if scheme.startswith("algorithm_") or (scheme == "ksk_double_ds" and step == "ksk_double_key"):
+        return scheme
+    return step if not scheme or step != "zsk_prepublish" else scheme
 
 
-def _describe_key(key: ZoneKey) -> str:
-    role = "KSK" if key.flags & SEP else "ZSK"
-    return f"{role} {key.tag} (algorithm {key.algorithm}{', revoked' if key.flags & REVOKE else ''})"
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.detected import Condition
-from analyzer.zones.conditions import zone_conditions
-from analyzer.zones.drift import VALIDATED
+from analyzer.detected import Condition, Drift
+from analyzer.zones.conditions import key_tag_conditions, zone_conditions
+from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.rollover import Rollover
 from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject, ZoneObservation
@@ -14,12 +15,17 @@ from schemas.zone import content_of, is_renewed
 
 @dataclass(slots=True)
 class ZoneState:
-    """One zone through one vantage, now; ``validated`` is its last secure or insecure observation, maybe this one."""
+    """One zone through one vantage, now; ``validated`` is its last secure or insecure observation, maybe this one.
+
+    ``drifts`` are the edges that led here; ``rollover`` has what came before.
+    """
 
     observation: ZoneObservation
     content: str
     conditions: tuple[Condition, ...]
     validated: ZoneObservation | None
+    drifts: tuple[Drift, ...]
+    rollover: Rollover
 
     def says_of(self, key: tuple[str, str, str]) -> bool:
         """Return whether a look at the zone as it is now can be evidence that a finding is over.
@@ -54,8 +60,15 @@ class Timeline(Mapping[Subject, ZoneState]):
     def put(self, message: ZoneObservation) -> ZoneState:
         """Take an observation in; the order of arrival says which is the newest, since clocks differ."""
         earlier = self._states.get(message.subject)
-        validated = message if message.link.verdict in VALIDATED else (earlier.validated if earlier else None)
-        state = ZoneState(message, content_of(message), zone_conditions(message), validated)
+        baseline = earlier.validated if earlier is not None else None
+        rollover = earlier.rollover if earlier is not None else Rollover()
+        conditions = (*zone_conditions(message), *key_tag_conditions(message, rollover.reused_tags(message)))
+        drifts = rollover.take(message)
+        if baseline is not None:
+            ds_step = rollover.is_step(baseline.link, message.link)
+            drifts = [*detect_zone_drift(baseline, message, ds_step=ds_step), *drifts]
+        validated = message if message.link.verdict in VALIDATED else baseline
+        state = ZoneState(message, content_of(message), conditions, validated, tuple(drifts), rollover)
         self._states[message.subject] = state
         return state
 

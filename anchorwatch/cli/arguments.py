@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collector.config import VantagePoint
+    from collector.config import Authorities, VantagePoint
     from collector.dnssec.anchors import TrustAnchors
     from collector.dnssec.policy import Policy
 
@@ -40,7 +40,7 @@ def read_anchors(path: str | None) -> "TrustAnchors":
     Raises:
         UsageError: the file can't be used.
     """
-    from anchorwatch.configuration.anchors import read_anchor_file
+    from collector.anchor_file import read_anchor_file
     from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
 
     if path is None:
@@ -74,6 +74,25 @@ def read_points(resolvers: tuple[str, ...]) -> "list[VantagePoint]":
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return [VantagePoint(name=address.to_url(), address=address) for address in addresses]
+
+
+def read_authorities(hints: str | None) -> "Authorities":
+    """Return how authoritative servers are asked: from the public root servers on, or from those in a file.
+
+    Where the root is another one, servers may have private addresses.
+
+    Raises:
+        UsageError: the file can't be used.
+    """
+    from anchorwatch.configuration.authoritative import read_hints_file
+    from collector.config import Authorities
+
+    if hints is None:
+        return Authorities()
+    try:
+        return Authorities(hints=read_hints_file(Path(hints)), allow_private=True)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def read_policy(pairs: tuple[str, ...]) -> "Policy":

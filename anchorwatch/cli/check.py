@@ -59,7 +59,7 @@ def check(
     import msgspec
 
     from analyzer.findings.blast import Consumers
-    from anchorwatch.cli.judging import Settings, judge_all
+    from anchorwatch.cli.judging import PUBLIC, Settings, judge_all
     from anchorwatch.cli.report import make_report, to_plugin_line, to_table
     from anchorwatch.configuration.egress import environment_egress
     from anchorwatch.configuration.loading import load_config
@@ -69,7 +69,13 @@ def check(
     if config_path is not None:
         collector = load_config(config_path).collector
         settings = Settings(
-            collector.anchors, collector.policy, None, collector.timeout_s, collector.attempts, collector.egress
+            collector.anchors,
+            collector.policy,
+            None,
+            collector.timeout_s,
+            collector.attempts,
+            collector.egress,
+            collector.authorities or PUBLIC,
         )
         points = list(collector.vantages)
     else:

@@ -8,22 +8,29 @@ from datetime import datetime
 
 import msgspec
 
-from collector.config import VantagePoint
+from collector.authorities.servers import Servers
+from collector.authorities.walk import Walker
+from collector.config import Authorities, VantagePoint
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.policy import Policy
 from collector.polling.memory import PollTarget
 from collector.resolvers.resolver import Resolver
-from collector.resolvers.vantage import Vantage
+from collector.resolvers.vantage import Vantage, Walking
 from schemas.egress import DIRECT, Egress
 from schemas.judgement import Judgement
 
 CONCURRENCY = 96
+PUBLIC = Authorities()
+"""The authoritative servers of the public DNS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to validate; ``at`` fixes the time, None means now."""
+    """How to validate; ``at`` fixes the time, None means now.
+
+    ``authorities`` is how the authoritative servers are asked where they are the vantage.
+    """
 
     anchors: TrustAnchors
     policy: Policy
@@ -31,6 +38,7 @@ class Settings:
     timeout_s: float = 1.5
     attempts: int = 3
     egress: Egress = DIRECT
+    authorities: Authorities = PUBLIC
 
     def clock(self) -> float:
         """Return the time to validate at, POSIX seconds."""
@@ -39,6 +47,11 @@ class Settings:
 
 def make_vantage(point: VantagePoint, settings: Settings) -> Vantage:
     """Return a vantage that validates by ``settings``; used by one event loop only."""
+    if point.address.is_authoritative:
+        authorities = msgspec.structs.replace(settings.authorities, vantage=point.name)
+        servers = Servers(authorities, timeout_s=settings.timeout_s)
+        walking = Walking(servers, lambda instant: Walker(authorities, instant).walk)
+        return Vantage(point.name, walking, settings.anchors, settings.policy, settings.clock)
     resolver = Resolver(
         point.address,
         timeout_s=settings.timeout_s,

@@ -7,14 +7,23 @@ from typing import Any
 
 import click
 
-from anchorwatch.cli.arguments import At, read_anchors, read_points, read_policy, read_subject
+from anchorwatch.cli.arguments import At, read_anchors, read_authorities, read_points, read_policy, read_subject
 from anchorwatch.cli.terminal import to_ascii_json
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.argument("rdtype", metavar="[TYPE]", default="A")
-@click.option("--resolver", "resolvers", metavar="URL", multiple=True, help="udp://, tcp://, tls:// or https://.")
+@click.option(
+    "--resolver",
+    "resolvers",
+    metavar="URL",
+    multiple=True,
+    help="udp://, tcp://, tls:// or https://; authoritative: walks to the servers.",
+)
+@click.option(
+    "--hints", metavar="FILE", help="Root servers of a closed network (named.root), for authoritative: walks."
+)
 @click.option("--trust-anchor", metavar="FILE", help="DS or DNSKEY records; default: the root's, shipped.")
 @click.option("--at", type=At(), help="Validate as of this time.")
 @click.option("--policy", metavar="KEY=VALUE", multiple=True, help="Change a default of validation; repeatable.")
@@ -26,6 +35,7 @@ def validate(
     name: str | None,
     rdtype: str,
     resolvers: tuple[str, ...],
+    hints: str | None,
     trust_anchor: str | None,
     at: datetime | None,
     policy: tuple[str, ...],
@@ -43,7 +53,15 @@ def validate(
 
     if (name is None) == (batch is None):
         raise click.UsageError("give either a NAME or --batch FILE")
-    settings = Settings(read_anchors(trust_anchor), read_policy(policy), at, timeout, attempts, environment_egress())
+    settings = Settings(
+        read_anchors(trust_anchor),
+        read_policy(policy),
+        at,
+        timeout,
+        attempts,
+        environment_egress(),
+        read_authorities(hints),
+    )
     point = read_points(resolvers)[0]
     if batch is not None:
         _validate_batch(batch, point, settings)
@@ -58,7 +76,9 @@ def validate(
     else:
         from anchorwatch.cli.chain_view import show
 
-        click.echo(show(judgement, judgement.validated_at, claims_asked=at is None))
+        click.echo(
+            show(judgement, judgement.validated_at, claims_asked=at is None and not point.address.is_authoritative)
+        )
     sys.exit({"secure": 0, "insecure": 1, "bogus": 2, "indeterminate": 3}[judgement.verdict])
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.values import Section
+from collector.anchor_file import read_anchor_file
 from collector.dnssec.anchors import IANA, TrustAnchors, parse_anchors
 
 
@@ -23,16 +24,3 @@ def read_anchors(section: AnchorsSection | None, base: Path, document: Document)
         for line in str(error).splitlines():
             document.problem("trust_anchors.path", line)
         return TrustAnchors({})
-
-
-def read_anchor_file(path: Path) -> TrustAnchors:
-    """Return the anchors in a file.
-
-    Raises:
-        ValueError: it can't be read, is empty, or has a line that is no anchor; one sentence a line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse_anchors(text, str(path))

@@ -3,6 +3,7 @@
 Relative paths are relative to the file; secrets are only ever named by ``*_file``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,12 @@ from alerts.config import AlertsConfig, Route
 from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
+from analyzer.findings.changes import Plan
 from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
+from anchorwatch.configuration.authoritative import AuthoritativeSection, read_authoritative
 from anchorwatch.configuration.bus import BusSection, read_bus
+from anchorwatch.configuration.changes import ChangeSection, read_changes
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
@@ -46,6 +50,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     inventory: tuple[SourceSection, ...]
     inventory_state: str = ""
     vantages: tuple[VantageSection, ...] = ()
+    authoritative: AuthoritativeSection | None = None
     trust_anchors: AnchorsSection | None = None
     poll: PollSection = PollSection()
     policy: Policy = Policy()
@@ -55,6 +60,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    changes: tuple[ChangeSection, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
     heartbeat: HeartbeatSection | None = None
@@ -64,8 +70,8 @@ class FileSections(Section, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages and the shell need; ``base`` is the folder that relative paths start from.
 
-    ``bus`` is None where all stages are in one process. ``warnings`` are sentences on what can be used, but will leave
-    somebody without a notification.
+    ``bus`` is None where all stages are in one process. ``changes`` are those that are declared. ``warnings`` are
+    sentences on what can be used, but will leave somebody without a notification.
     """
 
     base: Path
@@ -77,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSection
     egress: Egress = DIRECT
     heartbeat: HeartbeatConfig | None = None
+    changes: tuple[Plan, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -85,8 +92,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.http.host, self.http.port
 
 
-def load_config(path: Path) -> Config:
-    """Read the configuration.
+def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
+    """Read the configuration; ``rules`` are rule files that count instead of those that it names.
 
     Raises:
         ConfigError: anything in it, or in a file that it names, can't be used; all problems, each with file and line.
@@ -99,6 +106,9 @@ def load_config(path: Path) -> Config:
     sections = decode_struct(document.value, FileSections, "", document) if not document.problems else None
     if sections is None:
         raise ConfigError(document.problems)
+    if rules:
+        named = tuple(str(one.absolute()) for one in rules)
+        sections = msgspec.structs.replace(sections, alerts=msgspec.structs.replace(sections.alerts, rules=named))
     config = assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)
@@ -122,6 +132,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
         log=sections.log,
         egress=egress,
         heartbeat=read_heartbeat(sections.heartbeat, base, document),
+        changes=read_changes(sections.changes, document),
         warnings=tuple(find_gaps(alerts)),
     )
 
@@ -131,11 +142,15 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
     state = data_folder(sections.history.url, base) / "inventory-state"
     if sections.inventory_state:
         state = base / sections.inventory_state
+    vantages = read_vantages(sections.vantages, document)
+    authorities = read_authoritative(sections.authoritative, vantages, base, document)
     return CollectorConfig(
         sources=read_sources(sections.inventory, base, state, document),
         state=state,
-        vantages=read_vantages(sections.vantages, document),
+        vantages=vantages,
+        authorities=authorities,
         anchors=read_anchors(sections.trust_anchors, base, document),
+        anchors_path=base / sections.trust_anchors.path if sections.trust_anchors is not None else None,
         policy=read_policy(sections.policy, sections.unsigned_zones, document),
         interval_s=read_seconds(poll.interval, "poll.interval", document, least=1.0),
         refresh_s=read_seconds(poll.refresh, "poll.refresh", document, least=1.0),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +42,7 @@ class KafkaSink:
         self._dead_letters, self._meter = dead_letters, meter
         self._client_id = f"{config.prefix}-{stage}"
         self.trouble = ""
+        self._lock = threading.Lock()  # the stage sends, and whoever acts over HTTP does
         self._producer: Any = open_producer(config, self._client_id)
 
     async def send(self, messages: Sequence[Message]) -> None:
@@ -50,11 +52,15 @@ class KafkaSink:
             Transient: Kafka is unavailable; the same messages may be sent again, under the same ids.
         """
         if messages:
-            await asyncio.to_thread(self._send, messages)
+            await asyncio.to_thread(self._send_alone, messages)
 
     async def close(self) -> None:
         """Let go of the connection."""
         await asyncio.to_thread(self._let_go)
+
+    def _send_alone(self, messages: Sequence[Message]) -> None:
+        with self._lock:
+            self._send(messages)
 
     def _send(self, messages: Sequence[Message]) -> None:
         try:

@@ -196,7 +196,8 @@ class PumpedProcess:
             progress.add_reason("disk of the history", handler.history.why_full, grave=False)
         add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, stage)
-        parts = Parts(meter=meter, progress=progress, warnings=config.warnings, **handler.shown)
+        act = sink.send if stage == "analyzer" else None
+        parts = Parts(meter=meter, progress=progress, act=act, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_partition_gauge(meter, stage, lambda: self._source.partitions)
         self.skews = self._source.skews
@@ -241,7 +242,8 @@ class PumpedProcess:
 def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
     history.on_full = meter.transients.labels("analyzer").inc
-    analyzer = Analyzer(history, time.time, {"history": history.why_full})
+    disks, interval_s = {"history": history.why_full}, config.collector.interval_s
+    analyzer = Analyzer(history, time.time, disks, config.changes, interval_s=interval_s)
     add_analyzer_metrics(meter, analyzer)
     recalls = Recalls()
     reports: list[Message] = []

@@ -68,7 +68,8 @@ class Instance:
         self.ledger = OverflowLedger(config.alerts.ledger)
         self.collector = Collector(config.collector, time.time)
         disks = {"history": self.history.why_full, "ledger": self.ledger.why_full}
-        self.analyzer = Analyzer(self.history, time.time, disks)
+        interval_s = config.collector.interval_s
+        self.analyzer = Analyzer(self.history, time.time, disks, config.changes, interval_s=interval_s)
         line = Line(config.egress)
         notifiers = make_notifiers(config.alerts.receivers, line)
         self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time, ticks=time.monotonic)
@@ -91,6 +92,7 @@ class Instance:
             history=self.history,
             ledger=self.ledger,
             reload=self.collector.reload_soon,
+            act=self._observations.send,
             warnings=config.warnings,
         )
         self.server = Server(make_app(parts, config.http), *config.listen)

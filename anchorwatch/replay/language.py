@@ -131,6 +131,7 @@ class ScenarioFile(Section, frozen=True, kw_only=True):
 
     cause_at, outage_at: when what is to be found begins, and when it would break something, for the measures.
     trust_anchors: the keys of the root (by name) that the monitor trusts, by default its secure-entry keys.
+    sweeps: whether every server of each zone is asked itself, each hour and when a zone turns bad.
     config: any section of ``anchorwatch.yaml``.
     """
 
@@ -143,6 +144,7 @@ class ScenarioFile(Section, frozen=True, kw_only=True):
     cause_at: Span | None = None
     outage_at: Span | None = None
     loss: Share = 0.0
+    sweeps: bool = True
     zones: dict[str, Any] = msgspec.field(default_factory=dict)
     vantages: dict[str, Any] = msgspec.field(default_factory=dict)
     trust_anchors: Texts = ()
@@ -500,20 +502,21 @@ class AcceptInventory(Word, frozen=True, kw_only=True):
 
 
 class DeclareChange(Word, frozen=True, kw_only=True):
-    """Declare a planned change of a zone from now on for a span.
+    """Declare a planned change of a zone or name, from now on for a span.
 
-    what: which kinds of changes, as ``anchorwatch change add`` has them.
+    what: keys, ds, ns, unsign or answers, as ``anchorwatch change add`` has them; with ``answers`` their data.
     """
 
-    zone: str
+    subject: str
     lasts: Span
-    what: Texts = ()
+    what: Texts
+    answers: tuple[str, ...] = ()
     by: str = "operator"
     why: str = "planned"
 
 
 class Accept(Word, frozen=True, kw_only=True):
-    """Accept the open findings of a code, or of a cause zone, as planned."""
+    """Accept the changes (drifts) of a code, of a cause zone, or both, as planned."""
 
     code: str = ""
     cause: str = ""

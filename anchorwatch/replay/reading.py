@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from alerts.config import AlertsConfig, Match, Route
+from analyzer.findings.changes import Plan
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.loading import Config, FileSections, assemble
 from anchorwatch.configuration.rules import RulesFile, check_match
@@ -38,6 +39,7 @@ from schemas.catalogue import CATALOGUE
 from schemas.faults import ConfigError
 
 INVENTORY = "inventory.yaml"
+URLS = {"resolver": "udp://192.0.2.53", "authoritative": "authoritative:"}
 TIMING = ("at", "every", "from", "until", "stagger")
 PAGING = ("critical", "high")
 MOST_STEPS = 1_000_000
@@ -125,6 +127,7 @@ class _Reading:
             inventory=inventory,
             collector=config[0],
             alerts=config[1],
+            plans=config[2],
             steps=steps,
             expected=expected,
             cause_at=cause_at,
@@ -206,7 +209,9 @@ class _Reading:
         for problem in inventory_problems(list(expand_identities(self.file.inventory))):
             self.document.problem("inventory", problem)
 
-    def _config(self, vantages: Mapping[str, VantageSection]) -> tuple[CollectorConfig, AlertsConfig] | None:
+    def _config(
+        self, vantages: Mapping[str, VantageSection]
+    ) -> tuple[CollectorConfig, AlertsConfig, tuple[Plan, ...]] | None:
         """Return what the stages need, read as ``anchorwatch.yaml`` is."""
         value = self.file.config
         for key in RESERVED:
@@ -222,7 +227,8 @@ class _Reading:
             whole = {
                 **{key: item for key, item in value.items() if key not in RESERVED},
                 "inventory": [{"path": INVENTORY}],
-                "vantages": [{"name": name, "resolver": "udp://192.0.2.53"} for name in vantages],
+                "vantages": [{"name": name, "resolver": URLS[one.kind]} for name, one in vantages.items()],
+                **({"authoritative": value.get("authoritative") or {}} if self.file.sweeps else {}),
                 "poll": {"interval": str(self.file.interval), **(poll if isinstance(poll, dict) else {})},
             }
             sections = decode_struct(whole, FileSections, "", part)
@@ -230,10 +236,7 @@ class _Reading:
         self.document.problems += part.problems
         if config is None or part.problems:
             return None
-        return self._collector(config), self._alerts(config)
-
-    def _collector(self, config: Config) -> CollectorConfig:
-        return config.collector
+        return config.collector, self._alerts(config), tuple(config.changes)
 
     def _alerts(self, config: Config) -> AlertsConfig:
         receivers, routes = [], []

@@ -3,26 +3,27 @@
 import heapq
 import random
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
+from analyzer.findings.changes import Plan
 from anchorwatch.replay import language as say
 from anchorwatch.replay.deeds import Deeds
 from anchorwatch.replay.desk import Recorder
 from anchorwatch.replay.reading import INVENTORY, inventory_text
 from anchorwatch.replay.record import Record
 from anchorwatch.replay.scenario import Scenario, Step
-from anchorwatch.replay.setting import build_world, monitor_anchors, texts
-from anchorwatch.replay.stages import Clock, MemoryDisk, Monitor
+from anchorwatch.replay.setting import absolute, build_world, monitor_anchors, texts
+from anchorwatch.replay.stages import SOURCE, Clock, MemoryDisk, Monitor
 from anchorwatch.replay.times import parse_signed_span, parse_span
 from collector.config import InventorySource
 from collector.dnssec.questions import Reply
 from collector.resolvers.dialogue import Posed
+from schemas.catalogue import Kind
 from schemas.messages import Act, utc
-from schemas.wire import digest_of
 
 FOREVER = float("inf")
 LOOK_AT_INVENTORY_S = 5.0
@@ -53,15 +54,21 @@ class _Run:
         self._rows = list(scenario.inventory)
         self._write_rows()
         self._receivers = {receiver.name: Recorder() for receiver in scenario.alerts.receivers}
-        source = scenario.collector.sources[0]
+        source, authorities = scenario.collector.sources[0], scenario.collector.authorities
+        if authorities is not None:
+            hints = self._world.root_servers
+            authorities = msgspec.structs.replace(authorities, hints=hints, allow_private=True)
         config = msgspec.structs.replace(
             scenario.collector,
             sources=(msgspec.structs.replace(source, path=self._path),),
             state=folder,
             anchors=monitor_anchors(scenario, self._world),
+            authorities=authorities,
         )
         assert isinstance(source, InventorySource)
-        self.monitor = Monitor(config, scenario.alerts, self._clock, self.record, self._disk, self._receivers)
+        self.monitor = Monitor(
+            config, scenario.alerts, self._clock, self.record, self._disk, self._receivers, scenario.plans
+        )
         self._under_way: list[tuple[float, int, Reply]] = []
         self._events: list[tuple[float, int, str, Step | None]] = []
         self._order = 0
@@ -185,35 +192,27 @@ class _Run:
 
     def _declare(self, word: say.DeclareChange) -> None:
         at = utc(self._clock.wall())
-        self._acts(
-            [
-                Act(
-                    id="",
-                    kind="declare_change",
-                    by=word.by,
-                    at=at,
-                    why=word.why,
-                    subject=word.zone,
-                    begins_at=at,
-                    ends_at=at + timedelta(seconds=parse_span(word.lasts)),
-                )
-            ]
+        plan = Plan(
+            subject=absolute(word.subject),
+            begins_at=at,
+            ends_at=at + timedelta(seconds=parse_span(word.lasts)),
+            by=word.by,
+            what=texts(word.what),
+            why=word.why,
+            answers=word.answers,
         )
+        self._act(plan.declared(at, SOURCE))
 
     def _accept(self, word: say.Accept) -> None:
-        at = utc(self._clock.wall())
-        meant = [
-            finding
-            for finding in self.monitor.open_findings()
-            if word.code in ("", finding.code) and word.cause.rstrip(".") in ("", finding.cause_zone.rstrip("."))
-        ]
-        self._acts(Act(id="", kind="accept", by=word.by, at=at, why=word.why, subject=one.id) for one in meant)
+        for finding in self.monitor.open_findings():
+            zone = finding.cause_zone.rstrip(".")
+            is_meant = word.code in ("", finding.code) and word.cause.rstrip(".") in ("", zone)
+            if is_meant and finding.kind is Kind.DRIFT:
+                self._act(self.monitor.acceptance(finding, word.by, word.why))
 
-    def _acts(self, acts: Iterable[Act]) -> None:
-        for act in acts:
-            identity = digest_of(act.kind, act.subject, act.by, act.at.isoformat())[:32]
-            if self.monitor.runs:
-                self.monitor.act(msgspec.structs.replace(act, id=identity))
+    def _act(self, act: Act) -> None:
+        if self.monitor.runs:
+            self.monitor.act(act)
 
 
 def described(step: Step) -> str:

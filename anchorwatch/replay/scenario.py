@@ -7,6 +7,7 @@ from typing import Any
 import dns.name
 
 from alerts.config import AlertsConfig
+from analyzer.findings.changes import Plan
 from anchorwatch.replay.language import Expectation, KeySection, VantageSection, Word, ZoneSection
 from collector.config import CollectorConfig
 
@@ -60,6 +61,7 @@ class Scenario:
     inventory: tuple[Any, ...]
     collector: CollectorConfig
     alerts: AlertsConfig
+    plans: tuple[Plan, ...]
     steps: tuple[Step, ...]
     expected: tuple[Expected, ...]
     cause_at: float | None = None

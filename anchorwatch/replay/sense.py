@@ -15,6 +15,7 @@ from anchorwatch.replay.setting import absolute, algorithm_number, parse_record,
 from anchorwatch.replay.spelling import nearest
 from anchorwatch.replay.times import parse_signed_span, parse_span
 from anchorwatch.replay.zones import ENTRY_ROLES, records_of
+from schemas.catalogue import Change
 
 ONE_PLACE = (
     language.Strip,
@@ -210,6 +211,10 @@ def _wrong_data(word: language.Word) -> Iterable[str]:
         for line in word.answers:
             if sentence := wrong_record(line, dns.name.root):
                 yield sentence
+    if isinstance(word, language.DeclareChange):
+        for one in texts(word.what):
+            if one not in set(Change):
+                yield f"{one!r} is no kind of change{nearest(one, Change)}; known: {', '.join(Change)}"
     if isinstance(word, language.SetDs):
         yield from _wrong_digests(word.digests)
         try:

@@ -15,6 +15,8 @@ from publicsuffixlist import PublicSuffixList
 from alerts.config import AlertsConfig
 from alerts.ledger.sqlite import SqliteLedger
 from alerts.stage import Alerts
+from analyzer.findings.acts import acceptance_of
+from analyzer.findings.changes import Plan
 from analyzer.history.memory import MemoryHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.recalls import Recalls
@@ -36,6 +38,7 @@ from schemas.messages import Act, Finding, Message
 
 remembered_skim = lru_cache(maxsize=50_000)(skim)
 
+SOURCE = "scenario"
 FLUSH_S = 0.5
 IDLE_S = 60.0
 MOST_GATHERED = 500
@@ -94,9 +97,10 @@ class Monitor:
         record: Record,
         disk: MemoryDisk,
         receivers: Mapping[str, Recorder],
+        plans: Sequence[Plan] = (),
     ) -> None:
         self._config, self._alerts_config, self._clock, self._record = config, alerts, clock, record
-        self._disk, self._receivers = disk, receivers
+        self._disk, self._receivers, self._plans = disk, receivers, plans
         self._history, self._ledger = MemoryHistory(), SqliteLedger(Path(":memory:"))
         self._suffixes = PublicSuffixList()
         self._loop = InlineLoop()
@@ -120,7 +124,7 @@ class Monitor:
             stopwatch=clock.ticks,
             disk=self._disk,
         )
-        self._analyzer = Analyzer(self._history, clock.wall)
+        self._analyzer = Analyzer(self._history, clock.wall, plans=self._plans, interval_s=config.interval_s)
         sender = InlineSender(self._receivers, clock.wall)
         self._alerts = Alerts(
             self._alerts_config, self._ledger, self._receivers, clock.wall, ticks=clock.ticks, sender=sender
@@ -209,6 +213,13 @@ class Monitor:
     def act(self, act: Act) -> None:
         """Take in what somebody did."""
         self._acts.append(act)
+
+    def acceptance(self, finding: Finding, by: str, why: str) -> Act:
+        """Return the act that accepts a finding, made as the API makes it."""
+        trigger = self._history.first_triggers([finding.id]).get(finding.id, "")
+        judged = self._history.judgements_of([trigger]).get(trigger)
+        at = datetime.fromtimestamp(self._clock.wall(), UTC)
+        return acceptance_of(finding, judged, by=by, why=why, at=at, source=SOURCE)
 
     def open_findings(self) -> list[Finding]:
         """Return the newest versions of findings that are not closed."""

@@ -152,8 +152,17 @@ class World:
     @property
     def hints(self) -> tuple[str, ...]:
         """Return the addresses of the root's servers as they were at the start."""
-        self._hints = self._hints or tuple(one.address for one in self.servers.values() if ROOT in one.zones)
+        self._hints = self._hints or tuple(one for found in self.root_servers.values() for one in found)
         return self._hints
+
+    @property
+    def root_servers(self) -> dict[str, tuple[str, ...]]:
+        """Return the addresses of the root's servers by name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for server in self._by_address.values():
+            if ROOT in server.zones:
+                found[server.name] = (*found.get(server.name, ()), server.address)
+        return found
 
     def server_at(self, address: str) -> Server | None:
         """Return the server at an address, None where nothing listens."""

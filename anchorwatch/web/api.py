@@ -1,13 +1,13 @@
 """The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
 
-Everything shown comes from the history, the ledger and the analyzer's state; nothing is changed from here but by
-``/-/reload``.
+Everything shown comes from the history, the ledger and the analyzer's state. Only ``/-/reload`` and a POST to
+``/api/v1/acts`` change anything.
 """
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,23 +23,24 @@ from starlette.staticfiles import StaticFiles
 from alerts.decision.incidents import Incident
 from alerts.delivery.wording import printable, summarise
 from alerts.ledger.ledger import Record
+from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
+from anchorwatch.web.acts import Desk, Send, change_view
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
 from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
+from anchorwatch.web.queries import MAX_LIMIT, find_version, read_instant, read_limit, read_name
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
-from collector.dnssec import names
 from schemas.judgement import Verdict
-from schemas.messages import Finding
+from schemas.messages import Finding, utc
 
-MAX_LIMIT = 10_000
-MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
+MAX_GAP_S = 366 * 86_400
 RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
 Handler = Callable[[Request], Awaitable[Response]]
 Part = TypeVar("Part")
@@ -59,8 +60,8 @@ class JSON(Response):
 class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
-    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``warnings`` say who
-    would not be notified.
+    ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
+    to the analyzer; ``warnings`` say who would not be notified.
     """
 
     meter: Meter
@@ -69,24 +70,8 @@ class Parts:
     history: ClickHouseHistory | None = None
     ledger: Record | None = None
     reload: Callable[[], None] | None = None
+    act: Send | None = None
     warnings: tuple[str, ...] = ()
-
-
-def _limit(request: Request, default: int = 1000) -> int:
-    return read_number(request.query_params.get("limit", str(default)), "limit", MAX_LIMIT)
-
-
-def _instant(request: Request, key: str) -> datetime | None:
-    text = request.query_params.get(key)
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadQuery(f"{key}={text!r} is no RFC 3339 time") from error
-    if at.tzinfo is None:
-        raise BadQuery(f"{key}={text!r} has no time zone")
-    return at
 
 
 def incident_view(incident: Incident) -> dict[str, Any]:
@@ -112,20 +97,6 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _name(text: str, key: str = "name") -> str:
-    """Return a name as the messages have it: lower case, with the dot of the root.
-
-    Raises:
-        BadQuery: it is no name.
-    """
-    if len(text) > MAX_NAME or not text.isprintable():
-        raise BadQuery(f"{key}= has too many signs, or some that can't be printed")
-    try:
-        return names.to_text(names.from_text(text.lower()))
-    except ValueError as error:
-        raise BadQuery(f"{key}={text!r}: {error}") from error
-
-
 class Api:
     """The handlers; each asks the parts that are here and answers."""
 
@@ -134,6 +105,7 @@ class Api:
         self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
         # Threads of their own: whatever hangs there takes none from the stages.
         self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
+        self._desk: Desk | None = None
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -150,10 +122,10 @@ class Api:
     async def endpoints(self, request: Request) -> Response:
         """List what is watched, with the verdict now; ``verdict`` and ``name`` filter."""
         query = request.query_params
-        limit = _limit(request, MAX_LIMIT)
+        limit = read_limit(request, MAX_LIMIT)
         if query.get("verdict") and query["verdict"] not in set(Verdict):
             raise BadQuery(f"verdict={query['verdict']!r} is none of {', '.join(Verdict)}")
-        views = self._endpoint_views(_name(query["name"]) if query.get("name") else "")
+        views = self._endpoint_views(read_name(query["name"]) if query.get("name") else "")
         for key in ("verdict", "vantage"):
             if query.get(key):
                 views = [view for view in views if getattr(view, key) == query[key]]
@@ -168,18 +140,38 @@ class Api:
     async def zones(self, request: Request) -> Response:
         """List zones as each vantage sees them now: DS, keys, signatures; ``zone`` and ``vantage`` filter."""
         query = request.query_params
-        limit = _limit(request, MAX_LIMIT)
-        zone = _name(query["zone"], "zone") if query.get("zone") else ""
+        limit = read_limit(request, MAX_LIMIT)
+        zone = read_name(query["zone"], "zone") if query.get("zone") else ""
         return JSON(zone_views(self._analyzer.zones, zone, query.get("vantage", ""))[:limit])
+
+    async def sweeps(self, request: Request) -> Response:
+        """List what the servers of each zone said last, newest first; with ``zone`` all sweeps of it that are kept."""
+        query = request.query_params
+        limit = read_limit(request)
+        zone = read_name(query["zone"], "zone") if query.get("zone") else ""
+        return JSON(await self._of_history.ask(self._history.sweeps, zone, limit))
 
     async def acts(self, request: Request) -> Response:
         """List what people did, newest first."""
-        limit = _limit(request)
+        limit = read_limit(request)
         return JSON(await self._of_history.ask(self._history.acts, limit))
+
+    async def act(self, request: Request) -> Response:
+        """Declare a change, end one, or accept a drift; the analyzer takes it in after the answer."""
+        if self._desk is None:
+            send = _here(self._parts.act, "the analyzer")
+            self._desk = Desk(self._history, self._of_history, send)
+        return JSON(await self._desk.take(request), status_code=202)
+
+    async def changes(self, request: Request) -> Response:
+        """List the declared changes, the one that begins last first."""
+        limit = read_limit(request)
+        acts = Acts(await self._of_history.ask(self._history.standing_acts, STANDING))
+        return JSON([change_view(change, utc(time.time())) for change in acts.changes()[:limit]])
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
-        limit = _limit(request, MAX_LIMIT)
+        limit = read_limit(request, MAX_LIMIT)
         return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[:limit])
 
     async def findings(self, request: Request) -> Response:
@@ -191,7 +183,7 @@ class Api:
         status = query.get("status", "")
         if status not in ("", "open", "closed"):
             raise BadQuery(f"status={status!r} is neither open nor closed")
-        since, limit = _instant(request, "since"), _limit(request)
+        since, limit = read_instant(request, "since"), read_limit(request)
         return await self._of_history.ask(
             self._history.findings,
             status=status,
@@ -201,15 +193,39 @@ class Api:
             limit=limit,
         )
 
+    async def versions(self, request: Request) -> Response:
+        """List what was reported of findings ``since`` an instant, oldest first; ``after`` is the last one of before.
+
+        That is ``ID.VERSION``. With ``at`` the findings as they were then.
+        """
+        since, at, limit = read_instant(request, "since"), read_instant(request, "at"), read_limit(request)
+        if (since is None) == (at is None):
+            raise BadQuery("either since= or at= is needed")
+        if at is not None:
+            return JSON(await self._of_history.ask(self._history.findings_at, at))
+        assert since is not None
+        after = request.query_params.get("after")
+        cursor = await self._of_history.ask(find_version, self._history, after) if after else None
+        return JSON(await self._of_history.ask(self._history.versions, since, cursor, limit))
+
+    async def gaps(self, request: Request) -> Response:
+        """List when nothing was observed ``since`` an instant, for more than ``longer_than`` seconds."""
+        since = read_instant(request, "since")
+        if since is None:
+            raise BadQuery("since= is needed")
+        seconds = read_number(request.query_params.get("longer_than", "900"), "longer_than", MAX_GAP_S)
+        found = await self._of_history.ask(self._history.gaps, since, utc(time.time()), timedelta(seconds=seconds))
+        return JSON([{"from": begin, "to": end} for begin, end in found])
+
     async def incidents(self, request: Request) -> Response:
         """List incidents, open ones first."""
-        limit = _limit(request)
+        limit = read_limit(request)
         found = await self._of_ledger.ask(self._ledger.incidents, limit)
         return JSON([incident_view(incident) for incident in found])
 
     async def notifications(self, request: Request) -> Response:
         """List what was sent, failed or withheld, newest first."""
-        limit = _limit(request)
+        limit = read_limit(request)
         return JSON(await self._of_ledger.ask(self._ledger.notifications, limit))
 
     async def history(self, request: Request) -> Response:
@@ -220,7 +236,7 @@ class Api:
         query = request.query_params
         if not query.get("name"):
             raise BadQuery("name= is needed")
-        name, limit, at = _name(query["name"]), _limit(request), _instant(request, "at")
+        name, limit, at = read_name(query["name"]), read_limit(request), read_instant(request, "at")
         found = await self._of_history.ask(
             self._history.intervals, name, query.get("type", ""), query.get("vantage", ""), limit, at
         )
@@ -284,7 +300,7 @@ class Api:
     async def endpoint_page(self, request: Request) -> Response:
         """Show one name: now, its history, who consumes it."""
         try:
-            name = _name(request.path_params["name"])
+            name = read_name(request.path_params["name"])
         except BadQuery:
             return pages.missing("This is no name.")
         intervals = await self._of_history.ask(self._history.intervals, name)
@@ -327,12 +343,17 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
     routes = [
         Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
         Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
+        Route("/api/v1/sweeps", _taking(api.sweeps, "zone", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
         Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/findings/versions", _taking(api.versions, "since", "at", "after", "limit")),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
         Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
-        Route("/api/v1/acts", _taking(api.acts, "limit")),
+        Route("/api/v1/history/gaps", _taking(api.gaps, "since", "longer_than")),
+        Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
+        Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
+        Route("/api/v1/changes", _taking(api.changes, "limit")),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),

@@ -5,6 +5,7 @@ Source: RFC 9718 (the root's), RFC 4035 §5 (islands of security), RFC 6840 §5.
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import dns.exception
 import dns.rdata
@@ -38,7 +39,7 @@ class TrustAnchors:
     by_zone: dict[Name, Anchor]
     texts: tuple[str, ...] = field(default=())
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return the hex SHA-256 of the sorted records."""
         return hashlib.sha256("\n".join(self.texts).encode()).hexdigest()

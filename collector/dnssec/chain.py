@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import Anchor
-from collector.dnssec.context import ChainNode, Context, Signed, Window, ask
+from collector.dnssec.context import ChainNode, Context, Signed, Window, ask, describe_window
 from collector.dnssec.delegation import unsupported_ds, usable_ds
 from collector.dnssec.denial import Gathered, gather_denial
 from collector.dnssec.fault import Case, Fault, RRsetName, not_fetched
@@ -29,7 +29,6 @@ from schemas.judgement import ChainLink, Verdict
 
 FAILED_NODE_TTL_S = 5
 PROVEN_UNSIGNED = codes_where(lambda row: row.proves_unsigned)
-MAX_NODE_TTL_S = 86_400
 
 
 def find_node(context: Context, goal: Name, anchor: Anchor) -> Questions[ChainNode]:
@@ -72,16 +71,18 @@ def _known(context: Context, name: Name, parent: ChainNode | None) -> ChainNode 
 def _unreachable(
     context: Context, zone: Name, asked: RRsetName, failure: FetchFailure, parent: ChainNode | None
 ) -> ChainNode:
-    fault = not_fetched(zone, asked, failure)
+    failing = failure.servers_of if failure.servers_of is not None else zone
+    fault = not_fetched(failing, asked, failure)
     verdict = Verdict.BOGUS if fault.code == Code.VALIDATION_BUDGET_EXCEEDED else Verdict.INDETERMINATE
     return ChainNode(
         asked.owner,
-        zone,
+        failing,
         verdict,
         reason=fault,
         parent=parent,
         fresh_until=context.now + FAILED_NODE_TTL_S,
-        link=ChainLink(names.to_text(zone), verdict),
+        # Where the servers of the zone above failed, nothing is known to begin here.
+        link=ChainLink(names.to_text(zone), verdict) if failing == zone else None,
     )
 
 
@@ -153,11 +154,14 @@ def _ended(
     """Return the node where the chain of trust ends at ``zone``."""
     link = ChainLink(names.to_text(zone), verdict, ds=tuple(sorted(d.to_text() for d in ds)), keys=describe_keys(keys))
     # A node is no longer good when its signature ends: RFC 4035 §5.3.3.
-    fresh_until = context.now + min(ttl_s, MAX_NODE_TTL_S)
+    fresh_until = context.now + min(ttl_s, context.longest_node_s)
     signed: tuple[Signed, ...] = ()
     if window is not None:
         fresh_until = min(fresh_until, window.expiration)
-        signed = (Signed(records.DS, parent.zone if parent is not None else zone, window),)
+        above = parent.zone if parent is not None else zone
+        signed = (
+            Signed(records.DS, describe_window(zone, records.DS, above, window), ttl_s, context.cached_until(ttl_s)),
+        )
     if parent is not None and parent.window is not None:
         window = parent.window.or_earlier(window)
     return ChainNode(
@@ -275,7 +279,10 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     judged = judge_key_set(context, name, ds_set, keys_rrset)
     node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
-    signed = (Signed(records.DS, parent.zone, window), *node.signed)
+    context.note_signing(parent.zone, rrset)
+    described = describe_window(name, records.DS, parent.zone, window)
+    of_ds = Signed(records.DS, described, verified.signature.original_ttl, context.cached_until(ttl_s))
+    signed = (of_ds, *node.signed)
     return replace(node, window=window.or_earlier(node.window), fresh_until=ends, signed=signed)
 
 
@@ -295,6 +302,7 @@ def _node_of(
         ttl_s = rrset.ttl if judged.is_insecure else FAILED_NODE_TTL_S
         return _ended(context, zone, parent, verdict, fault, wires, ttl_s, ds_set, judged.keys)
     ttl_s = min(judged.ttl_s, judged.window.expiration - context.now)
+    described = describe_window(zone, records.DNSKEY, zone, judged.window)
     return ChainNode(
         zone,
         zone,
@@ -305,9 +313,9 @@ def _node_of(
         parent=parent,
         required_algorithms=judged.required_algorithms,
         window=judged.window.or_earlier(parent.window if parent else None),
-        fresh_until=context.now + min(max(ttl_s, 0), MAX_NODE_TTL_S),
+        fresh_until=context.now + min(max(ttl_s, 0), context.longest_node_s),
         messages=wires,
-        signed=(Signed(records.DNSKEY, zone, judged.window),),
+        signed=(Signed(records.DNSKEY, described, judged.original_ttl_s, context.cached_until(judged.ttl_s)),),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 
+from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.fault import Fault
@@ -13,6 +14,13 @@ from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
 from collector.dnssec.signatures import Verified, absolute_time, verify_rrset
 from schemas.judgement import ChainLink, Verdict
+from schemas.messages import DenialParameters, SignatureWindow, utc
+
+MAX_NODE_TTL_S = 86_400
+LONGEST_CACHED_S = 604_800
+"""Caches keep nothing for longer, whatever its TTL. Source: RFC 8767 §4."""
+Signers = tuple[tuple[int, int], ...]
+"""The keys, by tag and algorithm, that signed an RRset together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +35,29 @@ class Window:
         return other if other is not None and other.expiration < self.expiration else self
 
 
+def describe_window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
+    """Return from when until when a signature over an RRset is valid, as messages have it."""
+    return SignatureWindow(
+        zone=names.to_text(signer),
+        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
+        inception_at=utc(window.inception),
+        expires_at=utc(window.expiration),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The signature over one RRset that a node rests on: its type, whose keys signed it, and from when to when."""
+    """The signature over one RRset that a node rests on: its type, and whose keys signed it from when to when.
+
+    ``described`` is the window as messages have it; a node is made once, and is part of the chains of many names.
+    ``original_ttl_s`` is the TTL that the signature names; a cache that asks now keeps the RRset until ``cached_until``
+    (POSIX seconds).
+    """
 
     rdtype: int
-    signer: Name
-    window: Window
+    described: SignatureWindow
+    original_ttl_s: int
+    cached_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +103,8 @@ class Context:
 
     ``nodes`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
-    question stayed without any answer.
+    question stayed without any answer. ``longest_node_s``: no node is good for longer, whatever its TTLs. ``signings``
+    have for each zone how its data are signed, and until when caches keep such data; ``denials`` how it proves absence.
     """
 
     now: int
@@ -91,8 +116,21 @@ class Context:
     signatures_seen: bool = False
     met_silence: bool = False
     met_error: bool = False
+    longest_node_s: int = MAX_NODE_TTL_S
     hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
+    signings: dict[Name, dict[Signers, int]] = field(default_factory=dict)
+    denials: dict[Name, DenialParameters] = field(default_factory=dict)
     verified: dict[tuple[Name, RRset], Verified | Fault] = field(default_factory=dict)
+
+    def note_signing(self, zone: Name, rrset: RRset) -> None:
+        """Note by which keys of a zone one of its RRsets is signed."""
+        signers = tuple(sorted({(s.key_tag, s.algorithm) for s in rrset.signatures if s.signer == zone}))
+        known = self.signings.setdefault(zone, {})
+        known[signers] = max(known.get(signers, 0), self.cached_until(rrset.ttl))
+
+    def cached_until(self, ttl_s: int) -> int:
+        """Return until when a cache that asks now keeps an RRset (POSIX seconds)."""
+        return self.now + min(max(ttl_s, 0), LONGEST_CACHED_S)
 
     def verify(self, rrset: RRset, zone: Name, keys: tuple[KeyRecord, ...]) -> Verified | Fault:
         """Verify one RRset with the keys of ``zone``, once."""

@@ -17,6 +17,7 @@ from collector.dnssec.records import Nsec, Nsec3, RRset
 from collector.dnssec.signatures import Verified, name_of
 from schemas.codes import Code
 from schemas.judgement import Verdict
+from schemas.messages import DenialParameters
 
 MAX_TTL_S = 86_400
 
@@ -100,7 +101,17 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
     if not proofs and over_limit is None:
         return Fault(Code.DENIAL_INVALID, Case.MALFORMED_DENIAL, zone)
     assert window is not None
+    context.denials[zone] = _parameters(by_params)
     return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
+
+
+def _parameters(by_params: dict[tuple[int, bytes], list[Nsec3]]) -> DenialParameters:
+    """Return how a zone proves absence; where it goes over from one way to another, by the costliest."""
+    if not by_params:
+        return DenialParameters()
+    iterations, salt = max(by_params)
+    opt_out = any(nsec3.opt_out for chain in by_params.values() for nsec3 in chain)
+    return DenialParameters(nsec3=True, iterations=iterations, salt_octets=len(salt), opt_out=opt_out)
 
 
 def _over_limit(context: Context, zone: Name, iterations: int) -> tuple[Verdict, Fault]:

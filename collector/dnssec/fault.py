@@ -56,6 +56,7 @@ class Case(Enum):
     # the anchored zone, and the vantage
     UNSUPPORTED_ANCHORS = auto()
     NOT_ANCHORED = auto()
+    KEYS_NOT_HELD = auto()
     ANCHOR_WITHOUT_KEYS = auto()
     ANCHOR_STRIPPED = auto()
     NO_ANCHOR = auto()
@@ -164,4 +165,5 @@ def ede_of(failure: FetchFailure) -> int:
     """
     if failure.ede:
         return failure.ede[0][0]
-    return NO_REACHABLE_AUTHORITY if failure.kind == "rcode" or failure.walk else NETWORK_ERROR
+    is_heard = failure.kind == "rcode" or failure.walk or failure.servers_of is not None
+    return NO_REACHABLE_AUTHORITY if is_heard else NETWORK_ERROR

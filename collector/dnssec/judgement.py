@@ -1,7 +1,7 @@
 """From the result of a validation to the judgement and the evidence that leave the collector."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from collector.dnssec import names, records
-from collector.dnssec.context import ChainNode, Context, Window
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.context import ChainNode, Context, Signers, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -17,8 +18,11 @@ from collector.dnssec.validation import JudgedRRset, ValidationResult
 from collector.dnssec.wording import make_reason
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
-from schemas.messages import Evidence, SignatureWindow, utc
+from schemas.messages import DenialParameters, Evidence, SignatureWindow, utc
 from schemas.wire import digest_of
+
+# What endpoints are asked for, and the alias that leads to it.
+SERVING = tuple(map(records.type_from_text, ("A", "AAAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT")))
 
 
 def make_judgement(
@@ -49,16 +53,26 @@ def make_judgement(
             validated_at=utc(context.now),
             trust_anchor=context.anchors.fingerprint,
             evidence=evidence.digest,
+            denies=_denied(result.rrsets[-1]),
         ),
         evidence,
     )
+
+
+def _denied(last: JudgedRRset) -> tuple[str, ...]:
+    """Return which of the types that endpoints have are denied by the way, beside the one that was asked for."""
+    if last.types is None:
+        return ()
+    return tuple(records.type_to_text(one) for one in SERVING if one not in last.types and one != last.rdtype)
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneFacts:
     """What a validation showed of one zone of its chain; ``parent`` is the zone above it, empty at the anchor.
 
-    ``messages`` are the responses that lead from the zone above to this one.
+    ``messages`` are the responses that lead from the zone above to this one. ``key_ttl_s`` and ``ds_ttl_s`` are the
+    original TTLs, ``keys_until`` and ``ds_until`` (POSIX seconds) until when a cache that asked at the same time keeps
+    these sets; 0: unknown. ``signings`` have how data of the zone are signed, and until when caches keep such data.
     """
 
     link: ChainLink
@@ -67,6 +81,12 @@ class ZoneFacts:
     remarks: tuple[Reason, ...]
     windows: tuple[SignatureWindow, ...]
     messages: tuple[bytes, ...]
+    key_ttl_s: int = 0
+    ds_ttl_s: int = 0
+    keys_until: int = 0
+    ds_until: int = 0
+    signings: Mapping[Signers, int] = field(default_factory=dict)
+    denial: DenialParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +99,8 @@ class AnswerFacts:
     signed: SignatureWindow | None
 
 
-def zone_facts(result: ValidationResult, now: int) -> tuple[ZoneFacts, ...]:
-    """Return what the chain shows of each of its zones, once, each zone after the one above it; ``now`` POSIX seconds.
+def zone_facts(result: ValidationResult, context: Context) -> tuple[ZoneFacts, ...]:
+    """Return what the chain shows of each of its zones, once, each zone after the one above it.
 
     Where a vantage withholds DNSSEC records, what seems wrong with a zone is no fact of it.
     """
@@ -94,13 +114,29 @@ def zone_facts(result: ValidationResult, now: int) -> tuple[ZoneFacts, ...]:
             if node.link is None or (is_stripped and node.verdict in (Verdict.BOGUS, Verdict.INDETERMINATE)):
                 continue
             if node.link.zone not in found:
-                faults = (node.reason,) if node.reason is not None and node.verdict is not Verdict.SECURE else ()
-                reasons = tuple(make_reason(fault, now) for fault in faults)
-                remarks = tuple(make_reason(fault, now) for fault in node.remarks)
-                windows = tuple(_window(node.name, one.rdtype, one.signer, one.window) for one in node.signed)
-                found[node.link.zone] = ZoneFacts(node.link, parent, reasons, remarks, windows, wires)
+                found[node.link.zone] = _facts_of(node, node.link, parent, wires, context)
             parent, wires = node.link.zone, ()
     return tuple(found.values())
+
+
+def _facts_of(node: ChainNode, link: ChainLink, parent: str, wires: tuple[bytes, ...], context: Context) -> ZoneFacts:
+    faults = (node.reason,) if node.reason is not None and node.verdict is not Verdict.SECURE else ()
+    signed = {one.rdtype: one for one in node.signed}
+    keys, ds = signed.get(records.DNSKEY), signed.get(records.DS)
+    return ZoneFacts(
+        link,
+        parent,
+        reasons=tuple(make_reason(fault, context.now) for fault in faults),
+        remarks=tuple(make_reason(fault, context.now) for fault in node.remarks),
+        windows=tuple(one.described for one in node.signed),
+        messages=wires,
+        key_ttl_s=keys.original_ttl_s if keys is not None else 0,
+        ds_ttl_s=ds.original_ttl_s if ds is not None else 0,
+        keys_until=keys.cached_until if keys is not None else 0,
+        ds_until=ds.cached_until if ds is not None else 0,
+        signings=context.signings.get(node.zone, {}),
+        denial=context.denials.get(node.zone),
+    )
 
 
 def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
@@ -117,19 +153,10 @@ def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
         for remark in (*(remark for node in below for remark in node.remarks), *judged.remarks):
             remarks.setdefault((remark.code, remark.zone, remark.blamed), remark)
         if judged.own is not None and judged.node is not None:
-            windows.append(_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
+            windows.append(describe_window(judged.owner, judged.rdtype, judged.node.zone, judged.own))
     wires |= dict.fromkeys(result.messages)
     signed = min(windows, key=lambda one: one.expires_at, default=None)
     return AnswerFacts(tuple(wires), tuple(make_reason(fault, now) for fault in remarks.values()), signed)
-
-
-def _window(owner: Name, rdtype: int, signer: Name, window: Window) -> SignatureWindow:
-    return SignatureWindow(
-        zone=names.to_text(signer),
-        rrset=f"{names.to_text(owner)} {records.type_to_text(rdtype)}",
-        inception_at=utc(window.inception),
-        expires_at=utc(window.expiration),
-    )
 
 
 def fresh_until(result: ValidationResult) -> int:
@@ -202,16 +229,22 @@ def _describe_policy(policy: Policy) -> tuple[dict[str, Any], bytes]:
 
 def _evidence(context: Context, result: ValidationResult, qname: Name, qtype: int) -> Evidence:
     messages = [wire for node in _nodes(result.rrsets) for wire in node.messages] + result.messages
-    at = utc(context.now)
-    name, mnemonic = names.to_text(qname), records.type_to_text(qtype)
-    policy, settings = _describe_policy(context.policy)
-    digest = digest_of(name, mnemonic, at.isoformat(), settings, *context.anchors.texts, *messages)
+    return make_evidence(messages, qname, qtype, context.now, context.anchors, context.policy)
+
+
+def make_evidence(
+    messages: Sequence[bytes], name: Name, rdtype: int, now: int, anchors: TrustAnchors, policy: Policy
+) -> Evidence:
+    """Return messages with all that is needed to validate them again; ``now`` is POSIX seconds."""
+    at = utc(now)
+    owner, mnemonic = names.to_text(name), records.type_to_text(rdtype)
+    values, settings = _describe_policy(policy)
     return Evidence(
-        digest=digest,
-        name=name,
+        digest=digest_of(owner, mnemonic, at.isoformat(), settings, *anchors.texts, *messages),
+        name=owner,
         type=mnemonic,
         at=at,
         messages=tuple(messages),
-        trust_anchors=context.anchors.texts,
-        policy=policy,
+        trust_anchors=anchors.texts,
+        policy=values,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from collector.dnssec import crypto, names, records
 from collector.dnssec.context import ChainNode, Context, Window
 from collector.dnssec.delegation import match_entry_keys, remark_on_keys, usable_ds
-from collector.dnssec.fault import Case, Fault
+from collector.dnssec.fault import Case, Fault, KeyId
 from collector.dnssec.names import Name
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
 from collector.dnssec.signatures import Verified, is_usable_key, name_of, refuse_key_size
@@ -32,6 +32,7 @@ class TrustedKeys:
     link: ChainLink
     window: Window
     ttl_s: int
+    original_ttl_s: int
     required_algorithms: frozenset[int] = frozenset()
     remarks: tuple[Fault, ...] = ()
 
@@ -89,11 +90,13 @@ def judge_key_set(
         for fault in remark_on_keys(zone, ds_set, keys, {s.algorithm for s in rrset.signatures})
         if not is_anchor or fault.code not in NORMAL_AT_ANCHOR
     ]
+    if is_anchor and (not_held := _not_held(keys, entry_keys)):
+        remarks.append(Fault(Code.TRUST_ANCHOR_OUTDATED, Case.KEYS_NOT_HELD, zone, keys=not_held))
     if verified.failed:
         code, where = Code.RRSIG_PARTIAL_INVALID, name_of(rrset)
         remarks.append(Fault(code, Case.SOME_NOT_VERIFIED, zone, rrset=where, count=verified.failed))
     ttl_s = min(rrset.ttl, verified.signature.original_ttl)
-    return TrustedKeys(keys, link, window, ttl_s, required, tuple(remarks))
+    return TrustedKeys(keys, link, window, ttl_s, verified.signature.original_ttl, required, tuple(remarks))
 
 
 def _listed(keys: tuple[KeyRecord, ...], anchor_keys: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
@@ -102,6 +105,13 @@ def _listed(keys: tuple[KeyRecord, ...], anchor_keys: tuple[KeyRecord, ...]) -> 
     return tuple(
         key for key in keys if trusted.get(key.public_key) == key.algorithm and key.is_zone_key and not key.is_revoked
     )
+
+
+def _not_held(keys: tuple[KeyRecord, ...], held: tuple[KeyRecord, ...]) -> tuple[KeyId, ...]:
+    """Return the secure-entry keys of an anchored zone that no trust anchor is for. Source: RFC 5011 §2.4, §3."""
+    known = {key.rdata for key in held}
+    new = (k for k in keys if k.is_entry and k.is_zone_key and not k.is_revoked and k.rdata not in known)
+    return tuple(sorted({KeyId(key.tag, key.algorithm) for key in new}))
 
 
 def _verify(

@@ -80,14 +80,16 @@ def make_query(
     edns: bool = True,
     cookie: bytes = b"",
     question: bytes = b"",
+    recursive: bool = True,
 ) -> bytes:
     """Return a query with RD, EDNS and DO=1.
 
     With ``checking_disabled`` it asks as a validator does (CD=1: RFC 4035 §4.9.2), else as a client that understands AD
-    (RFC 6840 §5.7), or, without ``edns``, as a plain stub. ``cookie`` is sent as an option (RFC 7873); ``question`` are
-    the octets of ``qname`` in the letter case to send, by default lower case.
+    (RFC 6840 §5.7), or, without ``edns``, as a plain stub. Without ``recursive`` it asks for what the server itself
+    knows: none of these bits. ``cookie`` is sent as an option (RFC 7873); ``question`` are the octets of ``qname`` in
+    the letter case to send, by default lower case.
     """
-    flags = RD | (CD if checking_disabled else AD if edns else 0)
+    flags = RD | (CD if checking_disabled else AD if edns else 0) if recursive else 0
     options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
     opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
     asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"
@@ -261,6 +263,46 @@ def _read_section(reader: _Reader, count: int) -> dict[tuple[Name, int], RRset]:
         key: RRset(key[0], key[1], group.ttl, tuple(sorted(group.rdatas)), tuple(dict.fromkeys(group.signatures)))
         for key, group in groups.items()
     }
+
+
+def read_glue(wire: bytes) -> dict[tuple[Name, int], tuple[bytes, ...]]:
+    """Return the addresses in the additional section by (name, type); ``wire`` is a response that was read before.
+
+    They are hints where to ask next, never an answer, so a response does not hold them.
+    """
+    _id, _flags, qdcount, ancount, nscount, arcount = _HEADER.unpack_from(wire)
+    reader = _Reader(wire)
+    for _ in range(qdcount):
+        reader.name()
+        reader.offset += 4
+    found: dict[tuple[Name, int], list[bytes]] = {}
+    for number in range(ancount + nscount + arcount):
+        name, rdtype, rdclass, _ttl, end = _next_record(reader)
+        is_address = records.FIXED_LENGTHS.get(rdtype) == end - reader.offset and rdclass == records.IN
+        if number >= ancount + nscount and is_address:
+            found.setdefault((name, rdtype), []).append(wire[reader.offset : end])
+        reader.offset = end
+    return {key: tuple(dict.fromkeys(addresses)) for key, addresses in found.items()}
+
+
+def write_response(response: Response) -> bytes:
+    """Return a response in wire format, made of the records that are left in it: canonical and uncompressed."""
+    head = names.to_wire(response.qname) + response.qtype.to_bytes(2, "big") + b"\0\1"
+    written = [_write_section(section) for section in (response.answer, response.authority)]
+    counts = [len(section) for section in written]
+    header = _HEADER.pack(response.id, response.flags & ~15 | response.rcode & 15, 1, *counts, int(response.has_edns))
+    opt = b"\0" + _RR.pack(records.OPT, EDNS_PAYLOAD_BYTES, response.rcode >> 4 << 24 | 0x8000, 0)
+    return b"".join([header, head, *(b"".join(section) for section in written), opt if response.has_edns else b""])
+
+
+def _write_section(section: dict[tuple[Name, int], RRset]) -> list[bytes]:
+    written = []
+    for rrset in section.values():
+        owner = names.to_wire(rrset.name)
+        data = [(rrset.rdtype, rdata) for rdata in rrset.rdatas]
+        data += [(records.RRSIG, one.signed_prefix + one.signature) for one in rrset.signatures]
+        written += [owner + _RR.pack(rdtype, records.IN, rrset.ttl, len(rdata)) + rdata for rdtype, rdata in data]
+    return written
 
 
 def _read_rdata(reader: _Reader, rdtype: int, end: int) -> bytes:

@@ -6,6 +6,7 @@ Written this way round, Python's own order of tuples and bytes *is* the canonica
 Source: RFC 4034 §6.1 (canonical order), RFC 1035 §3.1 and §5.1 (wire and presentation format).
 """
 
+import re
 from functools import lru_cache
 
 Name = tuple[bytes, ...]
@@ -14,6 +15,7 @@ ROOT: Name = ()
 MAX_LABEL_BYTES = 63
 MAX_NAME_BYTES = 255
 
+_FOREIGN = re.compile(r"[^!-~]")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_*/+=:!#%&'?^`{|}~[]<>,")
 
 
@@ -57,6 +59,8 @@ def to_text(name: Name) -> str:
 
 
 def _label_to_text(label: bytes) -> str:
+    if _PLAIN.issuperset(label):
+        return label.decode()
     return "".join(chr(octet) if octet in _PLAIN else _escape(octet) for octet in label)
 
 
@@ -74,6 +78,23 @@ def from_text(text: str) -> Name:
         if text == ".":
             return ROOT
         raise ValueError("an empty name")
+    labels = _split(text) if "\\" not in text else _split_escaped(text)
+    name = tuple(reversed(labels))
+    if wire_length(name) > MAX_NAME_BYTES:
+        raise ValueError(f"the name has {wire_length(name)} octets, more than {MAX_NAME_BYTES}")
+    return name
+
+
+def _split(text: str) -> list[bytes]:
+    """Return the labels of a name without escapes, leftmost first."""
+    foreign = _FOREIGN.search(text)
+    if foreign is not None:
+        raise ValueError(f"the character {foreign[0]!r} does not belong in a name in A-label form")
+    labels = text.removesuffix(".").encode().split(b".")
+    return [_checked(label) for label in labels]
+
+
+def _split_escaped(text: str) -> list[bytes]:
     labels: list[bytes] = []
     label = bytearray()
     position = 0
@@ -92,13 +113,10 @@ def from_text(text: str) -> Name:
             label.append(ord(character))
     if label or not text.endswith("."):
         labels.append(_checked(label))
-    name = tuple(reversed(labels))
-    if wire_length(name) > MAX_NAME_BYTES:
-        raise ValueError(f"the name has {wire_length(name)} octets, more than {MAX_NAME_BYTES}")
-    return name
+    return labels
 
 
-def _checked(label: bytearray) -> bytes:
+def _checked(label: bytes | bytearray) -> bytes:
     if not label:
         raise ValueError("an empty label: two dots in a row, or a leading dot")
     if len(label) > MAX_LABEL_BYTES:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from collector.dnssec import names
 from collector.dnssec.names import Name
 from collector.dnssec.proof import (
+    EMPTY,
     PROVEN,
     Gap,
     Proof,
@@ -65,13 +66,13 @@ class NsecDenial:
         if nsec is not None:
             return check_type_bitmap(nsec.types, rdtype, is_root=not name)
         if self._is_empty_non_terminal(name):
-            return PROVEN
+            return EMPTY
         covering = self._covering(name)
         if covering is None:
             return failed(Gap.NOT_DENIED, name)
         source = names.wildcard_of(self._closest_encloser(name, covering))
         if self._is_empty_non_terminal(source):
-            return PROVEN
+            return EMPTY
         wildcard = self._by_owner.get(source)
         if wildcard is None:
             return failed(Gap.WILDCARD_NOT_MATCHED, source)

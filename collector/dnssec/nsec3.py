@@ -112,7 +112,7 @@ class Nsec3Denial:
             proof = check_type_bitmap(wildcard.types, rdtype, is_root=False)
             if proof.outcome is not ProofOutcome.PROVEN:
                 return proof
-            return Proof(ProofOutcome.OPT_OUT) if encloser.cover.opt_out else PROVEN
+            return Proof(ProofOutcome.OPT_OUT) if encloser.cover.opt_out else proof
         # "If there is an NSEC3 RR that covers the next closer name with the Opt-Out bit set": RFC 5155 §8.6, and by
         # erratum 3441 for other types below an unsigned delegation's empty non-terminals.
         if encloser.cover.opt_out:

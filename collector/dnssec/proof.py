@@ -7,7 +7,7 @@ trust nothing else. Every proof returns a ``Proof`` that says what holds, never 
 Source: RFC 4035 §5.4, RFC 5155 §8, RFC 6840 §4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
@@ -51,14 +51,19 @@ class Gap(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An outcome; of one that failed the gap, and the name that it is about where it is not the name asked for."""
+    """An outcome; of one that failed the gap, and the name that it is about where it is not the name asked for.
+
+    ``types`` are all that the name has, or would have from its wildcard, where the proof says so.
+    """
 
     outcome: ProofOutcome
     gap: Gap | None = None
     name: Name | None = None
+    types: frozenset[int] | None = field(default=None, compare=False)
 
 
 PROVEN = Proof(ProofOutcome.PROVEN)
+EMPTY = Proof(ProofOutcome.PROVEN, types=frozenset())
 TOO_COSTLY = Proof(ProofOutcome.TOO_COSTLY)
 
 
@@ -113,7 +118,7 @@ def check_type_bitmap(types: frozenset[int], rdtype: int, *, is_root: bool) -> P
             return failed(Gap.CHILD_SIDE)
     elif is_parent_side(types):
         return failed(Gap.PARENT_SIDE)
-    return PROVEN
+    return Proof(ProofOutcome.PROVEN, types=types)
 
 
 def check_cut_bitmap(types: frozenset[int]) -> Proof:

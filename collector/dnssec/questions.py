@@ -25,9 +25,11 @@ class Ask:
 class FetchFailure:
     """No usable answer came: a timeout, an error rcode, octets that are no DNS message.
 
-    ``kind`` is timeout, unreachable, rcode, mismatch (replies came, and none to our question), malformed or budget
-    (never asked: one poll asks no more). ``rcode`` is that of the response, None without one. ``zone`` is the zone that
-    the name asked for is known to lie in; with ``walk`` it is still to be found, through a vantage that answers.
+    ``kind`` is timeout, unreachable, rcode, mismatch (replies came, and none to our question), malformed, lame (no
+    authoritative server of the zone gives an answer) or budget (never asked: one poll asks no more). ``rcode`` is that
+    of the response, None without one. ``zone`` is the zone that the name asked for is known to lie in; with ``walk`` it
+    is still to be found, through a vantage that answers. ``servers_of`` is the zone whose authoritative servers failed,
+    None where a resolver was asked.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class FetchFailure:
     ede: tuple[tuple[int, str], ...] = ()
     zone: Name | None = None
     walk: bool = False
+    servers_of: Name | None = None
 
     @property
     def is_silence(self) -> bool:

@@ -94,6 +94,11 @@ class KeyRecord:
         return bool(self.flags & 0x0100) and self.protocol == 3
 
     @property
+    def is_entry(self) -> bool:
+        """Return whether the key is meant as a secure entry point. Source: RFC 4034 §2.1.1, RFC 3757 §2."""
+        return bool(self.flags & 0x0001)
+
+    @property
     def is_revoked(self) -> bool:
         """Return whether the REVOKE bit is set. Source: RFC 5011 §2.1."""
         return bool(self.flags & 0x0080)

@@ -37,8 +37,8 @@ class JudgedRRset:
     """One RRset on the way (or its absence), judged.
 
     ``node`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
-    although the rcode said NXDOMAIN. ``own`` is the window of its own signature or proof, ``window`` the earliest of
-    the whole way.
+    although the rcode said NXDOMAIN. ``types`` are all that the name has, where a proof that holds says it.
+    ``own`` is the window of its own signature or proof, ``window`` the earliest of the whole way.
     """
 
     owner: Name
@@ -53,6 +53,7 @@ class JudgedRRset:
     ttl_s: int = 0
     signed_by: tuple[int, ...] = ()
     no_data: bool = False
+    types: frozenset[int] | None = None
 
     def described(self) -> AliasLink:
         """Return it as messages have it."""
@@ -342,6 +343,8 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
         if local is not None:
             return local
     if node is None or node.verdict is not Verdict.SECURE:
+        if node is not None and node.verdict is Verdict.INSECURE:
+            context.note_signing(node.zone, rrset)
         return _inherited(context, rrset.name, rrset.rdtype, node, ttl_s=rrset.ttl)
     verified = context.verify_in(node, rrset)
     if isinstance(verified, Verified):
@@ -356,6 +359,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             node = below
     if isinstance(verified, Fault):
         return _bogus(node, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
+    context.note_signing(node.zone, rrset)
     own = context.window_of(verified)
     remarks = list(_remarks_on(context, node, rrset, verified))
     verdict, why = Verdict.SECURE, None
@@ -462,6 +466,10 @@ def _judge_denial_below(
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
     window = gathered.window.or_earlier(node.window)
+    types = None
+    if verdict is Verdict.SECURE:
+        is_absent = response.rcode == NXDOMAIN and not no_data
+        types = frozenset[int]() if is_absent else _types_of(gathered, name, qtype)
     return JudgedRRset(
         name,
         qtype,
@@ -474,7 +482,14 @@ def _judge_denial_below(
         gathered.window,
         gathered.ttl_s,
         no_data=no_data,
+        types=types,
     )
+
+
+def _types_of(gathered: Gathered, name: Name, qtype: int) -> frozenset[int] | None:
+    """Return all types that a name has, or has from its wildcard, as the proof that it lacks one says."""
+    proofs = (one.prove_nodata(name, qtype) for one in gathered.proofs)
+    return next((proof.types for proof in proofs if proof.outcome is ProofOutcome.PROVEN), None)
 
 
 def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
@@ -540,5 +555,6 @@ def _unanswered(context: Context, name: Name, qtype: int, failure: FetchFailure)
         node = next((one for one in known if one is not None), None)
     zone = node.zone if node is not None else (anchor.zone if anchor else names.ROOT)
     zone = failure.zone if failure.zone is not None else zone
+    zone = failure.servers_of if failure.servers_of is not None else zone
     fault = not_fetched(zone, RRsetName(name, qtype), failure)
     return JudgedRRset(name, qtype, Verdict.INDETERMINATE, node, fault)

@@ -56,6 +56,10 @@ SENTENCES: dict[Case, str] = {
     # the anchored zone, and the vantage
     Case.UNSUPPORTED_ANCHORS: "every trust anchor of {zone} has an unsupported algorithm or digest",
     Case.NOT_ANCHORED: "no configured trust anchor signs the key set of {zone}: {because}",
+    Case.KEYS_NOT_HELD: (
+        "{zone} publishes {keys} as a secure-entry key, and no configured trust anchor is for it: once the zone rests"
+        " on it alone, everything below is bogus here; compare it with the publisher's own announcement and add it"
+    ),
     Case.ANCHOR_WITHOUT_KEYS: "{zone} has a trust anchor and no DNSKEY",
     Case.ANCHOR_STRIPPED: "no key of {zone}, which has a trust anchor, can be fetched, and the policy accepts that",
     Case.NO_ANCHOR: "no trust anchor lies above {name}",

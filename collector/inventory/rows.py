@@ -15,6 +15,7 @@ import msgspec
 
 from collector.dnssec import records
 from collector.inventory.hosts import parse_endpoints
+from schemas.answers import read_allowed
 from schemas.judgement import Verdict
 from schemas.messages import Criticality, Endpoint, Identity, IdentityKind
 from schemas.redaction import holds_secret, is_secret_name, safe
@@ -25,6 +26,7 @@ IDENTITY_FIELDS = ("id", "kind", "owner", "environment", "criticality", "endpoin
 ENDPOINT_FIELDS = ("host", "port", "types", "purpose", "expect", "answers", "unsigned_alias_ok")
 MOST_LABELS = 50
 LONGEST_LABEL = 500
+MOST_ANSWERS = 1000
 DEFAULT_TYPES = ("A", "AAAA")
 NOT_WATCHABLE = frozenset({"ANY", "RRSIG", "OPT", "AXFR", "IXFR", "TSIG", "TKEY", "MAILB", "MAILA"})
 
@@ -243,18 +245,36 @@ def _read_endpoint(value: object) -> list[Endpoint]:
     purpose = str(value.get("purpose") or "")
     if holds_secret(purpose):
         raise ValueError(f"{host}: 'purpose' looks like it holds a credential, so it is not shown")
+    types = _read_types(host, value.get("types", DEFAULT_TYPES))
     return [
         Endpoint(
             host=name,
             port=given if given is not None else port,
-            types=_read_types(host, value.get("types", DEFAULT_TYPES)),
+            types=types,
             purpose=purpose,
             expect=Verdict(expect) if expect is not None else None,
-            answers=tuple(map(str, value.get("answers") or ())),
+            answers=_read_answers(host, value.get("answers"), types),
             unsigned_alias_ok=allowed,
         )
         for name, port in found
     ]
+
+
+def _read_answers(host: str, value: object, types: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the row allows the name to answer, each entry in its one form."""
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{host}: 'answers' is a list of addresses, networks or alias targets, each a text")
+    if len(value) > MOST_ANSWERS:
+        raise ValueError(f"{host}: 'answers' has {len(value)} entries, and may have {MOST_ANSWERS}: allow networks")
+    allowed = []
+    for item in value:
+        try:
+            allowed.append(read_allowed(item, types))
+        except ValueError as problem:
+            raise ValueError(f"{host}: 'answers': {safe(item)} {problem}") from problem
+    return tuple(dict.fromkeys(allowed))
 
 
 def _read_types(host: str, value: object) -> tuple[str, ...]:

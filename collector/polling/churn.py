@@ -4,8 +4,6 @@ Only data may churn, and only data that are proven or that the name had before: 
 once, so that nothing can hide behind churn.
 """
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from schemas.codes import Code
@@ -17,8 +15,7 @@ SPAN_S = 3600.0
 MOST_LEARNT = 512
 
 
-@dataclass(slots=True)
-class Churn:
+class Churn(msgspec.Struct, gc=False):
     """The changes of one subject within the last hour, and the records that it ever had (of the newest some hundred).
 
     ``state`` and ``data`` are digests of the last poll; ``counted`` are the changes since the state began.
@@ -28,8 +25,8 @@ class Churn:
     data: str = ""
     is_unstable: bool = False
     counted: int = 0
-    changed_at: list[float] = field(default_factory=list)
-    learnt: dict[str, None] = field(default_factory=dict)
+    changed_at: tuple[float, ...] = ()
+    learnt: dict[str, None] = {}
 
     def is_over(self, now: float) -> bool:
         """Return whether the answers were unstable and have been calm for an hour."""
@@ -48,7 +45,7 @@ class Churn:
         same_state = self.state == state
         if self.state and same_state and self.data != data:
             self.counted += 1
-            self.changed_at.append(now)
+            self.changed_at = (*self.changed_at, now)
         is_trusted = self._is_trusted(judgement)
         self.state, self.data = state, data
         self._learn(judgement)
@@ -73,10 +70,9 @@ class Churn:
         return all(_short(record) in self.learnt for record in records)
 
     def _drop_old(self, now: float, keep: int | None = None) -> None:
-        while self.changed_at and now - self.changed_at[0] >= SPAN_S:
-            del self.changed_at[0]
-        while keep is not None and len(self.changed_at) > keep:
-            del self.changed_at[0]
+        if self.changed_at:
+            recent = tuple(at for at in self.changed_at if now - at < SPAN_S)
+            self.changed_at = recent if keep is None else recent[-keep:]
 
     def _learn(self, judgement: Judgement) -> None:
         for record in judgement.answers:
@@ -109,7 +105,7 @@ def _short(*parts: str) -> str:
 
 def state_of(judgement: Judgement) -> str:
     """Return a digest of all but the data: verdict, reasons, chain, keys, aliases, how the resolver's claims went."""
-    parts: list[str] = [judgement.verdict, judgement.rcode]
+    parts: list[str] = [judgement.verdict, judgement.rcode, *judgement.denies]
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
     for link in judgement.chain:

@@ -1,8 +1,8 @@
 """What the collector remembers of one endpoint between polls, and whether a poll changed anything."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import msgspec
 
+from collector.authorities.sweeps import NOWHERE, Trail
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
 from schemas.judgement import Judgement, ResolverClaim, Verdict
@@ -12,21 +12,25 @@ from schemas.wire import digest_of
 NEVER = float("-inf")
 
 
-class PollTarget(NamedTuple):
-    """One endpoint through one vantage: the unit that is polled. A tuple, since it is looked up all the time."""
+class PollTarget(msgspec.Struct, frozen=True, gc=False):
+    """One endpoint through one vantage: the unit that is polled.
+
+    There may be millions: what is kept of each leads to no cycle, and garbage collection, which stops the loop, passes
+    it over.
+    """
 
     name: Name
     rdtype: int
     vantage: str
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(msgspec.Struct, gc=False):
     """The last poll of a subject.
 
     ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
     lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
-    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain.
+    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain,
+    ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
     is asked again.
@@ -37,6 +41,7 @@ class Memory:
     content: str = ""
     signed: SignatureWindow | None = None
     zones: tuple[str, ...] = ()
+    trail: Trail = NOWHERE
     verdict: Verdict | None = None
     observation: str = ""
     observed_at: float = NEVER
@@ -47,7 +52,7 @@ class Memory:
     answers: tuple[str, ...] = ()
     disputed: int = 0
     cause: tuple[str, ...] | None = None
-    churn: Churn = field(default_factory=Churn)
+    churn: Churn = msgspec.field(default_factory=Churn)
 
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
@@ -78,7 +83,7 @@ def content_of(judgement: Judgement) -> str:
     parts: list[str] = [judgement.verdict, judgement.rcode]
     for reason in (*judgement.reasons, *judgement.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
-    parts += judgement.answers
+    parts += (*judgement.answers, "", *judgement.denies)
     for link in judgement.chain:
         parts += (link.zone, link.verdict)
     for alias in judgement.links:
@@ -115,6 +120,17 @@ def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None)
     if judgement.verdict is Verdict.INSECURE and memory.verdict is not Verdict.SECURE:
         return False
     return cause is not None and cause != memory.cause
+
+
+def zone_turned(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> str:
+    """Return the zone that has just turned: to what is wrong with it, or back; empty where none has."""
+    if is_news(memory, judgement, cause):
+        return judgement.cause_zone
+    is_back = judgement.verdict in (Verdict.SECURE, Verdict.INSECURE) and memory.verdict in (
+        Verdict.BOGUS,
+        Verdict.INDETERMINATE,
+    )
+    return memory.cause[2] if is_back and memory.cause is not None else ""
 
 
 def remember(memory: Memory, judgement: Judgement, observation: str, now: float) -> None:

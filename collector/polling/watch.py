@@ -16,8 +16,12 @@ from dataclasses import replace
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
+from collector.authorities.sweeps import Sweeps
+from collector.authorities.walk import Asked
 from collector.config import CollectorConfig
 from collector.dnssec import names, records
+from collector.dnssec.anchors import TrustAnchors
+from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
 from collector.dnssec.skim import skim
@@ -33,6 +37,7 @@ from collector.polling.memory import (
     is_news,
     remember,
     take_note,
+    zone_turned,
 )
 from collector.polling.outbox import Outbox
 from collector.polling.reachability import Reachability
@@ -64,7 +69,11 @@ class Watch:
         """``mark_of`` tells responses that say the same by their octets; a driver whose octets repeat may remember."""
         self._config, self._mark_of = config, mark_of
         self._instant = Instant()
-        self._dialogues = Dialogues(self._instant)
+        self._sweeps = None
+        if config.authorities is not None:
+            self._sweeps = Sweeps(config.authorities, config.anchors, config.policy, self._instant)
+        walks = {config.authorities.vantage: self._sweeps.walk} if config.authorities and self._sweeps else {}
+        self._dialogues = Dialogues(self._instant, walks)
         self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
         self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[PollTarget] = Confirmations()
@@ -73,7 +82,7 @@ class Watch:
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = PublicSuffixList()
-        self._views = {name: View(name, config.anchors, config.policy, self._instant) for name in config.vantage_names}
+        self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
         self._changes: deque[RosterChange] = deque()
@@ -81,6 +90,16 @@ class Watch:
         self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
+
+    def _view_of(self, name: str) -> View:
+        """Return the view of a vantage.
+
+        Where servers are asked there is no cache in between: DS sets and key sets are looked at with every poll.
+        """
+        is_walked = name in self._config.walked
+        longest_s = max(int(self._config.interval_s), 1) if is_walked else MAX_NODE_TTL_S
+        anchors, policy = self._config.anchors, self._config.policy
+        return View(name, anchors, policy, self._instant, longest_node_s=longest_s, is_resolver=not is_walked)
 
     @property
     def watched(self) -> int:
@@ -142,6 +161,8 @@ class Watch:
             self._confirmations.forget(subject)
             if (memory := self._memory.pop(subject, None)) is not None:
                 self._zones.release(memory.zones, subject.vantage)
+                if self._sweeps is not None:
+                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.trail)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
@@ -160,6 +181,15 @@ class Watch:
                 memory.observed_at = NEVER
                 self._zones.forget(memory.zones, vantage)
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on, and everything anew."""
+        for view in self._views.values():
+            view.trust(anchors)
+        if self._sweeps is not None:
+            self._sweeps.trust(anchors)
+        for memory in self._memory.values():
+            memory.fresh_until = 0.0
+
     # time
 
     def check_clocks(self, now: float, at: float) -> Jump | None:
@@ -175,6 +205,8 @@ class Watch:
         self._jumped_at = now
         for view in self._views.values():
             view.forget()
+        if self._sweeps is not None:
+            self._sweeps.forget()
         for memory in self._memory.values():
             memory.distrust()
         return jump
@@ -195,6 +227,8 @@ class Watch:
             self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now, urgent=self._confirmations)
             for subject in self._shares.admit(now):
                 self._dialogues.start(self._poll(subject))
+            for sweep in self._sweeps.due(self._outbox.add) if self._sweeps is not None else ():
+                self._dialogues.start(sweep)
         return self._dialogues.take_posed()
 
     def take(self, ticket: int, reply: Reply, now: float, at: float) -> list[Posed]:
@@ -209,7 +243,10 @@ class Watch:
             return self._instant.now
         first = self._schedule.next_due_at()
         return min(
-            first if first is not None else float("inf"), self._shares.next_probe_at(), self._dialogues.next_wake_at()
+            first if first is not None else float("inf"),
+            self._shares.next_probe_at(),
+            self._dialogues.next_wake_at(),
+            self._sweeps.next_due_at() if self._sweeps is not None else float("inf"),
         )
 
     def give_up(self) -> None:
@@ -228,8 +265,11 @@ class Watch:
 
     def suspect(self, name: str, suspicion: str, at: float) -> None:
         """Tell what is suspected of the replies of a vantage, empty for nothing."""
-        detail = f"{name}: {suspicion}" if suspicion else ""
-        self._outbox.add(*self.reports(Code.SPOOFING_SUSPECTED, name, detail, at))
+        self.report(Code.SPOOFING_SUSPECTED, name, f"{name}: {suspicion}" if suspicion else "", at)
+
+    def report(self, code: str, subject: str, detail: str, at: float) -> None:
+        """Tell of our own trouble with the messages that gather, or that there is none, if it says something new."""
+        self._outbox.add(*self.reports(code, subject, detail, at))
 
     # a poll
 
@@ -264,7 +304,9 @@ class Watch:
         self._note_answer(subject.vantage)
         self.answered_at[subject.vantage] = instant.at
         now = instant.now
-        claim_due = memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        claim_due = view.is_resolver and (
+            memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+        )
         mark = self._mark_of(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
@@ -300,7 +342,8 @@ class Watch:
                 self._note_reply(subject, memory, reply)
         judgement = judged.judgement
         is_new = verdict is not memory.verdict or judgement.answers != memory.answers
-        if was_answered and (claim_due or is_new or contradicts(verdict, memory.claim)):
+        has_doubt = is_new or contradicts(verdict, memory.claim)
+        if was_answered and view.is_resolver and (claim_due or has_doubt):
             yield from self._ask_claims(memory, view, judgement, both=is_new)
         if self._memory.get(subject) is not memory:
             return  # it left the inventory meanwhile
@@ -340,11 +383,14 @@ class Watch:
         self._outbox.add(*seen.news)
         memory.signed = judged.answer.signed
         zones = tuple(link.zone for link in judgement.chain)
+        cause = cause_of(judgement)
+        if self._sweeps is not None:
+            turned = "" if self._reach[subject.vantage].is_lost else zone_turned(memory, judgement, cause)
+            memory.trail = self._sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, judgement, turned)
         if zones != memory.zones:
             self._zones.hold(zones, subject.vantage)
             self._zones.release(memory.zones, subject.vantage)
             memory.zones = zones
-        cause = cause_of(judgement)
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
         occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)

@@ -1,20 +1,22 @@
 """What was told of each zone, so that it is told once however many names lie below, and again when it changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from collector.dnssec.context import Signers
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts
 from schemas.judgement import ChainLink, Judgement
-from schemas.messages import Evidence, Observation, Occasion, ZoneObservation
+from schemas.messages import DenialParameters, Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
-from schemas.zone import content_of, is_renewed
+from schemas.zone import content_of, is_current, is_renewed
 
 ZoneAtVantage = tuple[str, str]
 MOST_UNHELD = 10_000
 """So many zones are remembered that no name refers to at the moment: an alias may lead back."""
+MOST_SIGNINGS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,45 @@ class Seen:
     news: tuple[ZoneObservation, ...] = ()
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was told of a zone last, when (monotonic), and what was seen of it since.
+
+    ``link`` is of the node of the chain that showed it last, signatures included: a node is made once, and is part of
+    the chains of many names. ``keys_until`` and ``ds_until``: until when caches may keep these sets, if they asked when
+    we did (POSIX seconds).
+    """
+
+    message: ZoneObservation
+    link: ChainLink
+    content: str
+    told_at: float
+    keys_until: int
+    ds_until: int
+    signings: dict[Signers, int]
+    denial: DenialParameters | None
+
+    def shows(self, facts: ZoneFacts) -> bool:
+        """Return whether the same node shows the zone again, its data signed and denied in ways that are known."""
+        if facts.link is not self.link or facts.denial not in (None, self.denial):
+            return False
+        return facts.signings.keys() <= self.signings.keys()
+
+    def see(self, facts: ZoneFacts) -> None:
+        """Take in what another validation shows of the same key set and DS set."""
+        for signers, until in facts.signings.items():
+            self.signings[signers] = max(until, self.signings.get(signers, 0))
+        self.keys_until = max(self.keys_until, facts.keys_until)
+        self.ds_until = max(self.ds_until, facts.ds_until)
+
+
 class ZonesTold:
     """The last observation of each zone as each vantage sees it."""
 
     def __init__(self, refresh_s: float) -> None:
         """A zone that stays the same is told again after ``refresh_s``."""
         self._refresh_s = refresh_s
-        self._told: dict[ZoneAtVantage, tuple[ZoneObservation, str, float]] = {}
+        self._told: dict[ZoneAtVantage, _Told] = {}
         self._holders: dict[ZoneAtVantage, int] = {}
         self._unheld: dict[ZoneAtVantage, None] = {}
 
@@ -43,29 +77,38 @@ class ZonesTold:
         news = []
         for one in facts:
             zone = one.link.zone
-            message = _unproven(one, evidence, vantage, at)
             known = self._told.get((zone, vantage))
+            if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
+                known.see(one)
+                ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
+                continue
+            signings = _merged(known.signings if known is not None else {}, one.signings)
+            denial = one.denial or (known.denial if known is not None else None)
+            message = _unproven(one, evidence, vantage, at, known, signings, denial)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
             if occasion is None and known is not None:
-                message = known[0]
+                if message.windows == known.message.windows:
+                    known.link = one.link
+                message = known.message
+                known.signings, known.denial = signings, denial
+                known.see(one)
             else:
                 above = tuple(digests[name] for name in _above(one, facts) if name in digests)
                 message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
-                self._told[zone, vantage] = (message, content, now)
+                kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
+                told = _Told(message, one.link, content, now, one.keys_until, one.ds_until, kept, denial)
+                self._told[zone, vantage] = told
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
         return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
 
-    def _occasion(
-        self, known: tuple[ZoneObservation, str, float] | None, message: ZoneObservation, content: str, now: float
-    ) -> Occasion | None:
+    def _occasion(self, known: _Told | None, message: ZoneObservation, content: str, now: float) -> Occasion | None:
         if known is None:
             return Occasion.FIRST
-        told, said, at = known
-        if said != content or is_renewed(told.windows, message.windows, message.observed_at):
+        if known.content != content or is_renewed(known.message.windows, message.windows, message.observed_at):
             return Occasion.CHANGE
-        return Occasion.REFRESH if now - at >= self._refresh_s else None
+        return Occasion.REFRESH if now - known.told_at >= self._refresh_s else None
 
     def forget(self, zones: Iterable[str], vantage: str) -> None:
         """Have zones told again: what was told of them did not arrive."""
@@ -110,7 +153,24 @@ def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:
     return found[::-1]
 
 
-def _unproven(one: ZoneFacts, evidence: Evidence, vantage: str, at: datetime) -> ZoneObservation:
+def _merged(known: Mapping[Signers, int], seen: Mapping[Signers, int]) -> dict[Signers, int]:
+    """Return how a zone's data are signed by all that was seen; of a zone that signs in ever new ways not all."""
+    merged = dict(known)
+    for signers, until in seen.items():
+        if signers in merged or len(merged) < MOST_SIGNINGS:
+            merged[signers] = max(until, merged.get(signers, 0))
+    return merged
+
+
+def _unproven(
+    one: ZoneFacts,
+    evidence: Evidence,
+    vantage: str,
+    at: datetime,
+    known: _Told | None,
+    signings: Mapping[Signers, int],
+    denial: DenialParameters | None,
+) -> ZoneObservation:
     """Return what is to be said of a zone, before its own evidence is cut out: mostly it was said already."""
     return ZoneObservation(
         id="",
@@ -123,6 +183,12 @@ def _unproven(one: ZoneFacts, evidence: Evidence, vantage: str, at: datetime) ->
         reasons=one.reasons,
         remarks=one.remarks,
         windows=one.windows,
+        key_ttl_s=one.key_ttl_s,
+        ds_ttl_s=one.ds_ttl_s,
+        signings=tuple(Signing(keys=keys, cached_until=utc(until)) for keys, until in sorted(signings.items())),
+        denial=denial,
+        earlier_keys_until=utc(known.keys_until) if known is not None and known.keys_until else None,
+        earlier_ds_until=utc(known.ds_until) if known is not None and known.ds_until else None,
         evidence=evidence,
     )
 

@@ -1,24 +1,35 @@
-"""Where resolvers are: URLs and resolv.conf to addresses."""
+"""Where resolvers are: URLs and resolv.conf to addresses; or that there is none, but the authoritative servers."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from schemas.redaction import safe
 
+AUTHORITATIVE = "authoritative"
 DEFAULT_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only."""
+    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only.
+
+    With the scheme ``authoritative`` there is no resolver: the servers of the zones are asked themselves.
+    """
 
     scheme: str
     host: str
     port: int
     path: str = ""
 
+    @property
+    def is_authoritative(self) -> bool:
+        """Return whether the servers of the zones are asked instead of a resolver."""
+        return self.scheme == AUTHORITATIVE
+
     def to_url(self) -> str:
         """Return the URL, credentials never in it."""
+        if self.is_authoritative:
+            return f"{AUTHORITATIVE}:"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
@@ -26,9 +37,13 @@ class Address:
 def parse_address(url: str) -> Address:
     """Parse ``udp://10.0.0.53``, ``tls://dns.example:853``, ``https://dns.example/dns-query``; a bare host means UDP.
 
+    ``authoritative:`` stands for the servers of the zones themselves.
+
     Raises:
         ValueError: another scheme, no host, or a port out of range.
     """
+    if url == f"{AUTHORITATIVE}:":
+        return Address(AUTHORITATIVE, "", 0)
     shown = safe(url)
     if "://" not in url:
         url = f"udp://[{url}]" if url.count(":") > 1 and not url.startswith("[") else f"udp://{url}"

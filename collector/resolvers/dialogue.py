@@ -6,9 +6,9 @@ so it holds for each driver, the one in a test and the one in a replay included.
 """
 
 import heapq
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Reply
@@ -58,6 +58,8 @@ class Shared:
 
 Step = Question | Together | Pause | Shared
 Steps = Generator[Step, Any, T]
+Walk = Callable[[Question], Steps[Reply]]
+"""How a vantage without a resolver comes to a reply: by questions to authoritative servers."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,14 @@ class Resolver(Protocol):
         edns: bool = True,
         attempts: int | None = None,
     ) -> Reply:
+        """Return the response, whatever its rcode, or why there is none."""
+        ...
+
+
+class Servers(Protocol):
+    """Whoever brings a question to the authoritative server that it names."""
+
+    async def ask(self, question: Question) -> Reply:
         """Return the response, whatever its rcode, or why there is none."""
         ...
 
@@ -124,10 +134,14 @@ def share(key: Hashable, steps: Callable[[], Steps[T]]) -> Steps[T]:
 
 @dataclass(slots=True, eq=False)
 class _Talk:
-    """One generator under way: whom its result goes to, and which replies it waits for."""
+    """One generator under way: whom its result goes to, and which replies it waits for.
+
+    ``ticket``: its result is the reply to that question.
+    """
 
     steps: Steps[Any]
     done: Callable[[Any], None] | None = None
+    ticket: int | None = None
     key: Hashable | None = None
     waiters: "list[_Talk]" = field(default_factory=list)
     replies: list[Reply | None] | None = None
@@ -135,13 +149,15 @@ class _Talk:
 
 
 class Dialogues:
-    """All generators under way. ``asked`` counts questions.
+    """All generators under way. ``asked`` counts the questions that left.
 
-    A generator that raises ends everything: ``close`` what is left, and begin anew.
+    ``walks`` are the vantages, by name, whose questions are walked to a server instead of being put to a resolver. A
+    generator that raises ends everything: ``close`` what is left, and begin anew.
     """
 
-    def __init__(self, instant: Instant) -> None:
+    def __init__(self, instant: Instant, walks: Mapping[str, Walk] | None = None) -> None:
         self._instant = instant
+        self._walks = dict(walks or {})
         self._open: dict[_Talk, None] = {}
         self._shared: dict[Hashable, _Talk] = {}
         self._awaited: dict[int, tuple[_Talk, int]] = {}
@@ -158,18 +174,8 @@ class Dialogues:
 
     def take(self, ticket: int, reply: Reply) -> None:
         """Go on with the reply to a question; one that nobody waits for any more is left aside."""
-        awaited = self._awaited.pop(ticket, None)
-        if awaited is None:
-            return
-        talk, position = awaited
-        if talk.replies is None:
-            self._advance(talk, reply)
-            return
-        talk.replies[position] = reply
-        talk.missing -= 1
-        if not talk.missing:
-            replies, talk.replies = talk.replies, None
-            self._advance(talk, replies)
+        for talk, value in self._receive(ticket, reply):
+            self._advance(talk, value)
 
     def wake(self) -> None:
         """Go on with those whose pause is over."""
@@ -193,6 +199,21 @@ class Dialogues:
         for talk in talks:
             talk.steps.close()
 
+    def _receive(self, ticket: int, reply: Reply) -> list[tuple[_Talk, object]]:
+        """Put a reply where it belongs; return who goes on with it, if all that was awaited is there."""
+        awaited = self._awaited.pop(ticket, None)
+        if awaited is None:
+            return []
+        talk, position = awaited
+        if talk.replies is None:
+            return [(talk, reply)]
+        talk.replies[position] = reply
+        talk.missing -= 1
+        if talk.missing:
+            return []
+        replies, talk.replies = talk.replies, None
+        return [(talk, replies)]
+
     def _advance(self, talk: _Talk, value: object) -> None:
         """Send a value, and whatever comes of it, until everybody waits for a reply or a pause."""
         ready = [(talk, value)]
@@ -205,14 +226,14 @@ class Dialogues:
                 continue
             match step:
                 case Question():
-                    self._pose(talk, step, 0)
+                    ready += self._pose(talk, step, 0)
                 case Together(questions):
                     if not questions:
                         ready.append((talk, []))
                         continue
                     talk.replies, talk.missing = [None] * len(questions), len(questions)
                     for position, question in enumerate(questions):
-                        self._pose(talk, question, position)
+                        ready += self._pose(talk, question, position)
                 case Pause(seconds):
                     self._counter += 1
                     heapq.heappush(self._pauses, (self._instant.now + seconds, self._counter, talk))
@@ -231,10 +252,19 @@ class Dialogues:
             del self._shared[talk.key]
         if talk.done is not None:
             talk.done(result)
+        if talk.ticket is not None:
+            return self._receive(talk.ticket, cast(Reply, result))
         return [(waiter, result) for waiter in reversed(talk.waiters)]
 
-    def _pose(self, talk: _Talk, question: Question, position: int) -> None:
+    def _pose(self, talk: _Talk, question: Question, position: int) -> list[tuple[_Talk, object]]:
+        """Put a question to be asked, or begin its walk, which is returned."""
         self._counter += 1
-        self.asked += 1
         self._awaited[self._counter] = talk, position
-        self._posed.append(Posed(self._counter, question))
+        walk = None if question.server else self._walks.get(question.vantage)
+        if walk is None:
+            self.asked += 1
+            self._posed.append(Posed(self._counter, question))
+            return []
+        walking = _Talk(walk(question), ticket=self._counter)
+        self._open[walking] = None
+        return [(walking, None)]

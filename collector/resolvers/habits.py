@@ -37,7 +37,9 @@ class Habits:
         """Return whether the resolver has sent a cookie of its own, so that its replies must have ours."""
         return bool(self._server_cookie)
 
-    def query_for(self, name: Name, rdtype: int, *, checking_disabled: bool, edns: bool) -> Query:
+    def query_for(
+        self, name: Name, rdtype: int, *, checking_disabled: bool, edns: bool, recursive: bool = True
+    ) -> Query:
         """Return a new query that uses what the resolver keeps: cookies always, letter case once replies are guessed.
 
         What is asked as clients ask carries neither. Mixed case is not used before there is a reason, since some
@@ -53,6 +55,7 @@ class Habits:
             mixed_case=guarded and self.is_guessed_at and self.case_kept is not False,
             client_cookie=self._client_cookie if guarded and self.sends_cookies else b"",
             server_cookie=self._server_cookie if guarded else b"",
+            recursive=recursive,
         )
 
     def learn(self, query: Query, response: Response, *, stream: bool) -> None:

@@ -57,6 +57,7 @@ def write_query(
     mixed_case: bool = False,
     client_cookie: bytes = b"",
     server_cookie: bytes = b"",
+    recursive: bool = True,
 ) -> Query:
     """Return a query with a random id and, with ``mixed_case``, with random letter case.
 
@@ -77,6 +78,7 @@ def write_query(
         edns=edns,
         cookie=cookie + server_cookie if cookie else b"",
         question=question,
+        recursive=recursive,
     )
     return Query(wire, message_id, name, rdtype, question, cookie)
 

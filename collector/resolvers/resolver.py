@@ -1,4 +1,4 @@
-"""Ask one recursive resolver: UDP with fallback to TCP, TCP, DoT or DoH by URL.
+"""Ask one server, mostly a recursive resolver: UDP with fallback to TCP, TCP, DoT or DoH by URL.
 
 Every query has a fresh random id and, by a fresh socket, a fresh random port; a UDP socket is connected, so answers
 from elsewhere never arrive; the question must be echoed, in its letter case and with our cookie where the resolver
@@ -52,7 +52,9 @@ class Resolver:
     """One resolver; safe to ask many things at once.
 
     ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long. The last of several is over
-    TCP. ``transport`` carries the queries, by default sockets of this machine.
+    TCP. ``transport`` carries the queries, by default sockets of this machine. Without ``recursive`` it is an
+    authoritative server, asked for what it knows by itself (RD=0). ``tally`` counts what is passed over, by default of
+    this server alone.
     """
 
     def __init__(
@@ -64,9 +66,12 @@ class Resolver:
         max_in_flight: int = 256,
         egress: Egress | None = None,
         transport: Transport | None = None,
+        recursive: bool = True,
+        tally: Tally | None = None,
     ) -> None:
+        self._recursive = recursive
         self.address = address
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self._habits = Habits(secrets.randbits, protects=address.scheme == "udp")
         self._timeout_s = timeout_s
         self._attempts = attempts
@@ -165,7 +170,11 @@ class Resolver:
     async def _try(self, exchange: Exchange, question: _Question, timeout_s: float) -> TryOutcome:
         """Ask once and return what came of it."""
         query = self._habits.query_for(
-            question.name, question.rdtype, checking_disabled=question.checking_disabled, edns=question.edns
+            question.name,
+            question.rdtype,
+            checking_disabled=question.checking_disabled,
+            edns=question.edns,
+            recursive=self._recursive,
         )
         where = self.address.to_url()
         self.tally.count_question(self._now())
@@ -190,10 +199,6 @@ class Resolver:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-    def suspicion(self) -> str | None:
-        """Return what is suspected of the replies that come from here: empty for nothing, None if not yet known."""
-        return self.tally.suspicion(self._now())
 
     def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:
         self.tally.pass_over(mismatch.kind, self._now())

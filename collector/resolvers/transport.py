@@ -10,18 +10,17 @@ import functools
 import socket
 import ssl
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
-
-import urllib3
+from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.dnssec.message import FormError
 from collector.resolvers.address import Address
 from schemas.egress import Egress
 
+if TYPE_CHECKING:
+    from collector.resolvers.https import HttpsSender
+
 MAX_MESSAGE_BYTES = 65_535
 LOOK_UP_EVERY_S = 300.0
-DOH_THREADS = 16
 
 SocketAddress = tuple[int, tuple[Any, ...]]
 
@@ -46,13 +45,13 @@ class Sockets:
     """Sockets of this machine; ``patience_s`` is for a DoH request, whose thread can't be called back."""
 
     def __init__(self, address: Address, egress: Egress, *, patience_s: float) -> None:
-        self._address, self._patience_s = address, patience_s
+        self._address = address
         self._found: SocketAddress | None = None
         self._found_at = 0.0
         trust = functools.partial(ssl.create_default_context, cafile=egress.ca_path or None)
         self._tls = trust() if address.scheme == "tls" else None
-        self._pool = _open_pool(address.to_url(), egress, trust()) if address.scheme == "https" else None
-        self._threads = ThreadPoolExecutor(DOH_THREADS, "doh") if address.scheme == "https" else None
+        is_https = address.scheme == "https"
+        self._https = _https_sender(address.to_url(), egress, trust(), patience_s) if is_https else None
 
     async def datagrams(self, wire: bytes) -> AsyncGenerator[bytes, None]:
         """Send a query over UDP and yield each datagram that comes back."""
@@ -67,8 +66,8 @@ class Sockets:
 
     async def stream(self, wire: bytes) -> bytes:
         """Send a query over TCP, DoT or DoH and return the reply."""
-        if self._pool is not None:
-            return await self._over_https(self._pool, wire)
+        if self._https is not None:
+            return await self._https.send(wire)
         host = self._address.host
         reader, writer = await asyncio.open_connection(
             host, self._address.port, ssl=self._tls, server_hostname=host if self._tls else None
@@ -91,27 +90,8 @@ class Sockets:
             self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
         return self._found
 
-    async def _over_https(self, pool: urllib3.PoolManager, wire: bytes) -> bytes:
-        headers = {"content-type": "application/dns-message", "accept": "application/dns-message"}
-        try:
-            post = functools.partial(pool.request, "POST", self._address.to_url(), body=wire, headers=headers)
-            call = functools.partial(post, timeout=self._patience_s, redirect=False)
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except urllib3.exceptions.HTTPError as error:
-            raise OSError(str(error)) from error
-        if answer.status != 200:
-            raise OSError(f"HTTP status {answer.status}")
-        return bytes(answer.data)
 
+def _https_sender(url: str, egress: Egress, trusted: ssl.SSLContext, patience_s: float) -> "HttpsSender":
+    from collector.resolvers.https import HttpsSender
 
-def _open_pool(url: str, egress: Egress, trusted: ssl.SSLContext) -> urllib3.PoolManager:
-    """Return connections to a DoH resolver, through the proxy that the rule says."""
-    options: dict[str, Any] = {"maxsize": DOH_THREADS, "retries": False, "ssl_context": trusted}
-    proxy = egress.proxy_for(url)
-    if not proxy:
-        return urllib3.PoolManager(**options)
-    user = egress.user_of(proxy)
-    headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
-    if proxy.startswith("https:"):
-        options["proxy_ssl_context"] = trusted
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    return HttpsSender(url, egress, trusted, patience_s=patience_s)

@@ -1,33 +1,44 @@
-"""One resolver for those who validate names now and then: waits for the replies that a view asks for."""
+"""One vantage for those who validate names now and then: waits for the replies that a view asks for."""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Reply
-from collector.resolvers.dialogue import Dialogues, Instant, Posed, Resolver, Steps, ask_of
+from collector.resolvers.dialogue import Dialogues, Instant, Posed, Resolver, Servers, Steps, Walk, ask_of
 from collector.resolvers.view import Claims, Judged, View
 from schemas.judgement import Judgement
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Walking:
+    """What takes the place of a resolver: ``begin`` makes the walk by an instant, ``servers`` bring its questions."""
+
+    servers: Servers
+    begin: Callable[[Instant], Walk]
+
+
 class Vantage:
     """A named resolver; used by one event loop.
 
-    ``clock`` returns POSIX seconds; ``validate --at`` and tests pass one that stands still.
+    ``clock`` returns POSIX seconds; ``validate --at`` and tests pass one that stands still. ``resolver`` is what is
+    asked, or how the authoritative servers are.
     """
 
     def __init__(
-        self, name: str, resolver: Resolver, anchors: TrustAnchors, policy: Policy, clock: Callable[[], float]
+        self, name: str, resolver: Resolver | Walking, anchors: TrustAnchors, policy: Policy, clock: Callable[[], float]
     ) -> None:
         self._resolver, self._clock = resolver, clock
         self._instant = Instant()
-        self._view = View(name, anchors, policy, self._instant)
-        self._dialogues = Dialogues(self._instant)
+        walks = {name: resolver.begin(self._instant)} if isinstance(resolver, Walking) else {}
+        self._view = View(name, anchors, policy, self._instant, is_resolver=not walks)
+        self._dialogues = Dialogues(self._instant, walks)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -73,7 +84,10 @@ class Vantage:
             task.add_done_callback(self._finished)
 
     async def _ask(self, posed: Posed) -> None:
-        reply = await ask_of(self._resolver, posed.question)
+        if isinstance(self._resolver, Walking):
+            reply = await self._resolver.servers.ask(posed.question)
+        else:
+            reply = await ask_of(self._resolver, posed.question)
         self._look_at_clock()
         self._dialogues.take(posed.ticket, reply)
         self._put(self._dialogues.take_posed())

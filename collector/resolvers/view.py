@@ -1,16 +1,17 @@
-"""One resolver as seen from here: what to ask it, whether what it says is valid, what it claims by itself. Pure.
+"""One vantage as seen from here: what to ask it, whether what it says is valid, what it claims by itself. Pure.
 
 Each question that takes more than one reply is a generator of steps, which a driver answers.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
-from collector.dnssec.context import ChainNode, Context
+from collector.dnssec.context import MAX_NODE_TTL_S, ChainNode, Context
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts, answer_facts, fresh_until, make_judgement, zone_facts
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
@@ -38,23 +39,36 @@ from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
-NOTHING_SHOWN = AnswerFacts((), (), None)
 TIMING = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes.
 
-    ``met_silence``: something that was asked on the way stayed without any answer.
+    What it shows of zones and of the answer is put together when somebody asks for it.
     """
 
     judgement: Judgement
     evidence: Evidence
     fresh_until: int
-    zones: tuple[ZoneFacts, ...] = ()
-    answer: AnswerFacts = NOTHING_SHOWN
-    met_silence: bool = False
+    result: ValidationResult
+    context: Context
+
+    @cached_property
+    def zones(self) -> tuple[ZoneFacts, ...]:
+        """Return what the chain shows of each of its zones."""
+        return zone_facts(self.result, self.context)
+
+    @cached_property
+    def answer(self) -> AnswerFacts:
+        """Return what the answer shows beyond the zones of its chain."""
+        return answer_facts(self.result, self.context.now)
+
+    @property
+    def met_silence(self) -> bool:
+        """Return whether something that was asked on the way stayed without any answer."""
+        return self.context.met_silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +80,25 @@ class Claims:
 
 
 class View:
-    """A vantage with what its chains have taught so far; ``instant`` is kept by whoever drives it."""
+    """A vantage with what its chains have taught so far; ``instant`` is kept by whoever drives it.
 
-    def __init__(self, name: str, anchors: TrustAnchors, policy: Policy, instant: Instant) -> None:
-        self.name = name
+    What a chain has taught stands for at most ``longest_node_s``, whatever its TTLs. ``is_resolver``: false where the
+    authoritative servers are asked, who claim nothing to clients.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        anchors: TrustAnchors,
+        policy: Policy,
+        instant: Instant,
+        *,
+        longest_node_s: int = MAX_NODE_TTL_S,
+        is_resolver: bool = True,
+    ) -> None:
+        self.name, self.is_resolver = name, is_resolver
         self._anchors, self._policy, self._instant = anchors, policy, instant
+        self._longest_node_s = longest_node_s
         self._nodes: dict[Name, ChainNode] = {}
         self._homes = Homes()
         self._answered: Ask | None = None
@@ -104,6 +132,11 @@ class View:
         self._nodes = {}  # validations under way go on with the old ones
         self._swept_at = self._instant.at
 
+    def trust(self, anchors: TrustAnchors) -> None:
+        """Validate from these anchors from now on."""
+        self._anchors = anchors
+        self.forget()
+
     def judge(self, name: Name, rdtype: int, first: Reply | None = None) -> Steps[Judged]:
         """Validate one name and type; ``first`` is the reply to that very question, if it is at hand.
 
@@ -124,20 +157,11 @@ class View:
         result = yield from self._weigh_stripping(result, context.met_error)
         judgement, evidence = make_judgement(context, result, name, rdtype, self.name)
         other = yield from self._other_profile(judgement, budget, name, rdtype)
-        judgement = msgspec.structs.replace(
-            judgement,
-            lenient_verdict=self._lenient(context, result, judgement, evidence, name, rdtype),
-            other_verdict=other,
-        )
+        lenient = self._lenient(context, result, judgement, evidence, name, rdtype)
+        if lenient is not None or other is not None:
+            judgement = msgspec.structs.replace(judgement, lenient_verdict=lenient, other_verdict=other)
         self._homes.learn(result)
-        return Judged(
-            judgement,
-            evidence,
-            fresh_until(result),
-            zone_facts(result, context.now),
-            answer_facts(result, context.now),
-            context.met_silence,
-        )
+        return Judged(judgement, evidence, fresh_until(result), result, context)
 
     def _sweep(self) -> None:
         """Forget nodes that are no longer fresh, now and then: names come and go, and each holds whole messages."""
@@ -152,7 +176,10 @@ class View:
         """Return what the resolver tells its clients (CD=0) of a name that was judged, asked in one way or in both.
 
         Where clients get other data, both ways are asked; their own signatures count, and so does a second look.
+        Where there is no resolver, nobody claims anything.
         """
+        if not self.is_resolver:
+            return Claims(None, None)
         name, rdtype = names.from_text(judgement.name), records.type_from_text(judgement.type)
         said = read_claim((yield from self.ask_client(name, rdtype, edns=False))) if plain else None
         reply = None
@@ -196,7 +223,12 @@ class View:
         return msgspec.structs.replace(claim, translated=all(embeds(address, known) for address in made))
 
     def _weigh_stripping(self, result: ValidationResult, met_error: bool) -> Steps[ValidationResult]:
-        """Return the result, the vantage blamed instead of a zone where it does not serve DNSSEC records."""
+        """Return the result, the vantage blamed instead of a zone where it does not serve DNSSEC records.
+
+        What the servers of a zone leave out is the zone's own fault.
+        """
+        if not self.is_resolver:
+            return result
         anchor = min(self._anchors.by_zone, key=len, default=names.ROOT)
         at_fault = question_at_fault(result)
         errs = result.verdict is Verdict.INDETERMINATE and met_error
@@ -255,7 +287,10 @@ class View:
         *,
         stream: bool,
     ) -> Steps[tuple[ValidationResult, Context]]:
-        context = Context(int(self._instant.at), self._anchors, policy, budget, nodes)
+        context = Context(
+            int(self._instant.at), self._anchors, policy, budget, nodes, longest_node_s=self._longest_node_s
+        )
+        context.signatures_seen = not self.is_resolver  # else nobody stands between us and a zone that is unsigned
         questions = validate(context, name, rdtype)
         is_first_asked_here = first is None and not stream
         try:

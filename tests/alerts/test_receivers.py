@@ -164,11 +164,18 @@ class TestLocal:
         assert "sa-settlement" in lines[0]
 
 
+def test_a_line_names_the_servers_at_fault() -> None:
+    told = delivery(servers=("192.0.2.2", "192.0.2.3"))
+
+    assert "    servers: 192.0.2.2, 192.0.2.3" in screen(told).splitlines()
+    assert "servers:" not in screen(delivery())
+
+
 HOSTILE = "\x1b[2Jevil\u202e\x00\x9b31m<script>"
 
 
 def test_control_characters_never_reach_a_message() -> None:
-    told = delivery(detail=HOSTILE, before=HOSTILE, after=HOSTILE)
+    told = delivery(detail=HOSTILE, before=HOSTILE, after=HOSTILE, servers=(HOSTILE,))
 
     for text in (screen(told), json.dumps(describe(told), ensure_ascii=False)):
         assert not any(character in text for character in "\x1b\u202e\x00\x9b")

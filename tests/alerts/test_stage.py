@@ -253,6 +253,16 @@ class TestNewsInAnOpenIncident:
         assert "an identity of criticality critical is affected" in reason
         assert "also affects payments" in reason
 
+    def test_another_server_at_fault_is_told_by_its_address(self, desk: Desk) -> None:
+        opened = finding("auth_signature_divergence", servers=("192.0.2.2",))
+        desk.handle(opened)
+        desk.handle(msgspec.structs.replace(opened, version=2, servers=("192.0.2.2", "192.0.2.3")))
+        desk.handle(msgspec.structs.replace(opened, version=3, servers=("192.0.2.3",)))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+        assert desk.pager.bodies[1]["reason"] == "also at fault, of the servers: 192.0.2.3"
+        assert desk.pager.bodies[1]["findings"][0]["servers"] == ["192.0.2.2", "192.0.2.3"]
+
     def test_less_is_no_news(self, desk: Desk) -> None:
         opened = finding(identity_count=22, identity_peak=22)
         desk.handle(opened)

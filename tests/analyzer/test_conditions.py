@@ -98,6 +98,44 @@ def test_the_resolvers_claim_is_held_against_our_verdict(
     assert found == ({(expected, "vantage corp")} if expected else set())
 
 
+class TestNegativeTrustAnchors:
+    BROKEN = (link("."), link("example."), link("bank.example.", verdict=Verdict.BOGUS))
+
+    def suspected(self, claim: ResolverClaim | None, *, validates: bool = True, **judged: Any) -> list[tuple[str, str]]:
+        fields: dict[str, Any] = {"verdict": "bogus", "code": "rrsig_missing", "chain": self.BROKEN, **judged}
+        found = conditions_of(judgement(claim=claim, **fields), (), Known(validates=validates))
+        return [(one.code, one.cause_rrset) for one in found if one.code == "resolver_nta_suspected"]
+
+    def test_a_resolver_that_validates_and_hands_out_what_is_bogus_is_suspected(self) -> None:
+        assert self.suspected(claimed(False, "NOERROR")) == [("resolver_nta_suspected", "vantage corp bank.example.")]
+
+    def test_it_replaces_neither_the_fault_nor_what_is_said_of_the_resolver(self) -> None:
+        found = conditions_of(
+            judgement(claim=claimed(False, "NOERROR"), verdict="bogus", code="rrsig_missing", chain=self.BROKEN),
+            (),
+            Known(validates=True),
+        )
+
+        assert {one.code for one in found} == {"rrsig_missing", "resolver_not_validating", "resolver_nta_suspected"}
+
+    def test_a_resolver_that_never_validates_needs_no_such_anchor(self) -> None:
+        assert self.suspected(claimed(False, "NOERROR"), validates=False) == []
+
+    @pytest.mark.parametrize("claim", [ResolverClaim(False, "SERVFAIL"), claimed(True, "NOERROR"), None])
+    def test_a_resolver_that_refuses_or_lies_has_none(self, claim: ResolverClaim | None) -> None:
+        assert self.suspected(claim) == []
+
+    @pytest.mark.parametrize(("verdict", "code"), [("secure", ""), ("insecure", "unsigned_delegation"), ("bogus", "x")])
+    def test_a_resolver_that_says_so_is_believed_whatever_the_verdict(self, verdict: str, code: str) -> None:
+        claim = claimed(False, "NOERROR", ede=((33, "NTA until Friday"),))
+
+        found = self.suspected(claim, validates=False, verdict=verdict, code=code)
+        assert found == [("resolver_nta_suspected", "vantage corp bank.example.")]
+
+    def test_what_other_policies_may_honestly_accept_proves_none(self) -> None:
+        assert self.suspected(claimed(False, "NOERROR"), code="nsec3_iterations_over_limit") == []
+
+
 def test_an_expectation_that_is_missed_is_a_condition() -> None:
     endpoints = (Endpoint(host="api.bank.example", expect=Verdict.SECURE),)
 

@@ -1,12 +1,17 @@
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
 from analyzer.detected import Drift
-from analyzer.endpoints.drift import detect_drift
+from analyzer.endpoints.answers import outside
+from analyzer.endpoints.baseline import learn
+from analyzer.endpoints.drift import detect_drift, detect_forbidden
+from analyzer.sightings import Sighting
 from analyzer.zones.drift import detect_zone_drift
-from analyzer.zones.rollover import classify_key_change
+from analyzer.zones.keychange import classify_key_change
 from schemas.catalogue import Severity
 from schemas.judgement import AliasLink, Judgement, Verdict, ZoneKey
 from tests.support.making import AT, judgement, key, link, zones_of
@@ -67,7 +72,10 @@ def test_an_unsigned_cut_that_is_new_above_a_signed_zone_is_noticed() -> None:
     gone = link("example.", verdict=Verdict.INSECURE)
     after = judgement(verdict="insecure", code="unsigned_delegation", zone="example.", chain=(link("."), gone))
 
-    assert codes(detect_drift(before, after)) == [("secure_to_insecure", "example.", "critical")]
+    assert codes(detect_drift(before, after)) == [
+        ("secure_to_insecure", "example.", "critical"),
+        ("zone_cut_changed", "example.", "high"),
+    ]
 
 
 def test_a_declared_negative_anchor_is_no_drift() -> None:
@@ -172,6 +180,19 @@ def test_an_alias_that_leads_elsewhere_hangs_on_the_alias_own_zone() -> None:
     assert (drift.code, drift.cause_zone) == ("answer_changed", "bank.example.")
 
 
+DAY = timedelta(days=1)
+
+
+def seen(data: str, days: float = 30.0, *, times: int = 1, held: timedelta | None = None, ttl_s: int = 60) -> Sighting:
+    """A record that came so many days ago, and has been there until now unless ``held`` says for how long."""
+    record = data if " " in data else f"api.bank.example. A {data}"
+    began_at = AT - days * DAY
+    return Sighting(record, began_at, AT, days * DAY if held is None else held, times, ttl_s)
+
+
+HOME, NEAR, AWAY = "192.0.2.1", "192.0.2.7", "203.0.113.66"
+
+
 class TestAnswers:
     def change(
         self,
@@ -180,12 +201,18 @@ class TestAnswers:
         verdict: str = "secure",
         *,
         allowed: Sequence[tuple[str, ...]] = (),
-        learnt: tuple[str, ...] = (),
+        undeclared: bool = False,
+        sightings: Sequence[Sighting] = (),
+        **more: Any,
     ) -> list[Drift]:
         code = "unsigned_delegation" if verdict == "insecure" else ""
         one = judgement(answers=before, verdict=verdict, code=code, chain=())
-        other = judgement(answers=after, verdict=verdict, code=code, chain=())
-        return [d for d in detect_drift(one, other, allowed=allowed, learnt=learnt) if d.code == "answer_changed"]
+        other = judgement(answers=after, verdict=verdict, code=code, chain=(), **more)
+        found = detect_drift(one, other, allowed=allowed, undeclared=undeclared, baseline=learn(sightings, "A", AT))
+        return [drift for drift in found if drift.code == "answer_changed"]
+
+    def grade(self, *args: Any, **kwargs: Any) -> str:
+        return next((str(drift.severity) for drift in self.change(*args, **kwargs)), "silent")
 
     def test_order_does_not_count(self) -> None:
         assert self.change(("1", "2"), ("2", "1")) == []
@@ -194,15 +221,172 @@ class TestAnswers:
         assert self.change(("1", "2"), ("2", "3")) == []
 
     def test_another_set_counts_by_its_signature(self) -> None:
-        assert self.change(("1",), ("2",))[0].severity is Severity.LOW
-        assert self.change(("1",), ("2",), verdict="insecure")[0].severity is Severity.MEDIUM
+        assert self.grade(("1",), ("2",)) == "low"
+        assert self.grade(("1",), ("2",), verdict="insecure") == "medium"
 
     def test_outside_the_allowed_set_is_high(self) -> None:
-        assert self.change(("1",), ("2",), allowed=[("1",)])[0].severity is Severity.HIGH
-        assert self.change(("1",), ("1", "2"), allowed=[("1",)])[0].severity is Severity.HIGH
+        assert self.grade(("1",), ("2",), allowed=[("1",)]) == "high"
+        assert self.grade(("1",), ("1", "2"), allowed=[("1",)]) == "high"
 
-    def test_within_the_allowed_set_only_a_new_set_counts(self) -> None:
-        assert self.change(("1",), ("1", "2"), allowed=[("1", "2")]) == []
+    @pytest.mark.parametrize("verdict", ["secure", "insecure"])
+    def test_within_the_allowed_set_nothing_counts(self, verdict: str) -> None:
+        assert self.grade((HOME,), (HOME, NEAR), verdict, allowed=[("192.0.2.0/24",)]) == "silent"
+        assert self.grade((HOME,), (AWAY,), verdict, allowed=[(HOME, AWAY)], sightings=[seen(HOME)]) == "silent"
 
-    def test_answers_seen_before_do_not_count(self) -> None:
-        assert self.change(("1",), ("2",), learnt=("api.bank.example. A 2",)) == []
+    def test_a_first_answer_that_no_row_allows_is_high(self) -> None:
+        (drift,) = detect_forbidden(judgement(answers=(AWAY,)), [("192.0.2.0/24",)])
+
+        assert (drift.code, drift.severity, drift.before) == ("answer_changed", "high", "192.0.2.0/24")
+        assert detect_forbidden(judgement(answers=(HOME,)), [("192.0.2.0/24",)]) == []
+        assert detect_forbidden(judgement(answers=(AWAY,)), []) == []
+        assert detect_forbidden(judgement(answers=(AWAY,), verdict="bogus", code="rrsig_missing"), [(HOME,)]) == []
+
+    def test_what_one_row_allows_stays_visible_to_a_row_that_allows_nothing(self) -> None:
+        allowed = [(HOME, AWAY)]
+
+        assert (
+            self.grade((HOME,), (AWAY,), "insecure", allowed=allowed, undeclared=True, sightings=[seen(HOME)]) == "low"
+        )
+
+    def test_an_allowed_alias_allows_what_it_leads_to_only_if_it_is_signed(self) -> None:
+        def led(verdict: Verdict) -> Judgement:
+            alias = AliasLink("api.bank.example.", "CNAME", "bank.example.", verdict, "edge.cdn.example.")
+            there = AliasLink("edge.cdn.example.", "A", "cdn.example.", Verdict.INSECURE)
+            after = judgement(verdict="insecure", code="unsigned_delegation", answers=(AWAY,))
+            return msgspec.structs.replace(after, links=(alias, there))
+
+        assert outside(led(Verdict.SECURE), [("edge.cdn.example.",)]) == set()
+        assert outside(led(Verdict.INSECURE), [("edge.cdn.example.",)]) == {AWAY}
+        assert outside(led(Verdict.SECURE), [("edge.cdn.example.",), (HOME,)]) == {AWAY}
+
+    def test_an_unsigned_name_that_leaves_where_it_always_was_is_high(self) -> None:
+        (drift,) = self.change((HOME,), (AWAY,), "insecure", sightings=[seen(HOME)])
+
+        assert drift.severity is Severity.HIGH
+        assert drift.detail.endswith("not signed, and outside all that was learnt in 30 days")
+
+    def test_a_name_that_was_watched_for_hours_only_is_medium(self) -> None:
+        assert self.grade((HOME,), (AWAY,), "insecure", sightings=[seen(HOME, 0.9)]) == "medium"
+        assert self.grade((HOME,), (AWAY,), "insecure", sightings=[seen(HOME, 1.1)]) == "high"
+
+    def test_a_neighbour_of_a_fixed_address_is_medium(self) -> None:
+        assert self.grade((HOME,), (NEAR,), "insecure", sightings=[seen(HOME)]) == "medium"
+
+    def test_what_is_learnt_may_come_back(self) -> None:
+        for learnt in (seen(AWAY, 20, held=DAY), seen(AWAY, 20, held=timedelta(), times=3)):
+            assert self.grade((HOME,), (AWAY,), "insecure", sightings=[seen(HOME), learnt]) == "silent"
+
+    def test_an_answer_that_was_rehearsed_is_not_learnt(self) -> None:
+        for rehearsed in (seen(AWAY, 20, held=timedelta(minutes=5)), seen(AWAY, 20, held=timedelta(hours=3), times=2)):
+            assert self.grade((HOME,), (AWAY,), "insecure", sightings=[seen(HOME), rehearsed]) == "high"
+
+    def test_on_the_first_day_everything_that_was_seen_may_come_back(self) -> None:
+        turns = [seen(HOME, 0.5), seen(AWAY, 0.4, held=timedelta())]
+
+        assert self.grade((HOME,), (AWAY,), "insecure", sightings=turns) == "silent"
+
+    def test_an_address_that_joins_from_nowhere_is_medium_and_staying_alone_is_high(self) -> None:
+        """Two steps, of which each keeps one address, lead no further than one."""
+        assert self.grade((HOME,), (HOME, AWAY), "insecure", sightings=[seen(HOME)]) == "medium"
+        assert self.grade((HOME, AWAY), (AWAY,), "insecure", sightings=[seen(HOME), seen(AWAY, 0.1)]) == "high"
+
+    def test_an_address_that_joins_from_the_same_network_is_silent(self) -> None:
+        assert self.grade((HOME,), (HOME, NEAR), "insecure", sightings=[seen(HOME)]) == "silent"
+
+    def pool(self, networks: int, days: float) -> list[Sighting]:
+        return [seen(f"198.51.{n}.1", days, times=40, held=timedelta(hours=2)) for n in range(networks)]
+
+    def test_a_rotating_name_is_settled_after_a_week_and_a_wide_pool_never(self) -> None:
+        def grade(networks: int, days: float) -> str:
+            return self.grade(("198.51.0.1",), (AWAY,), "insecure", sightings=self.pool(networks, days))
+
+        assert (grade(4, 3), grade(4, 8), grade(40, 30)) == ("medium", "high", "medium")
+
+    def test_a_further_address_of_a_rotating_names_network_is_silent(self) -> None:
+        sightings = self.pool(4, 30)
+
+        assert self.grade(("198.51.0.1",), ("198.51.2.99",), "insecure", sightings=sightings) == "silent"
+        assert self.grade(("198.51.0.1",), ("198.51.3.1",), "insecure", sightings=sightings) == "silent"
+
+    def test_a_collapsed_ttl_raises_a_signed_change_to_medium(self) -> None:
+        (drift,) = self.change((HOME,), (AWAY,), sightings=[seen(HOME, ttl_s=86_400)], ttl_s=60)
+
+        assert drift.severity is Severity.MEDIUM
+        assert drift.detail.endswith("its TTL fell from 86400 s to 60 s")
+        assert self.grade((HOME,), (AWAY,), sightings=[seen(HOME, ttl_s=3600)], ttl_s=900) == "low"
+        assert self.grade((HOME,), (AWAY,), sightings=[seen(HOME, ttl_s=300)], ttl_s=30) == "low"
+
+    def aliased(self, target: str, address: str, verdict: Verdict = Verdict.INSECURE, **more: Any) -> Judgement:
+        alias = AliasLink("api.bank.example.", "CNAME", "bank.example.", verdict, target)
+        there = AliasLink(target, "A", "cdn.example.", Verdict.INSECURE)
+        found = judgement(verdict="insecure", code="unsigned_delegation", answers=(), **more)
+        answers = (f"{target} A {address}",) if address else ()
+        return msgspec.structs.replace(found, links=(alias, there), answers=answers)
+
+    def test_behind_the_alias_that_it_always_had_addresses_are_the_providers(self) -> None:
+        before, after = (self.aliased("lb.cdn.example.", one) for one in (HOME, AWAY))
+        sightings = [seen(HOME), seen("api.bank.example. CNAME lb.cdn.example.")]
+
+        (drift,) = detect_drift(before, after, baseline=learn(sightings, "A", AT))
+        assert drift.severity is Severity.MEDIUM
+
+        elsewhere = self.aliased("lb.evil.example.", AWAY)
+        (drift,) = detect_drift(before, elsewhere, baseline=learn(sightings, "A", AT))
+        assert drift.severity is Severity.HIGH
+
+        signed_turn = self.aliased("lb.other.example.", AWAY, Verdict.SECURE)
+        (drift,) = detect_drift(before, signed_turn, baseline=learn(sightings, "A", AT))
+        assert drift.severity is Severity.MEDIUM
+
+    def test_an_alias_whose_target_was_absent_and_exists_again_elsewhere_is_high(self) -> None:
+        absent = msgspec.structs.replace(self.aliased("gone.cdn.example.", "", Verdict.SECURE), rcode="NXDOMAIN")
+        back = self.aliased("gone.cdn.example.", AWAY, Verdict.SECURE)
+
+        (drift,) = detect_drift(absent, back, baseline=learn([seen(HOME)], "A", AT))
+
+        assert (drift.code, drift.severity) == ("answer_changed", Severity.HIGH)
+        assert "no such name became 203.0.113.66, it was absent" in drift.detail
+        assert detect_drift(absent, back, baseline=learn([seen(HOME), seen(AWAY)], "A", AT)) == []
+
+    def test_a_name_that_was_absent_for_a_while_and_is_where_it_was_is_silent(self) -> None:
+        assert self.grade((), (HOME,), sightings=[seen(HOME, held=2 * DAY)]) == "silent"
+
+    def test_a_type_that_a_name_did_not_have_is_graded_by_its_signature(self) -> None:
+        assert self.grade((), (HOME,)) == "low"
+        assert self.grade((), (HOME,), "insecure") == "medium"
+        assert self.grade((), (AWAY,), "insecure", sightings=[seen(HOME)]) == "high"
+
+
+class TestCuts:
+    """A name whose way from the root has other zones on it than before."""
+
+    SHORT = (link("."), link("example."), link("bank.example."))
+    LONG = (*SHORT, link("api.bank.example."))
+
+    def cuts(self, before: Judgement, after: Judgement) -> list[tuple[str, str]]:
+        return [(d.cause_zone, d.after) for d in detect_drift(before, after) if d.code == "zone_cut_changed"]
+
+    def test_a_cut_that_is_new_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=self.LONG)) == [("api.bank.example.", "a cut")]
+
+    def test_a_cut_that_is_gone_is_reported(self) -> None:
+        assert self.cuts(judgement(chain=self.LONG), judgement(chain=self.SHORT)) == [("api.bank.example.", "no cut")]
+
+    def test_a_new_cut_that_is_not_signed_is_a_loss_of_security_too(self) -> None:
+        chain = (*self.SHORT, link("api.bank.example.", verdict=Verdict.INSECURE))
+        after = judgement(verdict="insecure", code="unsigned_delegation", zone="api.bank.example.", chain=chain)
+
+        assert codes(detect_drift(judgement(chain=self.SHORT), after)) == [
+            ("secure_to_insecure", "api.bank.example.", "critical"),
+            ("zone_cut_changed", "api.bank.example.", "high"),
+        ]
+
+    def test_nothing_is_known_of_cuts_below_a_zone_that_is_not_signed(self) -> None:
+        unsigned = (link("."), link("example."), link("bank.example.", verdict=Verdict.INSECURE))
+        ended = judgement(verdict="insecure", code="unsigned_delegation", chain=unsigned)
+
+        assert self.cuts(judgement(chain=self.LONG), ended) == []
+        assert self.cuts(ended, judgement(chain=self.LONG)) == []
+
+    def test_the_zones_of_an_alias_target_are_no_cuts_of_the_name(self) -> None:
+        assert self.cuts(judgement(chain=self.SHORT), judgement(chain=(*self.SHORT, link("cdn.example.")))) == []

@@ -1,3 +1,4 @@
+import pickle
 from datetime import timedelta
 
 import msgspec
@@ -11,7 +12,6 @@ from analyzer.zones.expiry import (
     is_renewed,
     left_at_renewal,
     next_look_at,
-    usual_share,
 )
 from schemas.messages import SignatureWindow
 from tests.support.making import AT
@@ -32,11 +32,6 @@ def test_a_zone_that_always_renews_late_is_not_reported_within_its_habit() -> No
     assert decide_tier(TEN_DAYS, AT + timedelta(days=9.1), 0.01) == "critical"
 
 
-def test_one_near_miss_is_no_habit() -> None:
-    assert usual_share([0.25, 0.25, 0.01, 0.25]) == 0.25
-    assert usual_share([]) is None
-
-
 def test_the_share_left_at_a_renewal_is_learnt() -> None:
     renewed = Expiry("z.", AT + timedelta(days=7), AT + timedelta(days=17))
 
@@ -54,12 +49,22 @@ def test_a_signature_that_ends_before_it_begins_has_no_lifetime() -> None:
 
 
 def test_a_zone_that_signs_each_answer_anew_has_no_habit() -> None:
-    day = timedelta(days=1)
-    renewed = Expiry("z.", AT + 2 * day, AT + 12 * day)
+    hour = timedelta(hours=1)
+    renewed = Expiry("z.", AT + 12 * hour, AT + 52 * hour)
+    short = Expiry("z.", AT, AT + 40 * hour)
 
-    assert left_at_renewal(TEN_DAYS, renewed, AT + 2 * day) is None
-    assert is_renewed(TEN_DAYS, renewed)
-    assert not is_renewed(TEN_DAYS, Expiry("z.", AT + day, AT + 11 * day))
+    assert left_at_renewal(short, Expiry("z.", AT + 11 * hour, AT + 51 * hour), AT + 11 * hour) is None
+    assert left_at_renewal(short, renewed, AT + 12 * hour) == pytest.approx(0.7)
+    assert is_renewed(short, renewed)
+    assert not is_renewed(short, Expiry("z.", AT + 7 * hour, AT + 47 * hour))
+
+
+def test_a_signature_that_is_replaced_after_a_day_is_renewed_however_long_it_lives() -> None:
+    day = timedelta(days=1)
+    month = Expiry("z.", AT, AT + 30 * day)
+
+    assert is_renewed(month, Expiry("z.", AT + 3 * day, AT + 33 * day))
+    assert left_at_renewal(month, Expiry("z.", AT + 3 * day, AT + 33 * day), AT + 3 * day) == pytest.approx(0.9)
 
 
 def test_the_next_look_is_where_the_urgency_changes() -> None:
@@ -83,3 +88,14 @@ def test_each_subject_is_on_the_agenda_once_at_its_earliest() -> None:
     assert agenda.take(15.0) == [one, other]
     assert agenda.take(100.0) == []
     assert len(agenda) == 0
+
+
+def test_an_agenda_does_not_grow_with_those_that_came_and_went_before_their_turn() -> None:
+    agenda = Agenda()
+    agenda.put(("stays.", "A", "corp"), 5e9)
+    for number in range(2000):
+        agenda.put((f"h{number}.", "A", "corp"), 4e9 - number)
+        agenda.drop((f"h{number}.", "A", "corp"))
+
+    assert len(pickle.dumps(agenda)) < 10_000
+    assert agenda.take(6e9) == [("stays.", "A", "corp")]

@@ -77,7 +77,7 @@ def test_a_migration_is_applied_once(client: Any) -> None:
 
 def test_what_was_applied_but_not_noted_is_applied_again(client: Any) -> None:
     migrate(client)
-    client.insert("renewals", [("a.", *_instant(client), 0.5)], column_names=rows.RENEWAL_COLUMNS)
+    client.insert("renewals", [("a.", *_instant(client), 0.5, True, 60.0)], column_names=rows.RENEWAL_COLUMNS)
     client.command("TRUNCATE TABLE schema_migrations")
 
     assert len(migrate(client)) == len(load_migrations())
@@ -89,25 +89,25 @@ def _instant(client: Any) -> tuple[Any, ...]:
 
 
 def test_a_half_applied_migration_names_the_table_and_its_missing_columns(client: Any) -> None:
-    client.command("CREATE TABLE renewals (zone String, at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY zone")
+    client.command("CREATE TABLE identities (id String, seen_at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY id")
 
     with pytest.raises(ConfigError) as caught:
         migrate(client)
 
     assert len(caught.value.problems) == 1
-    assert caught.value.problems[0].startswith("history: the table renewals lacks the columns left_ratio ")
+    assert caught.value.problems[0].startswith("history: the table identities lacks the columns identity ")
 
 
 def test_the_way_out_of_a_half_applied_migration_is_one(client: Any) -> None:
-    client.command("CREATE TABLE renewals (zone String, at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY zone")
-    with pytest.raises(ConfigError, match="RENAME TABLE renewals TO renewals_aside"):
+    client.command("CREATE TABLE identities (id String, seen_at DateTime64(6, 'UTC')) ENGINE = MergeTree ORDER BY id")
+    with pytest.raises(ConfigError, match="RENAME TABLE identities TO identities_aside"):
         migrate(client)
 
-    client.command("RENAME TABLE renewals TO renewals_aside")
+    client.command("RENAME TABLE identities TO identities_aside")
     client.command("TRUNCATE TABLE schema_migrations")
     migrate(client)
 
-    assert client.query("SELECT left_ratio FROM renewals").result_rows == []
+    assert client.query("SELECT identity FROM identities").result_rows == []
 
 
 def test_a_table_that_was_dropped_is_missed_at_the_start(client: Any) -> None:
@@ -145,6 +145,9 @@ RELEASED = {
     "0009_durability.sql": "01a6ccfb3c96fc35",
     "0010_zones.sql": "51609224edf8e1d8",
     "0011_signed_until.sql": "25ea1f559f10e4f7",
+    "0012_cadence.sql": "a6fb9f11953f5554",
+    "0013_sweeps.sql": "50b38d43be8b4521",
+    "0014_ttl.sql": "b3662479fe84ea93",
 }
 
 
@@ -160,6 +163,6 @@ def test_what_people_were_told_of_is_synced_at_each_insert(client: Any) -> None:
     sql = "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()"
     made = dict(client.query(sql).result_rows)
 
-    for table in ("evidence_messages", "evidence", "findings", "observations", "zones", "acts"):
+    for table in ("evidence_messages", "evidence", "findings", "observations", "zones", "sweeps", "acts"):
         assert "fsync_after_insert = 1" in made[table], table
         assert "fsync_part_directory = 1" in made[table], table

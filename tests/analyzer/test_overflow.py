@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from analyzer.findings.changes import Plan
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.history.migrations import migrate
 from analyzer.history.overflow import TRY_EVERY_S, OverflowHistory
@@ -14,6 +15,7 @@ from analyzer.stage import Analyzer
 from schemas.faults import DiskFull
 from schemas.messages import Finding, FindingStatus
 from tests.support.making import AT, judgement, observation, polls, snapshot
+from tests.support.sweeps import sweep
 
 
 class Disk:
@@ -111,6 +113,27 @@ def test_nothing_is_lost_once_there_is_room(disk: Disk, client: Any, overflow: O
     assert len(stored.intervals("api.bank.example.")) == 2
 
 
+def test_polls_that_wait_make_a_stored_record_last_as_long_as_stored_ones(
+    disk: Disk, overflow: OverflowHistory, clock: Any
+) -> None:
+    analyzer = make(overflow, clock)
+    first = observation(GOOD, AT)
+    handle(analyzer, snapshot("sa", "api.bank.example"), first, polls(first, at=AT + MINUTE))
+    disk.full = True
+    for minutes in (2, 3):
+        handle(analyzer, polls(first, at=AT + minutes * MINUTE))
+    until = {first.subject: AT + timedelta(hours=1)}
+
+    waiting = overflow.sightings_before(until)
+    disk.full = False
+    clock.advance(TRY_EVERY_S)
+    handle(analyzer)
+
+    assert not overflow.waiting
+    assert [one.held for one in waiting[first.subject]] == [3 * MINUTE]
+    assert waiting == overflow.sightings_before(until)
+
+
 def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowHistory, clock: Any) -> None:
     """The same questions, before and after there is room, have the same answers."""
     analyzer = make(overflow, clock)
@@ -119,13 +142,26 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
     first, second = observation(CHANGED, AT + MINUTE), observation(BAD, AT + 2 * MINUTE)
     handle(analyzer, first)
     handle(analyzer, second, snapshot("sb", "www.bank.example"))
+    swept = [sweep(at=AT + number * MINUTE) for number in (3, 4)]
+    handle(analyzer, *swept)
+    plan = Plan(subject="bank.example.", what=("ns",), begins_at=AT, ends_at=AT + timedelta(hours=1), by="ana")
+    handle(analyzer, plan.declared(AT, "API"))
 
     def known() -> list[Any]:
         until = {first.subject: AT + timedelta(hours=1)}
         found = overflow.findings()
+        ids = [finding.id for finding in found]
         return [
+            overflow.standing_acts(["declare_change"]),
+            sorted(overflow.findings_of(ids), key=lambda f: f.id),
+            overflow.first_triggers(ids),
+            overflow.versions(AT, None, 100),
+            overflow.versions(AT + MINUTE, None, 2),
             overflow.validated_before(until),
-            {subject: sorted(answers) for subject, answers in overflow.answers_before(until).items()},
+            {
+                subject: sorted(seen, key=lambda one: one.record)
+                for subject, seen in overflow.sightings_before(until).items()
+            },
             sorted(overflow.latest_judgements(), key=str),
             sorted(overflow.open_findings(), key=lambda f: f.id),
             sorted(found, key=lambda f: f.id),
@@ -137,6 +173,11 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.judgements_of([first.id, second.id]),
             overflow.identities(),
             overflow.renewals(),
+            overflow.sweep_memories(),
+            overflow.sweep_memories([("other.test.", "authoritative")]),
+            overflow.sweeps_stored_of({swept[0].id: "bank.example.", "none": "bank.example."}),
+            overflow.sweeps("bank.example."),
+            overflow.sweeps(),
         ]
 
     waiting = known()

@@ -281,6 +281,31 @@ def test_a_claim_that_repeats_what_was_proven_lately_is_no_disagreement(history:
     assert "resolver_disagrees" not in {finding.code for finding in history.open_findings()}
 
 
+def test_a_suspected_negative_anchor_outlives_a_restart_and_ends_once_the_resolver_refuses(
+    history: ClickHouseHistory, clock: Any
+) -> None:
+    run = Run(history, clock)
+    good = observation(judgement("www.bank.example.", claim=ResolverClaim(True, "NOERROR")), AT)
+    run.handle(snapshot("sa", "api.bank.example", "www.bank.example"), good)
+    handed = observation(bogus(claim=ResolverClaim(False, "NOERROR")), AT + MINUTE)
+    run.handle(handed)
+    run.handle(polls(handed, at=AT + 2 * MINUTE))
+    run.handle(polls(handed, at=AT + 4 * MINUTE))
+    named = {f.cause_rrset for f in history.open_findings() if f.code == "resolver_nta_suspected" and f.confirmed}
+    assert named == {"vantage corp bank.example."}
+
+    run = Run(history, clock)
+    for minute in (5, 6, 7):
+        run.handle(polls(handed, at=AT + minute * MINUTE))
+    assert "resolver_nta_suspected" in {one.code for one in history.open_findings()}
+
+    refused = observation(bogus(claim=ResolverClaim(False, "SERVFAIL")), AT + 8 * MINUTE)
+    run.handle(refused)
+    for minute in (9, 10):
+        run.handle(polls(refused, at=AT + minute * MINUTE))
+    assert {one.code for one in history.open_findings()} == {"rrsig_expired"}
+
+
 def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_goes_on(
     history: ClickHouseHistory, clock: Any
 ) -> None:
@@ -503,7 +528,7 @@ def test_critical_needs_two_vantages_or_a_third_poll(history: ClickHouseHistory,
     run.handle(observation(judgement(vantage="other"), AT))
     bad = observation(bogus(), AT)
 
-    assert run.handle(bad) == [("rrsig_expired", "opened", False)]
+    assert run.handle(bad) == [("rrsig_expired", "opened", False), ("vantage_disagreement", "opened", False)]
     assert run.handle(polls(bad, at=AT + MINUTE)) == []
     assert run.handle(polls(bad, at=AT + 2 * MINUTE)) == [("rrsig_expired", "updated", True)]
 
@@ -584,7 +609,7 @@ class Flaky:
         return getattr(self._history, name)
 
 
-@pytest.mark.parametrize("method", ["validated_before", "answers_before", "append"])
+@pytest.mark.parametrize("method", ["validated_before", "sightings_before", "append"])
 def test_a_history_that_is_away_changes_nothing_about_the_outcome(
     history: ClickHouseHistory, clock: Any, method: str
 ) -> None:

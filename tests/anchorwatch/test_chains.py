@@ -12,10 +12,11 @@ import pytest
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from schemas.judgement import Verdict
-from schemas.messages import Act, Message, Observation, Occasion
+from schemas.messages import Act, Message, Observation, Occasion, ServerStatus
 from tests.anchorwatch.test_doors import app_of, ask
 from tests.support.clock import ManualClock
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
+from tests.support.sweeps import HOUR, own, sweep
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 API, SHOP = "api.bank.example.", "www.shop.example."
@@ -155,6 +156,47 @@ class TestZones:
         (bank,) = told.get("zones?zone=bank.example.")
 
         assert told.get(f"evidence/{bank['evidence']}")["name"] == "bank.example."
+
+
+class TestSweeps:
+    """``/sweeps``: the newest of each zone, or all of one."""
+
+    def told(self, told: Told) -> Told:
+        told.tell(seen())
+        for hour in (1, 2):
+            bad = own(2, status=ServerStatus.SILENT, detail="timeout")
+            told.tell(sweep(bad, at=AT + hour * HOUR), at=AT + hour * HOUR)
+        told.tell(sweep(zone="other.test.", at=AT + HOUR), at=AT + 3 * HOUR)
+        return told
+
+    @pytest.mark.parametrize(
+        ("query", "zones"),
+        [("", ["bank.example.", "other.test."]), ("zone=BANK.example", ["bank.example."] * 2),
+         ("zone=bank.example.&limit=1", ["bank.example."]), ("zone=none.example", [])],
+    )  # fmt: skip
+    def test_they_are_listed_newest_first(self, told: Told, query: str, zones: list[str]) -> None:
+        found = self.told(told).get(f"sweeps?{query}")
+
+        assert [one["zone"] for one in found] == zones
+        assert sorted((one["swept_at"] for one in found), reverse=True) == [one["swept_at"] for one in found]
+
+    def test_each_says_what_each_server_said(self, told: Told) -> None:
+        (newest, _) = self.told(told).get("sweeps?zone=bank.example.")
+
+        said = {one["server"]: (one["status"], one["detail"], one["serial"]) for one in newest["servers"]}
+        assert said["192.0.2.2"] == ("silent", "timeout", None)
+        assert said["192.0.2.3"] == ("answers", "", 7)
+
+    def test_a_finding_names_its_servers(self, told: Told) -> None:
+        (found,) = self.told(told).get("findings?code=auth_server_unreachable")
+
+        assert found["servers"] == ["192.0.2.2"]
+        assert b"<dt>Servers</dt><dd>192.0.2.2</dd>" in told.ask(f"/findings/{found['id']}")
+        assert b"192.0.2.2" in told.ask("/")
+
+    @pytest.mark.parametrize("query", ["zone=a..b", "limit=0", "vantage=x"])
+    def test_odd_questions_are_refused(self, told: Told, query: str) -> None:
+        assert ask(app_of(analyzer=told.analyzer, history=told.history), f"/api/v1/sweeps?{query}").status == 400
 
 
 class TestHistory:

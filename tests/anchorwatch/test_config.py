@@ -6,6 +6,9 @@ from alerts.receivers.webhook import Webhook
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.configuration.rules import parse_rules
 from anchorwatch.configuration.values import parse_duration
+from collector.authorities.addresses import family_of, is_public
+from collector.authorities.hints import ROOT_HINTS
+from collector.config import Authorities
 from schemas.faults import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
@@ -14,6 +17,15 @@ SAID = {
     "a-list": "a mapping is expected",
     "anchors-not-there": "can't be read",
     "anchors-that-are-none": "a trust anchor is a DS or DNSKEY",
+    "change-after-its-end": "it must be later than from",
+    "change-by-nobody": "'who' is missing",
+    "change-for-ever": "a window has at most 30 days",
+    "change-of-a-zone-and-a-name": "say either 'zone' or 'name'",
+    "change-of-answers-unsaid": "the new data are needed",
+    "change-of-no-zone": "empty label",
+    "change-of-something-else": "changes[0].what",
+    "change-of-zone-answers": "say 'name' instead of 'zone'",
+    "change-without-a-time-zone": ":2: changes[0].from",
     "command-without-words": "needs a 'command'",
     "duplicate-key": ":3: poll: the key is there twice",
     "empty-inventory": "at least one source",
@@ -32,6 +44,12 @@ SAID = {
     "resolver-of-another-scheme": "begins with udp://",
     "route-to-nobody": "there is no receiver 'nobody'",
     "rules-not-there": "can't be read",
+    "authoritative-twice": "the authoritative servers are one vantage, not several",
+    "hints-not-there": "authoritative.hints: ",
+    "hints-that-are-none": "not an NS, A or AAAA record",
+    "stub-at-a-name": "authoritative.stubs.corp.example: 'ns.corp.example' is no IP address",
+    "stub-without-servers": "authoritative.stubs.corp.example: no address of a server",
+    "vantage-named-authoritative": "authoritative is the name of the authoritative servers, not of a resolver",
     "secret-in-the-file": ":2: receivers[0].secret: unknown key",
     "secret-not-there": "can't be read",
     "too-often": "less than 1s",
@@ -119,6 +137,9 @@ history: {url: "chdb:elsewhere"}
 alerts: {rules: [rules.yaml], ledger: l.sqlite, repeat: 1h, drift_hold: 2d, join: 5m, max_attempts: 3}
 receivers: [{name: soc, type: webhook, url: "https://x.example/", secret_file: webhook.key}]
 routes: [{match: {severity: [critical]}, receiver: soc}]
+changes:
+- {zone: Bank.example, from: 2025-11-28T10:00:00+02:00, to: "2025-11-28T12:00:00Z", who: ana, what: [keys], why: roll}
+- {name: a.example, from: 2025-11-28T00:00:00Z, to: 2025-11-28T12:00:00Z, who: b, what: [answers], answers: [192.0.2.7]}
 http: {listen: "[::1]:9000"}
 log: {level: debug, format: text}
 """
@@ -129,6 +150,10 @@ log: {level: debug, format: text}
     assert loaded.collector.interval_s == 90
     assert loaded.collector.policy.negative_trust_anchors == ("a.example", "corp.example")
     assert loaded.listen == ("::1", 9000)
+    assert [(one.subject, one.begins_at.hour) for one in loaded.changes] == [
+        ("bank.example.", 8),
+        ("a.example.", 0),
+    ]
     (receiver,) = loaded.alerts.receivers
     assert isinstance(receiver, Webhook)
     assert receiver.secret.startswith("whsec_")
@@ -178,3 +203,55 @@ def test_other_shares_are_refused(folder: Path, text: str) -> None:
 
     with pytest.raises(ConfigError, match=r"a share such as 20% or 0\.2"):
         load_config(path)
+
+
+def test_the_authoritative_servers_are_asked_where_the_file_says_so(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    (folder / "named.root").write_text("; ours\n. 60 IN NS ns.root.\nNS.root. 60 IN A 10.0.0.53:5300\n")
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\n"
+        'vantages: [{name: auth, resolver: "authoritative:"}, {name: corp, resolver: "udp://10.0.0.1"}]\n'
+        "authoritative:\n"
+        "  hints: named.root\n"
+        '  stubs: {corp.example: [10.0.0.2, "[fd00::2]:5353"]}\n'
+        "  allow_private: true\n"
+        "  sweep: 6h\n"
+        "  rate: 5\n"
+    )
+
+    collector = load_config(config).collector
+
+    assert collector.walked == ("auth",)
+    assert collector.authorities == Authorities(
+        vantage="auth",
+        hints={"ns.root.": ("10.0.0.53:5300",)},
+        stubs={"corp.example": ("10.0.0.2", "[fd00::2]:5353")},
+        allow_private=True,
+        sweep_s=6 * 3600.0,
+        rate=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "swept"),
+    [
+        ("", False),
+        ("authoritative: {}\n", True),
+        ('vantages: [{name: auth, resolver: "authoritative:"}]\n', True),
+    ],
+)
+def test_zones_are_swept_only_where_the_file_speaks_of_authoritative_servers(
+    folder: Path, lines: str, swept: bool
+) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\n" + (lines or 'vantages: [{name: a, resolver: "10.0.0.1"}]\n')
+    )
+
+    assert (load_config(config).collector.authorities is not None) is swept
+
+
+def test_the_shipped_root_servers_are_thirteen_with_two_addresses_each() -> None:
+    assert len(ROOT_HINTS) == 13
+    assert [sorted(map(family_of, found)) for found in ROOT_HINTS.values()] == [[4, 6]] * 13
+    assert all(is_public(address) for found in ROOT_HINTS.values() for address in found)

@@ -30,6 +30,7 @@ def hostile_finding() -> Finding:
         before=HOSTILE,
         after=HOSTILE,
         vantages=(HOSTILE,),
+        servers=(HOSTILE,),
         evidence="e",
         endpoints=(HOSTILE,),
         endpoint_count=1,

@@ -128,6 +128,39 @@ identities:
 """
 
 
+def test_what_a_name_may_answer_is_read_in_one_form() -> None:
+    answers = "[192.0.2.0/24, '2001:DB8::1', Edge.CDN.example]"
+
+    (identity,) = read(f"identities: [{{id: sa, endpoints: [{{host: a.example, answers: {answers}}}]}}]").identities
+    assert identity.endpoints[0].answers == ("192.0.2.0/24", "2001:db8::1", "edge.cdn.example.")
+    assert read("id,endpoints,answers\nsa,a.example,192.0.2.0/24 2001:DB8::1 Edge.CDN.example\n", "csv").identities == (
+        identity,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ("[0.0.0.0/0]", "allows everybody: a network has at least /8"),
+        ("['::/8']", "allows everybody: a network has at least /16"),
+        ("[192.0.2.1/24]", "has host bits set"),
+        ("[192.0.2.300]", "is no address"),
+        ("[yes]", "'answers' is a list"),
+        ("[1.5]", "'answers' is a list"),
+        ("192.0.2.1", "'answers' is a list"),
+        ("['hunter2:secret@x']", "a text that is not shown here"),
+        (f"[{', '.join(['192.0.2.1'] * 1001)}]", "has 1001 entries"),
+    ],
+)
+def test_what_no_name_can_answer_is_refused(answers: str, why: str) -> None:
+    inventory = read(f"identities: [{{id: sa, endpoints: [{{host: a.example, answers: {answers}}}, b.example]}}]")
+
+    assert [endpoint.host for endpoint in inventory.identities[0].endpoints] == ["b.example"]
+    (problem,) = inventory.problems
+    assert why in problem
+    assert "hunter2" not in problem
+
+
 def test_every_problem_is_named_with_its_line_and_good_rows_stay() -> None:
     inventory = read(BAD)
 

@@ -14,6 +14,21 @@ def test_text_reads_back(name: names.Name) -> None:
     assert names.from_text(names.to_text(name)) == name
 
 
+@given(st.text(alphabet="abcXYZ019-_*.", max_size=80))
+def test_an_escape_changes_nothing_of_a_name(text: str) -> None:
+    """A name without escapes is split at once; one with an escape letter by letter."""
+    spelt = "".join(f"\\{ord(letter):03d}" if letter == "a" else letter for letter in text)
+
+    assert parsed(spelt) == parsed(text)
+
+
+def parsed(text: str) -> names.Name | str:
+    try:
+        return names.from_text(text)
+    except ValueError as error:
+        return str(error)
+
+
 @given(any_name, any_name)
 def test_order_of_tuples_is_the_canonical_order(one: names.Name, other: names.Name) -> None:
     left, right = (dns.name.Name((*reversed(name), b"")) for name in (one, other))
@@ -52,6 +67,7 @@ def test_a_name_may_have_255_octets_and_127_labels() -> None:
     [
         ("", "empty name"),
         ("a..b", "empty label"),
+        ("a..", "empty label"),
         (".a", "empty label"),
         ("a" * 64, "64 octets"),
         ("a\\256", "above"),

@@ -498,3 +498,47 @@ def test_a_name_that_never_answered_holds_a_slot_for_one_try_at_first(watch: Wat
     watch.run(story)
 
     assert took[0] < 20, "forty names of three tries each, eight at a time, would take 35 s"
+
+
+@pytest.mark.parametrize("content", ["", ". IN DS nonsense\n", None])
+def test_a_store_of_anchors_that_breaks_is_said_and_the_last_good_ones_count(
+    watch: Watch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "root.ds"
+    good = "\n".join(watch.world.anchors.texts)
+    path.write_text(good)
+    watch.settings["anchors_path"] = path
+
+    def invalid(w: Watch) -> list[str]:
+        return [report.detail for report in w.of(SelfReport) if report.code == "self_anchor_store_invalid"]
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation) and invalid(w) == [""])
+        path.unlink() if content is None else path.write_text(content)
+        await w.until(lambda said: len(invalid(w)) == 2)
+        batches = len(w.of(PollBatch))
+        await w.until(lambda said: len(w.of(PollBatch)) > batches)
+        path.write_text(good)
+        await w.until(lambda said: len(invalid(w)) == 3)
+
+    watch.run(story)
+
+    assert "root.ds" in invalid(watch)[1]
+    assert invalid(watch)[2] == ""
+    assert {one.judgement.verdict for one in watch.of(Observation)} == {"secure"}
+
+
+def test_anchors_that_change_in_their_file_are_followed(watch: Watch, tmp_path: Path) -> None:
+    path = tmp_path / "root.ds"
+    path.write_text("\n".join(watch.world.anchors.texts))
+    watch.settings["anchors_path"] = path
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: w.of(Observation))
+        path.write_text(f". IN DS 1 13 2 {'AB' * 32}\n")
+        await w.until(lambda said: len(w.of(Observation)) >= 2)
+
+    watch.run(story)
+
+    reasons = watch.of(Observation)[1].judgement.reasons
+    assert reasons[0].code == "trust_anchor_mismatch"

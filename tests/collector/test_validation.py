@@ -101,6 +101,34 @@ class TestSecure:
         assert judgement.verdict == "secure"
         assert [link.type for link in judgement.links] == ["DNAME", "A"]
 
+    @pytest.mark.parametrize("nsec3", [None, NSEC3])
+    def test_a_denial_tells_which_other_types_the_name_lacks(self, nsec3: Nsec3Params | None) -> None:
+        lab = Lab(nsec3)
+        lab.zone.add("*.w", "TXT", "x")
+        lab.zone.add("a.b", "A", "192.0.2.9")
+        lab.zone.add("alias", "CNAME", "www.zone.test.")
+        lab.sign()
+
+        def denied(name: str, rdtype: str = "AAAA") -> set[str]:
+            return set(lab.judge(f"{name}.zone.test", rdtype).denies)
+
+        others = {"CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT"}
+        assert denied("www") == others, "it has an A record"
+        assert denied("alias") == others, "so has the alias' target"
+        assert denied("x.w") == {"A", *others} - {"TXT"}, "what the wildcard has"
+        assert denied("b") == denied("nope") == {"A", *others}
+        assert denied("nope", "A") == {"AAAA", *others}
+        assert denied("www", "A") == set(), "data deny nothing"
+
+    def test_what_is_not_proven_denies_nothing(self) -> None:
+        opted_out, insecure, stripped = Lab(OPT_OUT), Lab(), Lab()
+        insecure.sign(ds=False)
+        stripped.bend = drop("NSEC", section="authority")
+
+        for lab in (opted_out, insecure, stripped):
+            judgement = lab.judge("nope.zone.test", "AAAA")
+            assert (judgement.verdict != "secure", judgement.denies) == (True, ())
+
     def test_leaf_names_are_never_asked_for_a_ds(self) -> None:
         lab = Lab()
 
@@ -616,3 +644,28 @@ def test_a_key_of_a_refused_size_that_signs_everything_is_named_as_the_cause() -
     assert judgement.verdict == "bogus"
     assert "(RSA, 1024 bits)" in judgement.reasons[0].detail
     assert "2048 to 4096 bits are supported" in judgement.reasons[0].detail
+
+
+def test_a_key_of_the_root_that_no_anchor_is_for_is_named_from_the_day_it_is_published() -> None:
+    lab = Lab()
+    new = generate_key(13, entry=True)
+    lab.root.keys = [*lab.root.keys, new]
+    lab.sign()
+
+    judgement = lab.judge("www.zone.test")
+
+    assert judgement.verdict == "secure"
+    (remark,) = judgement.remarks
+    assert (remark.code, remark.zone, remark.rrset) == ("trust_anchor_outdated", ".", "")
+    assert "no configured trust anchor is for it" in remark.detail
+
+
+def test_a_new_key_of_the_root_that_is_held_already_is_not_named() -> None:
+    lab = Lab()
+    new = Zone(dns.name.from_text("."), keys=[generate_key(13, entry=True)])
+    lines = [f". IN DS {ds}" for ds in (*lab.root.ds_records(), *new.ds_records())]
+    lab.anchors = parse_anchors("\n".join(lines), "two")
+    lab.root.keys = [*lab.root.keys, *new.keys]
+    lab.sign()
+
+    assert lab.judge("www.zone.test").remarks == ()

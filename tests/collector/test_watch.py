@@ -1,5 +1,6 @@
 """The watch in a plain loop over instants: no clock, no socket, no task, no sleep; signed zones answer from memory."""
 
+import gc
 import heapq
 from collections import Counter
 from dataclasses import replace
@@ -262,3 +263,21 @@ def test_zones_are_told_anew_only_once_no_name_of_them_is_left(days: Days) -> No
 
     assert told_after(of_bank[:10]) == []
     assert told_after(of_bank) == ["bank.test."]
+
+
+def test_garbage_collection_passes_over_what_is_kept_of_each_endpoint(days: Days) -> None:
+    """A collection stops the loop, so that its work must not grow with the endpoints."""
+    of_bank = [PollTarget(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
+
+    def visited() -> int:
+        days.said.clear()
+        gc.collect()
+        return len(gc.get_objects())
+
+    days.until(MIDNIGHT + HOUR)
+    with_bank = visited()
+    days.watch.change(RosterChange(50, (), of_bank), days.now)
+    days.until(MIDNIGHT + HOUR + timedelta(minutes=5))
+
+    assert days.watch.watched == 50
+    assert with_bank - visited() < len(of_bank)

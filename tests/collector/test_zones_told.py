@@ -1,18 +1,20 @@
 """What the collector remembers of zones, and for how long."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from collector.dnssec.judgement import ZoneFacts
 from collector.polling.zones import MOST_UNHELD, ZonesTold
-from schemas.judgement import ChainLink, Verdict
-from schemas.messages import Evidence
+from schemas.judgement import ChainLink, Verdict, ZoneKey
+from schemas.messages import DenialParameters, Evidence
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVIDENCE = Evidence(digest="e", name="a.", type="A", at=AT, messages=(), trust_anchors=(), policy={})
 
 
 def facts(zone: str, parent: str = "") -> ZoneFacts:
-    return ZoneFacts(ChainLink(zone, Verdict.SECURE, ("1 13 2 AA",)), parent, (), (), (), (zone.encode(),))
+    keys = (ZoneKey(1, 13, 257, None, "digest1"), ZoneKey(2, 13, 256, None, "digest2"))
+    return ZoneFacts(ChainLink(zone, Verdict.SECURE, ("1 13 2 AA",), keys), parent, (), (), (), (zone.encode(),))
 
 
 def test_a_zone_is_told_once_for_all_names_below_it() -> None:
@@ -35,6 +37,34 @@ def test_a_zone_that_stays_the_same_is_told_again_after_a_day() -> None:
     assert told.see([facts(".")], EVIDENCE, "corp", AT, 86_399.0).news == ()
     (again,) = told.see([facts(".")], EVIDENCE, "corp", AT, 86_400.0).news
     assert again.occasion == "refresh"
+
+
+def test_a_node_of_the_chain_that_shows_the_zone_again_is_told_again_after_a_day_too() -> None:
+    told, same = ZonesTold(refresh_s=86_400.0), facts(".")
+    told.see([same], EVIDENCE, "corp", AT, 0.0)
+
+    assert told.see([same], EVIDENCE, "corp", AT, 86_399.0).news == ()
+    (again,) = told.see([same], EVIDENCE, "corp", AT, 86_400.0).news
+    assert again.occasion == "refresh"
+
+
+def test_another_key_that_signs_data_is_told_though_the_node_of_the_chain_is_the_same() -> None:
+    told, first, second = ZonesTold(refresh_s=86_400.0), ((1, 13),), ((2, 13),)
+    one = replace(facts("."), signings={first: 100})
+    told.see([one], EVIDENCE, "corp", AT, 0.0)
+
+    assert told.see([replace(one, signings={first: 200})], EVIDENCE, "corp", AT, 1.0).news == ()
+    (changed,) = told.see([replace(one, signings={second: 300})], EVIDENCE, "corp", AT, 2.0).news
+    assert [(one.keys, one.cached_until.timestamp()) for one in changed.signings] == [(first, 200), (second, 300)]
+
+
+def test_a_proof_of_absence_of_another_kind_is_told_though_the_node_of_the_chain_is_the_same() -> None:
+    told, one = ZonesTold(refresh_s=86_400.0), facts(".")
+    told.see([replace(one, denial=DenialParameters())], EVIDENCE, "corp", AT, 0.0)
+
+    assert told.see([one], EVIDENCE, "corp", AT, 1.0).news == (), "an answer that needs no proof"
+    (changed,) = told.see([replace(one, denial=DenialParameters(nsec3=True))], EVIDENCE, "corp", AT, 2.0).news
+    assert changed.denial == DenialParameters(nsec3=True)
 
 
 def test_zones_that_an_alias_left_are_remembered_within_bounds() -> None:

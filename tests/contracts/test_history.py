@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,13 +26,14 @@ from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
 from schemas.judgement import Verdict
-from schemas.messages import Act, Finding, FindingStatus, InventorySnapshot, Observation
+from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
 from tests.support.findings import closed, finding
-from tests.support.making import AT, judgement, observation, polls, snapshot, zones_of
+from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, zone_observation, zones_of
+from tests.support.sweeps import sweep
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
@@ -57,6 +58,12 @@ def tables_of(*observations: Observation, findings: Sequence[tuple[Finding, str]
     }
 
 
+def polled(one: Observation, at: Any) -> Tables:
+    """Return the rows of a poll that went on with an observation."""
+    verdict = (str(one.judgement.verdict), one.judgement.cause_zone)
+    return {"verdicts": rows.stretched_rows(polls(one, at=at), {one.id: verdict})}
+
+
 def everything() -> Tables:
     """Return some rows for every table."""
     return tables_of(
@@ -64,8 +71,9 @@ def everything() -> Tables:
         bank("www"),
         findings=[(finding(), "t1"), (finding("ds_changed"), "t2")],
         identities=[rows.identity_row(snapshot("sa", "api.bank.example"))],
-        renewals=[("bank.example.", AT, 0.25)],
+        renewals=[("bank.example.", AT, 0.25, False, 86_400.0)],
         zones=[rows.zone_row(one) for one in zones_of(judgement(), AT)],
+        sweeps=[rows.sweep_row(sweep(), AT, "{}")],
         acts=[rows.act_row(Act(id="a1", kind="accept_inventory", by="ops", at=AT, subject="inventory.yaml"))],
     )
 
@@ -76,7 +84,7 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
     until = dict.fromkeys(subjects, AT + DAY)
     return [
         history.validated_before(until),
-        history.answers_before(until),
+        {key: sorted(seen, key=lambda one: one.record) for key, seen in history.sightings_before(until).items()},
         sorted(history.latest_judgements(), key=lambda row: row[0]),
         sorted(history.open_findings(), key=lambda one: one.id),
         history.findings(),
@@ -85,6 +93,8 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
         history.renewals(),
         [history.intervals(name) for name, _, _ in subjects],
         history.evidence("e" * 64),
+        history.sweep_memories(),
+        history.sweeps(),
     ]
 
 
@@ -179,7 +189,7 @@ def client(place: tuple[Opening, Any], history: ClickHouseHistory) -> Any:
 
 def test_an_empty_history_knows_nothing(history: ClickHouseHistory) -> None:
     assert history.is_ready()
-    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None]
+    assert answers_of(history) == [{}, {}, [], [], [], [], [], {}, [[], []], None, [], []]
 
 
 def test_the_same_rows_again_change_nothing(history: ClickHouseHistory) -> None:
@@ -231,18 +241,64 @@ def test_a_baseline_is_strictly_earlier_and_validated(remembered: AnyHistory) ->
     assert before(AT + DAY) == second.judgement
 
 
+def test_of_sweeps_the_last_that_was_on_time_is_remembered(remembered: AnyHistory) -> None:
+    first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
+    other = sweep(at=AT, zone="other.test.")
+    kept = [(first, "one"), (second, "two"), (late, ""), (other, "other")]
+    remembered.append({"sweeps": [rows.sweep_row(one, one.swept_at, memory) for one, memory in kept]})
+
+    assert remembered.sweep_memories() == [
+        ("bank.example.", "authoritative", "two"),
+        ("other.test.", "authoritative", "other"),
+    ]
+    assert remembered.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
+    wanted = {first.id: first.zone, late.id: late.zone, "nobody": "none."}
+    assert remembered.sweeps_stored_of(wanted) == {first.id, late.id}
+
+
+def test_sweeps_come_newest_first(history: ClickHouseHistory) -> None:
+    first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
+    other = sweep(at=AT, zone="other.test.")
+    history.append({"sweeps": [rows.sweep_row(one, one.swept_at, "") for one in (first, second, late, other)]})
+
+    assert history.sweeps("bank.example.") == [late, second, first]
+    assert history.sweeps("bank.example.", 1) == [late]
+    assert history.sweeps() == [late, other]
+
+
 def test_earlier_answers_are_those_that_were_validated(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2", "192.0.2.3"))
     forged = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired", answers=("203.0.113.9",))
     remembered.append(tables_of(first, second, forged))
 
     def before(at: Any) -> list[str]:
-        found = remembered.answers_before({first.subject: at}).get(first.subject, [])
-        return sorted(answer.split()[-1] for answer in found)
+        found = remembered.sightings_before({first.subject: at}).get(first.subject, [])
+        return sorted(sighting.data for sighting in found)
 
     assert before(AT) == []
     assert before(AT + MINUTE) == ["192.0.2.1"]
     assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(remembered: AnyHistory) -> None:
+    first, second = bank(answers=("192.0.2.1",), ttl_s=60), bank(at=AT + DAY, answers=("192.0.2.2",), ttl_s=30)
+    third = bank(at=AT + DAY + MINUTE, answers=("192.0.2.1", "192.0.2.2"), ttl_s=300)
+    remembered.append(tables_of(first, second, third))
+    for one, at in ((first, AT + MINUTE), (first, AT + 2 * MINUTE), (third, AT + 2 * DAY)):
+        remembered.append(polled(one, at))
+
+    def seen(at: Any) -> dict[str, Any]:
+        found = remembered.sightings_before({first.subject: at}).get(first.subject, [])
+        return {one.data: (one.first_at, one.last_at, one.held, one.times, one.ttl_s) for one in found}
+
+    assert seen(AT + DAY) == {"192.0.2.1": (AT, AT + 2 * MINUTE, 2 * MINUTE, 1, 60)}
+    until = AT + DAY + 2 * MINUTE
+    assert seen(until) == {
+        "192.0.2.1": (AT, until, 3 * MINUTE, 2, 300),
+        "192.0.2.2": (AT + DAY, until, MINUTE, 2, 300),
+    }
+    assert set(seen(AT + 31 * DAY)) == {"192.0.2.1", "192.0.2.2"}
+    assert seen(AT + 33 * DAY) == {}, "what ended more than 30 days ago is forgotten"
 
 
 def test_many_subjects_are_asked_about_each_with_its_own_instant(remembered: AnyHistory) -> None:
@@ -321,6 +377,23 @@ def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHist
     assert at(AT - MINUTE) == at(AT, "dmz") == {} == history.zones_at([], "corp", AT)
 
 
+def test_zones_come_with_the_first_sight_of_each_of_their_key_sets(remembered: AnyHistory) -> None:
+    keys = [(key(1, entry=True), key(number)) for number in (2, 2, 4, 4, 5)]
+    sights = [zone_observation(link(".", keys=of), AT + day * DAY) for day, of in enumerate(keys)]
+    sights.append(zone_observation(link(".", verdict=Verdict.BOGUS), AT + 6 * DAY))
+    other = zone_observation(link("."), AT, vantage="dmz")
+    remembered.append({"zones": [rows.zone_row(one) for one in (*sights, other)]})
+
+    def lately(since: datetime) -> list[str]:
+        return [one.id for one in remembered.zones_lately(since, [(".", "corp")])]
+
+    first, _, third, fourth, fifth, bogus = (one.id for one in sights)
+    assert lately(AT) == [first, third, fifth, bogus]
+    assert lately(AT + 3 * DAY) == [fourth, fifth, bogus]
+    assert lately(AT + 9 * DAY) == [fifth, bogus], "the newest, and the newest that was validated"
+    assert {one.vantage for one in remembered.zones_lately(AT)} == {"corp", "dmz"}
+
+
 def test_acts_come_newest_first(remembered: AnyHistory) -> None:
     acts = [Act(id=f"a{number}", kind="silence", by="ops", at=AT + number * MINUTE) for number in range(3)]
     remembered.append({"acts": [rows.act_row(act) for act in acts]})
@@ -355,6 +428,80 @@ def test_findings_are_filtered_and_come_newest_first(remembered: AnyHistory) -> 
     assert remembered.findings(limit=1) == [drift]
 
 
+def test_acts_that_count_on_come_oldest_first(remembered: AnyHistory) -> None:
+    kinds: tuple[ActKind, ...] = ("accept", "silence", "declare_change")
+    acts = [Act(id=kind, kind=kind, by="ops", at=AT + number * MINUTE) for number, kind in enumerate(kinds)]
+    remembered.append({"acts": [rows.act_row(act) for act in acts]})
+
+    assert remembered.standing_acts(("declare_change", "accept")) == [acts[0], acts[2]]
+
+
+def test_a_finding_is_found_by_its_id(remembered: AnyHistory) -> None:
+    state, drift = finding(), finding("ds_changed")
+    over = closed(state, at=AT + MINUTE)
+    versions = [(state, "first"), (over, "second"), (drift, "third")]
+    remembered.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+
+    assert sorted(remembered.findings_of([state.id, drift.id, "none"]), key=lambda one: one.code) == [drift, over]
+    assert remembered.findings_of([]) == []
+
+
+def test_what_opened_a_finding_is_found_again(remembered: AnyHistory) -> None:
+    state = finding()
+    versions = [(state, "first"), (closed(state, at=AT + MINUTE), "second")]
+    remembered.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+
+    assert remembered.first_triggers([state.id, "none"]) == {state.id: "first"}
+    assert remembered.first_triggers([]) == {}
+
+
+def test_every_version_comes_in_order_and_in_pages(history: ClickHouseHistory) -> None:
+    states = [finding(zone=f"z{number}.example.", opened_at=AT + number % 2 * MINUTE) for number in range(6)]
+    versions = [*states, *(closed(one, at=AT + 2 * MINUTE) for one in states)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+    in_order = sorted(versions, key=lambda one: (one.updated_at, one.id, one.version))
+
+    found: list[Finding] = []
+    after = None
+    while page := history.versions(AT, after, 5):
+        found += page
+        after = (page[-1].updated_at, page[-1].id, page[-1].version)
+
+    assert found == in_order
+    assert history.versions(AT + MINUTE, None, 100) == [one for one in in_order if one.updated_at > AT]
+
+
+def test_findings_are_known_as_they_were_at_an_instant(history: ClickHouseHistory) -> None:
+    state, drift, old_drift = finding(), finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
+    versions = [state, drift, old_drift, closed(state, at=AT + HOUR)]
+    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+
+    assert history.findings_at(AT) == []
+    assert sorted(history.findings_at(AT + HOUR), key=lambda one: one.code) == [drift, state]
+    assert history.findings_at(AT + HOUR + MINUTE) == [drift]
+    assert history.findings_at(AT + 2 * DAY) == []
+
+
+def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:
+    first, other = bank(), bank("www", AT + 5 * MINUTE)
+    again = bank(at=AT + 3 * HOUR)
+    stretched = polls(first, at=AT + HOUR), polls(again, at=AT + 4 * HOUR)
+    interval_rows = [rows.verdict_row(one) for one in (first, other, again)]
+    for batch in stretched:
+        interval_rows += rows.stretched_rows(batch, {one.id: ("secure", "") for one in (first, again)})
+    history.append({"verdicts": interval_rows})
+
+    def gaps(since: Any, until: Any) -> list[tuple[float, float]]:
+        found = history.gaps(since, until, 15 * MINUTE)
+        return [((begin - AT) / HOUR, (end - AT) / HOUR) for begin, end in found]
+
+    assert gaps(AT, AT + 4 * HOUR) == [(1, 3)]
+    assert gaps(AT - HOUR, AT + 5 * HOUR) == [(-1, 0), (1, 3), (4, 5)]
+    assert gaps(AT, AT + HOUR + 10 * MINUTE) == []
+    assert gaps(AT + 10 * HOUR, AT + 20 * HOUR) == [(10, 20)]
+    assert gaps(AT + HOUR, AT + 2 * HOUR) == [(1, 2)]
+
+
 def test_what_a_message_caused_is_found_again(remembered: AnyHistory) -> None:
     first, second = finding(), finding("ds_changed")
     remembered.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
@@ -372,27 +519,11 @@ def test_an_identity_is_as_it_was_last_seen_and_can_leave(remembered: AnyHistory
     assert remembered.identities() == [("sa", seen[1].identity)]
 
 
-def test_zones_are_known_by_their_newest_observations(remembered: AnyHistory) -> None:
-    old, new = zones_of(judgement(), AT), zones_of(judgement(), AT + DAY)
-    link = msgspec.structs.replace(new[-1].link, verdict=Verdict.BOGUS)
-    bogus = msgspec.structs.replace(new[-1], id="bogus", observed_at=AT + 2 * DAY, link=link)
-    tables = {"zones": [rows.zone_row(one) for one in (*new, *old, bogus)]}
-    for _ in range(2):
-        remembered.append(tables)
-
-    found = remembered.latest_zones([(bogus.zone, bogus.vantage)])
-
-    assert [one.id for one in found] == [new[-1].id, bogus.id], "the newest validated one, then the newest"
-    assert {one.id for one in remembered.latest_zones()} == {bogus.id, *(one.id for one in new)}
-    assert remembered.zones_stored_of([old[0].id, "never"]) == {old[0].id}
-
-
 def test_observations_are_found_by_id_with_their_last_poll(remembered: AnyHistory) -> None:
     one, other = bank(), bank("www")
     remembered.append(tables_of(one, other))
     for minute in (7, 3):
-        batch = polls(one, at=AT + minute * MINUTE)
-        remembered.append({"verdicts": rows.stretched_rows(batch, {one.id: ("secure", "")})})
+        remembered.append(polled(one, AT + minute * MINUTE))
 
     assert remembered.stored_of([one.id, "never"]) == {one.id}
     assert remembered.judgements_of([other.id, "never"]) == {other.id: other.judgement}
@@ -401,10 +532,23 @@ def test_observations_are_found_by_id_with_their_last_poll(remembered: AnyHistor
     }
 
 
-def test_renewals_are_in_order(remembered: AnyHistory) -> None:
-    remembered.append({"renewals": [("a.", AT + n * DAY, n / 10) for n in (3, 1, 2)]})
+def test_an_observation_of_a_zone_that_comes_again_is_stored_already(remembered: AnyHistory) -> None:
+    sights = zones_of(judgement(), AT)
+    for _ in range(2):
+        remembered.append({"zones": [rows.zone_row(one) for one in sights]})
 
-    assert remembered.renewals() == {"a.": [0.1, 0.2, 0.3]}
+    assert remembered.zones_stored_of([sights[0].id, "never"]) == {sights[0].id}
+    assert sorted(one.id for one in remembered.zones_lately(AT)) == sorted(one.id for one in sights)
+
+
+def test_renewals_are_in_order(remembered: AnyHistory) -> None:
+    of_keys = [("a.", AT + DAY, 0.5, True, 0.0)]
+    remembered.append({"renewals": [("a.", AT + n * DAY, n / 10, False, n * 60.0) for n in (3, 1, 2)] + of_keys})
+
+    assert remembered.renewals() == {
+        ("a.", False): [(0.1, 60.0), (0.2, 120.0), (0.3, 180.0)],
+        ("a.", True): [(0.5, 0.0)],
+    }
 
 
 def test_evidence_comes_back_octet_by_octet(history: ClickHouseHistory) -> None:

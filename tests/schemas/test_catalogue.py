@@ -61,11 +61,24 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
             lambda row: Doubt.POLICY in row.doubts,
             {"algorithm_unsupported", "nsec3_iterations_over_limit", "negative_trust_anchor"},
         ),
-        (lambda row: row.after_end, {"rrsig_expired", "rrsig_expiring"}),
+        (
+            lambda row: row.confirmed_by is Confirmation.ALARM,
+            {"auth_signature_divergence", "auth_server_unsigned", "delegation_dangling"},
+        ),
+        (lambda row: row.after_end, {"rrsig_expired", "rrsig_expiring", "rrsig_refresh_overdue"}),
         (lambda row: row.proves_unsigned, {"unsigned_delegation", "opt_out_span"}),
         (lambda row: row.umbrella, {"verdict_bogus", "verdict_indeterminate", "expectation_missed"}),
         (lambda row: Verdict.INDETERMINATE not in row.unknown_when, {"verdict_indeterminate", "vantage_strips_dnssec"}),
-        (lambda row: Verdict.BOGUS in row.unknown_when, {"endpoint_absent", "expectation_missed"}),
+        (
+            lambda row: Verdict.BOGUS in row.unknown_when,
+            {
+                "endpoint_absent",
+                "expectation_missed",
+                "vantage_disagreement",
+                "denial_contradicts_data",
+                "environment_mixed",
+            },
+        ),
         (
             lambda row: row.explains_below,
             {
@@ -78,7 +91,7 @@ def test_what_a_resolver_claims_is_about_its_vantage() -> None:
             },
         ),
     ],
-    ids=["clock", "stripping", "policy", "end", "unsigned", "umbrella", "indeterminate", "bogus", "explains"],
+    ids=["clock", "stripping", "policy", "alarm", "end", "unsigned", "umbrella", "indeterminate", "bogus", "explains"],
 )
 def test_a_column_changes_for_a_code_only_on_purpose(holds: Callable[[CatalogueRow], bool], codes: set[str]) -> None:
     """What hides a page, or sends one, hangs on these."""

@@ -189,7 +189,7 @@ def polls(*made: Observation, at: datetime) -> PollBatch:
         id=digest_of(*(one.id for one in made), at.isoformat())[:32],
         vantage=made[0].judgement.vantage,
         names=tuple(one.judgement.name for one in made),
-        types=tuple("A" for _ in made),
+        types=tuple(one.judgement.type for one in made),
         observations=tuple(one.id for one in made),
         polled_at=tuple(at for _ in made),
         inceptions=tuple(int(one.signed.inception_at.timestamp()) if one.signed else 0 for one in made),

@@ -1,0 +1,93 @@
+"""Endpoints that are watched and yet not polled while others are: by whom nobody knows, so that nobody misses them.
+
+What stops altogether is the heartbeat's to tell. All times are those of the polls, so no clock of ours is compared with
+a collector's. Names whose zone is silent are polled by one of them for all: they are no gap. Pure.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import islice
+
+from publicsuffixlist import PublicSuffixList
+
+from analyzer.endpoints.current import CurrentState
+from schemas.judgement import Verdict
+from schemas.messages import Subject
+
+INTERVALS = 10
+SHORTEST_PATIENCE = timedelta(minutes=10)
+LOOKED_UP_AT_ONCE = 100_000
+"""So many of those that should be watched are looked up at a time: all of a million take ten looks."""
+
+
+class Gaps:
+    """Watches over the polls.
+
+    It is patient from the first of them after a start, after a time in which nothing was polled, or after a backlog.
+    """
+
+    def __init__(self, current: CurrentState, interval_s: float) -> None:
+        self._current = current
+        self.patience = max(timedelta(seconds=INTERVALS * interval_s), SHORTEST_PATIENCE)
+        self._newest_at: datetime | None = None
+        self._patient_since: datetime | None = None
+        self._never_seen: dict[Subject, datetime] = {}
+        self._expected: Iterator[Subject] = iter(())
+
+    @cached_property
+    def _suffixes(self) -> PublicSuffixList:
+        return PublicSuffixList()
+
+    def look(
+        self, now: datetime, expected: Iterable[Subject], is_watched: Callable[[Subject], bool]
+    ) -> list[Subject] | None:
+        """Return the subjects that were not polled for longer than our patience, None where that can't be said yet.
+
+        ``expected`` are all that should be watched: a further part of them is looked up each time.
+        """
+        newest_at = max((one.applied_at for one in self._current.values()), default=None)
+        if newest_at is None:
+            return None
+        earlier, self._newest_at = self._newest_at, newest_at
+        is_behind = now - newest_at > self.patience  # what was polled since waits on a bus, or nobody polls
+        if is_behind or earlier is None or newest_at - earlier > self.patience or self._patient_since is None:
+            self._patient_since = newest_at
+        self._look_up(expected, newest_at)
+        since = newest_at - self.patience
+        if self._patient_since > since:
+            return None
+        late = [subject for subject, current in self._current.items() if current.applied_at < since]
+        for subject in [subject for subject, known_at in self._never_seen.items() if known_at < since]:
+            if is_watched(subject):
+                late.append(subject)
+            else:
+                del self._never_seen[subject]
+        return sorted(self._without_silent_zones(late))
+
+    def _look_up(self, expected: Iterable[Subject], at: datetime) -> None:
+        """Note which of the next subjects that should be watched no poll spoke of, and forget those that one did."""
+        part = list(islice(self._expected, LOOKED_UP_AT_ONCE))
+        if len(part) < LOOKED_UP_AT_ONCE:
+            self._expected = iter(expected)
+            part += islice(self._expected, LOOKED_UP_AT_ONCE - len(part))
+        for subject in part:
+            if subject not in self._current:
+                self._never_seen.setdefault(subject, at)
+        for subject in [subject for subject in self._never_seen if subject in self._current]:
+            del self._never_seen[subject]
+
+    def _without_silent_zones(self, late: Collection[Subject]) -> Iterator[Subject]:
+        """Leave out what has no verdict, and what shares with such a name the domain below which a zone is silent."""
+        silent = {
+            (self._domain_of(subject[0]), subject[2])
+            for subject, current in (self._current.items() if late else ())
+            if current.verdict is Verdict.INDETERMINATE
+        }
+        for subject in late:
+            if not silent or (self._domain_of(subject[0]), subject[2]) not in silent:
+                yield subject
+
+    def _domain_of(self, name: str) -> str:
+        host = name.rstrip(".")
+        return str(self._suffixes.privatesuffix(host) or host)

@@ -1,0 +1,156 @@
+"""The delegation: name servers that lead nowhere, that parent and child name differently, and that changed.
+
+Source: RFC 1034 §4.2.2.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from publicsuffixlist import PublicSuffixList
+
+from analyzer.detected import Drift, drift_of
+from analyzer.zones.faults import Look
+from analyzer.zones.serials import PARENT_TRANSFER, Serials
+from analyzer.zones.sights import answering, said_by, side_of, who
+from schemas.codes import Code
+from schemas.messages import NAME_ABSENT, ServerSight, ServerStatus, ZoneSweep
+
+MOST_TOLD = 16
+NsSet = tuple[str, ...]
+_suffixes = PublicSuffixList()
+
+
+def ns_set(names: Iterable[str]) -> NsSet:
+    """Return NS names so that equal sets are equal: no order, no case."""
+    return tuple(sorted({name.casefold() for name in names}))
+
+
+def look_for_dangling(sweep: ZoneSweep) -> Iterable[Look]:
+    """Report a delegation of which every server says that it does not know the zone, and NS names that do not exist.
+
+    Both wait for whoever registers them. Silence is no such statement.
+    """
+    asked = side_of(sweep)
+    all_lame, some_answer = bool(asked) and all(map(is_lame, asked)), bool(answering(asked))
+    for sight in asked:
+        if all_lame or some_answer:
+            detail = f"{who(sight)} does not know the zone, as no server of the delegation does: {said_by(sight)}"
+            yield _look(Code.DELEGATION_DANGLING, sweep.zone, sight.server, all_lame, detail)
+    for name in sorted({sight.name.casefold() for sight in sweep.servers if not sight.of_parent and sight.name}):
+        yield _look(Code.DELEGATION_DANGLING, sweep.zone, name, False, "")
+    for text in sweep.unresolved:
+        name, _, why = text.partition(": ")
+        if why.startswith(NAME_ABSENT):
+            detail = f"the name server {name} does not exist: whoever registers it answers for {sweep.zone}"
+            yield _look(Code.DELEGATION_DANGLING, sweep.zone, name.casefold(), True, detail)
+
+
+def is_lame(sight: ServerSight) -> bool:
+    """Return whether a server says that the zone is none of its zones; SERVFAIL says only that it is broken."""
+    return sight.status is ServerStatus.LAME or (sight.status is ServerStatus.REFUSES and "REFUSED" in sight.detail)
+
+
+def look_for_mismatch(sweep: ZoneSweep, agreed: NsSet, serials: Serials) -> Iterable[Look]:
+    """Report servers whose NS set no server of the parent gives; addresses (glue) are not compared.
+
+    ``agreed`` is what most servers of the parent gave last: one that differs alone makes no child differ.
+    """
+    given = {ns_set(one.ns) for one in answering(side_of(sweep, parent=True)) if one.ns}
+    for sight in answering(side_of(sweep)):
+        if not sight.ns or not given or serials.lags(sight.server):
+            continue
+        own = ns_set(sight.ns)
+        is_bad = own != agreed and own not in given
+        detail = f"{who(sight)} names {', '.join(own)}; the parent names {', '.join(agreed or min(given))}"
+        look = _look(Code.NS_PARENT_CHILD_MISMATCH, sweep.zone, sight.server, is_bad, detail)
+        yield msgspec.structs.replace(look, passes_within=PARENT_TRANSFER)
+
+
+def _look(code: Code, zone: str, server: str, is_bad: bool, detail: str) -> Look:
+    return Look(code=code, zone=zone, server=server, is_bad=is_bad, detail=detail)
+
+
+class Strayed(msgspec.Struct, frozen=True):
+    """A server of the parent that left what the delegation was: what it says now, and since when it did not return."""
+
+    ns: NsSet
+    since_at: datetime
+
+
+class Delegation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a zone's delegation is, and what each server of the parent said of it last.
+
+    ``ns`` is what more than half of them say: a silent one keeps its word, so that one that flaps never decides alone.
+    ``told`` are the sets that some said, and that were told.
+    """
+
+    ns: NsSet = ()
+    words: dict[str, NsSet] = {}
+    strayed: dict[str, Strayed] = {}
+    told: tuple[NsSet, ...] = ()
+
+
+def follow_delegation(before: Delegation, sweep: ZoneSweep, at: datetime) -> tuple[Delegation, list[Drift]]:
+    """Return the delegation after a sweep, and what changed.
+
+    A change is one as soon as more than half of the parent's servers say it, or once one of them alone keeps to it for
+    longer than a transfer takes: whoever holds one server of a parent holds a share of the answers.
+    """
+    parents = side_of(sweep, parent=True)
+    heard = {one.server: ns_set(one.ns) for one in answering(parents) if one.ns}
+    present = {one.server for one in sweep.servers if one.of_parent}
+    words = {server: word for server, word in before.words.items() if server in present} | heard
+    agreed = next((one for one in set(words.values()) if 2 * list(words.values()).count(one) > len(words)), before.ns)
+    if not before.ns or agreed != before.ns:
+        drifts = [_change(sweep.zone, before.ns, agreed, _who_says(heard, agreed))] if before.ns else []
+        return Delegation(ns=agreed, words=words), drifts
+    strayed = _stray(before, heard, at)
+    told, drifts = list(before.told), []
+    for word in sorted({one.ns for one in strayed.values() if at - one.since_at >= PARENT_TRANSFER}):
+        if word not in told and len(told) < MOST_TOLD:
+            told.append(word)
+            saying = tuple(server for server in _who_says(heard, word) if server in strayed)
+            drifts.append(_change(sweep.zone, before.ns, word, saying, some=len(words)))
+    return Delegation(ns=agreed, words=words, strayed=strayed, told=tuple(told)), drifts
+
+
+def _stray(before: Delegation, heard: Mapping[str, NsSet], at: datetime) -> dict[str, Strayed]:
+    """Return who says otherwise than the delegation, and said the same as it before."""
+    found = dict(before.strayed)
+    for server, word in heard.items():
+        earlier = found.pop(server, None)
+        if word == before.ns:
+            continue
+        if earlier is not None:
+            found[server] = Strayed(word, earlier.since_at)
+        elif before.words.get(server) == before.ns:
+            found[server] = Strayed(word, at)
+    return found
+
+
+def _who_says(heard: Mapping[str, NsSet], word: NsSet) -> tuple[str, ...]:
+    return tuple(sorted(server for server, said in heard.items() if said == word))
+
+
+def _change(zone: str, before: NsSet, after: NsSet, servers: Sequence[str], some: int = 0) -> Drift:
+    gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
+    steps = [f"{', '.join(names)} {verb}" for names, verb in ((gone, "went"), (new, "came")) if names]
+    where = f"; only {len(servers)} of {some} servers of the parent say so" if some else ""
+    detail = f"{zone}: {_kind(before, after)}: {'; '.join(steps)}{where}"
+    return drift_of(Code.NS_SET_CHANGED, zone, detail, ", ".join(before), ", ".join(after), servers=tuple(servers))
+
+
+def _kind(before: NsSet, after: NsSet) -> str:
+    """Return what sort of change it is: whose servers the zone moved to, by the names' registrable domains."""
+    old, new = _providers(before), _providers(after)
+    if old == new:
+        return "name servers changed within " + ", ".join(sorted(old))
+    if old & new:
+        left, came = ", ".join(sorted(old - new)) or "nobody", ", ".join(sorted(new - old)) or "nobody"
+        return f"provider partly moved: {left} left, {came} came"
+    return f"provider moved from {', '.join(sorted(old))} to {', '.join(sorted(new))}"
+
+
+def _providers(names: NsSet) -> set[str]:
+    return {_suffixes.privatesuffix(name.rstrip(".")) or name.rstrip(".") for name in names}

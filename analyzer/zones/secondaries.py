@@ -1,0 +1,59 @@
+"""Secondaries: one that stays behind, and one that would serve expired signatures once it was cut off.
+
+Source: RFC 1034 §4.3.5 (refresh and expire), RFC 6781 §4.4.2.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from analyzer.zones.faults import Look
+from analyzer.zones.serials import Serials
+from analyzer.zones.sights import who
+from schemas.codes import Code
+from schemas.judgement import Verdict
+from schemas.messages import ServerSight, ZoneSweep
+
+
+def look_for_stale(zone: str, sights: Iterable[ServerSight], serials: Serials) -> Iterable[Look]:
+    """Report servers that stay behind: their data may be right, and will not be for long."""
+    for sight in sights:
+        if sight.serial is None:
+            continue
+        detail = f"{who(sight)} is stale: serial {sight.serial}, the newest is {serials.newest}"
+        yield Look(
+            code=Code.AUTH_ANSWER_DIVERGENCE,
+            zone=zone,
+            rrset=f"{zone} SOA",
+            server=sight.server,
+            is_bad=serials.is_stale(sight.server),
+            detail=detail,
+        )
+
+
+def look_for_short_signatures(sweep: ZoneSweep, sights: Iterable[ServerSight]) -> Iterable[Look]:
+    """Report SOA EXPIRE beyond the lifetime of signatures. Source: RFC 6781 §4.4.2.
+
+    A secondary that is cut off serves what it has until EXPIRE; by then signatures made just before have ended.
+    """
+    lifetimes = [one.expires_at - one.inception_at for one in sweep.windows if one.zone == sweep.zone]
+    shortest = min(lifetimes, default=None)
+    if sweep.verdict is not Verdict.INSECURE and shortest is None:
+        return
+    for sight in sights:
+        if sight.expire_s is None:
+            continue
+        expire = timedelta(seconds=sight.expire_s)
+        detail = f"{who(sight)} would serve the zone for {_days(expire)} after it was cut off (SOA EXPIRE)"
+        if shortest is not None:
+            detail += f"; its signatures last {_days(shortest)}"
+        yield Look(
+            code=Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
+            zone=sweep.zone,
+            server=sight.server,
+            is_bad=sweep.verdict is not Verdict.INSECURE and shortest is not None and shortest < expire,
+            detail=detail,
+        )
+
+
+def _days(span: timedelta) -> str:
+    return f"{span.total_seconds() / 86_400:.1f} days"

@@ -1,0 +1,84 @@
+"""The serials of a zone's servers: who is behind, and whether a refresh would have brought more by now.
+
+Source: RFC 1034 §4.3.5 (refresh), RFC 1982 (serial arithmetic), RFC 1912 §2.2 (customary values).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from schemas.judgement import Number32
+from schemas.messages import ServerSight
+
+# RFC 1912 §2.2 has 20 minutes to 2 hours, or 2 to 12 hours; a zone is granted no more than a day.
+USUAL_REFRESH = timedelta(hours=12)
+SHORTEST_REFRESH = timedelta(minutes=20)
+LONGEST_REFRESH = timedelta(hours=24)
+PARENT_TRANSFER = timedelta(hours=1)
+"""A change of a delegation has reached every server of the parent by then, whose serials say nothing of it."""
+SERIALS_KEPT = 100
+HALF = 2**31
+
+
+def is_later(serial: int, other: int) -> bool:
+    """Return whether a serial comes after another one. Source: RFC 1982 §3.2."""
+    return serial != other and (serial - other) % 2**32 < HALF
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """The newest serial that any server of a zone had, and when it was seen first."""
+
+    serial: Number32
+    since_at: datetime
+
+
+class Serials:
+    """What the servers' serials say: who lags behind within the time that a refresh takes, and who is stale."""
+
+    def __init__(self, sights: Iterable[ServerSight], known: Sequence[Newest], at: datetime) -> None:
+        """``sights`` are those of the servers of one zone that answer; ``known`` is what ``kept`` was before."""
+        self._serials = {sight.server: sight.serial for sight in sights if sight.serial is not None}
+        refresh_s = [sight.refresh_s for sight in sights if sight.refresh_s is not None]
+        asked_for = timedelta(seconds=min(refresh_s)) if refresh_s else USUAL_REFRESH
+        self._due_at = at - max(min(asked_for, LONGEST_REFRESH), SHORTEST_REFRESH)
+        self.newest = newest_of(self._serials.values())
+        kept = list(known)
+        if self.newest is not None and (not kept or kept[-1].serial != self.newest):
+            kept.append(Newest(self.newest, at))
+        # The last one from before is kept, too: it was the newest one until the next was seen.
+        old = sum(one.since_at <= at - LONGEST_REFRESH for one in kept)
+        self.kept = tuple(kept[max(old - 1, 0) :][-SERIALS_KEPT:])
+
+    def serial_of(self, server: str) -> int | None:
+        """Return a server's serial, None where it is not known."""
+        return self._serials.get(server)
+
+    def is_behind(self, server: str) -> bool:
+        """Return whether another server has a later serial."""
+        serial = self._serials.get(server)
+        return serial is not None and self.newest is not None and is_later(self.newest, serial)
+
+    def is_stale(self, server: str) -> bool:
+        """Return whether a refresh would have brought a later serial by now, and did not."""
+        serial = self._serials.get(server)
+        if serial is None or not self.is_behind(server):
+            return False
+        return any(one.since_at <= self._due_at and is_later(one.serial, serial) for one in self.kept)
+
+    def lags(self, server: str) -> bool:
+        """Return whether a server is behind, as any secondary is for a while."""
+        return self.is_behind(server) and not self.is_stale(server)
+
+
+def newest_of(serials: Iterable[int | None]) -> int | None:
+    """Return the latest serial of those that are known, None of none."""
+    newest: int | None = None
+    for serial in serials:
+        if serial is not None and (newest is None or is_later(serial, newest)):
+            newest = serial
+    return newest
+
+
+NO_SERIALS = Serials((), (), datetime.max.replace(tzinfo=UTC))
+"""Of servers whose serials are not known: none lags and none is stale."""

@@ -1,0 +1,179 @@
+"""``POST /api/v1/acts``: what somebody does to the watch: declares a change, ends one, or accepts a drift.
+
+What can be taken is handed to the analyzer as an act; it is kept with who did it, from where, and why.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+
+from analyzer.findings.acts import STANDING, Acts, acceptance_of, check_acceptance
+from analyzer.findings.changes import DeclaredChange, Plan, check_change, check_words, end_of
+from analyzer.history.clickhouse import ClickHouseHistory
+from anchorwatch.web.doors import BadQuery, Bucket, Refused
+from anchorwatch.web.guard import peer_of
+from anchorwatch.web.queries import read_name
+from anchorwatch.web.threads import Threads
+from schemas.catalogue import Kind
+from schemas.cause import owner_of
+from schemas.messages import Act, Finding, Message, utc
+
+MAX_BODY = 16_384
+ACTS_AT_ONCE, ACT_EVERY_S = 50, 1.0
+ACCEPTED_BACK_TO = timedelta(days=30)
+MOST_OF_A_NAME = 10_000
+Send = Callable[[Sequence[Message]], Awaitable[None]]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked for: ``subject`` is a zone or a name, the id of a declared change, or the id of a finding."""
+
+    kind: Literal["declare_change", "end_change", "accept"]
+    subject: str
+    by: str
+    why: str = ""
+    what: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    begins_at: Instant | None = None
+    ends_at: Instant | None = None
+
+
+class Desk:
+    """Takes what people do; ``send`` hands acts to the analyzer, wherever that is."""
+
+    def __init__(self, history: ClickHouseHistory, threads: Threads, send: Send) -> None:
+        self._history, self._threads, self._send = history, threads, send
+        self._bucket = Bucket(ACTS_AT_ONCE, ACT_EVERY_S)
+
+    async def take(self, request: Request) -> list[Act]:
+        """Hand on what a request asks for; return the acts, those of before where it was done before.
+
+        Raises:
+            Refused: it can't be done.
+            Transient: the history or the bus does not answer.
+        """
+        body = await _read_body(request)
+        wait_s = self._bucket.take(time.monotonic())
+        if wait_s:
+            raise Refused("too many acts at once", 429, retry_after=str(int(wait_s) + 1))
+        source, now = f"API, from {peer_of(request) or 'a socket'}", utc(time.time())
+        known = Acts(await self._threads.ask(self._history.standing_acts, STANDING))
+        match body.kind:
+            case "accept":
+                acts = await self._accept(body, source, now)
+            case "declare_change":
+                acts = [_declare(body, source, now, known)]
+            case _:
+                acts = [_end(body, source, now, known)]
+        for act in acts:
+            if problems := check_words(act) or known.put(act):
+                raise BadQuery("; ".join(problems))
+        await self._send(acts)
+        return acts
+
+    async def _accept(self, body: ActBody, source: str, now: datetime) -> list[Act]:
+        found = await self._threads.ask(self._history.findings_of, [body.subject])
+        if not found:
+            found = await self._at_name(read_name(body.subject, "subject"), now)
+        triggers = await self._threads.ask(self._history.first_triggers, [finding.id for finding in found])
+        judgements = await self._threads.ask(self._history.judgements_of, sorted(set(triggers.values())))
+        acts = []
+        for finding in found:
+            judged = judgements.get(triggers.get(finding.id, ""))
+            act = acceptance_of(finding, judged, by=body.by, why=body.why, at=now, source=source)
+            if problems := check_acceptance(act, finding):
+                raise Refused("; ".join(problems), 409)
+            acts.append(act)
+        return acts
+
+    async def _at_name(self, name: str, now: datetime) -> list[Finding]:
+        """Return the drifts of the last 30 days at a name or of a zone that nobody accepted.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = await self._threads.ask(
+            self._history.findings, status="open", since=now - ACCEPTED_BACK_TO, limit=MOST_OF_A_NAME
+        )
+        drifts = [
+            one for one in found if one.kind is Kind.DRIFT and name == (owner_of(one.cause_rrset) or one.cause_zone)
+        ]
+        if not drifts:
+            days = ACCEPTED_BACK_TO.days
+            raise Refused(
+                f"no change at {name} waits to be accepted; changes of the last {days} days are looked at", 404
+            )
+        return drifts
+
+
+def _declare(body: ActBody, source: str, now: datetime, known: Acts) -> Act:
+    if body.begins_at is None or body.ends_at is None:
+        raise BadQuery("begins_at and ends_at are needed")
+    plan = Plan(
+        subject=read_name(body.subject, "subject"),
+        begins_at=body.begins_at.astimezone(UTC),
+        ends_at=body.ends_at.astimezone(UTC),
+        by=body.by,
+        what=tuple(dict.fromkeys(body.what)),
+        why=body.why,
+        answers=tuple(dict.fromkeys(body.answers)),
+    )
+    act = plan.declared(now, source)
+    if problems := check_change(act):
+        raise BadQuery("; ".join(problems))
+    earlier = _find(known, act.id)
+    if earlier is not None and earlier.ended is not None:
+        raise Refused(f"just this change was declared, and {earlier.ended.by} ended it: say another reason", 409)
+    return earlier.act if earlier is not None else act
+
+
+def _end(body: ActBody, source: str, now: datetime, known: Acts) -> Act:
+    change = _find(known, body.subject)
+    if change is None:
+        raise Refused("there is no such change", 404)
+    if change.ended is not None:
+        raise Refused(f"{change.ended.by} ended it at {change.ended.at:%Y-%m-%d %H:%M} UTC", 409)
+    return end_of(change, body.by, body.why, now, source)
+
+
+def _find(acts: Acts, act_id: str) -> DeclaredChange | None:
+    return next((change for change in acts.changes() if change.act.id == act_id), None)
+
+
+async def _read_body(request: Request) -> ActBody:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused("Content-Type: application/json is expected", 415)
+    octets = b""
+    async for part in request.stream():
+        octets += part
+        if len(octets) > MAX_BODY:
+            raise Refused("the body is too long", 413)
+    try:
+        return msgspec.json.decode(octets, type=ActBody)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise BadQuery(f"this is no act: {error}") from error
+
+
+def change_view(change: DeclaredChange, now: datetime) -> dict[str, Any]:
+    """Return a declared change for scripts."""
+    act = change.act
+    return {
+        "id": act.id,
+        "subject": act.subject,
+        "what": act.what,
+        "answers": act.answers,
+        "begins_at": change.begins_at,
+        "ends_at": change.ends_at,
+        "state": change.state_at(now),
+        "by": act.by,
+        "why": act.why,
+        "declared_at": act.at,
+        "source": act.source,
+        "ended_at": change.ended.at if change.ended is not None else None,
+        "ended_by": change.ended.by if change.ended is not None else "",
+    }
