@@ -24,13 +24,14 @@ from anchorwatch.telemetry import Meter
 from bench.world import Served, free_port
 from collector.anchor_file import read_anchor_file
 from collector.dnssec import names, records
+from collector.dnssec.judgement import ZoneFacts
 from collector.dnssec.policy import Policy
 from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.address import Address
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
 from collector.resolvers.view import Judged
-from schemas.judgement import ChainLink, Reason, Verdict
+from schemas.judgement import ChainLink, Judgement, Reason, Verdict
 from schemas.messages import (
     Endpoint,
     Identity,
@@ -237,13 +238,16 @@ def _judge_some(world: Served, count: int = 50) -> list[Judged]:
     return asyncio.run(judge())
 
 
-def _observed(host: str, judged: Judged, told: ZonesTold) -> list[Message]:
-    """Return an observation as large as a real one, of another name, after what is new of its zones."""
-    at = utc(time.time())
-    seen = told.see(judged.zones, judged.evidence, VANTAGE, at, 0.0)
-    judgement = msgspec.structs.replace(
-        as_observed(judged.judgement, judged.zones, judged.answer), name=f"{host}.", vantage=VANTAGE
-    )
+def _observed(
+    host: str, judged: Judged, told: ZonesTold, whole: Judgement | None = None, zones: tuple[ZoneFacts, ...] = ()
+) -> list[Message]:
+    """Return an observation as large as a real one, of another name, after what is new of its zones.
+
+    ``whole`` and ``zones`` take the place of what was judged.
+    """
+    at, whole, zones = utc(time.time()), whole or judged.judgement, zones or judged.zones
+    seen = told.see(zones, judged.evidence, VANTAGE, at, 0.0)
+    judgement = msgspec.structs.replace(as_observed(whole, zones, judged.answer), name=f"{host}.", vantage=VANTAGE)
     own = (*judged.answer.messages[:-1], judged.answer.messages[-1] + host.encode())  # its answer is its own
     evidence = msgspec.structs.replace(judged.evidence, name=f"{host}.")
     answer = replace(judged.answer, messages=own)
@@ -262,7 +266,7 @@ def _secure_then(zone: str, judged: Judged, verdict: Verdict, told: ZonesTold) -
     judgement = msgspec.structs.replace(
         judged.judgement, verdict=verdict, cause_zone=f"{zone}." if reasons else "", reasons=reasons
     )
-    return _observed(f"api.{zone}", replace(judged, judgement=judgement, zones=zones), told)
+    return _observed(f"api.{zone}", judged, told, judgement, zones)
 
 
 def _inventory(hosts: Sequence[str]) -> Iterator[Message]:

@@ -28,7 +28,7 @@ def zones(zone: str, vantage: str, api: str, token_file: Path | None, as_json: b
 
 
 def _line(zone: dict[str, Any]) -> str:
-    keys = ", ".join(f"{_role(key)} {key['tag']}" for key in zone["keys"]) or "no keys"
+    keys = ", ".join(f"{_role(key)} {key['tag']}" for key in _keys_of(zone)) or "no keys"
     why = "; ".join(reason["code"] for reason in (*zone["reasons"], *zone["remarks"]))
     return (
         f"{zone['verdict']:13} {zone['zone']:30} {zone['vantage']:12} {len(zone['ds'])} DS  {keys}"
@@ -47,7 +47,7 @@ def _whole(zone: dict[str, Any]) -> Iterator[str]:
         yield f"  remark: {remark['code']}: {remark['detail']}"
     for ds in zone["ds"]:
         yield f"  DS {ds}"
-    for key in zone["keys"]:
+    for key in _keys_of(zone):
         signs = ", signs the key set" if key["tag"] in zone["signed_by"] else ""
         size = f", {key['bits']} bits" if key["bits"] else ""
         yield f"  {_role(key)} {key['tag']}, algorithm {key['algorithm']}{size}{signs}"
@@ -56,6 +56,11 @@ def _whole(zone: dict[str, Any]) -> Iterator[str]:
         yield f"  signature over {window['rrset']} by {window['zone']}: {span}"
     if zone["evidence"]:
         yield f"  evidence {zone['evidence']}"
+
+
+def _keys_of(zone: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the keys of a zone, secure-entry keys first, then by tag."""
+    return sorted(zone["keys"], key=lambda key: (not key["flags"] & SEP, key["tag"]))
 
 
 def _role(key: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ Each question that takes more than one reply is a generator of steps, which a dr
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import msgspec
 
@@ -38,23 +39,36 @@ from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
-NOTHING_SHOWN = AnswerFacts((), (), None)
 TIMING = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes.
 
-    ``met_silence``: something that was asked on the way stayed without any answer.
+    What it shows of zones and of the answer is put together when somebody asks for it.
     """
 
     judgement: Judgement
     evidence: Evidence
     fresh_until: int
-    zones: tuple[ZoneFacts, ...] = ()
-    answer: AnswerFacts = NOTHING_SHOWN
-    met_silence: bool = False
+    result: ValidationResult
+    context: Context
+
+    @cached_property
+    def zones(self) -> tuple[ZoneFacts, ...]:
+        """Return what the chain shows of each of its zones."""
+        return zone_facts(self.result, self.context)
+
+    @cached_property
+    def answer(self) -> AnswerFacts:
+        """Return what the answer shows beyond the zones of its chain."""
+        return answer_facts(self.result, self.context.now)
+
+    @property
+    def met_silence(self) -> bool:
+        """Return whether something that was asked on the way stayed without any answer."""
+        return self.context.met_silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +161,7 @@ class View:
         if lenient is not None or other is not None:
             judgement = msgspec.structs.replace(judgement, lenient_verdict=lenient, other_verdict=other)
         self._homes.learn(result)
-        return Judged(
-            judgement,
-            evidence,
-            fresh_until(result),
-            zone_facts(result, context),
-            answer_facts(result, context.now),
-            context.met_silence,
-        )
+        return Judged(judgement, evidence, fresh_until(result), result, context)
 
     def _sweep(self) -> None:
         """Forget nodes that are no longer fresh, now and then: names come and go, and each holds whole messages."""

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from schemas.judgement import Verdict
+from schemas.judgement import AliasLink, Verdict
 from schemas.messages import Observation
 from tests.support.making import judgement, link, observation, polls, snapshot
 
@@ -119,3 +120,25 @@ def test_a_takeover_across_a_restart_is_seen_as_one(pipeline: Any, after: Any) -
     seen(pipeline, after, 20, AWAY)
 
     assert [one.code for one in pipeline.findings if one.code == "takeover_pattern"] == ["takeover_pattern"]
+
+
+def test_an_alias_left_dangling_whose_target_is_taken_weeks_later_is_paged(pipeline: Any, after: Any) -> None:
+    """Nobody lies: the alias is signed, and the provider gave the name to somebody else."""
+    target = "bank.provider.example."
+    there: dict[str, Any] = {**UNSIGNED, "zone": "provider.example."}
+
+    def led(minute: float, address: str, rcode: str = "NOERROR") -> None:
+        alias = AliasLink("api.bank.example.", "CNAME", "bank.example.", Verdict.SECURE, target)
+        end = AliasLink(target, "A", "provider.example.", Verdict.INSECURE)
+        answers = (f"{target} A {address}",) if address else ()
+        made = msgspec.structs.replace(judgement(answers=(), **there), links=(alias, end), answers=answers, rcode=rcode)
+        pipeline.at(minute, observation(made, after(minute)))
+
+    pipeline.at(0, snapshot("sa", "api.bank.example"))
+    led(0, HOME)
+    led(3 * DAY, "", "NXDOMAIN")
+    before = len(pipeline.told)
+    led(24 * DAY, AWAY)
+
+    assert changes(pipeline) == ["high"]
+    assert [event for event, _ in pipeline.told[before:]] == ["trigger"]
