@@ -199,6 +199,7 @@ class WatchedEndpoints:
     def take_polls(self, message: PollBatch, knowledge: Knowledge, out: Batch) -> None:
         """Take in polls that say that what was observed is still the case."""
         verdicts: dict[str, tuple[str, str]] = {}
+        confirmed = 0
         for subject, observation, at, inception, expiration in polls_of(message):
             current = self._current.get(subject)
             is_last = current is not None and current.observation == observation
@@ -220,9 +221,10 @@ class WatchedEndpoints:
                 self._signatures.keep(subject, current, current, expiry_between(current.signer, *window), at, out)
             current.applied_at, current.newest_at = at, max(at, current.newest_at)
             knowledge.polled_until[observation] = at
-            self._counts.confirmed += 1
+            confirmed += 1
             verdicts[observation] = (str(current.verdict), current.cause_zone)
             self._poll(subject, current, at)
+        self._counts.confirmed += confirmed
         out.store("verdicts", *rows.stretched_rows(message, verdicts))
         if not verdicts:
             out.replayed.append(message.id)
@@ -230,7 +232,9 @@ class WatchedEndpoints:
     def _poll(self, subject: Subject, current: Current, at: datetime, before: str = "", after: str = "") -> None:
         # Held against what the zones show now: what a zone shows no more, a name that still shows it holds by itself.
         zones = self._estate.zones
-        conditions: Sequence[Condition] = zones.without_shown(current.conditions, current.chain, subject[2])
+        conditions: Sequence[Condition] = current.conditions
+        if conditions:  # most polls show none, and are spared the call
+            conditions = zones.without_shown(conditions, current.chain, subject[2])
         if current.verdict is Verdict.INDETERMINATE and subject[2] in self._estate.lost:
             # The vantage is the cause, and has a finding of its own.
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]

@@ -1,6 +1,6 @@
 """Every zone as each vantage sees it: what is known now, and the last validated sight, which drift is measured from."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.detected import Condition, Drift
@@ -77,9 +77,7 @@ class Timeline(Mapping[Subject, ZoneState]):
         self._states[message.subject] = state
         return state
 
-    def without_shown(
-        self, conditions: tuple[Condition, ...], zones: Iterable[str], vantage: str
-    ) -> tuple[Condition, ...]:
+    def without_shown(self, conditions: Sequence[Condition], zones: Iterable[str], vantage: str) -> Sequence[Condition]:
         """Return of a name's conditions those that no zone of its chain shows by itself."""
         if not conditions:
             return conditions
