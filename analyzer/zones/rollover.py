@@ -36,6 +36,8 @@ SEEN_LATELY = timedelta(minutes=20)
 """A key set that caches held until so lately is the one right before this sight: nobody looked away in between."""
 TAG_KEPT = timedelta(days=7)
 """A key that went is remembered by caches, through its signatures, for so long at most. Source: RFC 8767 §4."""
+VALIDATION_TAKES = timedelta(minutes=1)
+"""Data with a TTL of seconds, or of 0, have run out when the zone is told of that was seen with them."""
 MOST_HELD = 32
 MOST_KEYS_KNOWN = 256
 KNOWN = (Verdict.SECURE, Verdict.INSECURE)
@@ -329,8 +331,9 @@ class Rollover:
 
 
 def _live(message: ZoneObservation) -> list[Signers]:
-    """Return how data of the zone are signed as far as caches may still be told so."""
-    return [one.keys for one in message.signings if one.keys and one.cached_until >= message.observed_at]
+    """Return how data of the zone are signed as far as they were seen just now, or caches may still have them."""
+    since = message.observed_at - VALIDATION_TAKES
+    return [one.keys for one in message.signings if one.keys and one.cached_until >= since]
 
 
 def _ids(keys: tuple[ZoneKey, ...]) -> set[tuple[int, int]]:
