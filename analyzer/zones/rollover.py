@@ -89,6 +89,7 @@ class Rollover:
         self._lives: dict[str, _Life] = {}
         self._first_at: datetime | None = None
         self._signed: set[tuple[int, int]] = set()
+        self._held_data: dict[Signers, datetime] = {}
         self._reported: dict[tuple[str, str], datetime] = {}
         self._current: tuple[ZoneKey, ...] = ()
         self.scheme = ""
@@ -139,12 +140,25 @@ class Rollover:
         if previous is not None and previous.link.verdict in KNOWN:
             link, until = previous.link, message.earlier_ds_until
             if link.ds and link.ds != message.link.ds and until is not None:
-                self._held_ds.append(HeldDS(link.ds, until))
+                others = [held for held in self._held_ds if held.ds != link.ds]
+                self._held_ds = [*others, HeldDS(link.ds, until)]
             until = message.earlier_keys_until
             if link.keys and link.keys != message.link.keys and until is not None:
-                self._held_keys.append(HeldKeys(link.keys, until))
+                kept = [held for held in self._held_keys if held.keys != link.keys]
+                self._held_keys = [*kept, HeldKeys(link.keys, until)]
         self._held_ds = [held for held in self._held_ds if held.until > now][-MOST_HELD:]
         self._held_keys = [held for held in self._held_keys if held.until > now][-MOST_HELD:]
+        self._hold_data(message)
+
+    def _hold_data(self, message: ZoneObservation) -> None:
+        """Keep how data are signed: a collector that starts anew has not seen what was signed before."""
+        keys = _ids(message.link.keys)
+        held = {signers: until for signers, until in self._held_data.items() if until > message.observed_at}
+        for one in message.signings if message.link.verdict is Verdict.SECURE else ():
+            if one.keys in held or set(one.keys) & keys:
+                held[one.keys] = max(one.cached_until, held.get(one.keys, one.cached_until))
+        kept = sorted(held, key=lambda signers: held[signers])[-MOST_HELD:]
+        self._held_data = {signers: held[signers] for signers in kept}
 
     def _learn(self, message: ZoneObservation) -> None:
         """Note which keys there are, since when, and which of them sign."""
@@ -319,10 +333,10 @@ class Rollover:
                     tags = ", ".join(str(tag) for tag, _ in signers)
                     why = f"data are signed by key {tags} while caches hold a key set without it"
                     yield describe_keys(old.keys), old.until, why, Severity.HIGH
-        for one in message.signings:
-            if one.keys and one.cached_until > now and not set(one.keys) & keys:
-                tags = ", ".join(str(tag) for tag, _ in one.keys)
-                yield f"data signed by {tags}", one.cached_until, f"key {tags} was withdrawn too early", Severity.HIGH
+        for signers, until in self._held_data.items():
+            if until > now and not set(signers) & keys:
+                tags = ", ".join(str(tag) for tag, _ in signers)
+                yield f"data signed by {tags}", until, f"key {tags} was withdrawn too early", Severity.HIGH
 
 
 def _live(message: ZoneObservation) -> list[Signers]:

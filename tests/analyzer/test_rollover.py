@@ -61,6 +61,10 @@ class Zone:
         self.seen += found
         return found
 
+    def forget(self) -> None:
+        """Have a new collector look, which saw nothing before."""
+        self._signed, self._was, self._last = {}, (), None
+
     def told(self) -> list[str]:
         return [one.code for one in self.seen]
 
@@ -215,6 +219,14 @@ class TestUnsafe:
 
         assert [one.code for one in found] == ["key_rollover", "rollover_unsafe"]
         assert "key 2 was withdrawn too early" in found[1].detail
+
+    def test_a_collector_that_started_in_between_hides_no_early_withdrawal(self, zone: Zone) -> None:
+        zone.look(AT, (KSK, ZSK, ZSK2))
+        zone.look(AT + DAY, (KSK, ZSK, ZSK2), signs=((ZSK2,),))
+        zone.forget()
+        found = zone.look(AT + DAY + timedelta(minutes=20), (KSK, ZSK2), signs=((ZSK2,),))
+
+        assert any("key 2 was withdrawn too early" in one.detail for one in found)
 
     def test_a_key_that_signs_before_caches_can_know_it(self, zone: Zone) -> None:
         zone.look(AT, (KSK, ZSK))
