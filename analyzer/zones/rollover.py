@@ -36,6 +36,8 @@ TAG_KEPT = timedelta(days=7)
 """A key that went is remembered by caches, through its signatures, for so long at most. Source: RFC 8767 §4."""
 VALIDATION_TAKES = timedelta(minutes=1)
 """Data with a TTL of seconds, or of 0, have run out when the zone is told of that was seen with them."""
+SAME_AGAIN_WITHIN = timedelta(days=1)
+"""Servers with different key sets answer in turn, as those of several signers do: what was there lately is no step."""
 MOST_HELD = 32
 MOST_KEYS_KNOWN = 256
 KNOWN = (Verdict.SECURE, Verdict.INSECURE)
@@ -90,6 +92,7 @@ class Rollover:
         self._first_at: datetime | None = None
         self._signed: set[tuple[int, int]] = set()
         self._held_data: dict[Signers, datetime] = {}
+        self._shown: dict[tuple[tuple[ZoneKey, ...], tuple[str, ...]], datetime] = {}
         self._reported: dict[tuple[str, str], datetime] = {}
         self._current: tuple[ZoneKey, ...] = ()
         self.scheme = ""
@@ -102,6 +105,8 @@ class Rollover:
             return []
         earlier, self._validated = self._validated, message
         found = [] if earlier is None else list(self._steps(earlier, message))
+        if self._show(message, earlier):
+            found = [one for one in found if one.code != Code.KEY_ROLLOVER]
         found += self._unsafe(message)
         self._learn(message)
         return found
@@ -131,6 +136,17 @@ class Rollover:
             if digest not in digests and life.last_at >= since
         }
         return sorted(lately & _ids(message.link.keys))
+
+    def _show(self, message: ZoneObservation, earlier: ZoneObservation | None) -> bool:
+        """Note the key set and DS set of now; return whether they came back, after others, within a day."""
+        now, at = (message.link.keys, message.link.ds), message.observed_at
+        was = (earlier.link.keys, earlier.link.ds) if earlier is not None else now
+        self._shown[was] = max(at, self._shown.get(was, at))
+        lately = {one: last_at for one, last_at in self._shown.items() if at - last_at < SAME_AGAIN_WITHIN}
+        came_back = now != was and now in lately
+        lately[now] = at
+        self._shown = dict(sorted(lately.items(), key=lambda one: one[1])[-MOST_HELD:])
+        return came_back
 
     # what caches hold
 

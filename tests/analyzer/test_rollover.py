@@ -179,7 +179,15 @@ class TestSafe:
             zone.look(AT + hour * HOUR, one, (DS, DS2), signs=((ZSK,),))
             zone.look(AT + hour * HOUR + HOUR, other, (DS, DS2), signs=((ZSK2,),))
 
-        assert set(zone.told()) == {"key_rollover"}
+        assert zone.told() == ["key_rollover"], "once, and not for each server that answers"
+
+    def test_what_comes_back_after_a_day_is_told_again(self, zone: Zone) -> None:
+        zone.look(AT, (KSK, ZSK))
+        zone.look(AT + HOUR, (KSK, ZSK, ZSK2))
+        zone.look(AT + 2 * HOUR, (KSK, ZSK))
+        zone.look(AT + 2 * DAY, (KSK, ZSK, ZSK2))
+
+        assert zone.told() == ["key_rollover"] * 2
 
     def test_a_new_key_of_the_root_is_to_be_trusted_after_the_hold_down(self) -> None:
         root = Zone(parent="")
