@@ -1,0 +1,293 @@
+"""Keys, DS sets, trust anchors and algorithms: what a chain can't rest on, and what it should not rest on."""
+
+from dataclasses import replace
+
+import dns.rdata
+import dns.rdataclass
+from dns.rdatatype import RdataType
+
+from schemas.codes import Code
+from tests.catalogue.case import Case, Deed
+from tests.catalogue.deeds import REVOKE, ds_of, flagged, publishing, restore, spare, with_keys
+from tests.support.estate import Estate
+from tests.support.internet import KEYS
+
+ROLLED = frozenset({Code.KEY_ROLLOVER})
+ENTRY, SIGNER = spare(11, entry=True), spare(12)
+OWN = KEYS[2]
+"""The keys of the zone, the third that is made."""
+
+
+def ds_set(*lines: str) -> Deed:
+    """Have the parent give this DS set besides that of the zone's keys."""
+
+    def change(estate: Estate) -> None:
+        estate.set_ds(*ds_of(estate.zone), *lines)
+
+    return change
+
+
+def unsign_below_ds(estate: Estate) -> None:
+    estate.zone.keys = []
+    estate.publish()
+
+
+def sign_again(estate: Estate) -> None:
+    estate.zone.keys, estate.zone.published = list(OWN), []
+    estate.sign()
+
+
+def watch_island(estate: Estate) -> None:
+    """Watch a zone that is signed and has no DS."""
+    estate.add("island.test.", keys=[ENTRY, SIGNER]).add("www", "A", "198.51.100.9")
+    estate.sign()
+    estate.set_ds(zone="island.test.")
+    estate.watch_host("www.island.test")
+
+
+def other_digest(estate: Estate) -> None:
+    ds = ds_of(estate.zone)[0]
+    estate.set_ds(ds[:-2] + ("00" if ds[-2:] != "00" else "11"))
+
+
+def two_digests(estate: Estate) -> None:
+    estate.set_ds(*ds_of(estate.zone), *ds_of(estate.zone, digest="SHA384"))
+
+
+def two_keys_two_ds(estate: Estate) -> None:
+    """Publish a standby key, and its DS."""
+    publishing(ENTRY)(estate)
+    estate.set_ds(*ds_of(estate.zone), *ds_of(estate.zone, ENTRY))
+
+
+def crowd(count: int) -> Deed:
+    def change(estate: Estate) -> None:
+        estate.set_ds(*[f"{tag} 13 2 {'ab' * 32}" for tag in range(1, count)], *ds_of(estate.zone))
+
+    return change
+
+
+def root_of(*keys: int) -> Deed:
+    """Give the root new keys, of which the parent can know nothing."""
+
+    def change(estate: Estate) -> None:
+        estate.root.keys = [spare(number, entry=True) for number in keys]
+        estate.publish(estate.root)
+
+    return change
+
+
+def root_publishing(number: int) -> Deed:
+    def change(estate: Estate) -> None:
+        estate.root.keys = [*KEYS[0], spare(number, entry=True)]
+        estate.publish(estate.root)
+
+    return change
+
+
+def root_restored(estate: Estate) -> None:
+    estate.root.keys = list(KEYS[0])
+    estate.publish(estate.root)
+
+
+def holding_standby() -> Estate:
+    return Estate(standby=spare(21, entry=True))
+
+
+def signed_by(*keys: str) -> Deed:
+    """Watch a further zone that is signed by keys of these algorithms (``8/1024``: of so many bits)."""
+
+    def change(estate: Estate) -> None:
+        made = [spare(number, entry=True, **_kind(one)) for number, one in enumerate(keys, 31)]
+        zone = estate.add("old.test.", keys=made)
+        zone.add("www", "A", "198.51.100.9")
+        estate.sign()
+        estate.watch_host("www.old.test")
+
+    return change
+
+
+def _kind(text: str) -> dict[str, int]:
+    algorithm, _, bits = text.partition("/")
+    return {"algorithm": int(algorithm), **({"bits": int(bits)} if bits else {})}
+
+
+def old_signed_by(algorithm: int) -> Deed:
+    def change(estate: Estate) -> None:
+        estate.internet.zones["old.test."].keys = [spare(39, algorithm=algorithm, entry=True)]
+        estate.sign()
+
+    return change
+
+
+def digests(*kinds: str) -> Deed:
+    def change(estate: Estate) -> None:
+        estate.set_ds(*(ds for kind in kinds for ds in ds_of(estate.zone, digest=kind)))
+
+    return change
+
+
+def second_algorithm(*, signs: bool) -> Deed:
+    """Have a DS of a second algorithm, whose key signs the key set, or does not."""
+
+    def change(estate: Estate) -> None:
+        second = [spare(41, algorithm=15, entry=True), spare(42, algorithm=15)]
+        zone = estate.zone
+        zone.keys, zone.published = ([*OWN, *second], []) if signs else (list(OWN), second)
+        estate.publish()
+        estate.set_ds(*ds_of(zone, *OWN), *ds_of(zone, *second))
+
+    return change
+
+
+def polled_seldom() -> Estate:
+    return Estate(interval_s=7200.0, sweep_s=86_400.0)
+
+
+def twin_key(estate: Estate) -> None:
+    """Publish a key with the tag of another: the tag is a sum, so the order of the words in it does not matter."""
+    zone = estate.zone
+    record = OWN[1].record
+    octets = record.key
+    twin = record.replace(key=octets[2:4] + octets[:2] + octets[4:])
+    rrset = zone.rrsets[zone.name, RdataType.DNSKEY].copy()
+    rrset.add(twin)
+    zone.rrsets[zone.name, RdataType.DNSKEY] = rrset
+    zone.signatures[zone.name, RdataType.DNSKEY] = zone._signed(rrset, estate.at, estate.at + zone.lifetime)
+
+
+CASES = (
+    Case(
+        code=Code.DNSKEY_MISSING,
+        happens="the zone has no keys any more, and its DS is still there",
+        stage=unsign_below_ds,
+        heal=sign_again,
+        harmless="a zone that has keys and no DS is watched",
+        near=watch_island,
+    ),
+    Case(
+        code=Code.DNSKEY_NOT_ZONE_KEY,
+        happens="the DS points at a key without the zone bit, which signs everything",
+        stage=with_keys(flagged(ENTRY, 0)),
+        heal=sign_again,
+        harmless="such a key is published beside those that sign",
+        near=publishing(flagged(SIGNER, 0)),
+        beside_near=ROLLED,
+        beside=frozenset({Code.DS_CHANGED}),
+    ),
+    Case(
+        code=Code.DNSKEY_REVOKED_IN_USE,
+        happens="the DS points at a key that is revoked, which signs everything",
+        stage=with_keys(flagged(ENTRY, 257 | REVOKE)),
+        heal=sign_again,
+        harmless="a revoked key signs the key set beside the one that the DS points at",
+        near=publishing(flagged(ENTRY, 257 | REVOKE)),
+        beside_near=ROLLED,
+        beside=frozenset({Code.DS_CHANGED}),
+    ),
+    Case(
+        code=Code.DS_DNSKEY_MISMATCH,
+        happens="the DS has another digest than the key that it names",
+        stage=other_digest,
+        heal=restore,
+        harmless="a second digest of the same key",
+        near=two_digests,
+        beside_near=ROLLED,
+        beside=frozenset({Code.DS_CHANGED}),
+    ),
+    Case(
+        code=Code.DS_ORPHAN,
+        happens="a DS is added for a key that the zone does not have",
+        stage=ds_set(f"4711 13 2 {'ab' * 32}"),
+        heal=restore,
+        harmless="a DS is added for a key that is published and does not sign",
+        near=two_keys_two_ds,
+        beside=ROLLED,
+        beside_near=ROLLED,
+    ),
+    Case(
+        code=Code.TRUST_ANCHOR_MISMATCH,
+        happens="the root is signed by a key that no anchor is for",
+        cause=".",
+        stage=root_of(22),
+        heal=root_restored,
+        harmless="it is signed by a key whose anchor is held already",
+        near=root_of(21),
+        made=holding_standby,
+        beside_near=frozenset({Code.KEY_CHANGE_UNEXPECTED, Code.ROLLOVER_UNSAFE}),
+    ),
+    Case(
+        code=Code.TRUST_ANCHOR_OUTDATED,
+        happens="the root publishes a key that no anchor is for",
+        cause=".",
+        stage=root_publishing(22),
+        heal=root_restored,
+        harmless="it publishes a key whose anchor is held already",
+        near=root_publishing(21),
+        made=holding_standby,
+        beside=ROLLED,
+        beside_near=ROLLED,
+    ),
+    Case(
+        code=Code.VALIDATION_BUDGET_EXCEEDED,
+        happens="the zone has thirteen DS records",
+        stage=crowd(13),
+        heal=restore,
+        harmless="it has twelve",
+        near=crowd(12),
+        beside_near=frozenset({Code.DS_ORPHAN, Code.KEY_ROLLOVER}),
+        beside=frozenset({Code.DS_CHANGED}),
+    ),
+    Case(
+        code=Code.ALGORITHM_UNSUPPORTED,
+        happens="a zone is watched that is signed by algorithm 7",
+        cause="old.test.",
+        stage=signed_by("7"),
+        heal=old_signed_by(13),
+        harmless="a zone is watched that is signed by algorithm 15",
+        near=signed_by("15"),
+        beside=frozenset({Code.ALGORITHM_DEPRECATED}),
+    ),
+    Case(
+        code=Code.ALGORITHM_DEPRECATED,
+        happens="the DS has a SHA-1 digest only",
+        stage=digests("SHA1"),
+        heal=restore,
+        harmless="a SHA-1 digest stands beside the SHA-256 one",
+        near=digests("SHA1", "SHA256"),
+        beside=frozenset({Code.ALGORITHM_DOWNGRADED, Code.KEY_ROLLOVER}),
+        beside_near=ROLLED,
+    ),
+    Case(
+        code=Code.KEY_WEAK,
+        happens="a zone is watched that is signed by RSA with 1024 bits",
+        cause="old.test.",
+        stage=signed_by("8/1024"),
+        heal=old_signed_by(13),
+        harmless="a zone is watched that is signed by RSA with 2048 bits",
+        near=signed_by("8/2048"),
+    ),
+    Case(
+        code=Code.ALGORITHM_SIGNING_INCOMPLETE,
+        happens="a DS names a second algorithm, whose key signs nothing",
+        stage=second_algorithm(signs=False),
+        heal=sign_again,
+        harmless="a DS names a second algorithm, whose keys sign everything",
+        near=second_algorithm(signs=True),
+        beside=ROLLED,
+        beside_near=ROLLED,
+    ),
+    Case(
+        code=Code.KEYTAG_COLLISION,
+        happens="a second key has the tag of the first",
+        stage=twin_key,
+        heal=sign_again,
+        harmless="a second key has another tag",
+        near=publishing(SIGNER),
+        beside=ROLLED,
+        beside_near=ROLLED,
+        made=polled_seldom,
+        minutes=8 * 60,
+        heals_in=8 * 1440,
+    ),
+)

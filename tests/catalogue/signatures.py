@@ -1,0 +1,245 @@
+"""Signatures: those that do not hold, those that are missing, and those that soon will not hold."""
+
+from datetime import timedelta
+
+import dns.name
+import dns.rdata
+import msgspec
+
+from schemas.codes import Code
+from schemas.judgement import Verdict
+from schemas.messages import Message, Observation
+from tests.catalogue.case import Case, Deed
+from tests.catalogue.deeds import adding, alter_signatures, drop_from, restore, serve, signed_from, spare
+from tests.support.estate import Estate
+from tests.support.internet import SILENCE
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+WWW = "www.zone.test."
+
+
+def forge(estate: Estate) -> None:
+    serve(estate.zone, "www", "A", "203.0.113.66")
+
+
+def spoil_one_of_two(estate: Estate) -> None:
+    alter_signatures(
+        estate.zone, "www", "A", lambda made: [*made, *(one.replace(signature=bytes(64)) for one in made)]
+    )
+
+
+def sign_keys_by_all(estate: Estate) -> None:
+    """Sign the key set by the zone-signing key, too, which cannot vouch for it."""
+    zone = estate.zone
+    rrset = zone.rrsets[zone.name, dns.rdatatype.DNSKEY]
+    further = [zone.sign_rrset(rrset, key, estate.at - HOUR, estate.at + 14 * DAY) for key in zone.keys]
+    alter_signatures(zone, "@", "DNSKEY", lambda _: further)
+
+
+def unsign(estate: Estate) -> None:
+    del estate.zone.signatures[dns.name.from_text(WWW), dns.rdatatype.A]
+
+
+def watch_unsigned(estate: Estate) -> None:
+    estate.add("plain.test.", keys=[]).add("www", "A", "198.51.100.9")
+    estate.sign()
+    estate.watch_host("www.plain.test")
+
+
+def sign_as_another(estate: Estate) -> None:
+    def alter(made: list[dns.rdata.Rdata]) -> list[dns.rdata.Rdata]:
+        return [one.replace(signer=dns.name.from_text(WWW)) for one in made]
+
+    alter_signatures(estate.zone, "www", "A", alter)
+
+
+def watch_below_wildcard(estate: Estate) -> None:
+    adding("*.w", "A", "198.51.100.2")(estate)
+    estate.watch_host("any.w.zone.test")
+
+
+def watched_below_wildcard() -> Estate:
+    estate = Estate()
+    watch_below_wildcard(estate)
+    return estate
+
+
+def hide_denial(estate: Estate) -> None:
+    drop_from(estate.zone, "NSEC")
+
+
+def speak_of_a_new_fault(message: Message) -> Message:
+    """Name a fault as a later version might, which the analysis does not know yet."""
+    if isinstance(message, Observation) and message.judgement.verdict is Verdict.BOGUS:
+        reasons = tuple(msgspec.structs.replace(one, code="rrsig_of_the_future") for one in message.judgement.reasons)
+        return msgspec.structs.replace(
+            message, judgement=msgspec.structs.replace(message.judgement, reasons=reasons)
+        )
+    return message
+
+
+def meet_a_later_version(estate: Estate) -> None:
+    estate.in_transit = speak_of_a_new_fault
+    forge(estate)
+
+
+def answer_badly(estate: Estate) -> None:
+    estate.world.broken.add(estate.zone.name)
+
+
+def answer_again(estate: Estate) -> None:
+    estate.world.broken.clear()
+
+
+def lose_one(estate: Estate) -> None:
+    estate.bends["corp"] = lambda question, message: SILENCE
+    estate.run(2)
+    del estate.bends["corp"]
+
+
+def renewed_seldom() -> Estate:
+    """Return an estate whose zone was signed for three days each 21 hours, three times, and once more."""
+    estate = Estate(interval_s=1800.0, sweep_s=86_400.0)
+    for _ in range(3):
+        sign_for_three_days(estate)
+        estate.run(21 * 3600)
+    sign_for_three_days(estate)
+    return estate
+
+
+def let_pass(hours: float) -> Deed:
+    """Do nothing for so long."""
+    return lambda estate: estate.run(hours * 3600)
+
+
+sign_for_three_days = signed_from(-HOUR, 3 * DAY)
+
+
+def keep_longer_than_signed(estate: Estate) -> None:
+    estate.zone.add("www", "A", "198.51.100.1", ttl=7200)
+    signed_from(-HOUR, HOUR)(estate)
+
+
+def keep_as_long_as_signed(estate: Estate) -> None:
+    estate.zone.add("www", "A", "198.51.100.1", ttl=1800)
+    signed_from(-HOUR, HOUR)(estate)
+
+
+def keep_shortly(estate: Estate) -> None:
+    estate.zone.add("www", "A", "198.51.100.1", ttl=60)
+    restore(estate)
+
+
+CASES = (
+    Case(
+        code=Code.VERDICT_BOGUS,
+        happens="a forged answer, and a collector that names its fault by a code that is not known yet",
+        stage=meet_a_later_version,
+        heal=restore,
+        harmless="the same by a code that is known: it is told by that one",
+        near=forge,
+        beside_near=frozenset({Code.RRSIG_CRYPTO_INVALID}),
+    ),
+    Case(
+        code=Code.VERDICT_INDETERMINATE,
+        happens="the resolver answers SERVFAIL for the zone",
+        stage=answer_badly,
+        heal=answer_again,
+        harmless="one reply is lost",
+        near=lose_one,
+    ),
+    Case(
+        code=Code.RRSIG_EXPIRED,
+        happens="every signature of the zone has ended",
+        stage=signed_from(-20 * DAY, -MINUTE),
+        heal=restore,
+        harmless="every signature ends within the day",
+        near=signed_from(-13 * DAY, DAY),
+        beside_near=frozenset({Code.RRSIG_EXPIRING}),
+    ),
+    Case(
+        code=Code.RRSIG_NOT_YET_VALID,
+        happens="every signature of the zone begins tomorrow",
+        stage=signed_from(DAY, 15 * DAY),
+        heal=restore,
+        harmless="every signature begins this second",
+        near=signed_from(timedelta(), 14 * DAY),
+    ),
+    Case(
+        code=Code.RRSIG_WINDOW_INVERTED,
+        happens="signatures that end before they begin",
+        stage=signed_from(DAY, -DAY),
+        heal=restore,
+        harmless="signatures for an hour only",
+        near=signed_from(timedelta(), HOUR),
+        beside_near=frozenset({Code.RRSIG_SHORTER_THAN_SOA_EXPIRE}),
+    ),
+    Case(
+        code=Code.RRSIG_CRYPTO_INVALID,
+        happens="a forged address below the old signature",
+        stage=forge,
+        heal=restore,
+        harmless="the same data are signed anew",
+        near=restore,
+    ),
+    Case(
+        code=Code.RRSIG_PARTIAL_INVALID,
+        happens="a signature that does not verify stands beside a good one",
+        stage=spoil_one_of_two,
+        heal=restore,
+        harmless="the key set is signed by the zone-signing key, too",
+        near=sign_keys_by_all,
+    ),
+    Case(
+        code=Code.RRSIG_MISSING,
+        happens="an address of the signed zone comes without its signature",
+        stage=unsign,
+        heal=restore,
+        harmless="a name of a zone that is not signed is watched",
+        near=watch_unsigned,
+    ),
+    Case(
+        code=Code.RRSIG_SIGNER_INVALID,
+        happens="a signature names a signer that is no zone",
+        stage=sign_as_another,
+        heal=restore,
+        harmless="a signature with fewer labels than the name, from a wildcard",
+        near=watch_below_wildcard,
+    ),
+    Case(
+        code=Code.WILDCARD_PROOF_INVALID,
+        happens="a wildcard is expanded without the proof that no closer name exists",
+        made=watched_below_wildcard,
+        stage=hide_denial,
+        heal=restore,
+        harmless="a wildcard is expanded with that proof",
+        near=watch_below_wildcard,
+    ),
+    Case(
+        code=Code.RRSIG_EXPIRING,
+        happens="a day of two weeks is left",
+        stage=signed_from(-13 * DAY, DAY),
+        heal=restore,
+        harmless="six days of two weeks are left",
+        near=signed_from(-8 * DAY, 6 * DAY),
+    ),
+    Case(
+        code=Code.RRSIG_REFRESH_OVERDUE,
+        happens="a zone that is signed each 21 hours is not for 31",
+        made=renewed_seldom,
+        stage=let_pass(31),
+        heal=sign_for_three_days,
+        harmless="it is not for 26",
+        near=let_pass(26),
+        heals_in=60,
+    ),
+    Case(
+        code=Code.RRSIG_TTL_BEYOND_EXPIRY,
+        happens="an address may be kept for two hours, and its signature ends in one",
+        stage=keep_longer_than_signed,
+        heal=keep_shortly,
+        harmless="it may be kept for half an hour",
+        near=keep_as_long_as_signed,
+        beside_near=frozenset({Code.RRSIG_SHORTER_THAN_SOA_EXPIRE}),
+    ),
+)
