@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow cluster chaos check fix bench differential fuzz conformance schemas lock clean
+.PHONY: help setup demo test slow cluster chaos replay check fix bench differential fuzz conformance schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ cluster: $(STAMP) ## over Apache Kafka: every stage as processes, with parts kil
 
 chaos: $(STAMP) ## kills, full disks, jumping clocks and more beside staged incidents, counted; fifteen minutes, ARGS=--write
 	@PYTHONPATH=. $(BIN)/python tests/chaos/chaos.py $(ARGS)
+
+replay: $(STAMP) ## every incident as a scenario, and a quiet year, on a virtual clock; the table of docs/detection.md; an hour; ARGS="--restart-at random"
+	@$(BIN)/anchorwatch replay --quiet --measure $(ARGS) scenarios/*.yaml
 
 check: $(STAMP) ## format, lint, types, tests
 	@$(BIN)/ruff format --check .

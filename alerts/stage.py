@@ -10,16 +10,16 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from alerts.config import AlertsConfig
 from alerts.decision.book import IncidentBook
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment, SteadyClock
-from alerts.delivery.delivery import Settled
+from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled
 from alerts.delivery.dispatch import Attempt, Dispatch, Settlement
 from alerts.delivery.failures import UNDELIVERED, make_failure
 from alerts.delivery.notifier import Notifier
@@ -31,6 +31,36 @@ from schemas.faults import Rejected, Transient
 from schemas.messages import Finding, Message, Notification, NotificationStatus, utc
 
 log = logging.getLogger(__name__)
+
+
+class Sending(Protocol):
+    """How deliveries are carried out; nothing here blocks but ``wait``."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing is under way and nothing waits to be taken."""
+        ...
+
+    def busy(self, receiver: str) -> set[str]:
+        """Return the incidents of the deliveries to a receiver that are under way or have results not taken."""
+        ...
+
+    def begin(self, receiver: str, lanes: Iterable[Sequence[Delivery]]) -> None:
+        """Send the deliveries of each lane one after the other; one that fails ends its lane."""
+        ...
+
+    def take(self) -> list[tuple[Delivery, DeliveryOutcome]]:
+        """Return what came of deliveries since the last time, in order."""
+        ...
+
+    async def wait(self, seconds: float, gather_s: float = 0.0) -> None:
+        """Wait until there is something to take, at most so long; then ``gather_s`` for all that is under way."""
+        ...
+
+    def close(self) -> None:
+        """Begin nothing more, and end what can be ended."""
+        ...
+
 
 # So many deliveries to a receiver may be under way or not yet settled; a crash may send them again, each under its id.
 AT_ONCE = 64
@@ -45,6 +75,7 @@ class Alerts:
 
     ``ticks`` are seconds that only run on, by which it waits and holds; by default the clock. ``patience_s`` is how
     long ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default to standard error.
+    ``sender`` carries out the deliveries, by default in threads.
     """
 
     def __init__(
@@ -57,12 +88,13 @@ class Alerts:
         ticks: Callable[[], float] | None = None,
         patience_s: float = PATIENCE_S,
         last_resort: Callable[[str], object] | None = None,
+        sender: Sending | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
         self._steady = SteadyClock(clock, ticks or clock)
         self._patience_s = patience_s
         self._journal = Journal(ledger, last_resort or sys.stderr.write)
-        self._sender = Sender(notifiers, clock)
+        self._sender: Sending = sender or Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._book = IncidentBook(config, notifiers)

@@ -1,13 +1,17 @@
 """What the analysis is given with a batch, and what it makes of it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from analyzer.history.rows import Row
+from analyzer.history.rows import Row, evidence_rows
 from analyzer.sightings import Sighting
 from schemas.judgement import Judgement
-from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
+from schemas.messages import Act, Evidence, Finding, Identity, PollBatch, Subject, ZoneObservation
+
+PolledRow = tuple[Subject, str, datetime, int, int]
+"""A subject, the observation that its poll went on with, when, and the signature's window in POSIX seconds."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,25 @@ class Batch:
     def store(self, table: str, *rows: Row) -> None:
         """Note rows of a table."""
         self.tables[table] += rows
+
+    def store_evidence(self, evidence: Evidence) -> None:
+        """Note the rows of the wire messages behind a verdict."""
+        row, messages = evidence_rows(evidence)
+        self.store("evidence", row)
+        self.store("evidence_messages", *messages)
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many polls went on with an observation, and how many could not.
+
+    ``unmatched`` spoke of one that is neither the subject's last nor stored; ``dropped`` are those, and the sweeps,
+    that are not later than one that was taken in: they came again, or a clock was set back.
+    """
+
+    confirmed: int = 0
+    unmatched: int = 0
+    dropped: int = 0
 
 
 @dataclass(slots=True)
@@ -80,3 +103,13 @@ class Stored:
     swept: list[tuple[str, str, str]] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     accepted: list[Finding] = field(default_factory=list)
+
+
+def polls_of(message: PollBatch) -> Iterator[PolledRow]:
+    """Yield the polls of a batch one by one; without a signature its window is zero."""
+    columns = (message.names, message.types, message.observations, message.polled_at)
+    unknown = (0,) * len(message.names)
+    for name, rdtype, observation, at, inception, expiration in zip(
+        *columns, message.inceptions or unknown, message.expirations or unknown, strict=True
+    ):
+        yield (name, rdtype, message.vantage), observation, at, inception, expiration

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.codes import Code
+from schemas.messages import Finding
 
 SERVERS = "servers"
 """In the place of a record type: the zone as all of its servers show it, whatever vantages see of it."""
@@ -45,6 +46,11 @@ class Drift:
     before: str
     after: str
     servers: tuple[str, ...] = ()
+
+
+def condition_of(finding: Finding) -> Condition:
+    """Return the condition that a finding tells of."""
+    return Condition(finding.code, finding.cause_zone, finding.cause_rrset, finding.severity, finding.detail)
 
 
 def drift_of(

@@ -86,7 +86,7 @@ class Analyzer:
         if self._prepared is not None and self._prepared[0] != ids:
             self.forget()  # another batch was given up half handled: what was made of it is stored nowhere
         if not self._loaded:
-            self._analysis = self._anew()
+            self._analysis = Analysis(self._interval_s, self._analysis.counts)
             self._announce = await asyncio.to_thread(self._load)
             self._loaded = True
         for message in batch:
@@ -116,12 +116,6 @@ class Analyzer:
         self.taken += len(prepared.tables["observations"])
         announced, self._announce = self._announce, []
         return [*announced, *replayed, *prepared.messages]
-
-    def _anew(self) -> Analysis:
-        """Return an analysis that knows nothing but how much was handled."""
-        fresh, earlier = Analysis(self._interval_s), self._analysis
-        fresh.confirmed, fresh.unmatched, fresh.dropped = earlier.confirmed, earlier.unmatched, earlier.dropped
-        return fresh
 
     def _take(self, batch: Sequence[Message], knowledge: Knowledge) -> Batch:
         """Take a batch in: no waiting and no asking in here, so that all of it happens or, at a bug, is thrown away."""
@@ -208,17 +202,17 @@ class Analyzer:
     @property
     def confirmed(self) -> int:
         """Return how many polls went on with an observation."""
-        return self._analysis.confirmed
+        return self._analysis.counts.confirmed
 
     @property
     def unmatched(self) -> int:
         """Return how many polls spoke of an observation that is unknown."""
-        return self._analysis.unmatched
+        return self._analysis.counts.unmatched
 
     @property
     def dropped(self) -> int:
         """Return how many polls were not later than one that was taken in."""
-        return self._analysis.dropped
+        return self._analysis.counts.dropped
 
     @property
     def next_ends(self) -> dict[str, datetime]:

@@ -13,13 +13,14 @@ from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
 from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.cli.inventory import inventory
+from anchorwatch.cli.replay import replay
 from anchorwatch.cli.run import run
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
 
 COMMANDS = (
-    *(validate, check, run, collector, analyzer, alerts, demo),
+    *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
 )

@@ -60,8 +60,8 @@ class ZoneKey(msgspec.Struct, frozen=True):
 class ChainLink(msgspec.Struct, frozen=True):
     """One zone on the way from the anchor down.
 
-    ``ds`` are the parent's records in presentation format, sorted; ``signed_by`` the key tags that the
-    signatures on the key set name, of which one at least verified; ``inception_at`` and ``expires_at`` bound the
+    ``ds`` are the parent's records in presentation format, sorted; ``signed_by`` the tags of the keys whose
+    signatures on the key set hold; ``inception_at`` and ``expires_at`` bound the
     signature on the key set that this link rests on. ``ttl_s`` is the larger TTL of the key set and the DS set.
     """
 

@@ -1,14 +1,18 @@
 """Tables and pages that come from the code: ``python tests/doctables.py`` writes them, ``test_docs.py`` compares."""
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from anchorwatch.replay import language
 from collector.dnssec.policy import Policy
 from schemas.catalogue import ROWS, CatalogueRow, Confirmation, Kind, Scope, Severity
 
 README = Path(__file__).parents[1] / "README.md"
 FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
+SCENARIOS = Path(__file__).parents[1] / "docs/scenarios.md"
 KINDS = {
     Kind.STATE: "A state: it opens, and closes once it is gone.",
     Kind.DRIFT: "A drift: a change between two observations; it does not close by itself.",
@@ -74,9 +78,60 @@ def policy() -> str:
     return "\n".join(lines)
 
 
+def words(structs: Mapping[str, type[msgspec.Struct]]) -> str:
+    """Return a table of words of a scenario: what each means, and its fields with their defaults."""
+    lines = ["| word | what | fields |", "|---|---|---|"]
+    for name, struct in structs.items():
+        text = " ".join(inspect.cleandoc(struct.__doc__ or "").split()).replace("``", "`")
+        fields = ", ".join(_field(one) for one in msgspec.structs.fields(struct))
+        lines.append(f"| `{name}` | {text} | {fields} |")
+    return "\n".join(lines)
+
+
+def _field(one: msgspec.structs.FieldInfo) -> str:
+    if one.required:
+        return f"**`{one.encode_name}`**"
+    default = one.default if one.default is not msgspec.NODEFAULT else None
+    shown = "" if default in (None, "", ()) or isinstance(default, msgspec.Struct) else f": {_shown(default)}"
+    return f"`{one.encode_name}{shown}`"
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "the file": language.ScenarioFile,
+    "zones.NAME": language.ZoneSection,
+    "keys.NAME": language.KeySection,
+    "ttl": language.TtlSection,
+    "signing": language.SigningSection,
+    "soa": language.SoaSection,
+    "nsec3": language.Nsec3Section,
+    "vantages.NAME": language.VantageSection,
+    "receivers.NAME": language.ReceiverSection,
+}
+
+
+def fill_scenarios(text: str) -> str:
+    """Return the page of the scenario language with every table as the code has it."""
+    tables = {
+        "sections": words(SECTIONS),
+        "steps": words(language.WORDS),
+        "expectations": words(language.EXPECTATIONS),
+    }
+    return _filled(text, tables)
+
+
 def fill(text: str) -> str:
     """Return the README with every table as the code has it."""
-    for name, made in (("catalogue", catalogue()), ("policy", policy())):
+    return _filled(text, {"catalogue": catalogue(), "policy": policy()})
+
+
+def _filled(text: str, tables: Mapping[str, str]) -> str:
+    for name, made in tables.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         text = f"{before}{opening}{made}\n{closing}{after}"
@@ -86,3 +141,4 @@ def fill(text: str) -> str:
 if __name__ == "__main__":
     README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
     FINDINGS.write_text(findings(), encoding="utf-8")
+    SCENARIOS.write_text(fill_scenarios(SCENARIOS.read_text(encoding="utf-8")), encoding="utf-8")

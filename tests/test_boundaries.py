@@ -191,6 +191,15 @@ def test_every_module_says_what_it_knows(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or not path.read_text().strip()
 
 
+@pytest.mark.parametrize("room", ["analyzer", *(room for room in sorted(ROOMS) if room.startswith("analyzer."))])
+def test_the_map_of_a_room_shows_each_of_its_modules(room: str) -> None:
+    folder = ROOT / room.replace(".", "/")
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    shown = {line.split()[0] for line in text.partition("Where to look")[2].splitlines() if line.strip()}
+
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} <= shown
+
+
 def test_every_room_of_a_stage_says_what_it_may_look_into() -> None:
     rooms = {
         name_of(path.parent / "__init__.py")

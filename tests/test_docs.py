@@ -25,6 +25,12 @@ def test_the_page_of_findings_is_the_catalogue() -> None:
     )
 
 
+def test_the_words_of_a_scenario_are_those_of_the_code() -> None:
+    text = doctables.SCENARIOS.read_text(encoding="utf-8")
+
+    assert doctables.fill_scenarios(text) == text, "run: .venv/bin/python tests/doctables.py"
+
+
 def test_modules_of_the_validator_that_are_named_exist() -> None:
     text = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
 

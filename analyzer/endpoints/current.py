@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar, overload
 
 from analyzer.detected import Condition
+from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import Expiry
 from schemas.catalogue import Confirmation, codes_where
 from schemas.codes import Code
@@ -89,6 +90,32 @@ def owner_of_data(judgement: Judgement) -> str:
     """Return the name that the data of a judgement, or their denial, lie at: the one asked for, or its last alias'."""
     owner = judgement.links[-1].name if judgement.links else judgement.name
     return judgement.name if owner == judgement.name else owner
+
+
+def signer_of(judgement: Judgement) -> str:
+    """Return the zone whose keys sign the answer."""
+    zones = [link.zone for link in judgement.links if link.zone]
+    return zones[-1] if zones else judgement.name
+
+
+def zones_behind(name: str, chain: Chain, verdict: Verdict, earlier: Current | None) -> Chain:
+    """Return the zones that a name lies behind: those of its chain, and where it breaks those that it led through.
+
+    A chain that breaks above a zone says nothing of it: the name is still behind that zone. Of aliases only those of
+    the last sound chain: a hostile one may lead elsewhere at every poll.
+    """
+    if earlier is None or verdict in VALIDATED:
+        return chain
+    held = {*earlier.sound, *ancestors_of(name)}
+    return (*chain, *(zone for zone in earlier.zones if zone in held and zone not in chain))
+
+
+def ancestors_of(name: str) -> Iterator[str]:
+    """Yield a name and every name above it, the root last."""
+    while name not in ("", "."):
+        yield name
+        name = name.partition(".")[2]
+    yield "."
 
 
 class CurrentState(Mapping[Subject, Current]):

@@ -6,7 +6,7 @@ its TTL, so the finding is confirmed only after that. Of verdicts the weaker one
 through the zone that makes the difference.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,7 +45,7 @@ def lag_of(ttl_s: int) -> timedelta:
     return min(max(timedelta(seconds=ttl_s), SHORTEST_LAG), LONGEST_LAG)
 
 
-def may_be_stray(finding: Finding) -> bool:
+def _may_be_stray(finding: Finding) -> bool:
     """Return whether an open finding tells of answers that a vantage alone may show."""
     if finding.code == Code.ANSWER_CHANGED:
         return finding.severity.rank >= Severity.MEDIUM.rank
@@ -96,7 +96,21 @@ class Views:
         if not strays:
             del self._strays[name]
 
-    def restore(self, finding: Finding, shown: Collection[Judgement]) -> None:
+    def load(self, findings: Iterable[Finding], judgements: Iterable[Judgement], vantages: Collection[str]) -> None:
+        """Take up which names the vantages see differently, from the open findings and the judgements that stand."""
+        for subject in self._current if len(vantages) > 1 else ():
+            self.take_verdict(subject, vantages)
+        told = [finding for finding in findings if _may_be_stray(finding)]
+        by_endpoint: dict[str, list[Judgement]] = {one: [] for finding in told for one in finding.endpoints}
+        for judgement in judgements if by_endpoint else ():
+            shown = by_endpoint.get(f"{judgement.name} {judgement.type}")
+            if shown is not None and judgement.verdict is Verdict.INSECURE:
+                shown.append(judgement)
+        for finding in told:
+            for endpoint in finding.endpoints:
+                self._restore(finding, by_endpoint[endpoint])
+
+    def _restore(self, finding: Finding, shown: Collection[Judgement]) -> None:
         """Take up where an earlier process stopped: it told of one name, which each vantage now shows like that."""
         data = {one.vantage: frozenset(data_of(one.answers, one.type)) for one in shown}
         honest = frozenset[str]().union(*(seen for vantage, seen in data.items() if vantage not in finding.vantages))

@@ -1,7 +1,9 @@
 """Findings: opened, confirmed, closed; on which cause they hang, and who is behind it.
 
 Where to look
-    book          the life of findings
+    book          the life of findings: what opens, confirms and closes them
+    drifts        changes that happened, and who joined them since
+    tracked       one finding with its members, and when it is due to be announced again
     attribution   whether a fault is one name's or its zone's
     takeover      changes that together look like a takeover
     radius        which endpoints a finding affects

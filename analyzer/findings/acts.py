@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+import msgspec
+
 from analyzer.detected import Drift
 from analyzer.findings.changes import (
     CONFIGURATION,
@@ -22,7 +24,10 @@ from analyzer.findings.changes import (
     lowered,
 )
 from schemas.catalogue import Kind
+from schemas.codes import Code
+from schemas.judgement import Judgement, data_of
 from schemas.messages import Act, Finding, FindingStatus
+from schemas.wire import digest_of
 
 MOST_CHANGES = 1_000
 STANDING = ("accept", "declare_change", "end_change")
@@ -39,6 +44,24 @@ def check_acceptance(act: Act, finding: Finding | None) -> list[str]:
     if finding.status is FindingStatus.CLOSED and finding.accepted_by != act.by:  # else it may be this very act
         return [f"it is closed: {finding.closed_because}"]
     return [] if act.rrset in ("", finding.cause_rrset) else [f"it is not about {act.rrset}"]
+
+
+def acceptance_of(finding: Finding, judged: Judgement | None, *, by: str, why: str, at: datetime, source: str) -> Act:
+    """Return the act that accepts a finding; ``judged`` is the answer that opened it, if one did."""
+    act = Act(
+        id=digest_of("accept", finding.id)[:32],
+        kind="accept",
+        by=by,
+        at=at,
+        why=why,
+        subject=finding.id,
+        vantages=finding.vantages,
+        source=source,
+    )
+    if finding.code != Code.ANSWER_CHANGED or judged is None:
+        return act
+    answers = tuple(sorted(data_of(judged.answers, judged.type)))
+    return msgspec.structs.replace(act, rrset=f"{judged.name} {judged.type}", answers=answers)
 
 
 def counting(acts: Iterable[Act], accepted: Mapping[str, Finding]) -> list[Act]:

@@ -1,40 +1,30 @@
 """The life of findings: opened at first sight, confirmed by further polls, closed after good ones.
 
-State in few, named places: the book holds the open findings and their members; what changed is taken out as messages.
+State: the open findings and their members. What changed is taken out as messages, drifts included.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
 
-from analyzer.detected import SERVERS, Condition, Drift
+from analyzer.detected import Condition, Drift
 from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
-from analyzer.findings.radius import ZONE_WIDE, Radius
-from analyzer.findings.takeover import Takeovers
+from analyzer.findings.drifts import Drifts
+from analyzer.findings.radius import Radius
+from analyzer.findings.tracked import Member, Tracked, opened
 from analyzer.zones.faults import SWEPT
-from schemas.catalogue import CATALOGUE, Confirmation, Kind, Severity, codes_where
+from schemas.catalogue import Confirmation, Kind, Severity, codes_where
 from schemas.codes import Code
 from schemas.messages import Finding, FindingStatus, Subject
-from schemas.wire import digest_of
 
-BAD_POLLS_TO_CONFIRM = 2
-LONE_POLLS_TO_CONFIRM = 3
 POLLS_REMEMBERED = 3
 GOOD_POLLS_TO_CLOSE = 3
 INDETERMINATE_HIGH_AFTER = 10
 # Silent names are polled seldom, so their number of polls says little.
 INDETERMINATE_HIGH_AFTER_TIME = timedelta(minutes=10)
-SAME_DRIFT_WITHIN = timedelta(hours=24)
-SHRINK_EVERY = timedelta(seconds=60)
-# A finding that grows is announced again at most so often, and the more seldom the larger it is: rendering costs.
-GROW_EVERY = timedelta(seconds=5)
-SMALL = 100
-GROW_PAUSE_PER_MEMBER = timedelta(microseconds=50)
-PRUNE_DRIFTS_EVERY = timedelta(minutes=5)
 # A resolver's caches lag behind a change: what it claims counts once it has outlasted them, unless it is as grave as
 # data that nothing proves. Unbound keeps a bogus answer for 60 s.
 LAGGING = codes_where(lambda row: row.confirmed_by is Confirmation.CLAIM)
@@ -48,100 +38,23 @@ IMMEDIATE = SWEPT | codes_where(lambda row: row.confirmed_by in (Confirmation.ON
 ENDED = codes_where(lambda row: row.after_end)
 
 
-@dataclass(slots=True)
-class Member:
-    """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
-
-    ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
-    clock that it was made by.
-    """
-
-    severity: Severity
-    bad_at: datetime
-    recent: tuple[bool, ...] = ()
-    good_in_row: int = 0
-    bad_polls: int = 0
-    servers: tuple[str, ...] = ()
-
-    @property
-    def agrees(self) -> bool:
-        """Return whether its polls by themselves say that the condition is there."""
-        return sum(self.recent) >= BAD_POLLS_TO_CONFIRM or self.insists
-
-    @property
-    def insists(self) -> bool:
-        """Return whether it was bad so often that it needs nobody beside it."""
-        return self.bad_polls >= LONE_POLLS_TO_CONFIRM
-
-
-@dataclass(slots=True)
-class Tracked:
-    """An open finding and what holds it open.
-
-    ``changed_by`` names the message that changed it, empty once announced; ``touched_at`` is its last bad poll in this
-    batch. ``shrunk``: members left since it was announced last, at ``announced_at``; ``grown`` names the message that
-    brought the newest member since then.
-    ``lag`` is the shortest lag of the conditions that its last bad polls showed.
-    ``severities`` counts the members by severity, ``agreeing`` and ``insisting`` those that confirm it by vantage.
-    """
-
-    finding: Finding
-    members: dict[Subject, Member] = field(default_factory=dict)
-    changed_by: str = ""
-    touched_at: datetime | None = None
-    shrunk: bool = False
-    grown: str = ""
-    lasts: bool = False
-    lag: timedelta = timedelta()
-    announced_at: datetime | None = None
-    severities: Counter[Severity] = field(default_factory=Counter)
-    agreeing: Counter[str] = field(default_factory=Counter)
-    insisting: Counter[str] = field(default_factory=Counter)
-
-    def count(self, subject: Subject, member: Member, step: int) -> None:
-        """Take a member into the counts (1), or out of them (-1); in between it may change."""
-        self.severities[member.severity] += step
-        if member.agrees:
-            self.agreeing[subject[2]] += step
-        if member.insists:
-            self.insisting[subject[2]] += step
-
-    @property
-    def is_closed(self) -> bool:
-        """Return whether it is over, or was accepted."""
-        return self.finding.status is FindingStatus.CLOSED
-
-    @property
-    def severity(self) -> Severity:
-        """Return the worst of the members' severities."""
-        return max((one for one, count in self.severities.items() if count), key=lambda one: one.rank)
-
-
-def key_digest(key: CauseKey) -> str:
-    """Return the permanent key of a finding: a hash of code, cause zone and cause RRset."""
-    return digest_of(*key)[:32]
-
-
 class FindingBook:
-    """All open findings.
+    """All open findings, and the drifts of the last day.
 
     A member is an endpoint, or a zone as a vantage sees it: (zone, nothing, vantage). ``radius`` says what both affect.
     ``vantages`` decides how a critical finding is confirmed: by two where there are two. ``trigger`` names the message
     being taken in, so that what it caused can be found again.
     """
 
-    def __init__(self, radius: Radius) -> None:
+    def __init__(self, radius: Radius, vantages: set[str] | None = None) -> None:
         self._radius = radius
+        self.vantages: set[str] = set() if vantages is None else vantages
         self._open: dict[CauseKey, Tracked] = {}
         self._apart = NamesApart()
         self._by_subject: dict[Subject, set[CauseKey]] = {}
-        self._drifts: dict[tuple[str, ...], Tracked] = {}
-        self._drifts_touched: dict[tuple[str, ...], Tracked] = {}
-        self._takeovers = Takeovers()
+        self._drifts = Drifts()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
-        self._pruned_at: datetime | None = None
-        self.vantages: set[str] = set()
         self.trigger = "time"
 
     def restore(self, finding: Finding, members: Iterable[tuple[Subject, Condition, datetime]], now: datetime) -> None:
@@ -151,18 +64,7 @@ class FindingBook:
         """
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         if finding.kind is Kind.DRIFT:
-            edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
-            self._takeovers.restore(edge, finding.opened_at)
-            tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
-            for vantage in finding.vantages:
-                if finding.servers:
-                    of_servers = (finding.cause_zone, SERVERS, vantage)
-                    tracked.members[of_servers] = Member(finding.severity, finding.updated_at, servers=finding.servers)
-                    continue
-                if finding.code in ZONE_WIDE and finding.cause_zone:
-                    tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
-                for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
-                    tracked.members[name, rdtype, vantage] = Member(finding.severity, finding.updated_at)
+            self._drifts.restore(finding)
             return
         tracked = self._open[key] = Tracked(finding)
         self._apart.opened(key)
@@ -271,7 +173,7 @@ class FindingBook:
         tracked = self._open.get(condition.key)
         if tracked is None:
             tracked = self._open[condition.key] = Tracked(
-                _opened(condition, at, evidence, before, after), changed_by=self.trigger
+                opened(condition, at, evidence, before, after), changed_by=self.trigger
             )
             self._apart.opened(condition.key)
         member = tracked.members.get(subject)
@@ -369,114 +271,31 @@ class FindingBook:
         return not lone or about_vantage or bool(often)
 
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
-        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.
-
-        At the same endpoint it has happened again, and is another finding. What looks like a takeover together with
-        earlier ones is a finding besides, one a day and zone, which names its parts. One that somebody accepted stays
-        closed.
-        """
-        tracked = self._drifts.get(_drift_key(event))
-        # Not before the first one is told: what is replaced here is told no more.
-        is_again = tracked is not None and not tracked.changed_by and subject in tracked.members
-        self._join_drift(event, subject, at, evidence, is_again=is_again)
-        for pattern in self._takeovers.take(event, at):
-            earlier = self._drifts.get(_drift_key(pattern))
-            # Who accepted a pattern did not accept what became of it since.
-            is_other = earlier is not None and earlier.is_closed and earlier.finding.detail != pattern.detail
-            found = self._join_drift(pattern, subject, at, evidence, is_again=is_other)
-            if found.finding.detail != pattern.detail:
-                severity = max(found.finding.severity, pattern.severity, key=lambda one: one.rank)
-                found.finding = msgspec.structs.replace(
-                    found.finding, detail=pattern.detail, severity=severity, updated_at=at
-                )
-                found.changed_by = self.trigger
-                self._drifts_touched[_drift_key(pattern)] = found
-
-    def _join_drift(self, event: Drift, subject: Subject, at: datetime, evidence: str, *, is_again: bool) -> Tracked:
-        key = _drift_key(event)
-        tracked = self._drifts.get(key)
-        if tracked is None or is_again or at - tracked.finding.updated_at > SAME_DRIFT_WITHIN:
-            condition = Condition(event.code, event.cause_zone, event.cause_rrset, event.severity, event.detail)
-            finding = _opened(condition, at, evidence, event.before, event.after)
-            confirmed = msgspec.structs.replace(finding, confirmed=True)
-            tracked = self._drifts[key] = Tracked(confirmed, changed_by=self.trigger)
-            self._drifts_touched[key] = tracked
-        if subject in tracked.members:
-            return tracked
-        tracked.members[subject] = Member(event.severity, at, servers=event.servers)
-        if tracked.is_closed:
-            return tracked
-        if event.severity.rank > tracked.finding.severity.rank:  # there it was planned, or signed; here it is not
-            tracked.finding = msgspec.structs.replace(tracked.finding, severity=event.severity, detail=event.detail)
-            tracked.changed_by = self.trigger
-        tracked.grown = self.trigger
-        self._drifts_touched[key] = tracked
-        return tracked
+        """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
+        self._drifts.take(event, subject, at, evidence, self.trigger)
 
     def find_drift(self, finding_id: str) -> Finding | None:
         """Return a drift that happened within a day, None where there is none of this id."""
-        found = (tracked.finding for tracked in self._drifts.values() if tracked.finding.id == finding_id)
-        return next(found, None)
+        return self._drifts.find(finding_id)
 
     def accept(self, finding_id: str, by: str, because: str, at: datetime) -> None:
         """Close a drift that is here and was not accepted before; the same change seen from elsewhere stays closed."""
-        for key, tracked in self._drifts.items():
-            if tracked.finding.id == finding_id and not tracked.is_closed:
-                updated_at = max(at, tracked.finding.updated_at)
-                tracked.finding = msgspec.structs.replace(
-                    tracked.finding,
-                    status=FindingStatus.CLOSED,
-                    updated_at=updated_at,
-                    closed_at=updated_at,
-                    closed_because=because,
-                    accepted_by=by,
-                )
-                tracked.changed_by = self.trigger
-                self._drifts_touched.pop(key, None)
-                self._closed.append(tracked)
+        self._closed += self._drifts.accept(finding_id, by, because, at, self.trigger)
 
     def take_changes(self, now: datetime) -> list[tuple[Finding, str]]:
         """Return each finding that changed since the last call, once, with its next version, and what changed it."""
         for key, tracked in list(self._changed.items()):
             self._reconsider(tracked)
-            if self._is_due(tracked, now):
+            if tracked.is_due(now):
                 tracked.changed_by = tracked.changed_by or tracked.grown or self.trigger
             if not tracked.shrunk and not tracked.grown and not tracked.changed_by:
                 del self._changed[key]
         changed = [tracked for tracked in self._changed.values() if tracked.changed_by]
-        changed += [*(drift for drift in self._drifts_changed(now) if drift.changed_by), *self._closed]
+        changed += [*self._drifts.take_changes(now), *self._closed]
         self._closed = []
         triggers = [tracked.changed_by for tracked in changed]
         found = [(self._message(tracked, now), trigger) for tracked, trigger in zip(changed, triggers, strict=True)]
         self._changed = {key: one for key, one in self._changed.items() if one.shrunk or one.grown}
-        return found
-
-    def _is_due(self, tracked: Tracked, now: datetime) -> bool:
-        """Return whether it is time to announce that members came or left."""
-        last = tracked.announced_at
-        if last is None:
-            return tracked.shrunk or bool(tracked.grown)
-        size = max(len(tracked.members), tracked.finding.endpoint_count)
-        pause = GROW_EVERY + size * GROW_PAUSE_PER_MEMBER
-        is_small = size <= SMALL
-        if tracked.grown and (is_small or abs(now - last) >= pause):
-            return True
-        return tracked.shrunk and abs(now - last) >= max(SHRINK_EVERY, pause)
-
-    def _drifts_changed(self, now: datetime) -> list[Tracked]:
-        """Return the drifts whose announcement is due, and forget those that nothing joins any more."""
-        found = list(self._drifts_touched.values())
-        for tracked in found:
-            if tracked.grown and not tracked.changed_by and self._is_due(tracked, now):
-                tracked.changed_by = tracked.grown
-        self._drifts_touched = {key: one for key, one in self._drifts_touched.items() if not one.changed_by}
-        if self._pruned_at is None or abs(now - self._pruned_at) >= PRUNE_DRIFTS_EVERY:
-            self._pruned_at = now
-            newest = max((one.finding.updated_at for one in self._drifts.values()), default=now)
-            old = [k for k, one in self._drifts.items() if newest - one.finding.updated_at > SAME_DRIFT_WITHIN]
-            for key in old:
-                if key not in self._drifts_touched and not self._drifts[key].changed_by:
-                    del self._drifts[key]
         return found
 
     def _message(self, tracked: Tracked, now: datetime) -> Finding:
@@ -491,29 +310,3 @@ class FindingBook:
         tracked.finding, tracked.changed_by, tracked.announced_at = finding, "", now
         tracked.shrunk, tracked.grown = False, ""
         return finding
-
-
-def _drift_key(event: Drift) -> tuple[str, ...]:
-    return event.code, event.cause_zone, event.cause_rrset, event.before, event.after
-
-
-def _opened(condition: Condition, at: datetime, evidence: str, before: str, after: str) -> Finding:
-    key = key_digest(condition.key)
-    return Finding(
-        id=digest_of(key, at.isoformat(), before, after)[:32],
-        key=key,
-        version=0,
-        status=FindingStatus.OPENED,
-        code=condition.code,
-        kind=CATALOGUE[Code(condition.code)].kind,
-        severity=condition.severity,
-        confirmed=False,
-        cause_zone=condition.cause_zone,
-        cause_rrset=condition.cause_rrset,
-        detail=condition.detail,
-        before=before,
-        after=after,
-        evidence=evidence,
-        opened_at=at,
-        updated_at=at,
-    )

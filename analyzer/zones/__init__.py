@@ -4,8 +4,10 @@ Where to look
     timeline     every zone as it is now, and the last validated sight before
     conditions   what is wrong with a zone now
     drift        edges between two validated sights: DS set, keys, protection
-    rollover     what kind of change a key set went through
-    expiry       signatures that run out, the habit of their renewals, and when to look again
+    rollover     at which step a rollover is, what comes next, and what is unsafe
+    keychange    what kind of change a key set went through
+    expiry       signatures that run out: how urgent that is, and when to look again
+    cadence      the rhythm in which a zone renews its signatures, and whether it has missed it
     sweeps       sweeps of the servers of a zone: what is remembered, what stands, what changed
     faults       faults of servers: confirmed and ended by looks
     servers      servers held against each other: reachability, signatures, keys, DS sets, answers

@@ -70,6 +70,11 @@ class Cadence:
         longest_s = max(OVERDUE_BY * usual_s, UNEVEN_BY * max(intervals), usual_s + LEAST_DELAY.total_seconds())
         return expiry.inception_at + timedelta(seconds=longest_s)
 
+    def is_overdue(self, expiry: Expiry, now: datetime) -> bool:
+        """Return whether the zone has missed its rhythm with this signature."""
+        overdue_at = self.overdue_at(expiry)
+        return overdue_at is not None and now > overdue_at
+
     def _intervals(self, expiry: Expiry) -> list[float]:
         known = [seconds for _, seconds in self._renewals.get((expiry.zone, expiry.of_keys), ()) if seconds > 0]
         return known if len(known) >= RENEWALS_FOR_RHYTHM else []

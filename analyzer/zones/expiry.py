@@ -4,7 +4,7 @@ Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 
 from schemas.catalogue import Severity
@@ -52,6 +52,13 @@ def expiry_of(window: SignatureWindow | None) -> Expiry | None:
     if window is None or window.expires_at <= window.inception_at:
         return None
     return Expiry(window.zone, window.inception_at, window.expires_at, of_keys=window.rrset.endswith(" DNSKEY"))
+
+
+def expiry_between(zone: str, inception: int, expiration: int) -> Expiry | None:
+    """Return how a signature ends whose window is given in POSIX seconds; None where it ends before it begins."""
+    if not expiration or expiration <= inception:
+        return None
+    return Expiry(zone, datetime.fromtimestamp(inception, UTC), datetime.fromtimestamp(expiration, UTC))
 
 
 def expiries_of(message: ZoneObservation) -> list[Expiry]:

@@ -54,13 +54,15 @@ def classify_key_change(
 
 def _scheme(earlier: ChainLink, later: ChainLink, signed: tuple[Signers, ...], signs: tuple[Signers, ...]) -> str:
     old, new = _by_digest(earlier.keys), _by_digest(later.keys)
-    if any(new[digest].flags & REVOKE and not old[digest].flags & REVOKE for digest in set(old) & set(new)):
-        return "revoke"
     old_entry, new_entry = _entries(earlier), _entries(later)
-    if old_entry and new_entry and not old_entry & new_entry and not set(earlier.ds) & set(later.ds):
+    # A revoked key vouches for nothing (RFC 5011 §2.1): that it is still listed is no overlap.
+    trusted = new_entry - {key.digest for key in later.keys if key.flags & REVOKE}
+    if old_entry and new_entry and not old_entry & trusted and not set(earlier.ds) & set(later.ds):
         return UNEXPECTED
     if old and new and not _is_continued(earlier, later, signs):
         return DISCONTINUED
+    if any(new[digest].flags & REVOKE and not old[digest].flags & REVOKE for digest in set(old) & set(new)):
+        return "revoke"
     algorithms = {key.algorithm for key in earlier.keys}, {key.algorithm for key in later.keys}
     if algorithms[0] != algorithms[1]:
         # RFC 6781 §4.1.4: the conservative way signs with the new algorithm before it shows the key, and still signs
@@ -80,18 +82,30 @@ def _scheme(earlier: ChainLink, later: ChainLink, signed: tuple[Signers, ...], s
 
 
 def _is_continued(earlier: ChainLink, later: ChainLink, signs: tuple[Signers, ...]) -> bool:
-    """Return whether some key that is in use now was in the key set before: it signs the key set, or data.
+    """Return whether a key that was in the key set before vouches for what is there now: it signs the key set, or data.
 
-    Where that can't be known, since no data were seen, it is enough that some key is still there.
+    A key that is listed and signs nothing vouches for nothing, and signatures from before the step are no proof: so all
+    data that keys of now sign must have the signature of a known one. Where no data were seen that can't be known, and
+    it is enough that some key is still there.
     """
-    known = {
-        (key.tag, key.algorithm) for digest, key in _by_digest(later.keys).items() if digest in _by_digest(earlier.keys)
-    }
-    if not signs:
+    known = _known_ids(earlier.keys, later.keys)
+    if any(tag in later.signed_by for tag, _ in known):
+        return True
+    present = {(key.tag, key.algorithm) for key in later.keys}
+    fresh = [set(signers) for signers in signs if present & set(signers)]
+    if not fresh:
         return bool(known) or bool(set(earlier.ds) & set(later.ds))
-    in_use = {signer for signers in signs for signer in signers}
-    in_use |= {(key.tag, key.algorithm) for key in later.keys if key.tag in later.signed_by}
-    return bool(known & in_use)
+    return all(signers & known for signers in fresh)
+
+
+def _known_ids(old: tuple[ZoneKey, ...], new: tuple[ZoneKey, ...]) -> set[tuple[int, int]]:
+    """Return by tag and algorithm the keys of now that were there before and are not revoked.
+
+    A tag that a further key bears, too, identifies none: it takes seconds to make such a key. Source: RFC 4034 App. B.
+    """
+    before = _by_digest(old)
+    known = {(key.tag, key.algorithm) for key in new if key.digest in before and not key.flags & REVOKE}
+    return known - {(key.tag, key.algorithm) for key in new if key.digest not in before}
 
 
 def _has_ds_beforehand(earlier: ChainLink, later: ChainLink) -> bool:

@@ -32,10 +32,10 @@ HOLD_DOWN = timedelta(days=30)
 """For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
 ROLLOVERS_TAKE = timedelta(days=60)
 """What a zone showed longer ago belongs to no rollover that is under way."""
-SEEN_LATELY = timedelta(minutes=20)
-"""A key set that caches held until so lately is the one right before this sight: nobody looked away in between."""
 TAG_KEPT = timedelta(days=7)
 """A key that went is remembered by caches, through its signatures, for so long at most. Source: RFC 8767 §4."""
+VALIDATION_TAKES = timedelta(minutes=1)
+"""Data with a TTL of seconds, or of 0, have run out when the zone is told of that was seen with them."""
 MOST_HELD = 32
 MOST_KEYS_KNOWN = 256
 KNOWN = (Verdict.SECURE, Verdict.INSECURE)
@@ -144,7 +144,7 @@ class Rollover:
             if link.keys and link.keys != message.link.keys and until is not None:
                 self._held_keys.append(HeldKeys(link.keys, until))
         self._held_ds = [held for held in self._held_ds if held.until > now][-MOST_HELD:]
-        self._held_keys = [held for held in self._held_keys if held.until > now - SEEN_LATELY][-MOST_HELD:]
+        self._held_keys = [held for held in self._held_keys if held.until > now][-MOST_HELD:]
 
     def _learn(self, message: ZoneObservation) -> None:
         """Note which keys there are, since when, and which of them sign."""
@@ -309,19 +309,16 @@ class Rollover:
                     else f"the key of DS {tags} signs no more"
                 )
                 yield f"DS {tags}", held.until, why, Severity.HIGH
-        unpublished = {(key.tag, key.algorithm) for key in link.keys if key.digest not in self._lives}
         for old in self._held_keys:
             before = _ids(old.keys)
-            is_held = old.until > now
-            if is_held and message.parent and before != keys and not set(map(id_of_ds, link.ds)) & before:
+            if message.parent and before != keys and not set(map(id_of_ds, link.ds)) & before:
                 why = "the DS set was replaced while caches hold a key set without its keys"
                 yield describe_keys(old.keys), old.until, why, Severity.HIGH
             for signers in _live(message):
-                if set(signers) & keys and not set(signers) & before and (is_held or set(signers) <= unpublished):
+                if set(signers) & keys and not set(signers) & before:
                     tags = ", ".join(str(tag) for tag, _ in signers)
                     why = f"data are signed by key {tags} while caches hold a key set without it"
-                    until = old.until if is_held else now + timedelta(seconds=message.key_ttl_s)
-                    yield describe_keys(old.keys), until, why, Severity.HIGH
+                    yield describe_keys(old.keys), old.until, why, Severity.HIGH
         for one in message.signings:
             if one.keys and one.cached_until > now and not set(one.keys) & keys:
                 tags = ", ".join(str(tag) for tag, _ in one.keys)
@@ -329,8 +326,9 @@ class Rollover:
 
 
 def _live(message: ZoneObservation) -> list[Signers]:
-    """Return how data of the zone are signed as far as caches may still be told so."""
-    return [one.keys for one in message.signings if one.keys and one.cached_until >= message.observed_at]
+    """Return how data of the zone are signed as far as they were seen just now, or caches may still have them."""
+    since = message.observed_at - VALIDATION_TAKES
+    return [one.keys for one in message.signings if one.keys and one.cached_until >= since]
 
 
 def _ids(keys: tuple[ZoneKey, ...]) -> set[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Every zone as each vantage sees it: what is known now, and the last validated sight, which drift is measured from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.detected import Condition, Drift
@@ -38,10 +38,15 @@ class ZoneState:
 
 
 class Timeline(Mapping[Subject, ZoneState]):
-    """All zones, by (zone, nothing, vantage)."""
+    """All zones, by (zone, nothing, vantage).
+
+    ``stale`` are those that no poll of a name has confirmed since they were read from the history, or since the last
+    chain left them.
+    """
 
     def __init__(self) -> None:
         self._states: dict[Subject, ZoneState] = {}
+        self.stale: set[Subject] = set()
 
     def __getitem__(self, subject: Subject) -> ZoneState:
         return self._states[subject]
@@ -77,6 +82,15 @@ class Timeline(Mapping[Subject, ZoneState]):
         self._states[message.subject] = state
         return state
 
+    def without_shown(self, conditions: Sequence[Condition], zones: Iterable[str], vantage: str) -> Sequence[Condition]:
+        """Return of a name's conditions those that no zone of its chain shows by itself."""
+        if not conditions:
+            return conditions
+        states = [self._states.get((zone, "", vantage)) for zone in zones]
+        of_zones = {condition.key for state in states if state is not None for condition in state.conditions}
+        return tuple(condition for condition in conditions if condition.key not in of_zones) if of_zones else conditions
+
     def drop(self, subject: Subject) -> None:
         """Forget a zone that nothing is watched in."""
         self._states.pop(subject, None)
+        self.stale.discard(subject)

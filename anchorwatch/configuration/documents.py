@@ -4,6 +4,7 @@ Duplicate keys are refused (YAML lets the last win), unknown keys are refused, a
 that one bad value does not hide the next. No message quotes what may hold a secret.
 """
 
+import difflib
 import re
 import types
 from dataclasses import dataclass, field
@@ -95,7 +96,10 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
     for key, item in value.items():
         below = _below(path, key)
         if key not in fields:
-            document.problem(below, f"unknown key; known here: {', '.join([*_tag_fields(struct), *fields])}")
+            known = [*_tag_fields(struct), *fields]
+            near = difflib.get_close_matches(key, known, 1, 0.7)
+            meant = f"; {near[0]!r} is meant?" if near else ""
+            document.problem(below, f"unknown key{meant}; known here: {', '.join(known)}")
             continue
         name, hint, _ = fields[key]
         found[name] = _decode(item, hint, below, document)

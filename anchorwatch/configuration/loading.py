@@ -109,13 +109,14 @@ def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
     if rules:
         named = tuple(str(one.absolute()) for one in rules)
         sections = msgspec.structs.replace(sections, alerts=msgspec.structs.replace(sections.alerts, rules=named))
-    config = _assemble(sections, path.resolve().parent, document)
+    config = assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)
     return config
 
 
-def _assemble(sections: FileSections, base: Path, document: Document) -> Config:
+def assemble(sections: FileSections, base: Path, document: Document) -> Config:
+    """Return what the sections mean; ``base`` is where relative paths start. What is wrong is noted in the document."""
     egress = read_outbound(sections.outbound, base, document)
     receivers = read_receivers(sections.receivers, base, document)
     data = data_folder(sections.history.url, base)

@@ -96,7 +96,7 @@ def answer_from(zone: Zone, name: dns.name.Name, rdtype: RdataType) -> Answer:
     found = Answer()
     dname = _dname_above(zone, name)
     if dname is not None:
-        _put(zone, found.answer, dname, RdataType.DNAME)
+        put_rrset(zone, found.answer, dname, RdataType.DNAME)
         labels = (*name.relativize(dname).labels, *zone.rrsets[dname, RdataType.DNAME][0].target.labels)
         try:
             target = dns.name.Name(labels)
@@ -116,19 +116,19 @@ def answer_from(zone: Zone, name: dns.name.Name, rdtype: RdataType) -> Answer:
     wildcard = dns.name.Name((b"*", *encloser.labels))
     if not zone.exists(wildcard):
         found.rcode = dns.rcode.NXDOMAIN
-        _put(zone, found.authority, zone.name, RdataType.SOA)
+        put_rrset(zone, found.authority, zone.name, RdataType.SOA)
         _deny_name(zone, found, name, encloser, wildcard)
         return found
     kind = rdtype if (wildcard, rdtype) in zone.rrsets else RdataType.CNAME
     if (wildcard, kind) in zone.rrsets:
-        _put(zone, found.answer, wildcard, kind, shown=name)
+        put_rrset(zone, found.answer, wildcard, kind, shown=name)
         _deny_closer(zone, found, name, encloser)
         if kind == RdataType.CNAME and rdtype != RdataType.CNAME:
             found.target = zone.rrsets[wildcard, kind][0].target
         return found
-    _put(zone, found.authority, zone.name, RdataType.SOA)
+    put_rrset(zone, found.authority, zone.name, RdataType.SOA)
     _deny_closer(zone, found, name, encloser)
-    _match(zone, found, wildcard)
+    prove_types(zone, found, wildcard)
     return found
 
 
@@ -136,15 +136,15 @@ def _at_name(zone: Zone, name: dns.name.Name, rdtype: RdataType, found: Answer) 
     every = _types_of(zone, name) if rdtype == RdataType.ANY else []
     if every:
         for one in every:
-            _put(zone, found.answer, name, one)
+            put_rrset(zone, found.answer, name, one)
     elif (name, rdtype) in zone.rrsets and (zone.is_authoritative(name, rdtype) or not zone.is_signed):
-        _put(zone, found.answer, name, rdtype)
+        put_rrset(zone, found.answer, name, rdtype)
     elif (name, RdataType.CNAME) in zone.rrsets and rdtype != RdataType.CNAME:
-        _put(zone, found.answer, name, RdataType.CNAME)
+        put_rrset(zone, found.answer, name, RdataType.CNAME)
         found.target = zone.rrsets[name, RdataType.CNAME][0].target
     else:
-        _put(zone, found.authority, zone.name, RdataType.SOA)
-        _match(zone, found, name)
+        put_rrset(zone, found.authority, zone.name, RdataType.SOA)
+        prove_types(zone, found, name)
     return found
 
 
@@ -162,7 +162,7 @@ def _dname_above(zone: Zone, name: dns.name.Name) -> dns.name.Name | None:
     return None
 
 
-def _put(
+def put_rrset(
     zone: Zone,
     section: list[dns.rrset.RRset],
     owner: dns.name.Name,
@@ -178,12 +178,12 @@ def _put(
             section.append(copy)
 
 
-def _match(zone: Zone, found: Answer, name: dns.name.Name) -> None:
+def prove_types(zone: Zone, found: Answer, name: dns.name.Name) -> None:
     """Add the proof about a name that exists, be it as an empty non-terminal or not hashed for opt-out."""
     if zone.nsec3 is None:
         owner = name if (name, RdataType.NSEC) in zone.rrsets else _nsec_before(zone, name)
         if owner is not None:
-            _put(zone, found.authority, owner, RdataType.NSEC)
+            put_rrset(zone, found.authority, owner, RdataType.NSEC)
         return
     if not zone.is_signed:
         return
@@ -204,7 +204,7 @@ def _deny_name(
     if zone.nsec3 is None:
         owner = _nsec_before(zone, wildcard)
         if owner is not None:
-            _put(zone, found.authority, owner, RdataType.NSEC)
+            put_rrset(zone, found.authority, owner, RdataType.NSEC)
     else:
         _put_nsec3_covering(zone, found, wildcard, zone.nsec3)
 
@@ -216,7 +216,7 @@ def _deny_closer(zone: Zone, found: Answer, name: dns.name.Name, encloser: dns.n
     if zone.nsec3 is None:
         owner = _nsec_before(zone, name)
         if owner is not None:
-            _put(zone, found.authority, owner, RdataType.NSEC)
+            put_rrset(zone, found.authority, owner, RdataType.NSEC)
         return
     while not _put_nsec3_matching(zone, found, encloser, zone.nsec3):
         encloser = encloser.parent()
@@ -233,7 +233,7 @@ def _put_nsec3_matching(zone: Zone, found: Answer, name: dns.name.Name, params: 
     owner = dns.name.from_text(zone.hash_of(name, params).lower(), zone.name)
     if (owner, RdataType.NSEC3) not in zone.rrsets:
         return False
-    _put(zone, found.authority, owner, RdataType.NSEC3)
+    put_rrset(zone, found.authority, owner, RdataType.NSEC3)
     return True
 
 
@@ -241,4 +241,4 @@ def _put_nsec3_covering(zone: Zone, found: Answer, name: dns.name.Name, params: 
     digest = zone.hash_of(name, params).lower().encode()
     owners = sorted(owner for owner, rdtype in zone.rrsets if rdtype == RdataType.NSEC3)
     before = [owner for owner in owners if owner.labels[0] <= digest]
-    _put(zone, found.authority, before[-1] if before else owners[-1], RdataType.NSEC3)
+    put_rrset(zone, found.authority, before[-1] if before else owners[-1], RdataType.NSEC3)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from starlette.requests import Request
 
-from analyzer.findings.acts import STANDING, Acts, check_acceptance
+from analyzer.findings.acts import STANDING, Acts, acceptance_of, check_acceptance
 from analyzer.findings.changes import DeclaredChange, Plan, check_change, check_words, end_of
 from analyzer.history.clickhouse import ClickHouseHistory
 from anchorwatch.web.doors import BadQuery, Bucket, Refused
@@ -20,10 +20,7 @@ from anchorwatch.web.queries import read_name
 from anchorwatch.web.threads import Threads
 from schemas.catalogue import Kind
 from schemas.cause import owner_of
-from schemas.codes import Code
-from schemas.judgement import Judgement, data_of
 from schemas.messages import Act, Finding, Message, utc
-from schemas.wire import digest_of
 
 MAX_BODY = 16_384
 ACTS_AT_ONCE, ACT_EVERY_S = 50, 1.0
@@ -87,7 +84,8 @@ class Desk:
         judgements = await self._threads.ask(self._history.judgements_of, sorted(set(triggers.values())))
         acts = []
         for finding in found:
-            act = _acceptance(body, finding, judgements.get(triggers.get(finding.id, "")), source, now)
+            judged = judgements.get(triggers.get(finding.id, ""))
+            act = acceptance_of(finding, judged, by=body.by, why=body.why, at=now, source=source)
             if problems := check_acceptance(act, finding):
                 raise Refused("; ".join(problems), 409)
             acts.append(act)
@@ -132,24 +130,6 @@ def _declare(body: ActBody, source: str, now: datetime, known: Acts) -> Act:
     if earlier is not None and earlier.ended is not None:
         raise Refused(f"just this change was declared, and {earlier.ended.by} ended it: say another reason", 409)
     return earlier.act if earlier is not None else act
-
-
-def _acceptance(body: ActBody, finding: Finding, judged: Judgement | None, source: str, now: datetime) -> Act:
-    """Return the act that accepts a finding; ``judged`` is the answer that opened it, if one did."""
-    act = Act(
-        id=digest_of("accept", finding.id)[:32],
-        kind="accept",
-        by=body.by,
-        at=now,
-        why=body.why,
-        subject=finding.id,
-        vantages=finding.vantages,
-        source=source,
-    )
-    if finding.code != Code.ANSWER_CHANGED or judged is None:
-        return act
-    answers = tuple(sorted(data_of(judged.answers, judged.type)))
-    return msgspec.structs.replace(act, rrset=f"{judged.name} {judged.type}", answers=answers)
 
 
 def _end(body: ActBody, source: str, now: datetime, known: Acts) -> Act:

@@ -279,9 +279,14 @@ def _follow_ds(context: Context, parent: ChainNode, name: Name, reply: Response,
     judged = judge_key_set(context, name, ds_set, keys_rrset)
     node = _node_of(context, parent, name, ds_set, keys_rrset, judged, wires)
     ends = min(node.fresh_until, context.now + ttl_s, window.expiration)
-    context.note_signing(parent.zone, rrset)
+    context.note_signing(parent, rrset, verified)
     described = describe_window(name, records.DS, parent.zone, window)
-    of_ds = Signed(records.DS, described, verified.signature.original_ttl, context.cached_until(ttl_s))
+    of_ds = Signed(
+        records.DS,
+        described,
+        verified.signature.original_ttl,
+        context.cached_until(min(ttl_s, window.expiration - context.now)),
+    )
     signed = (of_ds, *node.signed)
     return replace(node, window=window.or_earlier(node.window), fresh_until=ends, signed=signed)
 
@@ -315,7 +320,7 @@ def _node_of(
         window=judged.window.or_earlier(parent.window if parent else None),
         fresh_until=context.now + min(max(ttl_s, 0), context.longest_node_s),
         messages=wires,
-        signed=(Signed(records.DNSKEY, described, judged.original_ttl_s, context.cached_until(judged.ttl_s)),),
+        signed=(Signed(records.DNSKEY, described, judged.original_ttl_s, context.cached_until(ttl_s)),),
     )
 
 

@@ -12,15 +12,13 @@ from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
-from collector.dnssec.signatures import Verified, absolute_time, verify_rrset
+from collector.dnssec.signatures import Signers, Verified, absolute_time, verify_rrset
 from schemas.judgement import ChainLink, Verdict
 from schemas.messages import DenialParameters, SignatureWindow, utc
 
 MAX_NODE_TTL_S = 86_400
 LONGEST_CACHED_S = 604_800
 """Caches keep nothing for longer, whatever its TTL. Source: RFC 8767 §4."""
-Signers = tuple[tuple[int, int], ...]
-"""The keys, by tag and algorithm, that signed an RRset together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,8 @@ class Context:
     ``nodes`` may be shared between validations of one vantage, anchor set and policy. ``now`` is POSIX seconds.
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
     question stayed without any answer. ``longest_node_s``: no node is good for longer, whatever its TTLs. ``signings``
-    have for each zone how its data are signed, and until when caches keep such data; ``denials`` how it proves absence.
+    have for each zone how its data are signed, and until when caches keep such data, ``unsigned`` the owners of data
+    that nobody signed, where that is no fault; ``denials`` how a zone proves absence.
     """
 
     now: int
@@ -119,14 +118,43 @@ class Context:
     longest_node_s: int = MAX_NODE_TTL_S
     hashes: dict[tuple[Name, bytes, int], bytes] = field(default_factory=dict)
     signings: dict[Name, dict[Signers, int]] = field(default_factory=dict)
+    unsigned: dict[Name, set[Name]] = field(default_factory=dict)
     denials: dict[Name, DenialParameters] = field(default_factory=dict)
     verified: dict[tuple[Name, RRset], Verified | Fault] = field(default_factory=dict)
 
-    def note_signing(self, zone: Name, rrset: RRset) -> None:
-        """Note by which keys of a zone one of its RRsets is signed."""
-        signers = tuple(sorted({(s.key_tag, s.algorithm) for s in rrset.signatures if s.signer == zone}))
+    def note_signing(self, node: ChainNode, rrset: RRset, verified: Verified) -> None:
+        """Note by which keys of a secure zone one of its RRsets is signed, and until when caches keep it so.
+
+        Of signatures that can't be verified those count whose algorithm no key of the zone has yet: a change of the
+        algorithm begins with them. Source: RFC 6781 §4.1.4.
+        """
+        present = {key.algorithm for key in node.keys}
+        ahead = {
+            (one.key_tag, one.algorithm)
+            for one in rrset.signatures
+            if one.signer == node.zone and one.algorithm not in present
+        }
+        signers = tuple(sorted({*verified.signers, *ahead}))
+        # RFC 4035 §5.3.3: no longer than the original TTL, and than the signature lasts.
+        left_s = self.window_of(verified).expiration - self.now
+        self._note(node.zone, signers, min(rrset.ttl, verified.signature.original_ttl, left_s))
+
+    def note_unproven(self, zone: Name, rrset: RRset) -> None:
+        """Note whether an RRset of a zone that is not secure is signed at all; by which keys is only claimed.
+
+        Below such a zone no cut can be proven. What only another signer signed is data of a zone below; what nobody
+        signed may be, too.
+        """
+        signers = tuple(sorted({(one.key_tag, one.algorithm) for one in rrset.signatures if one.signer == zone}))
+        if rrset.signatures and not signers:
+            return
+        if not signers:
+            self.unsigned.setdefault(zone, set()).add(rrset.name)
+        self._note(zone, signers, rrset.ttl)
+
+    def _note(self, zone: Name, signers: Signers, ttl_s: int) -> None:
         known = self.signings.setdefault(zone, {})
-        known[signers] = max(known.get(signers, 0), self.cached_until(rrset.ttl))
+        known[signers] = max(known.get(signers, 0), self.cached_until(ttl_s))
 
     def cached_until(self, ttl_s: int) -> int:
         """Return until when a cache that asks now keeps an RRset (POSIX seconds)."""

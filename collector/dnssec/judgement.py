@@ -10,10 +10,11 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
-from collector.dnssec.context import ChainNode, Context, Signers, describe_window
+from collector.dnssec.context import ChainNode, Context, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
+from collector.dnssec.signatures import Signers
 from collector.dnssec.validation import JudgedRRset, ValidationResult
 from collector.dnssec.wording import make_reason
 from schemas.codes import Code
@@ -72,7 +73,8 @@ class ZoneFacts:
 
     ``messages`` are the responses that lead from the zone above to this one. ``key_ttl_s`` and ``ds_ttl_s`` are the
     original TTLs, ``keys_until`` and ``ds_until`` (POSIX seconds) until when a cache that asked at the same time keeps
-    these sets; 0: unknown. ``signings`` have how data of the zone are signed, and until when caches keep such data.
+    these sets; 0: unknown. ``signings`` have how data of the zone are signed, and until when caches keep such data;
+    ``unsigned`` are the owners of those that nobody signed: in an insecure zone they may lie in an unsigned one below.
     """
 
     link: ChainLink
@@ -87,6 +89,7 @@ class ZoneFacts:
     ds_until: int = 0
     signings: Mapping[Signers, int] = field(default_factory=dict)
     denial: DenialParameters | None = None
+    unsigned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def _facts_of(node: ChainNode, link: ChainLink, parent: str, wires: tuple[bytes,
         ds_until=ds.cached_until if ds is not None else 0,
         signings=context.signings.get(node.zone, {}),
         denial=context.denials.get(node.zone),
+        unsigned=tuple(map(names.to_text, sorted(context.unsigned.get(node.zone, ())))),
     )
 
 

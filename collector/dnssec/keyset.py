@@ -11,7 +11,7 @@ from collector.dnssec.delegation import match_entry_keys, remark_on_keys, usable
 from collector.dnssec.fault import Case, Fault, KeyId
 from collector.dnssec.names import Name
 from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
-from collector.dnssec.signatures import Verified, is_usable_key, name_of, refuse_key_size
+from collector.dnssec.signatures import Verified, find_signers, is_usable_key, name_of, refuse_key_size
 from schemas.catalogue import codes_where
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Verdict, ZoneKey
@@ -74,13 +74,12 @@ def judge_key_set(
     if isinstance(verified, Fault):
         return DistrustedKeys(keys, verified)
     window = context.window_of(verified)
-    signers = tuple(sorted({s.key_tag for s in rrset.signatures if s.signer == zone}))
     link = ChainLink(
         names.to_text(zone),
         Verdict.SECURE,
         ds=tuple(sorted(ds.to_text() for ds in ds_set)),
         keys=describe_keys(keys),
-        signed_by=signers,
+        signed_by=_signers_of(context, zone, rrset, keys, entry_keys, verified),
         inception_at=utc(window.inception),
         expires_at=utc(window.expiration),
         ttl_s=rrset.ttl,
@@ -153,6 +152,22 @@ def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys:
     others = {(key.tag, key.algorithm) for key in keys} - entry
     kept = tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in others)
     return replace(rrset, signatures=kept) if kept else rrset
+
+
+def _signers_of(
+    context: Context,
+    zone: Name,
+    rrset: RRset,
+    keys: tuple[KeyRecord, ...],
+    entry_keys: tuple[KeyRecord, ...],
+    verified: Verified,
+) -> tuple[int, ...]:
+    """Return the tags of the keys whose signatures over the key set hold, be they vouched for or not."""
+    others = tuple(key for key in keys if key not in entry_keys)
+    tried = {(key.tag, key.algorithm) for key in entry_keys}
+    rest = replace(rrset, signatures=tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in tried))
+    more = find_signers(rest, zone, others, now=context.now, policy=context.policy, budget=context.budget)
+    return tuple(sorted({tag for tag, _ in (*verified.signers, *more)}))
 
 
 def describe_keys(keys: tuple[KeyRecord, ...]) -> tuple[ZoneKey, ...]:

@@ -14,6 +14,8 @@ from collector.dnssec.policy import RSA_ALGORITHMS, Policy
 from collector.dnssec.records import KeyRecord, RRset, Signature
 from schemas.codes import Code
 
+Signers = tuple[tuple[int, int], ...]
+"""Keys by tag and algorithm, in order, that signed an RRset together."""
 Faults = dict[Case, list[Signature]]
 """The signatures that can't hold, by their fault."""
 
@@ -43,13 +45,15 @@ class Verified:
 
     ``encloser`` is the closest encloser where the RRset was expanded from a wildcard, else None: the caller still owes
     the proof that no closer name exists. ``failed`` counts signatures over the same RRset that do not verify, those of
-    unsupported algorithms aside.
+    unsupported algorithms aside. ``signers`` are the keys of those that were found to hold: a tag in a signature is a
+    claim, which anybody on the way can add.
     """
 
     signature: Signature
     key: KeyRecord
     encloser: Name | None
     failed: int = 0
+    signers: Signers = ()
 
 
 def serial_lt(one: int, other: int) -> bool:
@@ -136,9 +140,10 @@ def verify_rrset(
         if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
-            failed |= _failing(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
+            holding, failing = _weigh(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
+            failed = (failed | failing) - holding - {signature}
             others = sum(len(those) for case, those in faults.items() if case is not Case.UNSUPPORTED_SIGNATURES)
-            return Verified(signature, key, encloser, others + len(failed - {signature}))
+            return Verified(signature, key, encloser, others + len(failed), _signers({signature, *holding}))
         budget.note_failed(zone)
         failed.add(signature)
     if failed:
@@ -150,21 +155,34 @@ def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:
     return crypto.is_valid(key.algorithm, key.public_key, signature.signature, signed_data(rrset, signature))
 
 
-def _failing(
+def _weigh(
     rrset: RRset, untried: Sequence[tuple[Signature, KeyRecord]], zone: Name, budget: Budget
-) -> set[Signature]:
-    """Return the other signatures that do not verify, so that a remark does not depend on the order of records.
+) -> tuple[set[Signature], set[Signature]]:
+    """Return which other signatures hold and which do not, so that neither depends on the order of records.
 
-    It costs no failed try, and ends where half of the operations are spent: a remark must not fail a validation.
+    It costs no failed try, and ends where half of the operations are spent: what no verdict needs must fail no
+    validation. Then none is said not to hold.
     """
-    failing = {signature for signature, _ in untried}
+    holding: set[Signature] = set()
     for signature, key in untried:
-        if signature in failing:
+        if signature not in holding:
             if not budget.take_spare_crypto(zone):
-                return set()
+                return holding, set()
             if _holds(rrset, signature, key):
-                failing.discard(signature)
-    return failing
+                holding.add(signature)
+    return holding, {signature for signature, _ in untried} - holding
+
+
+def find_signers(
+    rrset: RRset, zone: Name, keys: Sequence[KeyRecord], *, now: int, policy: Policy, budget: Budget
+) -> Signers:
+    """Return which of ``keys`` signed the RRset, as far as the operations last that no verdict needs."""
+    candidates = _candidates(rrset, zone, keys, now, policy, False, {})
+    return _signers(_weigh(rrset, candidates[: policy.max_signature_tries], zone, budget)[0])
+
+
+def _signers(signatures: Iterable[Signature]) -> Signers:
+    return tuple(sorted({(one.key_tag, one.algorithm) for one in signatures}))
 
 
 def _candidates(

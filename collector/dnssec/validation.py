@@ -344,7 +344,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             return local
     if node is None or node.verdict is not Verdict.SECURE:
         if node is not None and node.verdict is Verdict.INSECURE:
-            context.note_signing(node.zone, rrset)
+            context.note_unproven(node.zone, rrset)
         return _inherited(context, rrset.name, rrset.rdtype, node, ttl_s=rrset.ttl)
     verified = context.verify_in(node, rrset)
     if isinstance(verified, Verified):
@@ -359,7 +359,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
             node = below
     if isinstance(verified, Fault):
         return _bogus(node, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
-    context.note_signing(node.zone, rrset)
+    context.note_signing(node, rrset, verified)
     own = context.window_of(verified)
     remarks = list(_remarks_on(context, node, rrset, verified))
     verdict, why = Verdict.SECURE, None

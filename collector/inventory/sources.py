@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -70,12 +71,44 @@ def parse_source(source: InventorySource, content: bytes) -> Inventory:
     return read_identities(read_rows(text, source.format, str(source.path)))
 
 
+class Disk(Protocol):
+    """Where inventory files are."""
+
+    def read(self, path: Path) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            ValueError: it can't be read; the sentence has the place.
+        """
+        ...
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """Return what changes when a file is written anew, None while there is none."""
+        ...
+
+
+class FileSystem:
+    """The file system of this machine."""
+
+    def read(self, path: Path) -> bytes:
+        """Return a file's content."""
+        return read_file(path)
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """Return when a file was written, its size and its number."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 class InventorySources:
     """The inventory sources of a running watch, all of it for one collector.
 
     ``troubles`` and ``shrunk`` map the path of a source to one sentence: what of it can't be read, and what of it is
     missing. ``marks`` has the version of each file that was read last. ``clock`` returns POSIX seconds, ``stopwatch``
-    seconds that nobody sets.
+    seconds that nobody sets. ``disk`` has the files, by default the file system.
     """
 
     def __init__(
@@ -86,7 +119,9 @@ class InventorySources:
         *,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
+        disk: Disk | None = None,
     ) -> None:
+        self._disk: Disk = disk or FileSystem()
         self._sources, self._vantages = tuple(sources), vantages
         self._store = Store(state)
         self._clock, self._stopwatch = clock, stopwatch
@@ -177,7 +212,7 @@ class InventorySources:
         self._stamps[source.path] = self._stamp(source)
         stamp = self._stamps[source.path][0]
         try:
-            content = read_file(source.path)
+            content = self._disk.read(source.path)
             inventory = parse_source(source, content)
         except ValueError as error:
             return error
@@ -243,12 +278,7 @@ class InventorySources:
             )
 
     def _stamp(self, source: InventorySource) -> tuple[Stamp | None, Stamp | None]:
-        try:
-            status = source.path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        except OSError:
-            stamp = None
-        return stamp, self._store.acceptance_stamp(source.path)
+        return self._disk.stamp(source.path), self._store.acceptance_stamp(source.path)
 
 
 def _stale_file(error: ValueError, kept: Kept) -> str:

@@ -21,6 +21,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._messages) + len(self._unchanged)
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether something else than unchanged polls is to be handed on."""
+        return bool(self._messages)
+
     def add(self, *messages: Message) -> None:
         """Hand a message on, in this order."""
         self._messages += messages

@@ -10,7 +10,7 @@ serves all who wait for it: ``resolvers/dialogue`` sees to that, so that it hold
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import msgspec
@@ -64,8 +64,9 @@ class Watch:
     ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds.
     """
 
-    def __init__(self, config: CollectorConfig) -> None:
-        self._config = config
+    def __init__(self, config: CollectorConfig, mark_of: Callable[[bytes], bytes] = skim) -> None:
+        """``mark_of`` tells responses that say the same by their octets; a driver whose octets repeat may remember."""
+        self._config, self._mark_of = config, mark_of
         self._instant = Instant()
         self._sweeps = None
         if config.authorities is not None:
@@ -133,6 +134,11 @@ class Watch:
     def gathered(self) -> int:
         """Return how much there is to hand on."""
         return len(self._outbox)
+
+    @property
+    def has_news(self) -> bool:
+        """Return whether something else than unchanged polls is to be handed on."""
+        return self._outbox.has_news
 
     # what there is to watch
 
@@ -300,7 +306,7 @@ class Watch:
         claim_due = view.is_resolver and (
             memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
         )
-        mark = skim(reply.wire) if isinstance(reply, Response) else b""
+        mark = self._mark_of(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
         if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(subject, memory, view))):

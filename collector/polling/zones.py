@@ -1,13 +1,13 @@
 """What was told of each zone, so that it is told once however many names lie below, and again when it changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
-from collector.dnssec.context import Signers
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts
+from collector.dnssec.signatures import Signers
 from schemas.judgement import ChainLink, Judgement
 from schemas.messages import DenialParameters, Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
@@ -75,14 +75,14 @@ class ZonesTold:
         ids: dict[str, str] = {}
         digests: dict[str, str] = {}
         news = []
-        for one in facts:
+        for one in (self._without_children(fact, vantage) for fact in facts):
             zone = one.link.zone
             known = self._told.get((zone, vantage))
             if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
                 known.see(one)
                 ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
                 continue
-            signings = _merged(known.signings if known is not None else {}, one.signings)
+            signings = _merged(known.signings if known is not None else {}, one.signings, one.link)
             denial = one.denial or (known.denial if known is not None else None)
             message = _unproven(one, evidence, vantage, at, known, signings, denial)
             content = content_of(message)
@@ -102,6 +102,19 @@ class ZonesTold:
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
         return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
+
+    def _without_children(self, one: ZoneFacts, vantage: str) -> ZoneFacts:
+        """Return what is the zone's own: unsigned data below a cut that was told before are those of another zone."""
+        if not one.unsigned or any(not self._is_below_cut(owner, one.link.zone, vantage) for owner in one.unsigned):
+            return one
+        return replace(one, signings={signers: until for signers, until in one.signings.items() if signers})
+
+    def _is_below_cut(self, name: str, zone: str, vantage: str) -> bool:
+        while name not in (zone, ""):
+            if (name, vantage) in self._told:
+                return True
+            name = name.partition(".")[2]
+        return False
 
     def _occasion(self, known: _Told | None, message: ZoneObservation, content: str, now: float) -> Occasion | None:
         if known is None:
@@ -153,12 +166,18 @@ def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:
     return found[::-1]
 
 
-def _merged(known: Mapping[Signers, int], seen: Mapping[Signers, int]) -> dict[Signers, int]:
-    """Return how a zone's data are signed by all that was seen; of a zone that signs in ever new ways not all."""
+def _merged(known: Mapping[Signers, int], seen: Mapping[Signers, int], link: ChainLink) -> dict[Signers, int]:
+    """Return how a zone's data are signed by all that was seen; of a zone that signs in ever new ways not all.
+
+    Those stay that keys of now make, and of these the ones that caches keep for longest: made-up ones push none out.
+    """
     merged = dict(known)
     for signers, until in seen.items():
-        if signers in merged or len(merged) < MOST_SIGNINGS:
-            merged[signers] = max(until, merged.get(signers, 0))
+        merged[signers] = max(until, merged.get(signers, 0))
+    if len(merged) > MOST_SIGNINGS:
+        ranked = sorted(merged, key=lambda signers: (is_current(signers, link), merged[signers]))
+        for signers in ranked[:-MOST_SIGNINGS]:
+            del merged[signers]
     return merged
 
 

@@ -39,18 +39,23 @@ class Zone:
         *,
         verdict: Verdict = Verdict.SECURE,
         every: timedelta = timedelta(minutes=5),
+        signed_by: Sequence[ZoneKey] | None = None,
+        ttl: timedelta = TTL,
     ) -> list[Drift]:
-        """Look at the zone, which was as it is until ``every`` ago; the same as before is looked at in between."""
+        """Look at the zone, which was as it is until ``every`` ago; the same as before is looked at in between.
+
+        ``signed_by`` are the keys that sign the key set, the secure-entry keys if None; ``ttl`` is that of data now.
+        """
         looked_at = at - every if self._last is not None else None
         for signers in self._was if self._last is not None else ():
             self._signed[signers] = at - every + TTL
         self._was, self._last = tuple(signs), at
         for signers in signs:
-            self._signed[signers] = at + TTL
+            self._signed[signers] = at + ttl
         entry = [one for one in keys if one.flags & 1] or list(keys)
-        signed_by = tuple(one.tag for one in entry)
+        tags = tuple(one.tag for one in (entry if signed_by is None else signed_by))
         is_secure = verdict is Verdict.SECURE
-        link = ChainLink("bank.example.", verdict, tuple(ds), tuple(keys) if is_secure else (), signed_by)
+        link = ChainLink("bank.example.", verdict, tuple(ds), tuple(keys) if is_secure else (), tags)
         message = zone_observation(link, at, parent=self.parent)
         found = self.rollover.take(_with(message, self._signed, looked_at, key_ttl_s=int(TTL.total_seconds())))
         self.seen += found

@@ -155,7 +155,7 @@ class TestHealedMeansProvenHealed:
     def test_only_the_next_ends_are_kept(
         self, history: ClickHouseHistory, clock: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("analyzer.analysis.MOST_ENDS_KNOWN", 2)
+        monkeypatch.setattr("analyzer.signatures.MOST_ENDS_KNOWN", 2)
         run = Run(history, clock)
         ends = {f"h{n}.z{n}.example.": AT + timedelta(days=20 - n) for n in range(4)}
         run.handle(*(observation(judgement(name, zone=name, chain=(), expires_at=at), AT) for name, at in ends.items()))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from collector.dnssec.judgement import ZoneFacts
-from collector.polling.zones import MOST_UNHELD, ZonesTold
+from collector.polling.zones import MOST_SIGNINGS, MOST_UNHELD, ZonesTold
 from schemas.judgement import ChainLink, Verdict, ZoneKey
 from schemas.messages import DenialParameters, Evidence
 
@@ -77,3 +77,42 @@ def test_zones_that_an_alias_left_are_remembered_within_bounds() -> None:
 
     assert len(told.see([facts("x1.")], EVIDENCE, "corp", AT, 1.0).news) == 1, "forgotten"
     assert told.see([facts(f"x{MOST_UNHELD}.")], EVIDENCE, "corp", AT, 1.0).news == ()
+
+
+class TestUnsigned:
+    """A zone that is proven insecure: whether it signs its data still."""
+
+    UNSIGNED = ZoneFacts(ChainLink("bank.example.", Verdict.INSECURE), "example.", (), (), (), (b"",))
+
+    def test_data_below_a_cut_that_was_seen_while_cuts_could_be_proven_are_not_the_zones(self) -> None:
+        told = ZonesTold(refresh_s=86_400.0)
+        child = replace(self.UNSIGNED, link=ChainLink("cdn.bank.example.", Verdict.INSECURE), parent="bank.example.")
+        told.see(
+            [facts("."), facts("example.", "."), facts("bank.example.", "example."), child], EVIDENCE, "corp", AT, 0.0
+        )
+
+        one = replace(self.UNSIGNED, signings={(): 100, ((2, 13),): 100}, unsigned=("www.cdn.bank.example.",))
+        (gone,) = told.see([one], EVIDENCE, "corp", AT, 1.0).news
+
+        assert [signing.keys for signing in gone.signings] == [((2, 13),)]
+
+    def test_data_of_the_zone_itself_are(self) -> None:
+        told = ZonesTold(refresh_s=86_400.0)
+        told.see([facts("example."), facts("bank.example.", "example.")], EVIDENCE, "corp", AT, 0.0)
+
+        one = replace(self.UNSIGNED, signings={(): 100}, unsigned=("www.cdn.bank.example.", "www.bank.example."))
+        (gone,) = told.see([one], EVIDENCE, "corp", AT, 1.0).news
+
+        assert [signing.keys for signing in gone.signings] == [()]
+
+
+def test_signatures_in_ever_new_ways_push_out_none_that_the_keys_of_now_make() -> None:
+    told, one, ours = ZonesTold(refresh_s=86_400.0), facts("."), ((2, 13),)
+    told.see([one], EVIDENCE, "corp", AT, 0.0)
+    for tag in range(100, 100 + 5 * MOST_SIGNINGS):
+        told.see([replace(one, signings={((2, 13), (tag, 15)): 10_000})], EVIDENCE, "corp", AT, 1.0)
+
+    (changed,) = told.see([replace(one, signings={ours: 100})], EVIDENCE, "corp", AT, 2.0).news
+
+    assert len(changed.signings) <= MOST_SIGNINGS
+    assert ours in [signing.keys for signing in changed.signings]

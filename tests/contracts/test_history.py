@@ -21,6 +21,7 @@ from analyzer.config import HistoryConfig
 from analyzer.history import rows
 from analyzer.history.clickhouse import ClickHouseHistory, open_history, token_of
 from analyzer.history.connection import connect_server
+from analyzer.history.memory import MemoryHistory
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from schemas.faults import Rejected, Transient
@@ -37,6 +38,7 @@ SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
 Opening = Callable[[], ClickHouseHistory]
+AnyHistory = ClickHouseHistory | MemoryHistory
 
 
 def bank(host: str = "api", at: Any = AT, **more: Any) -> Observation:
@@ -139,17 +141,27 @@ def config_of_server() -> HistoryConfig:
     return HistoryConfig(url=f"{url}/anchorwatch_{os.getpid()}_{new_database()}", base=Path(), password=password)
 
 
+def place_of(kind: str, request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[tuple[Opening, Any]]:
+    """Return how to open the one history again and again, and a client to look behind it."""
+    if kind == "chdb":
+        return embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
+    return on_server(config_of_front(request.getfixturevalue("front")) if kind == "http" else config_of_server())
+
+
 @pytest.fixture(params=["chdb", "http", "server"])
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[Opening, Any]]:
-    """How to open the one history again and again, and a client to look behind it."""
-    if request.param == "chdb":
-        made = embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
-    elif request.param == "http":
-        made = on_server(config_of_front(request.getfixturevalue("front")))
-    else:
-        made = on_server(config_of_server())
-    with made as place:
+    with place_of(request.param, request) as place:
         yield place
+
+
+@pytest.fixture(params=["chdb", "http", "server", "memory"])
+def remembered(request: pytest.FixtureRequest) -> Iterator[AnyHistory]:
+    """A history of any kind, for what the analyzer asks of it."""
+    if request.param == "memory":
+        yield MemoryHistory()
+        return
+    with place_of(request.param, request) as (opening, _), contextlib.closing(opening()) as history:
+        yield history
 
 
 @pytest.fixture
@@ -215,13 +227,13 @@ def test_a_reopened_history_has_everything(opening: Opening, history: ClickHouse
     assert answers_of(opening()) == answers_of(history)
 
 
-def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory) -> None:
+def test_a_baseline_is_strictly_earlier_and_validated(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2",))
     bogus = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired")
-    history.append(tables_of(first, second, bogus))
+    remembered.append(tables_of(first, second, bogus))
 
     def before(at: Any) -> Any:
-        return history.validated_before({first.subject: at}).get(first.subject)
+        return remembered.validated_before({first.subject: at}).get(first.subject)
 
     assert before(AT) is None
     assert before(AT + timedelta(microseconds=1)) == first.judgement
@@ -229,31 +241,38 @@ def test_a_baseline_is_strictly_earlier_and_validated(history: ClickHouseHistory
     assert before(AT + DAY) == second.judgement
 
 
-def test_of_sweeps_the_last_that_was_on_time_is_remembered(history: ClickHouseHistory) -> None:
+def test_of_sweeps_the_last_that_was_on_time_is_remembered(remembered: AnyHistory) -> None:
     first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
     other = sweep(at=AT, zone="other.test.")
     kept = [(first, "one"), (second, "two"), (late, ""), (other, "other")]
-    history.append({"sweeps": [rows.sweep_row(one, one.swept_at, memory) for one, memory in kept]})
+    remembered.append({"sweeps": [rows.sweep_row(one, one.swept_at, memory) for one, memory in kept]})
 
-    assert history.sweep_memories() == [
+    assert remembered.sweep_memories() == [
         ("bank.example.", "authoritative", "two"),
         ("other.test.", "authoritative", "other"),
     ]
-    assert history.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
+    assert remembered.sweep_memories([("other.test.", "authoritative")]) == [("other.test.", "authoritative", "other")]
     wanted = {first.id: first.zone, late.id: late.zone, "nobody": "none."}
-    assert history.sweeps_stored_of(wanted) == {first.id, late.id}
+    assert remembered.sweeps_stored_of(wanted) == {first.id, late.id}
+
+
+def test_sweeps_come_newest_first(history: ClickHouseHistory) -> None:
+    first, second, late = (sweep(at=AT + n * MINUTE) for n in (0, 2, 3))
+    other = sweep(at=AT, zone="other.test.")
+    history.append({"sweeps": [rows.sweep_row(one, one.swept_at, "") for one in (first, second, late, other)]})
+
     assert history.sweeps("bank.example.") == [late, second, first]
     assert history.sweeps("bank.example.", 1) == [late]
     assert history.sweeps() == [late, other]
 
 
-def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistory) -> None:
+def test_earlier_answers_are_those_that_were_validated(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",)), bank(at=AT + MINUTE, answers=("192.0.2.2", "192.0.2.3"))
     forged = bank(at=AT + 2 * MINUTE, verdict="bogus", code="rrsig_expired", answers=("203.0.113.9",))
-    history.append(tables_of(first, second, forged))
+    remembered.append(tables_of(first, second, forged))
 
     def before(at: Any) -> list[str]:
-        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        found = remembered.sightings_before({first.subject: at}).get(first.subject, [])
         return sorted(sighting.data for sighting in found)
 
     assert before(AT) == []
@@ -261,15 +280,15 @@ def test_earlier_answers_are_those_that_were_validated(history: ClickHouseHistor
     assert before(AT + DAY) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 
-def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(history: ClickHouseHistory) -> None:
+def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(remembered: AnyHistory) -> None:
     first, second = bank(answers=("192.0.2.1",), ttl_s=60), bank(at=AT + DAY, answers=("192.0.2.2",), ttl_s=30)
     third = bank(at=AT + DAY + MINUTE, answers=("192.0.2.1", "192.0.2.2"), ttl_s=300)
-    history.append(tables_of(first, second, third))
+    remembered.append(tables_of(first, second, third))
     for one, at in ((first, AT + MINUTE), (first, AT + 2 * MINUTE), (third, AT + 2 * DAY)):
-        history.append(polled(one, at))
+        remembered.append(polled(one, at))
 
     def seen(at: Any) -> dict[str, Any]:
-        found = history.sightings_before({first.subject: at}).get(first.subject, [])
+        found = remembered.sightings_before({first.subject: at}).get(first.subject, [])
         return {one.data: (one.first_at, one.last_at, one.held, one.times, one.ttl_s) for one in found}
 
     assert seen(AT + DAY) == {"192.0.2.1": (AT, AT + 2 * MINUTE, 2 * MINUTE, 1, 60)}
@@ -282,22 +301,22 @@ def test_a_record_was_there_for_as_long_as_polls_went_on_with_its_observations(h
     assert seen(AT + 33 * DAY) == {}, "what ended more than 30 days ago is forgotten"
 
 
-def test_many_subjects_are_asked_about_each_with_its_own_instant(history: ClickHouseHistory) -> None:
+def test_many_subjects_are_asked_about_each_with_its_own_instant(remembered: AnyHistory) -> None:
     made = [bank(f"h{n}", at=AT + n * MINUTE) for n in range(1100)]
-    history.append(tables_of(*made))
+    remembered.append(tables_of(*made))
 
-    found = history.validated_before({one.subject: one.observed_at + (n % 2) * MINUTE for n, one in enumerate(made)})
+    found = remembered.validated_before({one.subject: one.observed_at + (n % 2) * MINUTE for n, one in enumerate(made)})
 
     assert found == {one.subject: one.judgement for one in made[1::2]}
 
 
-def test_the_latest_judgement_of_each_subject_knows_its_last_poll(history: ClickHouseHistory) -> None:
+def test_the_latest_judgement_of_each_subject_knows_its_last_poll(remembered: AnyHistory) -> None:
     old, new, other = bank(), bank(at=AT + MINUTE, answers=("192.0.2.2",)), bank("www")
     polled = rows.stretched_rows(polls(new, at=AT + 5 * MINUTE), {new.id: ("secure", "")})
-    history.append(tables_of(old, new, other))
-    history.append({"verdicts": polled})
+    remembered.append(tables_of(old, new, other))
+    remembered.append({"verdicts": polled})
 
-    found = {row[0]: row[1:] for row in history.latest_judgements()}
+    found = {row[0]: row[1:] for row in remembered.latest_judgements()}
 
     assert found == {
         new.id: (AT + MINUTE, AT + 5 * MINUTE, new.judgement),
@@ -358,75 +377,82 @@ def test_zones_are_found_as_they_were_seen_at_an_instant(history: ClickHouseHist
     assert at(AT - MINUTE) == at(AT, "dmz") == {} == history.zones_at([], "corp", AT)
 
 
-def test_zones_come_with_the_first_sight_of_each_of_their_key_sets(history: ClickHouseHistory) -> None:
+def test_zones_come_with_the_first_sight_of_each_of_their_key_sets(remembered: AnyHistory) -> None:
     keys = [(key(1, entry=True), key(number)) for number in (2, 2, 4, 4, 5)]
     sights = [zone_observation(link(".", keys=of), AT + day * DAY) for day, of in enumerate(keys)]
     sights.append(zone_observation(link(".", verdict=Verdict.BOGUS), AT + 6 * DAY))
     other = zone_observation(link("."), AT, vantage="dmz")
-    history.append({"zones": [rows.zone_row(one) for one in (*sights, other)]})
+    remembered.append({"zones": [rows.zone_row(one) for one in (*sights, other)]})
 
     def lately(since: datetime) -> list[str]:
-        return [one.id for one in history.zones_lately(since, [(".", "corp")])]
+        return [one.id for one in remembered.zones_lately(since, [(".", "corp")])]
 
     first, _, third, fourth, fifth, bogus = (one.id for one in sights)
     assert lately(AT) == [first, third, fifth, bogus]
     assert lately(AT + 3 * DAY) == [fourth, fifth, bogus]
     assert lately(AT + 9 * DAY) == [fifth, bogus], "the newest, and the newest that was validated"
-    assert {one.vantage for one in history.zones_lately(AT)} == {"corp", "dmz"}
+    assert {one.vantage for one in remembered.zones_lately(AT)} == {"corp", "dmz"}
 
 
-def test_acts_come_newest_first(history: ClickHouseHistory) -> None:
+def test_acts_come_newest_first(remembered: AnyHistory) -> None:
     acts = [Act(id=f"a{number}", kind="silence", by="ops", at=AT + number * MINUTE) for number in range(3)]
-    history.append({"acts": [rows.act_row(act) for act in acts]})
+    remembered.append({"acts": [rows.act_row(act) for act in acts]})
 
-    assert history.acts() == acts[::-1]
-    assert history.acts(2) == acts[:0:-1]
+    assert remembered.acts() == acts[::-1]
+    assert remembered.acts(2) == acts[:0:-1]
 
 
-def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(history: ClickHouseHistory) -> None:
+def test_open_are_the_states_that_have_not_closed_and_the_drifts_of_a_day(remembered: AnyHistory) -> None:
     state, gone = finding(), finding(zone="gone.example.")
     drift, old_drift = finding("ds_changed"), finding("ds_changed", opened_at=AT - 2 * DAY)
     confirmed = msgspec.structs.replace(state, version=2, status=FindingStatus.UPDATED, updated_at=AT + MINUTE)
     versions = [state, gone, drift, old_drift, confirmed, closed(gone, at=AT + MINUTE)]
-    history.append({"findings": [rows.finding_row(one, "t") for one in versions]})
+    remembered.append({"findings": [rows.finding_row(one, "t") for one in versions]})
 
-    assert sorted(history.open_findings(), key=lambda one: one.code) == [drift, confirmed]
-    assert history.finding_versions(state.id) == [state, confirmed]
+    assert sorted(remembered.open_findings(), key=lambda one: one.code) == [drift, confirmed]
+    assert remembered.finding_versions(state.id) == [state, confirmed]
 
 
-def test_findings_are_filtered_and_come_newest_first(history: ClickHouseHistory) -> None:
+def test_findings_are_filtered_and_come_newest_first(remembered: AnyHistory) -> None:
     state, drift = finding(), finding("ds_changed", zone="b.example.", opened_at=AT + 2 * MINUTE)
     gone = finding(zone="gone.example.")
     shut = closed(gone, at=AT + MINUTE)
-    history.append({"findings": [rows.finding_row(one, "t") for one in (state, drift, gone, shut)]})
+    remembered.append({"findings": [rows.finding_row(one, "t") for one in (state, drift, gone, shut)]})
 
-    assert history.findings() == [drift, shut, state]
-    assert history.findings(status="open") == [state, drift], "a drift must not push a state off the list"
-    assert history.findings(status="closed") == [shut]
-    assert history.findings(code="ds_changed") == [drift]
-    assert history.findings(zone="bank.example.") == [state]
-    assert history.findings(since=AT + MINUTE) == [drift, shut]
-    assert history.findings(limit=1) == [drift]
+    assert remembered.findings() == [drift, shut, state]
+    assert remembered.findings(status="open") == [state, drift], "a drift must not push a state off the list"
+    assert remembered.findings(status="closed") == [shut]
+    assert remembered.findings(code="ds_changed") == [drift]
+    assert remembered.findings(zone="bank.example.") == [state]
+    assert remembered.findings(since=AT + MINUTE) == [drift, shut]
+    assert remembered.findings(limit=1) == [drift]
 
 
-def test_acts_that_count_on_come_oldest_first(history: ClickHouseHistory) -> None:
+def test_acts_that_count_on_come_oldest_first(remembered: AnyHistory) -> None:
     kinds: tuple[ActKind, ...] = ("accept", "silence", "declare_change")
     acts = [Act(id=kind, kind=kind, by="ops", at=AT + number * MINUTE) for number, kind in enumerate(kinds)]
-    history.append({"acts": [rows.act_row(act) for act in acts]})
+    remembered.append({"acts": [rows.act_row(act) for act in acts]})
 
-    assert history.standing_acts(("declare_change", "accept")) == [acts[0], acts[2]]
+    assert remembered.standing_acts(("declare_change", "accept")) == [acts[0], acts[2]]
 
 
-def test_a_finding_is_found_by_its_id_and_by_what_opened_it(history: ClickHouseHistory) -> None:
+def test_a_finding_is_found_by_its_id(remembered: AnyHistory) -> None:
     state, drift = finding(), finding("ds_changed")
     over = closed(state, at=AT + MINUTE)
     versions = [(state, "first"), (over, "second"), (drift, "third")]
-    history.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+    remembered.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
 
-    assert sorted(history.findings_of([state.id, drift.id, "none"]), key=lambda one: one.code) == [drift, over]
-    assert history.first_triggers([state.id, "none"]) == {state.id: "first"}
-    assert history.findings_of([]) == []
-    assert history.first_triggers([]) == {}
+    assert sorted(remembered.findings_of([state.id, drift.id, "none"]), key=lambda one: one.code) == [drift, over]
+    assert remembered.findings_of([]) == []
+
+
+def test_what_opened_a_finding_is_found_again(remembered: AnyHistory) -> None:
+    state = finding()
+    versions = [(state, "first"), (closed(state, at=AT + MINUTE), "second")]
+    remembered.append({"findings": [rows.finding_row(one, trigger) for one, trigger in versions]})
+
+    assert remembered.first_triggers([state.id, "none"]) == {state.id: "first"}
+    assert remembered.first_triggers([]) == {}
 
 
 def test_every_version_comes_in_order_and_in_pages(history: ClickHouseHistory) -> None:
@@ -476,28 +502,50 @@ def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:
     assert gaps(AT + HOUR, AT + 2 * HOUR) == [(1, 2)]
 
 
-def test_what_a_message_caused_is_found_again(history: ClickHouseHistory) -> None:
+def test_what_a_message_caused_is_found_again(remembered: AnyHistory) -> None:
     first, second = finding(), finding("ds_changed")
-    history.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
+    remembered.append({"findings": [rows.finding_row(first, "one"), rows.finding_row(second, "two")]})
 
-    assert history.findings_triggered_by(["one"]) == [first]
-    assert history.findings_triggered_by(["two", "never"]) == [second]
-    assert history.findings_triggered_by([]) == []
+    assert remembered.findings_triggered_by(["one"]) == [first]
+    assert remembered.findings_triggered_by(["two", "never"]) == [second]
+    assert remembered.findings_triggered_by([]) == []
 
 
-def test_an_identity_is_as_it_was_last_seen_and_can_leave(history: ClickHouseHistory) -> None:
+def test_an_identity_is_as_it_was_last_seen_and_can_leave(remembered: AnyHistory) -> None:
     seen = [snapshot("sa", "a.example"), snapshot("sa", "b.example", at=AT + MINUTE), snapshot("sb", "c.example")]
     gone = InventorySnapshot(id="sb", seen_at=AT + MINUTE, identity=None)
-    history.append({"identities": [rows.identity_row(one) for one in (*seen, gone)]})
+    remembered.append({"identities": [rows.identity_row(one) for one in (*seen, gone)]})
 
-    assert history.identities() == [("sa", seen[1].identity)]
+    assert remembered.identities() == [("sa", seen[1].identity)]
 
 
-def test_renewals_are_in_order(history: ClickHouseHistory) -> None:
+def test_observations_are_found_by_id_with_their_last_poll(remembered: AnyHistory) -> None:
+    one, other = bank(), bank("www")
+    remembered.append(tables_of(one, other))
+    for minute in (7, 3):
+        remembered.append(polled(one, AT + minute * MINUTE))
+
+    assert remembered.stored_of([one.id, "never"]) == {one.id}
+    assert remembered.judgements_of([other.id, "never"]) == {other.id: other.judgement}
+    assert remembered.polled_until({one.id: one.judgement.name, "never": one.judgement.name}) == {
+        one.id: AT + 7 * MINUTE
+    }
+
+
+def test_an_observation_of_a_zone_that_comes_again_is_stored_already(remembered: AnyHistory) -> None:
+    sights = zones_of(judgement(), AT)
+    for _ in range(2):
+        remembered.append({"zones": [rows.zone_row(one) for one in sights]})
+
+    assert remembered.zones_stored_of([sights[0].id, "never"]) == {sights[0].id}
+    assert sorted(one.id for one in remembered.zones_lately(AT)) == sorted(one.id for one in sights)
+
+
+def test_renewals_are_in_order(remembered: AnyHistory) -> None:
     of_keys = [("a.", AT + DAY, 0.5, True, 0.0)]
-    history.append({"renewals": [("a.", AT + n * DAY, n / 10, False, n * 60.0) for n in (3, 1, 2)] + of_keys})
+    remembered.append({"renewals": [("a.", AT + n * DAY, n / 10, False, n * 60.0) for n in (3, 1, 2)] + of_keys})
 
-    assert history.renewals() == {
+    assert remembered.renewals() == {
         ("a.", False): [(0.1, 60.0), (0.2, 120.0), (0.3, 180.0)],
         ("a.", True): [(0.5, 0.0)],
     }
