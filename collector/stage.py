@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-
 from collector.anchor_file import AnchorFile
 from collector.authorities.servers import Servers
 from collector.config import CollectorConfig, VantagePoint

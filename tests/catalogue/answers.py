@@ -11,72 +11,77 @@ from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Endpoint, Identity
 from tests.catalogue.case import Case, Deed
-from tests.catalogue.deeds import adding, drop_from, is_about, is_for_client, removing, restore, sign_nsec
-from tests.support.estate import Bend, Estate
+from tests.catalogue.deeds import adding, drop_from, is_about, removing, restore, sign_nsec
+from tests.support.watched_world import Bend, WatchedWorld
 
 HOST = "www.zone.test"
 BOTH_TYPES = ("A", "AAAA")
 ADDRESS, OTHER, FAR = "198.51.100.1", "198.51.100.2", "203.0.113.66"
 
 
-def of_both_types() -> Estate:
+def of_both_types(interval_s: float = 60.0) -> WatchedWorld:
     """Watch a name that has no IPv6 address for both kinds."""
-    estate = Estate()
-    estate.watch_host(HOST, types=BOTH_TYPES)
-    return estate
+    world = WatchedWorld(interval_s=interval_s)
+    world.watch_host(HOST, types=BOTH_TYPES)
+    return world
 
 
-def without_denial(estate: Estate) -> None:
-    drop_from(estate.zone, "NSEC")
+def of_both_types_slowly() -> WatchedWorld:
+    """Poll each five minutes: caches may hold a denial for an hour, so longer is watched."""
+    return of_both_types(300.0)
+
+
+def without_denial(world: WatchedWorld) -> None:
+    drop_from(world.zone, "NSEC")
 
 
 def hashed(iterations: int, salt: bytes = b"") -> Deed:
     """Have the zone prove absence by NSEC3."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.nsec3 = Nsec3Params(iterations, salt)
-        estate.publish()
+    def change(world: WatchedWorld) -> None:
+        world.zone.nsec3 = Nsec3Params(iterations, salt)
+        world.publish()
 
     return change
 
 
-def with_nsec(estate: Estate) -> None:
-    estate.zone.nsec3 = None
-    removing("@", "NSEC3PARAM")(estate)
+def with_nsec(world: WatchedWorld) -> None:
+    world.zone.nsec3 = None
+    removing("@", "NSEC3PARAM")(world)
 
 
 def denying(types: str) -> Deed:
     """Have the zone prove, validly signed, that the watched name has just these types."""
-    return lambda estate: sign_nsec(estate.zone, "www", types, estate)
+    return lambda world: sign_nsec(world.zone, "www", types, world)
 
 
-def with_alias(target: str = HOST + ".") -> Estate:
+def with_alias(target: str = HOST + ".") -> WatchedWorld:
     """Watch a name of the zone that is an alias."""
-    estate = Estate()
-    estate.add("bank.test.").add("www", "A", "198.51.100.9")
-    estate.add("plain.test.", keys=[]).add("www", "A", "198.51.100.9")
-    estate.zone.add("alias", "CNAME", target)
-    estate.zone.add("via", "CNAME", HOST + ".")
-    estate.sign()
-    estate.watch_host("alias.zone.test")
-    return estate
+    world = WatchedWorld()
+    world.add("bank.test.").add("www", "A", "198.51.100.9")
+    world.add("plain.test.", keys=[]).add("www", "A", "198.51.100.9")
+    world.zone.add("alias", "CNAME", target)
+    world.zone.add("via", "CNAME", HOST + ".")
+    world.sign()
+    world.watch_host("alias.zone.test")
+    return world
 
 
-def to_a_signed_name() -> Estate:
+def to_a_signed_name() -> WatchedWorld:
     return with_alias("www.bank.test.")
 
 
-def served_alone() -> Estate:
+def served_alone() -> WatchedWorld:
     """Watch a name of a zone that is not signed."""
-    estate = Estate(vantages=("corp", "dmz"))
-    estate.add("plain.test.", keys=[]).add("www", "A", ADDRESS)
-    estate.sign()
-    estate.watch_host("www.plain.test")
-    return estate
+    world = WatchedWorld(vantages=("corp", "dmz"))
+    world.add("plain.test.", keys=[]).add("www", "A", ADDRESS)
+    world.sign()
+    world.watch_host("www.plain.test")
+    return world
 
 
-def from_two() -> Estate:
-    return Estate(vantages=("corp", "dmz"))
+def from_two() -> WatchedWorld:
+    return WatchedWorld(vantages=("corp", "dmz"))
 
 
 def answering(host: str, *turns: tuple[str, ...]) -> Bend:
@@ -93,42 +98,42 @@ def answering(host: str, *turns: tuple[str, ...]) -> Bend:
 
 
 def at(vantage: str, bend: Bend) -> Deed:
-    def change(estate: Estate) -> None:
-        estate.bends[vantage] = bend
+    def change(world: WatchedWorld) -> None:
+        world.bends[vantage] = bend
 
     return change
 
 
-def honest(estate: Estate) -> None:
-    estate.bends.clear()
+def honest(world: WatchedWorld) -> None:
+    world.bends.clear()
 
 
-def calm() -> Estate:
-    estate = served_alone()
-    estate.zone = estate.internet.zones["plain.test."]
-    return estate
+def calm() -> WatchedWorld:
+    world = served_alone()
+    world.zone = world.internet.zones["plain.test."]
+    return world
 
 
 def consumed_by(environment: str, *, host: str = HOST) -> Deed:
     """Have a further identity consume a name."""
 
-    def change(estate: Estate) -> None:
+    def change(world: WatchedWorld) -> None:
         endpoint = Endpoint(host=host, types=("A",))
-        estate.put_identity(Identity(id="sa-more", environment=environment, endpoints=(endpoint,)))
+        world.put_identity(Identity(id="sa-more", environment=environment, endpoints=(endpoint,)))
 
     return change
 
 
-def consumed_no_more(estate: Estate) -> None:
-    estate.drop_identity("sa-more")
+def consumed_no_more(world: WatchedWorld) -> None:
+    world.drop_identity("sa-more")
 
 
 def expecting(verdict: Verdict) -> Deed:
     """Have a further identity expect a verdict of a name."""
 
-    def change(estate: Estate) -> None:
+    def change(world: WatchedWorld) -> None:
         endpoint = Endpoint(host=HOST, types=("A",), expect=verdict)
-        estate.put_identity(Identity(id="sa-more", environment="prod", endpoints=(endpoint,)))
+        world.put_identity(Identity(id="sa-more", environment="prod", endpoints=(endpoint,)))
 
     return change
 
@@ -136,15 +141,15 @@ def expecting(verdict: Verdict) -> Deed:
 def flip(*turns: tuple[str, ...], every_s: float = 60.0, times: int = 20) -> Deed:
     """Serve these addresses in turn, validly signed."""
 
-    def change(estate: Estate) -> None:
+    def change(world: WatchedWorld) -> None:
         for addresses, _ in zip(itertools.cycle(turns), range(times), strict=False):
-            adding("www", "A", *addresses)(estate)
-            estate.run(every_s)
+            adding("www", "A", *addresses)(world)
+            world.run(every_s)
 
     return change
 
 
-def nothing(_: Estate) -> None:
+def nothing(_: WatchedWorld) -> None:
     """Leave everything as it is."""
 
 
@@ -170,13 +175,14 @@ CASES = (
     Case(
         code=Code.DENIAL_CONTRADICTS_DATA,
         happens="the proof that there is no IPv6 address says that there is no IPv4 address either",
-        made=of_both_types,
+        made=of_both_types_slowly,
         stage=denying("RRSIG NSEC"),
         heal=restore,
         harmless="both addresses are gone, and both are denied",
         near=removing("www", "A"),
         beside_near=frozenset({Code.ENDPOINT_ABSENT}),
-        minutes=70,
+        minutes=80,
+        heals_in=20,
     ),
     Case(
         code=Code.ALIAS_CHAIN_BROKEN,
@@ -247,7 +253,7 @@ CASES = (
         near=at("dmz", answering("www.plain.test", (OTHER,))),
         beside=frozenset({Code.ANSWER_CHANGED}),
         beside_near=frozenset({Code.ANSWER_CHANGED}),
-        minutes=70,
+        minutes=25,
     ),
     Case(
         code=Code.ENVIRONMENT_MIXED,

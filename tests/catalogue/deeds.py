@@ -1,4 +1,4 @@
-"""What can be done to the zones of an estate, as operators, attackers and accidents do it."""
+"""What can be done to the zones of a world, as operators, attackers and accidents do it."""
 
 import itertools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from anchorwatch.lab.zones import SigningKey, Zone, generate_key
 from collector.dnssec import names
 from collector.resolvers.dialogue import Question
 from tests.catalogue.case import Deed
-from tests.support.estate import Bend, Estate
+from tests.support.watched_world import Bend, WatchedWorld
 
 REVOKE = 0x0080
 HIDDEN = (RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3)
@@ -34,16 +34,16 @@ def flagged(key: SigningKey, flags: int) -> SigningKey:
     return replace(key, flags=flags)
 
 
-def restore(estate: Estate) -> None:
+def restore(world: WatchedWorld) -> None:
     """Sign everything, with the keys and the DS sets that it should have."""
-    estate.sign()
+    world.sign()
 
 
 def signed_from(begins: timedelta, ends: timedelta) -> Deed:
     """Sign the zone with signatures that begin and end so long after now."""
 
-    def sign(estate: Estate) -> None:
-        estate.zone.sign(estate.at, inception=estate.at + begins, expiration=estate.at + ends)
+    def sign(world: WatchedWorld) -> None:
+        world.zone.sign(world.at, inception=world.at + begins, expiration=world.at + ends)
 
     return sign
 
@@ -51,9 +51,9 @@ def signed_from(begins: timedelta, ends: timedelta) -> Deed:
 def with_keys(*keys: SigningKey, published: tuple[SigningKey, ...] = ()) -> Deed:
     """Give the zone other keys, and its parent their DS set."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.keys, estate.zone.published = list(keys), list(published)
-        estate.sign()
+    def change(world: WatchedWorld) -> None:
+        world.zone.keys, world.zone.published = list(keys), list(published)
+        world.sign()
 
     return change
 
@@ -61,9 +61,9 @@ def with_keys(*keys: SigningKey, published: tuple[SigningKey, ...] = ()) -> Deed
 def publishing(*keys: SigningKey) -> Deed:
     """Have further keys in the zone's key set that sign nothing."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.published = list(keys)
-        estate.publish()
+    def change(world: WatchedWorld) -> None:
+        world.zone.published = list(keys)
+        world.publish()
 
     return change
 
@@ -71,9 +71,9 @@ def publishing(*keys: SigningKey) -> Deed:
 def adding(owner: str, rdtype: str, *values: str, ttl: int | None = None) -> Deed:
     """Put records into the zone, and sign it."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.add(owner, rdtype, *values, ttl=ttl)
-        estate.publish()
+    def change(world: WatchedWorld) -> None:
+        world.zone.add(owner, rdtype, *values, ttl=ttl)
+        world.publish()
 
     return change
 
@@ -81,9 +81,9 @@ def adding(owner: str, rdtype: str, *values: str, ttl: int | None = None) -> Dee
 def removing(owner: str, rdtype: str) -> Deed:
     """Take records out of the zone, and sign it."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.remove(owner, rdtype)
-        estate.publish()
+    def change(world: WatchedWorld) -> None:
+        world.zone.remove(owner, rdtype)
+        world.publish()
 
     return change
 
@@ -118,7 +118,7 @@ def drop_from(zone: Zone, *rdtypes: str) -> None:
             del kept[key]
 
 
-def sign_nsec(zone: Zone, owner: str, types: str, estate: Estate) -> None:
+def sign_nsec(zone: Zone, owner: str, types: str, world: WatchedWorld) -> None:
     """Serve an NSEC record with other types at a name, validly signed."""
     name = dns.name.from_text(owner, zone.name)
     following = zone.rrsets[name, RdataType.NSEC][0].next
@@ -126,7 +126,7 @@ def sign_nsec(zone: Zone, owner: str, types: str, estate: Estate) -> None:
     rrset = zone.rrsets[name, RdataType.NSEC]
     signer = next(key for key in zone.keys if not key.flags & 1)
     day = timedelta(days=1)
-    made = zone.sign_rrset(rrset, signer, estate.at - day, estate.at + 7 * day)
+    made = zone.sign_rrset(rrset, signer, world.at - day, world.at + 7 * day)
     zone.signatures[name, RdataType.NSEC] = dns.rrset.from_rdata(name, rrset.ttl, made)
 
 

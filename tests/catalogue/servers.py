@@ -13,8 +13,8 @@ from tests.catalogue.case import Case, Deed
 from tests.catalogue.deeds import adding, ds_of, once, publishing, removing, signed_from, spare, stripped
 from tests.catalogue.keys import OWN, ROLLED
 from tests.catalogue.signatures import DAY
-from tests.support.estate import ABOVE, NS, ZONE, Bend, Estate
 from tests.support.internet import SILENCE
+from tests.support.watched_world import ABOVE, NS, ZONE, Bend, WatchedWorld
 
 SOA = f"ns1.{ZONE} host.{ZONE} {{}} 3600 600 {{}} 60"
 NAMES = tuple(f"ns{number}.{ZONE}" for number in (1, 2, 3))
@@ -23,14 +23,14 @@ TWO_DAYS_S, MONTH_S = 2 * 86_400, 30 * 86_400
 SOME_SWEEPS, LONGER_THAN_A_TRANSFER = 25.0, 150.0
 
 
-def apart(address: str, change: Callable[[Estate], None] = Estate.publish) -> Deed:
+def apart(address: str, change: Callable[[WatchedWorld], None] = WatchedWorld.publish) -> Deed:
     """Have one server keep a copy of the zone of its own, with a change."""
 
-    def copy(estate: Estate) -> None:
-        everywhere = estate.zone
-        estate.zone = estate.internet.copy_at(address, ZONE)
-        change(estate)
-        estate.zone = everywhere
+    def copy(world: WatchedWorld) -> None:
+        everywhere = world.zone
+        world.zone = world.internet.copy_at(address, ZONE)
+        change(world)
+        world.zone = everywhere
 
     return copy
 
@@ -38,25 +38,25 @@ def apart(address: str, change: Callable[[Estate], None] = Estate.publish) -> De
 def together(*addresses: str, name: str = ZONE) -> Deed:
     """Have servers serve what all others do, as they should."""
 
-    def mend(estate: Estate) -> None:
-        zone = estate.internet.zones[name]
+    def mend(world: WatchedWorld) -> None:
+        zone = world.internet.zones[name]
         for address in addresses:
-            server = estate.internet.servers[address]
+            server = world.internet.servers[address]
             server.bend, server.zones[zone.name] = None, zone
 
     return mend
 
 
 def bent(bend: Bend, address: str) -> Deed:
-    return lambda estate: estate.internet.bend(address, bend)
+    return lambda world: world.internet.bend(address, bend)
 
 
 def not_knowing(*addresses: str) -> Deed:
     """Have servers refuse the zone as none of theirs."""
 
-    def change(estate: Estate) -> None:
+    def change(world: WatchedWorld) -> None:
         for address in addresses:
-            del estate.internet.servers[address].zones[estate.zone.name]
+            del world.internet.servers[address].zones[world.zone.name]
 
     return change
 
@@ -65,61 +65,66 @@ def silent(_: Question, __: dns.message.Message) -> FetchFailure:
     return SILENCE
 
 
-def silent_in_one_sweep(estate: Estate) -> None:
-    estate.internet.bend(NS[0], silent)
-    before = estate.internet.load[NS[0]]
-    while estate.internet.load[NS[0]] == before:
-        estate.run(20)
-    estate.run(20)
-    together(NS[0])(estate)
+def silent_in_one_sweep(world: WatchedWorld) -> None:
+    world.internet.bend(NS[0], silent)
+    before = world.internet.load[NS[0]]
+    while world.internet.load[NS[0]] == before:
+        world.run(20)
+    world.run(20)
+    together(NS[0])(world)
 
 
-def parent_apart(estate: Estate) -> None:
-    copy = estate.internet.copy_at(ABOVE[1], "test.")
+def parent_apart(world: WatchedWorld) -> None:
+    copy = world.internet.copy_at(ABOVE[1], "test.")
     copy.remove(ZONE, "DS")
-    copy.sign(estate.at)
+    copy.sign(world.at)
 
 
-def parent_apart_for_a_while(estate: Estate) -> None:
-    parent_apart(estate)
-    estate.run(1800)
-    together(ABOVE[1], name="test.")(estate)
+def parent_apart_for_a_while(world: WatchedWorld) -> None:
+    parent_apart(world)
+    world.run(1800)
+    together(ABOVE[1], name="test.")(world)
 
 
-def behind_for_a_while(estate: Estate) -> None:
+def behind_for_a_while(world: WatchedWorld) -> None:
     """Publish a key under a new serial, which one secondary gets half an hour later."""
-    estate.internet.copy_at(NS[1], ZONE)
-    estate.zone.add("@", "SOA", SOA.format(2, 86_400))
-    publishing(STANDBY)(estate)
-    estate.run(1800)
-    together(NS[1])(estate)
+    world.internet.copy_at(NS[1], ZONE)
+    world.zone.add("@", "SOA", SOA.format(2, 86_400))
+    publishing(STANDBY)(world)
+    world.run(1800)
+    together(NS[1])(world)
 
 
-def with_two_addresses() -> Estate:
-    estate = Estate()
-    adding("www", "A", "198.51.100.1", "198.51.100.2")(estate)
-    return estate
+def seldom_polled() -> WatchedWorld:
+    """Return a world in which more sweeps are made than polls."""
+    return WatchedWorld(interval_s=300.0, sweep_s=1200.0)
+
+
+def with_two_addresses() -> WatchedWorld:
+    world = WatchedWorld()
+    adding("www", "A", "198.51.100.1", "198.51.100.2")(world)
+    return world
 
 
 def asking(*cds: str, cdnskey: str = "") -> Deed:
     """Publish a standby key, and CDS and CDNSKEY records."""
 
-    def change(estate: Estate) -> None:
-        estate.zone.add("@", "CDS", *cds)
+    def change(world: WatchedWorld) -> None:
+        world.zone.add("@", "CDS", *cds)
         if cdnskey:
-            estate.zone.add("@", "CDNSKEY", cdnskey)
-        publishing(STANDBY)(estate)
+            world.zone.add("@", "CDNSKEY", cdnskey)
+        publishing(STANDBY)(world)
 
     return change
 
 
-def asking_no_more(estate: Estate) -> None:
-    estate.zone.remove("@", "CDNSKEY")
-    removing("@", "CDS")(estate)
+def asking_no_more(world: WatchedWorld) -> None:
+    world.zone.remove("@", "CDNSKEY")
+    removing("@", "CDS")(world)
 
 
-def asking_for_what_is_there(estate: Estate) -> None:
-    adding("@", "CDS", *ds_of(estate.zone))(estate)
+def asking_for_what_is_there(world: WatchedWorld) -> None:
+    adding("@", "CDS", *ds_of(world.zone))(world)
 
 
 def ds(*keys: int) -> list[str]:
@@ -168,7 +173,8 @@ CASES = (
         harmless="it gives none for half an hour",
         near=parent_apart_for_a_while,
         minutes=LONGER_THAN_A_TRANSFER,
-        heals_in=SOME_SWEEPS,
+        heals_in=90,
+        made=seldom_polled,
     ),
     Case(
         code=Code.AUTH_ANSWER_DIVERGENCE,
@@ -221,7 +227,8 @@ CASES = (
         harmless="the zone names them in another order and case",
         near=adding("@", "NS", *(name.upper() for name in reversed(NAMES))),
         minutes=LONGER_THAN_A_TRANSFER,
-        heals_in=SOME_SWEEPS,
+        heals_in=90,
+        made=seldom_polled,
     ),
     Case(
         code=Code.CDS_PENDING,
@@ -232,7 +239,8 @@ CASES = (
         near=asking_for_what_is_there,
         beside=ROLLED,
         minutes=LONGER_THAN_A_TRANSFER,
-        heals_in=SOME_SWEEPS,
+        heals_in=90,
+        made=seldom_polled,
     ),
     Case(
         code=Code.CDS_INVALID,

@@ -10,124 +10,120 @@ from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Message, Observation
 from tests.catalogue.case import Case, Deed
-from tests.catalogue.deeds import adding, alter_signatures, drop_from, restore, serve, signed_from, spare
-from tests.support.estate import Estate
+from tests.catalogue.deeds import adding, alter_signatures, drop_from, restore, serve, signed_from
 from tests.support.internet import SILENCE
+from tests.support.watched_world import WatchedWorld
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WWW = "www.zone.test."
 
 
-def forge(estate: Estate) -> None:
-    serve(estate.zone, "www", "A", "203.0.113.66")
+def forge(world: WatchedWorld) -> None:
+    serve(world.zone, "www", "A", "203.0.113.66")
 
 
-def spoil_one_of_two(estate: Estate) -> None:
-    alter_signatures(
-        estate.zone, "www", "A", lambda made: [*made, *(one.replace(signature=bytes(64)) for one in made)]
-    )
+def spoil_one_of_two(world: WatchedWorld) -> None:
+    alter_signatures(world.zone, "www", "A", lambda made: [*made, *(one.replace(signature=bytes(64)) for one in made)])
 
 
-def sign_keys_by_all(estate: Estate) -> None:
+def sign_keys_by_all(world: WatchedWorld) -> None:
     """Sign the key set by the zone-signing key, too, which cannot vouch for it."""
-    zone = estate.zone
+    zone = world.zone
     rrset = zone.rrsets[zone.name, dns.rdatatype.DNSKEY]
-    further = [zone.sign_rrset(rrset, key, estate.at - HOUR, estate.at + 14 * DAY) for key in zone.keys]
+    further = [zone.sign_rrset(rrset, key, world.at - HOUR, world.at + 14 * DAY) for key in zone.keys]
     alter_signatures(zone, "@", "DNSKEY", lambda _: further)
 
 
-def unsign(estate: Estate) -> None:
-    del estate.zone.signatures[dns.name.from_text(WWW), dns.rdatatype.A]
+def unsign(world: WatchedWorld) -> None:
+    del world.zone.signatures[dns.name.from_text(WWW), dns.rdatatype.A]
 
 
-def watch_unsigned(estate: Estate) -> None:
-    estate.add("plain.test.", keys=[]).add("www", "A", "198.51.100.9")
-    estate.sign()
-    estate.watch_host("www.plain.test")
+def watch_unsigned(world: WatchedWorld) -> None:
+    world.add("plain.test.", keys=[]).add("www", "A", "198.51.100.9")
+    world.sign()
+    world.watch_host("www.plain.test")
 
 
-def sign_as_another(estate: Estate) -> None:
+def sign_as_another(world: WatchedWorld) -> None:
     def alter(made: list[dns.rdata.Rdata]) -> list[dns.rdata.Rdata]:
         return [one.replace(signer=dns.name.from_text(WWW)) for one in made]
 
-    alter_signatures(estate.zone, "www", "A", alter)
+    alter_signatures(world.zone, "www", "A", alter)
 
 
-def watch_below_wildcard(estate: Estate) -> None:
-    adding("*.w", "A", "198.51.100.2")(estate)
-    estate.watch_host("any.w.zone.test")
+def watch_below_wildcard(world: WatchedWorld) -> None:
+    adding("*.w", "A", "198.51.100.2")(world)
+    world.watch_host("any.w.zone.test")
 
 
-def watched_below_wildcard() -> Estate:
-    estate = Estate()
-    watch_below_wildcard(estate)
-    return estate
+def watched_below_wildcard() -> WatchedWorld:
+    world = WatchedWorld()
+    watch_below_wildcard(world)
+    return world
 
 
-def hide_denial(estate: Estate) -> None:
-    drop_from(estate.zone, "NSEC")
+def hide_denial(world: WatchedWorld) -> None:
+    drop_from(world.zone, "NSEC")
 
 
 def speak_of_a_new_fault(message: Message) -> Message:
     """Name a fault as a later version might, which the analysis does not know yet."""
     if isinstance(message, Observation) and message.judgement.verdict is Verdict.BOGUS:
         reasons = tuple(msgspec.structs.replace(one, code="rrsig_of_the_future") for one in message.judgement.reasons)
-        return msgspec.structs.replace(
-            message, judgement=msgspec.structs.replace(message.judgement, reasons=reasons)
-        )
+        return msgspec.structs.replace(message, judgement=msgspec.structs.replace(message.judgement, reasons=reasons))
     return message
 
 
-def meet_a_later_version(estate: Estate) -> None:
-    estate.in_transit = speak_of_a_new_fault
-    forge(estate)
+def meet_a_later_version(world: WatchedWorld) -> None:
+    world.in_transit = speak_of_a_new_fault
+    forge(world)
 
 
-def answer_badly(estate: Estate) -> None:
-    estate.world.broken.add(estate.zone.name)
+def answer_badly(world: WatchedWorld) -> None:
+    world.recursion.broken.add(world.zone.name)
 
 
-def answer_again(estate: Estate) -> None:
-    estate.world.broken.clear()
+def answer_again(world: WatchedWorld) -> None:
+    world.recursion.broken.clear()
 
 
-def lose_one(estate: Estate) -> None:
-    estate.bends["corp"] = lambda question, message: SILENCE
-    estate.run(2)
-    del estate.bends["corp"]
+def lose_one(world: WatchedWorld) -> None:
+    world.bends["corp"] = lambda question, message: SILENCE
+    world.run(2)
+    del world.bends["corp"]
 
 
-def renewed_seldom() -> Estate:
-    """Return an estate whose zone was signed for three days each 21 hours, three times, and once more."""
-    estate = Estate(interval_s=1800.0, sweep_s=86_400.0)
+def renewed_seldom() -> WatchedWorld:
+    """Return a world whose zone was signed for three days each 21 hours, three times, and once more."""
+    world = WatchedWorld(interval_s=1800.0, sweep_s=86_400.0)
     for _ in range(3):
-        sign_for_three_days(estate)
-        estate.run(21 * 3600)
-    sign_for_three_days(estate)
-    return estate
+        sign_for_three_days(world)
+        world.run(21 * 3600)
+    sign_for_three_days(world)
+    return world
 
 
 def let_pass(hours: float) -> Deed:
     """Do nothing for so long."""
-    return lambda estate: estate.run(hours * 3600)
+    return lambda world: world.run(hours * 3600)
 
 
 sign_for_three_days = signed_from(-HOUR, 3 * DAY)
 
 
-def keep_longer_than_signed(estate: Estate) -> None:
-    estate.zone.add("www", "A", "198.51.100.1", ttl=7200)
-    signed_from(-HOUR, HOUR)(estate)
+def keep_longer_than_signed(world: WatchedWorld) -> None:
+    world.zone.add("www", "A", "198.51.100.1", ttl=7200)
+    signed_from(-HOUR, HOUR)(world)
 
 
-def keep_as_long_as_signed(estate: Estate) -> None:
-    estate.zone.add("www", "A", "198.51.100.1", ttl=1800)
-    signed_from(-HOUR, HOUR)(estate)
+def keep_as_long_as_signed(world: WatchedWorld) -> None:
+    world.zone.add("www", "A", "198.51.100.1", ttl=1800)
+    signed_from(-HOUR, HOUR)(world)
 
 
-def keep_shortly(estate: Estate) -> None:
-    estate.zone.add("www", "A", "198.51.100.1", ttl=60)
-    restore(estate)
+def keep_shortly(world: WatchedWorld) -> None:
+    world.zone.add("www", "A", "198.51.100.1", ttl=60)
+    restore(world)
 
 
 CASES = (

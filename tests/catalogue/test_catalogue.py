@@ -1,19 +1,22 @@
 """Each row of the catalogue is found where it is, ends (or outlives) its cause, and stays silent on what is near it.
 
-The collector's watch and the analysis are the real ones, on a virtual clock; see ``tests/support/estate.py``.
+The collector's watch and the analysis are the real ones, on a virtual clock; see ``tests/support/watched_world.py``.
 """
 
+import ast
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, Kind
+from schemas.catalogue import CATALOGUE, ROWS, Kind
 from schemas.messages import Finding
-from tests.catalogue.case import Case
-from tests.catalogue.table import CASES
+from tests.catalogue.case import Elsewhere
+from tests.catalogue.table import CASES, ELSEWHERE
 
-SETTLES_S, SILENT_FOR_MINUTES = 360.0, 13.0
+ROOT = Path(__file__).parents[2]
+SETTLES_S, SILENT_FOR_MINUTES = 360.0, 8.0
 BY_CODE = {str(case.code): case for case in CASES}
 STATES = [code for code in BY_CODE if CATALOGUE[BY_CODE[code].code].kind is Kind.STATE]
 DRIFTS = [code for code in BY_CODE if CATALOGUE[BY_CODE[code].code].kind is Kind.DRIFT]
@@ -31,15 +34,37 @@ class Story:
 @cache
 def story_of(code: str) -> Story:
     case = BY_CODE[code]
-    estate = case.made()
-    estate.run(SETTLES_S)
-    before = estate.findings()
-    case.stage(estate)
-    estate.run(case.minutes * 60)
-    staged = estate.findings()
-    case.heal(estate)
-    estate.run(case.heals_in * 60)
-    return Story(before, staged, estate.findings())
+    world = case.made()
+    world.run(SETTLES_S)
+    before = world.findings()
+    case.stage(world)
+    world.run(case.minutes * 60)
+    staged = world.findings()
+    case.heal(world)
+    world.run(case.heals_in * 60)
+    return Story(before, staged, world.findings())
+
+
+def test_every_state_and_every_drift_has_its_case() -> None:
+    codes = [case.code for case in (*CASES, *ELSEWHERE)]
+
+    assert sorted(codes) == sorted(row.code for row in ROWS if row.kind is not Kind.REASON)
+
+
+@pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: str(case.code))
+def test_what_takes_real_files_and_processes_has_tests_of_its_own(case: Elsewhere) -> None:
+    for node in (case.opens, case.ends, case.silent):
+        assert node.split("::")[1:] in _tests_in(node.split("::")[0]), node
+
+
+def _tests_in(path: str) -> list[list[str]]:
+    """Return the tests of a file as their node ids have them: the class, if there is one, and the function."""
+    found = []
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        outer = [node.name] if isinstance(node, ast.ClassDef) else []
+        found += [[*outer, one.name] for one in inner if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return found
 
 
 @pytest.mark.parametrize("code", BY_CODE)
@@ -72,11 +97,11 @@ def test_a_drift_outlives_its_recovery(code: str) -> None:
 @pytest.mark.parametrize("code", BY_CODE)
 def test_what_is_near_to_it_is_not_told_as_it(code: str) -> None:
     case = BY_CODE[code]
-    estate = case.made()
-    estate.run(SETTLES_S)
+    world = case.made()
+    world.run(SETTLES_S)
 
-    case.near(estate)
-    estate.run(max(case.minutes, SILENT_FOR_MINUTES) * 60)
+    case.near(world)
+    world.run(max(case.minutes, SILENT_FOR_MINUTES) * 60)
 
     assert case.code not in case.beside_near
-    assert estate.codes() == case.beside_near
+    assert world.codes() == case.beside_near

@@ -15,16 +15,16 @@ from tests.catalogue.answers import honest
 from tests.catalogue.case import Case, Deed
 from tests.catalogue.deeds import is_about, is_for_client, once, restore, signed_from, stripped
 from tests.catalogue.signatures import DAY, MINUTE
-from tests.support.estate import Bend, Estate
 from tests.support.internet import SILENCE
+from tests.support.watched_world import Bend, WatchedWorld
 
 LONGER_THAN_CACHES = 25.0
 """What clients are told is asked with each tenth poll, and must outlast what caches lag behind."""
 
 
 def bending(bend: Bend) -> Deed:
-    def change(estate: Estate) -> None:
-        estate.bends["corp"] = bend
+    def change(world: WatchedWorld) -> None:
+        world.bends["corp"] = bend
 
     return change
 
@@ -57,9 +57,9 @@ def silent(_: Question, __: dns.message.Message) -> FetchFailure:
     return SILENCE
 
 
-def expired_but_handed_out(estate: Estate) -> None:
+def expired_but_handed_out(world: WatchedWorld) -> None:
     """Let the signatures end, and have the resolver hand the answers to its clients nevertheless."""
-    signed_from(-20 * DAY, -MINUTE)(estate)
+    signed_from(-20 * DAY, -MINUTE)(world)
 
     def hands_out(question: Question, message: dns.message.Message) -> dns.message.Message:
         if is_for_client(question) and is_about(question, "www.zone.test"):
@@ -67,40 +67,40 @@ def expired_but_handed_out(estate: Estate) -> None:
             message.answer = [dns.rrset.from_text("www.zone.test.", 60, "IN", "A", "198.51.100.1")]
         return message
 
-    estate.bends["corp"] = hands_out
+    world.bends["corp"] = hands_out
 
 
-def handed_out_no_more(estate: Estate) -> None:
-    restore(estate)
-    honest(estate)
+def handed_out_no_more(world: WatchedWorld) -> None:
+    restore(world)
+    honest(world)
 
 
-def of_two_zones() -> Estate:
-    estate = Estate()
-    estate.add("bank.test.").add("www", "A", "198.51.100.9")
-    estate.sign()
-    estate.watch_host("www.bank.test")
-    return estate
+def of_two_zones() -> WatchedWorld:
+    world = WatchedWorld()
+    world.add("bank.test.").add("www", "A", "198.51.100.9")
+    world.sign()
+    world.watch_host("www.bank.test")
+    return world
 
 
 def guessed(count: int) -> Deed:
     """Have so many replies arrive that match no question, as the resolver's own tally counts them."""
 
-    def change(estate: Estate) -> None:
+    def change(world: WatchedWorld) -> None:
         tally = Tally()
-        tally.suspicion(estate.now)
-        estate.run(CALM_S)
+        tally.suspicion(world.now)
+        world.run(CALM_S)
         for _ in range(count):
-            tally.pass_over(sorted(GUESSED)[0], estate.now)
-        suspicion = tally.suspicion(estate.now)
+            tally.pass_over(sorted(GUESSED)[0], world.now)
+        suspicion = tally.suspicion(world.now)
         assert suspicion is not None
-        estate.watch.suspect("corp", suspicion, estate.our_at)
+        world.watch.suspect("corp", suspicion, world.our_at)
 
     return change
 
 
-def guessed_no_more(estate: Estate) -> None:
-    estate.watch.suspect("corp", "", estate.our_at)
+def guessed_no_more(world: WatchedWorld) -> None:
+    world.watch.suspect("corp", "", world.our_at)
 
 
 CASES = (

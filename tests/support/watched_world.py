@@ -1,10 +1,10 @@
-"""A small estate under watch: signed zones in memory, the collector's watch and the analysis, on a virtual clock.
+"""A small world under watch: signed zones in memory, the collector's watch and the analyzer, on a virtual clock.
 
-Nothing is made up in between: what the analysis takes in is what the watch made of the zones' answers, over the wire.
+Nothing is made up in between: what the analyzer takes in is what the watch made of the zones' answers, over the wire.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +14,12 @@ import dns.name
 import msgspec
 from dns.rdatatype import RdataType
 
-from analyzer.analysis import Analysis
+from analyzer.history.memory import MemoryHistory
+from analyzer.stage import Analyzer
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.world import World
 from anchorwatch.lab.zones import SigningKey, Zone
+from anchorwatch.replay.inline import InlineLoop
 from collector.config import Authorities, CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec import names
 from collector.dnssec.anchors import parse_anchors
@@ -32,7 +34,6 @@ from collector.resolvers.dialogue import Posed, Question
 from schemas.messages import Endpoint, Finding, Identity, InventoryIndex, InventorySnapshot, Message, utc
 from schemas.wire import decode, encode
 from tests.support.internet import AT, SILENCE, Internet
-from tests.support.past import Past
 
 LATENCY_S, PATIENCE_S, FLUSH_S = 0.02, 1.5, 0.5
 TTL_S = 60
@@ -41,14 +42,14 @@ ABOVE = ("192.0.2.11", "192.0.2.12")
 ZONE = "zone.test."
 
 Bend = Callable[[Question, dns.message.Message], dns.message.Message | FetchFailure]
-Transit = Callable[[Message], Message | None]
+Transit = Callable[[Message], Message]
 
 
-class Estate:
+class WatchedWorld:
     """``test.`` on two servers, ``zone.test.`` on three; ``www.zone.test`` is watched through each vantage.
 
     Other zones come by ``add``, other names by ``watch_host``. The vantages' resolvers validate for their clients, and
-    may be bent; ``in_transit`` is done to each message on its way to the analysis.
+    may be bent; ``in_transit`` is done to each message on its way to the analyzer.
     """
 
     def __init__(
@@ -61,28 +62,28 @@ class Estate:
     ) -> None:
         """``standby`` is a key of the root that is trusted already, and that the root does not publish yet."""
         self.now, self.skew_s = 0.0, 0.0
-        self.internet, self.world = Internet(), World()
+        self.internet, self.recursion = Internet(), World()
         self.root = self._take_in(self.internet.zones["."])
         self.tld = self.add("test.", {"ns1.test.": [ABOVE[0]], "ns2.test.": [ABOVE[1]]})
         self.zone = self.add(ZONE, {f"ns{number}.{ZONE}": [address] for number, address in enumerate(NS, 1)})
         self.zone.add("www", "A", "198.51.100.1")
         self.sign()
         held = [*self.root.ds_records(), *(_ds_of(self.root, standby) if standby is not None else ())]
-        self.anchors = parse_anchors("\n".join(f". IN DS {ds}" for ds in held), "estate")
+        self.anchors = parse_anchors("\n".join(f". IN DS {ds}" for ds in held), "world")
         self._idle_s = interval_s / 2
         self._vantages, self._interval_s, self._sweep_s = vantages, interval_s, sweep_s
-        self.resolvers = {name: LabResolver(self.world, self.anchors, lambda: self.true_at) for name in vantages}
+        self.resolvers = {name: LabResolver(self.recursion, self.anchors, lambda: self.true_at) for name in vantages}
         self.bends: dict[str, Bend] = {}
         self.in_transit: Transit = lambda message: message
         self.watch = Watch(self._config())
-        self.analysis = Analysis(interval_s)
-        self.past = Past()
+        self.analyzer = Analyzer(MemoryHistory(), lambda: self.our_at, interval_s=interval_s)
+        self._loop = InlineLoop()
         self.found: dict[str, Finding] = {}
         self._roster = Roster()
         self._identities: dict[str, Identity] = {}
         self._news: list[Message] = []
         self._under_way: list[tuple[float, int, Reply]] = []
-        self._replies: dict[Question, Reply] = {}
+        self._replies: dict[Hashable, Reply] = {}
         self._handed_on_at = 0.0
         self.watch_host("www.zone.test")
 
@@ -98,19 +99,21 @@ class Estate:
 
     # zones
 
-    def add(self, name: str, servers: dict[str, list[str]] | None = None, *, keys: list[SigningKey] | None = None) -> Zone:
+    def add(
+        self, name: str, servers: dict[str, list[str]] | None = None, *, keys: list[SigningKey] | None = None
+    ) -> Zone:
         """Add a zone, on the servers of ``zone.test.`` where none are given; it is served once it is signed."""
         servers = servers or {f"ns{number}.{ZONE}": [address] for number, address in enumerate(NS, 1)}
         return self._take_in(self.internet.add(name, servers, keys=keys))
 
     def take_away(self, name: str) -> None:
         """Have no server know a zone any more; its delegation is the parent's to take back."""
-        del self.world.zones[self.internet.zones[name].name]
+        del self.recursion.zones[self.internet.zones[name].name]
         self.internet.forget(name)
 
     def _take_in(self, zone: Zone) -> Zone:
         zone.ttl = TTL_S
-        return self.world.add(zone)
+        return self.recursion.add(zone)
 
     def sign(self) -> None:
         """Sign all zones as of now, and have each signed one's DS at its parent."""
@@ -178,16 +181,19 @@ class Estate:
 
         What clients are told depends on the time, and who bends replies may do it otherwise each time.
         """
+        asked: Hashable = question
         if question.server:
             server = self.internet.servers.get(question.server)
-            lasts = server is None or server.bend is None
+            lasts = server is not None and server.bend is None
+            if server is not None:  # servers of the same zones say the same
+                asked = (tuple(map(id, server.zones.values())), question.name, question.rdtype)
         else:
             lasts = question.checking_disabled and question.vantage not in self.bends
-        if question in self._replies:
-            return self._replies[question]
+        if lasts and asked in self._replies:
+            return self._replies[asked]
         reply = self.internet.reply(question) if question.server else self._resolve(question)
         if lasts:
-            self._replies[question] = reply
+            self._replies[asked] = reply
         return reply
 
     def _resolve(self, question: Question) -> Reply:
@@ -238,19 +244,17 @@ class Estate:
     # what comes of it
 
     def send(self, *messages: Message) -> None:
-        """Send messages of others to the analysis, too."""
+        """Send messages of others to the analyzer, too."""
         self._news += messages
 
     def hand_on(self) -> None:
-        """Hand what was said to the analysis, each message as its octets give it."""
+        """Hand what was said to the analyzer, each message as its octets give it."""
         self._handed_on_at = self.now
         said = [*self._news, *self.watch.take_messages()]
         self._news = []
-        batch = [decode(encode(one)) for message in said if (one := self.in_transit(message)) is not None]
-        knowledge = self.past.knowledge_for(self.analysis, batch)
-        out = self.analysis.take(batch, knowledge, self.our_at)
-        self.past.keep(batch, out)
-        self.found |= {finding.id: finding for finding in out.messages}
+        batch = [decode(encode(self.in_transit(message))) for message in said]
+        found = self._loop.run(self.analyzer.handle(batch))
+        self.found |= {finding.id: finding for finding in found if isinstance(finding, Finding)}
 
     def findings(self, code: str = "") -> list[Finding]:
         """Return the last word on each finding that was confirmed, of one code if one is given."""
