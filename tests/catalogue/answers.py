@@ -7,6 +7,7 @@ import dns.rrset
 
 from anchorwatch.lab.zones import Nsec3Params
 from collector.resolvers.dialogue import Question
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Endpoint, Identity
@@ -52,7 +53,7 @@ def with_nsec(world: WatchedWorld) -> None:
 
 def denying(types: str) -> Deed:
     """Have the zone prove, validly signed, that the watched name has just these types."""
-    return lambda world: sign_nsec(world.zone, "www", types, world)
+    return lambda world: sign_nsec(world.zone, "www", types, world.at)
 
 
 def with_alias(target: str = HOST + ".") -> WatchedWorld:
@@ -225,6 +226,7 @@ CASES = (
     ),
     Case(
         code=Code.ENDPOINT_ABSENT,
+        severity=Severity.HIGH,
         happens="a watched name has gone",
         stage=removing("www", "A"),
         heal=adding("www", "A", ADDRESS),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from tests.support.watched_world import ZONE, WatchedWorld
 
@@ -13,7 +14,8 @@ Deed = Callable[[WatchedWorld], None]
 class Case:
     """One code, and a world in which it is found.
 
-    happens: what ``stage`` does, in a few words; ``heal`` undoes it. ``cause`` is the cause zone of what is found.
+    happens: what ``stage`` does, in a few words; ``heal`` undoes it. ``cause`` is the cause zone of what is found, and
+    ``severity`` how severe it is, where that is not the default of its row.
     harmless: what ``near`` does, to a world of its own: the nearest that must not open this code.
     beside: further codes that ``stage`` truly brings about; ``beside_near`` are those of ``near``. No others may come.
     made: the world to begin with, which must settle without any finding.
@@ -27,6 +29,7 @@ class Case:
     harmless: str
     near: Deed
     cause: str = ZONE
+    severity: Severity | None = None
     beside: frozenset[Code] = frozenset()
     beside_near: frozenset[Code] = frozenset()
     made: Callable[[], WatchedWorld] = WatchedWorld

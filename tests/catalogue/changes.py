@@ -2,6 +2,7 @@
 
 import msgspec
 
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.messages import Act, ActKind, utc
 from tests.catalogue.answers import ADDRESS, FAR, OTHER, calm, nothing
@@ -244,6 +245,7 @@ CASES = (
     ),
     Case(
         code=Code.ANSWER_CHANGED,
+        severity=Severity.MEDIUM,
         happens="a name that is not signed gets another address",
         cause="plain.test.",
         made=calm,

@@ -1,9 +1,9 @@
 """What can be done to the zones of a world, as operators, attackers and accidents do it."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import dns.dnssec
@@ -118,16 +118,19 @@ def drop_from(zone: Zone, *rdtypes: str) -> None:
             del kept[key]
 
 
-def sign_nsec(zone: Zone, owner: str, types: str, world: WatchedWorld) -> None:
+def sign_by(zone: Zone, owner: str, rdtype: str, keys: Iterable[SigningKey], at: datetime) -> None:
+    """Sign one RRset as it is served, by these keys alone."""
+    key = (dns.name.from_text(owner, zone.name), RdataType[rdtype])
+    rrset = zone.rrsets[key]
+    made = [zone.sign_rrset(rrset, one, at - timedelta(hours=1), at + zone.lifetime) for one in keys]
+    zone.signatures[key] = dns.rrset.from_rdata_list(rrset.name, rrset.ttl, made)
+
+
+def sign_nsec(zone: Zone, owner: str, types: str, at: datetime) -> None:
     """Serve an NSEC record with other types at a name, validly signed."""
-    name = dns.name.from_text(owner, zone.name)
-    following = zone.rrsets[name, RdataType.NSEC][0].next
+    following = zone.rrsets[dns.name.from_text(owner, zone.name), RdataType.NSEC][0].next
     serve(zone, owner, "NSEC", f"{following} {types}")
-    rrset = zone.rrsets[name, RdataType.NSEC]
-    signer = next(key for key in zone.keys if not key.flags & 1)
-    day = timedelta(days=1)
-    made = zone.sign_rrset(rrset, signer, world.at - day, world.at + 7 * day)
-    zone.signatures[name, RdataType.NSEC] = dns.rrset.from_rdata(name, rrset.ttl, made)
+    sign_by(zone, owner, "NSEC", [key for key in zone.keys if not key.flags & 1], at)
 
 
 # what resolvers and servers do

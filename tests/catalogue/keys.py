@@ -1,11 +1,11 @@
 """Keys, DS sets, trust anchors and algorithms: what a chain can't rest on, and what it should not rest on."""
 
-
+import dns.rrset
 from dns.rdatatype import RdataType
 
 from schemas.codes import Code
 from tests.catalogue.case import Case, Deed
-from tests.catalogue.deeds import REVOKE, ds_of, flagged, publishing, restore, spare, with_keys
+from tests.catalogue.deeds import REVOKE, ds_of, flagged, publishing, restore, sign_by, spare, with_keys
 from tests.support.internet import KEYS
 from tests.support.watched_world import WatchedWorld
 
@@ -147,10 +147,9 @@ def twin_key(world: WatchedWorld) -> None:
     record = OWN[1].record
     octets = record.key
     twin = record.replace(key=octets[2:4] + octets[:2] + octets[4:])
-    rrset = zone.rrsets[zone.name, RdataType.DNSKEY].copy()
-    rrset.add(twin)
-    zone.rrsets[zone.name, RdataType.DNSKEY] = rrset
-    zone.signatures[zone.name, RdataType.DNSKEY] = zone._signed(rrset, world.at, world.at + zone.lifetime)
+    name, rdtype = zone.name, RdataType.DNSKEY
+    zone.rrsets[name, rdtype] = dns.rrset.from_rdata_list(name, zone.ttl, [*zone.rrsets[name, rdtype], twin])
+    sign_by(zone, "@", "DNSKEY", OWN[:1], world.at)
 
 
 CASES = (

@@ -6,11 +6,12 @@ import dns.name
 import dns.rdata
 import msgspec
 
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Message, Observation
 from tests.catalogue.case import Case, Deed
-from tests.catalogue.deeds import adding, alter_signatures, drop_from, restore, serve, signed_from
+from tests.catalogue.deeds import adding, alter_signatures, drop_from, restore, serve, sign_by, signed_from
 from tests.support.internet import SILENCE
 from tests.support.watched_world import WatchedWorld
 
@@ -28,10 +29,7 @@ def spoil_one_of_two(world: WatchedWorld) -> None:
 
 def sign_keys_by_all(world: WatchedWorld) -> None:
     """Sign the key set by the zone-signing key, too, which cannot vouch for it."""
-    zone = world.zone
-    rrset = zone.rrsets[zone.name, dns.rdatatype.DNSKEY]
-    further = [zone.sign_rrset(rrset, key, world.at - HOUR, world.at + 14 * DAY) for key in zone.keys]
-    alter_signatures(zone, "@", "DNSKEY", lambda _: further)
+    sign_by(world.zone, "@", "DNSKEY", world.zone.keys, world.at)
 
 
 def unsign(world: WatchedWorld) -> None:
@@ -213,6 +211,7 @@ CASES = (
     ),
     Case(
         code=Code.RRSIG_EXPIRING,
+        severity=Severity.CRITICAL,
         happens="a day of two weeks is left",
         stage=signed_from(-13 * DAY, DAY),
         heal=restore,

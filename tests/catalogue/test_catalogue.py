@@ -73,7 +73,9 @@ def test_it_is_found_with_its_cause_and_nothing_else_is(code: str) -> None:
 
     assert story.before == []
     found = [one for one in story.staged if one.code == code]
-    assert {(one.cause_zone, one.status) for one in found} <= {(case.cause, "opened"), (case.cause, "updated")}
+    severity = case.severity or CATALOGUE[case.code].severity
+    assert {(one.cause_zone, one.severity) for one in found} == {(case.cause, severity)}
+    assert "closed" not in {one.status for one in found}
     assert {one.code for one in story.staged} == {code, *case.beside}
 
 
@@ -83,6 +85,13 @@ def test_a_state_closes_once_it_is_mended(code: str) -> None:
 
     assert [(one.status, one.closed_because) for one in found] == [("closed", "")] * len(found)
     assert found
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_no_state_stays_open_once_all_is_mended(code: str) -> None:
+    is_open = {one.code for one in story_of(code).healed if one.kind is Kind.STATE and one.status != "closed"}
+
+    assert is_open == set()
 
 
 @pytest.mark.parametrize("code", DRIFTS)

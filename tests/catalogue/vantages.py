@@ -10,6 +10,7 @@ from collector.dnssec.questions import FetchFailure
 from collector.resolvers.dialogue import Question
 from collector.resolvers.matching import GUESSED
 from collector.resolvers.suspicion import CALM_S, MOST_IN_WINDOW, Tally
+from schemas.catalogue import Severity
 from schemas.codes import Code
 from tests.catalogue.answers import honest
 from tests.catalogue.case import Case, Deed
@@ -106,6 +107,7 @@ def guessed_no_more(world: WatchedWorld) -> None:
 CASES = (
     Case(
         code=Code.RESOLVER_DISAGREES,
+        severity=Severity.CRITICAL,
         happens="clients of the resolver get a forged address as authentic",
         cause="",
         stage=bending(lies),
@@ -141,6 +143,7 @@ CASES = (
     ),
     Case(
         code=Code.VANTAGE_STRIPS_DNSSEC,
+        severity=Severity.CRITICAL,
         happens="the resolver leaves out DNSSEC records",
         cause="",
         stage=bending(stripped),
