@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from publicsuffixlist import PublicSuffixList
-
 from collector.anchor_file import AnchorFile
 from collector.authorities.servers import Servers
 from collector.config import CollectorConfig, VantagePoint
 from collector.dnssec import crypto, names
 from collector.inventory.rows import Inventory
 from collector.inventory.sources import InventorySources
+from collector.polling.registrable import public_suffixes
 from collector.polling.roster import Roster, RosterChange, compare
 from collector.polling.watch import Watch
 from collector.resolvers.address import Address
@@ -103,7 +102,7 @@ class Collector:
         self._feed: InventoryFeed = (
             feed if feed is not None else InventorySources(config.sources, config.vantage_names, config.state)
         )
-        self._roster, self._suffixes = Roster(), PublicSuffixList()
+        self._roster, self._suffixes = Roster(), public_suffixes()
         self._open_transport = open_transport
         # Made once: what is known of subjects and vantages outlives a crash of the loop below.
         self._watch = Watch(config)

@@ -1,4 +1,4 @@
-"""Tables and pages that come from the code: ``python tests/doctables.py`` writes them, ``test_docs.py`` compares."""
+"""Tables and pages that come from the code: ``python -m tests.doctables`` writes them, ``test_docs.py`` compares."""
 
 import inspect
 from collections.abc import Mapping
@@ -9,10 +9,12 @@ import msgspec
 from anchorwatch.replay import language
 from collector.dnssec.policy import Policy
 from schemas.catalogue import ROWS, CatalogueRow, Confirmation, Kind, Scope, Severity
+from tests.catalogue import table
 
 README = Path(__file__).parents[1] / "README.md"
 FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
 SCENARIOS = Path(__file__).parents[1] / "docs/scenarios.md"
+DETECTION = Path(__file__).parents[1] / "docs/detection.md"
 KINDS = {
     Kind.STATE: "A state: it opens, and closes once it is gone.",
     Kind.DRIFT: "A drift: a change between two observations; it does not close by itself.",
@@ -125,6 +127,11 @@ def fill_scenarios(text: str) -> str:
     return _filled(text, tables)
 
 
+def fill_detection(text: str) -> str:
+    """Return the page of what is detected with the case of each code."""
+    return _filled(text, {"rows": table.rows()})
+
+
 def fill(text: str) -> str:
     """Return the README with every table as the code has it."""
     return _filled(text, {"catalogue": catalogue(), "policy": policy()})
@@ -142,3 +149,4 @@ if __name__ == "__main__":
     README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
     FINDINGS.write_text(findings(), encoding="utf-8")
     SCENARIOS.write_text(fill_scenarios(SCENARIOS.read_text(encoding="utf-8")), encoding="utf-8")
+    DETECTION.write_text(fill_detection(DETECTION.read_text(encoding="utf-8")), encoding="utf-8")

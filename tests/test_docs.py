@@ -16,19 +16,25 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_are_those_of_the_code() -> None:
-    assert doctables.fill(README) == README, "run: .venv/bin/python tests/doctables.py"
+    assert doctables.fill(README) == README, "run: .venv/bin/python -m tests.doctables"
 
 
 def test_the_page_of_findings_is_the_catalogue() -> None:
     assert doctables.FINDINGS.read_text(encoding="utf-8") == doctables.findings(), (
-        "run: .venv/bin/python tests/doctables.py"
+        "run: .venv/bin/python -m tests.doctables"
     )
 
 
 def test_the_words_of_a_scenario_are_those_of_the_code() -> None:
     text = doctables.SCENARIOS.read_text(encoding="utf-8")
 
-    assert doctables.fill_scenarios(text) == text, "run: .venv/bin/python tests/doctables.py"
+    assert doctables.fill_scenarios(text) == text, "run: .venv/bin/python -m tests.doctables"
+
+
+def test_the_case_of_each_code_is_in_the_page_of_detection() -> None:
+    text = doctables.DETECTION.read_text(encoding="utf-8")
+
+    assert doctables.fill_detection(text) == text, "run: .venv/bin/python -m tests.doctables"
 
 
 def test_modules_of_the_validator_that_are_named_exist() -> None:

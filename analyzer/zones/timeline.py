@@ -18,7 +18,8 @@ from schemas.zone import content_of, is_renewed
 class ZoneState:
     """One zone through one vantage, now; ``validated`` is its last secure or insecure observation, maybe this one.
 
-    ``drifts`` are the edges that led here; ``rollover`` has what came before.
+    ``drifts`` are the edges that led here; ``rollover`` has what came before, and ``reused_tags`` the key tags that
+    belonged to other keys lately.
     """
 
     observation: ZoneObservation
@@ -27,6 +28,7 @@ class ZoneState:
     validated: ZoneObservation | None
     drifts: tuple[Drift, ...]
     rollover: Rollover
+    reused_tags: tuple[tuple[int, int], ...]
 
     def says_of(self, key: tuple[str, str, str]) -> bool:
         """Return whether a look at the zone as it is now can be evidence that a finding is over.
@@ -61,6 +63,8 @@ class Timeline(Mapping[Subject, ZoneState]):
         state = self._states.get(message.subject)
         if state is None or state.content != content_of(message):
             return False
+        if state.reused_tags != tuple(state.rollover.reused_tags(message)):
+            return False  # what a tag belonged to before is forgotten by now
         return not is_renewed(state.observation.windows, message.windows, message.observed_at)
 
     def put(self, message: ZoneObservation) -> ZoneState:
@@ -68,13 +72,14 @@ class Timeline(Mapping[Subject, ZoneState]):
         earlier = self._states.get(message.subject)
         baseline = earlier.validated if earlier is not None else None
         rollover = earlier.rollover if earlier is not None else Rollover()
-        conditions = (*zone_conditions(message), *key_tag_conditions(message, rollover.reused_tags(message)))
+        reused = tuple(rollover.reused_tags(message))
+        conditions = (*zone_conditions(message), *key_tag_conditions(message, reused))
         drifts = rollover.take(message)
         if baseline is not None:
             ds_step = rollover.is_step(baseline.link, message.link)
             drifts = [*detect_zone_drift(baseline, message, ds_step=ds_step), *drifts]
         validated = message if message.link.verdict in VALIDATED else baseline
-        state = ZoneState(message, content_of(message), conditions, validated, tuple(drifts), rollover)
+        state = ZoneState(message, content_of(message), conditions, validated, tuple(drifts), rollover, reused)
         self._states[message.subject] = state
         return state
 

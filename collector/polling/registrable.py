@@ -1,9 +1,17 @@
 """Which names belong together: those below one name that a registry delegates mostly share a chain and its servers."""
 
+from functools import cache
+
 from publicsuffixlist import PublicSuffixList
 
 from collector.dnssec import names
 from collector.dnssec.names import Name
+
+
+@cache
+def public_suffixes() -> PublicSuffixList:
+    """Return the public suffix list, read once: that takes a tenth of a second."""
+    return PublicSuffixList()
 
 
 def registrable_domain(name: Name, suffixes: PublicSuffixList) -> str:

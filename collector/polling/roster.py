@@ -76,6 +76,8 @@ def compare(
                 consumed[endpoint.host] = tuple(dict.fromkeys((*types, *endpoint.types)))
         if not is_same and known.identities:
             altered += (endpoint.host for endpoint in identity.endpoints)
+    for left in known.identities.keys() - by_id.keys():
+        altered += (endpoint.host for endpoint in known.identities[left].endpoints)  # what it expected counts no more
     ours = _types_by_host(consumed, is_ours)
     change = _difference(known.types_by_host, ours, {_spelled(host) for host in altered}, vantages, suffixes)
     return Roster(by_id, ours), change

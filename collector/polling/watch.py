@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import msgspec
-from publicsuffixlist import PublicSuffixList
 
 from collector.authorities.sweeps import Sweeps
 from collector.authorities.walk import Asked
@@ -41,7 +40,7 @@ from collector.polling.memory import (
 )
 from collector.polling.outbox import Outbox
 from collector.polling.reachability import Reachability
-from collector.polling.registrable import registrable_domain
+from collector.polling.registrable import public_suffixes, registrable_domain
 from collector.polling.roster import RosterChange
 from collector.polling.schedule import Schedule, first_round_s, phase_of
 from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
@@ -81,7 +80,7 @@ class Watch:
         self._jumped_at = NEVER
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
-        self._suffixes = PublicSuffixList()
+        self._suffixes = public_suffixes()
         self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()

@@ -542,3 +542,4 @@ def test_anchors_that_change_in_their_file_are_followed(watch: Watch, tmp_path: 
 
     reasons = watch.of(Observation)[1].judgement.reasons
     assert reasons[0].code == "trust_anchor_mismatch"
+    assert {one.detail for one in watch.of(SelfReport) if one.code == "self_anchor_store_invalid"} == {""}

@@ -143,6 +143,13 @@ class Internet:
                     self.zones[parent].add(name, "DS", *zone.ds_records())
         return parse_anchors("\n".join(f". IN DS {ds}" for ds in self.zones["."].ds_records()), "internet")
 
+    def forget(self, name: str) -> None:
+        """Have no server know a zone any more; its delegation is the parent's to take back."""
+        zone = self.zones.pop(name)
+        self._delegations = [one for one in self._delegations if one[1] != name]
+        for server in self.servers.values():
+            server.zones.pop(zone.name, None)
+
     def copy_at(self, address: str, name: str) -> Zone:
         """Have a server keep a zone as it is now, whatever becomes of it elsewhere."""
         zone = copy.deepcopy(self.zones[name])

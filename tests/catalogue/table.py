@@ -1,0 +1,32 @@
+"""All cases: one a row of the catalogue."""
+
+from types import ModuleType
+
+from schemas.catalogue import ROWS, Kind
+from tests.catalogue import answers, changes, keys, ourselves, servers, signatures, vantages
+from tests.catalogue.case import Case, Elsewhere
+
+MODULES = (signatures, keys, answers, servers, vantages, changes, ourselves)
+CASES: tuple[Case, ...] = tuple(case for module in MODULES for case in module.CASES)
+ELSEWHERE: tuple[Elsewhere, ...] = ourselves.ELSEWHERE
+
+
+def rows() -> str:
+    """Return the table of ``docs/detection.md``: of each code what opens it, what does not, and what shows that."""
+    shown = {case.code: _shown_by(module) for module in MODULES for case in module.CASES}
+    shown |= {case.code: _nodes_of(case) for case in ELSEWHERE}
+    cases = {case.code: case for case in (*CASES, *ELSEWHERE)}
+    lines = ["| code | found | not found | shown by |", "|---|---|---|---|"]
+    for row in ROWS:
+        if row.kind is not Kind.REASON:
+            case = cases[row.code]
+            lines.append(f"| `{row.code}` | {case.happens} | {case.harmless} | {shown[row.code]} |")
+    return "\n".join(lines)
+
+
+def _shown_by(module: ModuleType) -> str:
+    return f"`{module.__name__.replace('.', '/')}.py`"
+
+
+def _nodes_of(case: Elsewhere) -> str:
+    return ", ".join(f"`{node}`" for node in dict.fromkeys((case.opens, case.ends, case.silent)))
