@@ -131,7 +131,8 @@ class ScenarioFile(Section, frozen=True, kw_only=True):
 
     cause_at, outage_at: when what is to be found begins, and when it would break something, for the measures.
     trust_anchors: the keys of the root (by name) that the monitor trusts, by default its secure-entry keys.
-    sweeps: whether every server of each zone is asked itself, each hour and when a zone turns bad.
+    sweeps: whether every server of each zone is asked itself: each hour (in a scenario that lasts for more than 60 days
+    each week, unless ``config: {authoritative: {sweep: …}}`` says otherwise), and at once when a zone turns.
     config: any section of ``anchorwatch.yaml``.
     """
 

@@ -43,6 +43,7 @@ URLS = {"resolver": "udp://192.0.2.53", "authoritative": "authoritative:"}
 TIMING = ("at", "every", "from", "until", "stagger")
 PAGING = ("critical", "high")
 MOST_STEPS = 1_000_000
+LONG_S = 60 * 86_400.0
 INSTANTS = ("by", "after", "closed_by", "open_until", "start", "until", "at")
 RESERVED = (
     "inventory",
@@ -209,6 +210,14 @@ class _Reading:
         for problem in inventory_problems(list(expand_identities(self.file.inventory))):
             self.document.problem("inventory", problem)
 
+    def _authoritative(self, section: Any) -> Any:
+        """Return how servers are asked: in a long scenario seldom, since nothing but time passes in most of it."""
+        if section is None:
+            section = {}
+        if not isinstance(section, dict) or "sweep" in section:
+            return section
+        return {"sweep": "1h" if self.lasts_s <= LONG_S else "168h", **section}
+
     def _config(
         self, vantages: Mapping[str, VantageSection]
     ) -> tuple[CollectorConfig, AlertsConfig, tuple[Plan, ...]] | None:
@@ -228,7 +237,7 @@ class _Reading:
                 **{key: item for key, item in value.items() if key not in RESERVED},
                 "inventory": [{"path": INVENTORY}],
                 "vantages": [{"name": name, "resolver": URLS[one.kind]} for name, one in vantages.items()],
-                **({"authoritative": value.get("authoritative") or {}} if self.file.sweeps else {}),
+                **({"authoritative": self._authoritative(value.get("authoritative"))} if self.file.sweeps else {}),
                 "poll": {"interval": str(self.file.interval), **(poll if isinstance(poll, dict) else {})},
             }
             sections = decode_struct(whole, FileSections, "", part)
