@@ -4,6 +4,7 @@ Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
@@ -18,6 +19,7 @@ from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import Agenda, Expiry, decide_tier, expiries_of, expiry_of, is_renewed, next_look_at
 from analyzer.zones.timeline import ZoneState
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.cause import VANTAGE
 from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Finding, Subject, ZoneObservation, utc
@@ -150,11 +152,13 @@ class Signatures:
         for expiry in sorted(expiries, key=lambda one: one.expires_at):
             habit, overdue_at = self._cadence.usual_share(expiry), self._cadence.overdue_at(expiry)
             tier = decide_tier(expiry, at, habit)
-            if tier is not None:
-                conditions.setdefault((Code.RRSIG_EXPIRING, expiry.zone), _expiring(expiry, tier, at))
+            found = [_expiring(expiry, tier, at)] if tier is not None else []
             if overdue_at is not None and at > overdue_at and self._is_seen(subject, at):
-                overdue = _overdue(expiry, at, self._cadence.usual_interval(expiry))
-                conditions.setdefault((Code.RRSIG_REFRESH_OVERDUE, expiry.zone), overdue)
+                found.append(_overdue(expiry, at, self._cadence.usual_interval(expiry)))
+            other = self._renewed_at(subject, expiry, at) if found else ""
+            for condition in found:
+                placed = _of_old_copy(condition, subject[2], other) if other else condition
+                conditions.setdefault((condition.code, expiry.zone), placed)
             if (look_at := next_look_at(expiry, at, habit, overdue_at)) is not None:
                 self._agenda.put(subject, look_at.timestamp())
         self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
@@ -162,6 +166,21 @@ class Signatures:
             self._expiring.add(subject)
         else:
             self._expiring.discard(subject)
+
+    def _renewed_at(self, subject: Subject, expiry: Expiry, at: datetime) -> str:
+        """Return a vantage that sees a later signature over the same, good now: then this one is of an old copy."""
+        name, rdtype, vantage = subject
+        for other in sorted(self._estate.vantages - {vantage}):
+            seen: list[Expiry] = []
+            if rdtype:
+                current = self._estate.current.get((name, rdtype, other))
+                if current is not None and current.live and current.validated and current.expiry is not None:
+                    seen = [current.expiry]
+            elif (message := self._estate.zones.good_at((name, "", other), at)) is not None:
+                seen = expiries_of(message)
+            if any(_is_renewal(expiry, one, at) for one in seen):
+                return other
+        return ""
 
     def _is_seen(self, subject: Subject, at: datetime) -> bool:
         """Return whether what is known of a subject is known from lately: a renewal that nobody saw is none missed."""
@@ -185,6 +204,18 @@ class Signatures:
             for window in state.observation.windows if state.observation.subject not in zones.stale else ():
                 ends[window.zone] = min(window.expires_at, ends.get(window.zone, window.expires_at))
         return dict(nsmallest(MOST_ENDS_KNOWN, ends.items(), key=lambda end: end[1]))
+
+
+def _is_renewal(expiry: Expiry, other: Expiry, at: datetime) -> bool:
+    same = (other.zone, other.of_keys) == (expiry.zone, expiry.of_keys)
+    return same and other.inception_at > expiry.inception_at and other.expires_at > at
+
+
+def _of_old_copy(condition: Condition, vantage: str, other: str) -> Condition:
+    """Return a condition that hangs on a vantage, since the zone has signed anew."""
+    detail = f"{vantage} serves an old copy: {condition.detail}; through {other} newer ones are seen"
+    where = f"{VANTAGE}{vantage} {condition.cause_zone}"
+    return replace(condition, cause_zone="", cause_rrset=where, detail=detail, vantage=vantage)
 
 
 def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:

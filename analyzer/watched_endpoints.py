@@ -16,6 +16,7 @@ from analyzer.endpoints.conditions import (
     conditions_of,
     is_absent,
     is_validated_for_clients,
+    of_vantage,
 )
 from analyzer.endpoints.contradictions import Contradictions
 from analyzer.endpoints.current import Current, owner_of_data, signer_of, zones_behind
@@ -175,6 +176,7 @@ class WatchedEndpoints:
             absent=is_absent(judgement),
             owner=owner_of_data(judgement),
             denies=self._shared.setdefault(judgement.denies, judgement.denies),
+            ttl_s=judgement.ttl_s,
         )
         self._current.put(subject, current)
         if earlier is None or earlier.zones != current.zones:
@@ -235,6 +237,8 @@ class WatchedEndpoints:
         conditions: Sequence[Condition] = current.conditions
         if conditions:  # most polls show none, and are spared the call
             conditions = zones.without_shown(conditions, current.chain, subject[2])
+            if current.verdict is Verdict.BOGUS:
+                conditions = [self._of_old_copy(condition, current, subject[2], at) for condition in conditions]
         if current.verdict is Verdict.INDETERMINATE and subject[2] in self._estate.lost:
             # The vantage is the cause, and has a finding of its own.
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
@@ -260,6 +264,22 @@ class WatchedEndpoints:
             self._zones.freshen(current.chain, subject[2])
         if self._zones.witnesses:
             self._zones.bear_witness(subject, current, at)
+
+    def _of_old_copy(self, condition: Condition, current: Current, vantage: str, at: datetime) -> Condition:
+        """Return a condition as it is to be told: where the anchored zone has ended at this vantage and is good at
+        another one, neither the zone nor our clock is at fault, but the copy that the resolver keeps."""
+        is_of_times = condition.code in (Code.RRSIG_EXPIRED, Code.SELF_CLOCK_SKEW)
+        anchored = current.chain[0] if len(current.chain) == 1 else ""
+        if not is_of_times or not anchored or condition.cause_zone not in ("", anchored):
+            return condition
+        others = sorted(self._estate.vantages - {vantage})
+        good = next((o for o in others if self._estate.zones.good_at((anchored, "", o), at) is not None), "")
+        if not good:
+            return condition
+        detail = (
+            f"{vantage} serves an old copy of {anchored}: {condition.detail}; through {good} it is signed for longer"
+        )
+        return of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
 
     def _is_absent_altogether(self, subject: Subject) -> bool:
         """Return whether a host has none of the types that are asked for, as far as they are known by now."""

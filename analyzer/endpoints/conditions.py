@@ -12,7 +12,7 @@ from analyzer.zones.conditions import TIMES, has_weak_key
 from schemas.catalogue import CATALOGUE, Confirmation, Doubt, Kind, Scope, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE, VANTAGE
 from schemas.codes import Code
-from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict
+from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict, data_of
 from schemas.messages import Endpoint
 
 PER_NAME = codes_where(lambda row: row.kind is Kind.STATE and row.scope is Scope.NAME)
@@ -52,6 +52,7 @@ def conditions_of(
     for condition in (
         *_verdict_conditions(judgement, endpoints, known),
         *_absence(judgement, known),
+        *_dangling_alias(judgement),
         *_unsigned_and_unproven(judgement, known),
         *_claim_conditions(judgement, known),
         *_resolver_conditions(judgement),
@@ -83,6 +84,21 @@ def _absence(judgement: Judgement, known: Known) -> Iterable[Condition]:
     severity = Severity.HIGH if known.was_present else row.severity
     detail = f"{judgement.name} {what}, as {zone} proves{before}"
     yield Condition(row.code, zone, judgement.name, severity, detail, judgement.vantage)
+
+
+def _dangling_alias(judgement: Judgement) -> Iterable[Condition]:
+    """Report an alias whose target does not exist: whoever can register that name gets what is meant for this one.
+
+    Source: RFC 1034 §3.6.2; the takeovers of names of cloud providers.
+    """
+    alias = next((link for link in judgement.links if link.target), None)
+    if alias is None or judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE) or judgement.rcode != "NXDOMAIN":
+        return
+    if data_of(judgement.answers, judgement.type):
+        return
+    row, target = CATALOGUE[Code.ALIAS_CHAIN_BROKEN], judgement.links[-1].name
+    detail = f"{judgement.name} is an alias that leads to {target}, which DOES NOT EXIST"
+    yield Condition(row.code, alias.zone or judgement.name, judgement.name, row.severity, detail, judgement.vantage)
 
 
 def _unsigned_and_unproven(judgement: Judgement, known: Known) -> Iterable[Condition]:

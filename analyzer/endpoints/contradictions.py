@@ -14,8 +14,8 @@ from schemas.codes import Code
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
-LAG = timedelta(hours=1)
-"""A denial from before the data were there, and data from before they were withdrawn, stay in caches for a while."""
+LONGEST_LAG = timedelta(hours=1)
+"""A denial from before the data were there, and data from before they were withdrawn, stay in caches for their TTL."""
 
 
 class Contradictions:
@@ -59,5 +59,6 @@ class Contradictions:
                     f"{zone} proves that {denial.owner} has no {rdtype}, by a record that says it has no {what}"
                     f" either; but its {what} is there and secure"
                 )
-                return Condition(row.code, zone, name, row.severity, detail, vantage, LAG)
+                lag = min(timedelta(seconds=max(denial.ttl_s, data.ttl_s)), LONGEST_LAG)
+                return Condition(row.code, zone, name, row.severity, detail, vantage, lag)
         return None

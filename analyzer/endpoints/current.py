@@ -31,7 +31,7 @@ class Current:
     ``live``: it was polled since this process started. ``claimed``, ``claimed_plain``: the resolver said what it tells
     clients that ask with DO=1, and without EDNS.
     ``absent``: the name or the type is proven absent. ``owner`` is the name that the data or their denial lie at, and
-    ``denies`` are further types that the denial says are not there.
+    ``denies`` are further types that the denial says are not there; caches keep it for ``ttl_s``.
     ``newest_at`` is the latest instant that any collector gave: clocks differ, so the order of arrival says what is
     the case, and instants only what came before.
     """
@@ -57,6 +57,7 @@ class Current:
     absent: bool = False
     owner: str = ""
     denies: tuple[str, ...] = ()
+    ttl_s: int = 0
 
     @property
     def validated(self) -> bool:

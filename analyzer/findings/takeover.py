@@ -40,14 +40,14 @@ class Part:
 
 
 class Takeovers:
-    """The changes of the last day that may belong to a pattern, by zone and code, the first of each.
+    """The changes of the last day that may belong to a pattern, by zone and code: the first of each, and the last.
 
     An answer counts for the zone that its data came from, and for what may be a zone between that and its name: below
     an unsigned delegation the cuts can't be seen.
     """
 
     def __init__(self) -> None:
-        self._parts: dict[str, dict[str, Part]] = {}
+        self._parts: dict[str, dict[str, tuple[Part, Part]]] = {}
         self._pruned_at: datetime | None = None
 
     def take(self, event: Drift, at: datetime) -> list[Drift]:
@@ -68,13 +68,20 @@ class Takeovers:
         part = Part(at, event.severity, event.detail)
         for zone in _zones_of(event):
             parts = self._parts.setdefault(zone, {})
-            known = parts.get(event.code)
-            if known is None or abs(at - known.at) > WINDOW or known.severity.rank < part.severity.rank:
-                parts[event.code] = part
+            first, last = parts.get(event.code, (part, part))
+            if abs(at - first.at) > WINDOW:  # the last one goes on in its place
+                first = last if abs(at - last.at) <= WINDOW else part
+            if first.severity.rank < part.severity.rank:
+                first = part
+            parts[event.code] = first, part
             yield zone
 
     def _pattern_of(self, zone: str, at: datetime) -> Drift | None:
-        parts = {code: part for code, part in self._parts[zone].items() if abs(at - part.at) <= WINDOW}
+        parts = {
+            code: next(part for part in known if abs(at - part.at) <= WINDOW)
+            for code, known in self._parts[zone].items()
+            if any(abs(at - part.at) <= WINDOW for part in known)
+        }
         kinds = [kind for kind in (DELEGATION, PROTECTION, ANSWERS) if kind & parts.keys()]
         if len(kinds) < 2 or (ANSWERS in kinds and len(kinds) == 2 and _labels_of(zone) < FEWEST_LABELS):
             return None
@@ -89,7 +96,7 @@ class Takeovers:
             return
         self._pruned_at = at
         for zone, parts in list(self._parts.items()):
-            for code in [code for code, part in parts.items() if abs(at - part.at) > WINDOW]:
+            for code in [code for code, (_, last) in parts.items() if abs(at - last.at) > WINDOW]:
                 del parts[code]
             if not parts:
                 del self._parts[zone]

@@ -55,7 +55,7 @@ def expiry_of(window: SignatureWindow | None) -> Expiry | None:
 
 
 def expiry_between(zone: str, inception: int, expiration: int) -> Expiry | None:
-    """Return how a signature ends whose window is given in POSIX seconds; None where it ends before it begins."""
+    """Return how a signature ends whose window is given in POSIX seconds; None as ``expiry_of``, or if it is zero."""
     if not expiration or expiration <= inception:
         return None
     return Expiry(zone, datetime.fromtimestamp(inception, UTC), datetime.fromtimestamp(expiration, UTC))

@@ -101,11 +101,13 @@ def _is_continued(earlier: ChainLink, later: ChainLink, signs: tuple[Signers, ..
 def _known_ids(old: tuple[ZoneKey, ...], new: tuple[ZoneKey, ...]) -> set[tuple[int, int]]:
     """Return by tag and algorithm the keys of now that were there before and are not revoked.
 
-    A tag that a further key bears, too, identifies none: it takes seconds to make such a key. Source: RFC 4034 App. B.
+    A tag that a new key bears, too, of whatever algorithm, identifies none: it takes seconds to make such a key.
+    Source: RFC 4034 App. B.
     """
     before = _by_digest(old)
     known = {(key.tag, key.algorithm) for key in new if key.digest in before and not key.flags & REVOKE}
-    return known - {(key.tag, key.algorithm) for key in new if key.digest not in before}
+    shared = {key.tag for key in new if key.digest not in before}
+    return {one for one in known if one[0] not in shared}
 
 
 def _has_ds_beforehand(earlier: ChainLink, later: ChainLink) -> bool:

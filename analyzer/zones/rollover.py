@@ -36,6 +36,8 @@ TAG_KEPT = timedelta(days=7)
 """A key that went is remembered by caches, through its signatures, for so long at most. Source: RFC 8767 §4."""
 VALIDATION_TAKES = timedelta(minutes=1)
 """Data with a TTL of seconds, or of 0, have run out when the zone is told of that was seen with them."""
+SAME_AGAIN_WITHIN = timedelta(days=1)
+"""Servers with different key sets answer in turn, as those of several signers do: what was there lately is no step."""
 MOST_HELD = 32
 MOST_KEYS_KNOWN = 256
 KNOWN = (Verdict.SECURE, Verdict.INSECURE)
@@ -89,6 +91,8 @@ class Rollover:
         self._lives: dict[str, _Life] = {}
         self._first_at: datetime | None = None
         self._signed: set[tuple[int, int]] = set()
+        self._held_data: dict[Signers, datetime] = {}
+        self._shown: dict[tuple[tuple[ZoneKey, ...], tuple[str, ...]], datetime] = {}
         self._reported: dict[tuple[str, str], datetime] = {}
         self._current: tuple[ZoneKey, ...] = ()
         self.scheme = ""
@@ -101,6 +105,8 @@ class Rollover:
             return []
         earlier, self._validated = self._validated, message
         found = [] if earlier is None else list(self._steps(earlier, message))
+        if self._show(message, earlier):
+            found = [one for one in found if one.code != Code.KEY_ROLLOVER]
         found += self._unsafe(message)
         self._learn(message)
         return found
@@ -131,6 +137,17 @@ class Rollover:
         }
         return sorted(lately & _ids(message.link.keys))
 
+    def _show(self, message: ZoneObservation, earlier: ZoneObservation | None) -> bool:
+        """Note the key set and DS set of now; return whether they came back, after others, within a day."""
+        now, at = (message.link.keys, message.link.ds), message.observed_at
+        was = (earlier.link.keys, earlier.link.ds) if earlier is not None else now
+        self._shown[was] = max(at, self._shown.get(was, at))
+        lately = {one: last_at for one, last_at in self._shown.items() if at - last_at < SAME_AGAIN_WITHIN}
+        came_back = now != was and now in lately
+        lately[now] = at
+        self._shown = dict(sorted(lately.items(), key=lambda one: one[1])[-MOST_HELD:])
+        return came_back
+
     # what caches hold
 
     def _hold(self, message: ZoneObservation) -> None:
@@ -139,12 +156,25 @@ class Rollover:
         if previous is not None and previous.link.verdict in KNOWN:
             link, until = previous.link, message.earlier_ds_until
             if link.ds and link.ds != message.link.ds and until is not None:
-                self._held_ds.append(HeldDS(link.ds, until))
+                others = [held for held in self._held_ds if held.ds != link.ds]
+                self._held_ds = [*others, HeldDS(link.ds, until)]
             until = message.earlier_keys_until
             if link.keys and link.keys != message.link.keys and until is not None:
-                self._held_keys.append(HeldKeys(link.keys, until))
+                kept = [held for held in self._held_keys if held.keys != link.keys]
+                self._held_keys = [*kept, HeldKeys(link.keys, until)]
         self._held_ds = [held for held in self._held_ds if held.until > now][-MOST_HELD:]
         self._held_keys = [held for held in self._held_keys if held.until > now][-MOST_HELD:]
+        self._hold_data(message)
+
+    def _hold_data(self, message: ZoneObservation) -> None:
+        """Keep how data are signed: a collector that starts anew has not seen what was signed before."""
+        keys = _ids(message.link.keys)
+        held = {signers: until for signers, until in self._held_data.items() if until > message.observed_at}
+        for one in message.signings if message.link.verdict is Verdict.SECURE else ():
+            if one.keys in held or set(one.keys) & keys:
+                held[one.keys] = max(one.cached_until, held.get(one.keys, one.cached_until))
+        kept = sorted(held, key=lambda signers: held[signers])[-MOST_HELD:]
+        self._held_data = {signers: held[signers] for signers in kept}
 
     def _learn(self, message: ZoneObservation) -> None:
         """Note which keys there are, since when, and which of them sign."""
@@ -319,10 +349,10 @@ class Rollover:
                     tags = ", ".join(str(tag) for tag, _ in signers)
                     why = f"data are signed by key {tags} while caches hold a key set without it"
                     yield describe_keys(old.keys), old.until, why, Severity.HIGH
-        for one in message.signings:
-            if one.keys and one.cached_until > now and not set(one.keys) & keys:
-                tags = ", ".join(str(tag) for tag, _ in one.keys)
-                yield f"data signed by {tags}", one.cached_until, f"key {tags} was withdrawn too early", Severity.HIGH
+        for signers, until in self._held_data.items():
+            if until > now and not set(signers) & keys:
+                tags = ", ".join(str(tag) for tag, _ in signers)
+                yield f"data signed by {tags}", until, f"key {tags} was withdrawn too early", Severity.HIGH
 
 
 def _live(message: ZoneObservation) -> list[Signers]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from schemas.judgement import Number32
-from schemas.messages import ServerSight
+from schemas.messages import ServerSight, SignatureState
 
 # RFC 1912 §2.2 has 20 minutes to 2 hours, or 2 to 12 hours; a zone is granted no more than a day.
 USUAL_REFRESH = timedelta(hours=12)
@@ -19,6 +19,7 @@ PARENT_TRANSFER = timedelta(hours=1)
 """A change of a delegation has reached every server of the parent by then, whose serials say nothing of it."""
 SERIALS_KEPT = 100
 HALF = 2**31
+UNPROVEN = (SignatureState.INVALID, SignatureState.MISSING)
 
 
 def is_later(serial: int, other: int) -> bool:
@@ -37,12 +38,18 @@ class Serials:
     """What the servers' serials say: who lags behind within the time that a refresh takes, and who is stale."""
 
     def __init__(self, sights: Iterable[ServerSight], known: Sequence[Newest], at: datetime) -> None:
-        """``sights`` are those of the servers of one zone that answer; ``known`` is what ``kept`` was before."""
+        """``sights`` are those of the servers of one zone that answer; ``known`` is what ``kept`` was before.
+
+        What the newest serial is only those say whose signatures hold, where any do: else whoever holds one server
+        makes all others stale by a serial from the future.
+        """
+        sights = list(sights)
         self._serials = {sight.server: sight.serial for sight in sights if sight.serial is not None}
         refresh_s = [sight.refresh_s for sight in sights if sight.refresh_s is not None]
         asked_for = timedelta(seconds=min(refresh_s)) if refresh_s else USUAL_REFRESH
         self._due_at = at - max(min(asked_for, LONGEST_REFRESH), SHORTEST_REFRESH)
-        self.newest = newest_of(self._serials.values())
+        proven = [sight.serial for sight in sights if sight.signatures not in UNPROVEN]
+        self.newest = newest_of(proven or self._serials.values())
         kept = list(known)
         if self.newest is not None and (not kept or kept[-1].serial != self.newest):
             kept.append(Newest(self.newest, at))

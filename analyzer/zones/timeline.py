@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from analyzer.detected import Condition, Drift
 from analyzer.zones.conditions import key_tag_conditions, zone_conditions
@@ -89,6 +90,14 @@ class Timeline(Mapping[Subject, ZoneState]):
         states = [self._states.get((zone, "", vantage)) for zone in zones]
         of_zones = {condition.key for state in states if state is not None for condition in state.conditions}
         return tuple(condition for condition in conditions if condition.key not in of_zones) if of_zones else conditions
+
+    def good_at(self, subject: Subject, at: datetime) -> ZoneObservation | None:
+        """Return what is seen of a zone if it is secure, known from this process, and signed for longer than ``at``."""
+        state = self._states.get(subject)
+        if state is None or subject in self.stale or state.observation.link.verdict is not Verdict.SECURE:
+            return None
+        is_over = any(window.expires_at <= at for window in state.observation.windows)
+        return None if is_over else state.observation
 
     def drop(self, subject: Subject) -> None:
         """Forget a zone that nothing is watched in."""

@@ -143,12 +143,22 @@ def verify_rrset(
             holding, failing = _weigh(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
             failed = (failed | failing) - holding - {signature}
             others = sum(len(those) for case, those in faults.items() if case is not Case.UNSUPPORTED_SIGNATURES)
+            others -= _of_other_algorithms(faults.get(Case.NO_SUCH_KEY, ()), keys)
             return Verified(signature, key, encloser, others + len(failed), _signers({signature, *holding}))
         budget.note_failed(zone)
         failed.add(signature)
     if failed:
         faults[Case.NOT_VERIFIED] = list(failed)
     return _decisive(rrset, zone, keys, faults, now, policy)
+
+
+def _of_other_algorithms(signatures: Iterable[Signature], keys: Iterable[KeyRecord]) -> int:
+    """Count signatures of algorithms that the zone has no key of: those come before their keys, and go after them.
+
+    Source: RFC 6781 §4.1.4.
+    """
+    known = {key.algorithm for key in keys}
+    return sum(signature.algorithm not in known for signature in signatures)
 
 
 def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:

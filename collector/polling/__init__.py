@@ -8,6 +8,7 @@ Where to look
     confirmation    sooner, where something has just turned bad
     reachability    whether a vantage answers at all
     memory          the last poll of an endpoint, and whether a new one says anything new
+    copies          for how long others may keep what a vantage shows
     churn           answers that change all the time
     outbox          what has to be handed on
     timekeeping     whether the wall clock was set

@@ -13,6 +13,8 @@ from schemas.wire import digest_of
 
 SPAN_S = 3600.0
 MOST_LEARNT = 512
+FEW_CHANGES = 3
+"""A subject whose answers change more often within an hour is a pool, of which a new record says nothing."""
 
 
 class Churn(msgspec.Struct, gc=False):
@@ -32,6 +34,12 @@ class Churn(msgspec.Struct, gc=False):
         """Return whether the answers were unstable and have been calm for an hour."""
         self._drop_old(now)
         return self.is_unstable and not self.changed_at
+
+    def is_surprised(self, judgement: Judgement) -> bool:
+        """Return whether a judgement has data that were never seen of a subject whose answers change seldom."""
+        if not self.learnt or len(self.changed_at) >= FEW_CHANGES:
+            return False
+        return any(_short(record) not in self.learnt for record in judgement.answers)
 
     def weigh(
         self, judgement: Judgement, occasion: Occasion | None, observed_at: float, now: float, most: int

@@ -123,9 +123,14 @@ def is_news(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None)
 
 
 def zone_turned(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | None) -> str:
-    """Return the zone that has just turned: to what is wrong with it, or back; empty where none has."""
+    """Return the zone that has just turned: to what is wrong with it, or back, or to data that it never gave before.
+
+    Empty where none has. Data that are always new say nothing of their zone.
+    """
     if is_news(memory, judgement, cause):
         return judgement.cause_zone
+    if memory.churn.is_surprised(judgement) and judgement.links and judgement.links[-1].zone != ".":
+        return judgement.links[-1].zone
     is_back = judgement.verdict in (Verdict.SECURE, Verdict.INSECURE) and memory.verdict in (
         Verdict.BOGUS,
         Verdict.INDETERMINATE,

@@ -8,6 +8,7 @@ import msgspec
 
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts
 from collector.dnssec.signatures import Signers
+from collector.polling.copies import Copies
 from schemas.judgement import ChainLink, Judgement
 from schemas.messages import DenialParameters, Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
@@ -33,16 +34,15 @@ class _Told:
     """What was told of a zone last, when (monotonic), and what was seen of it since.
 
     ``link`` is of the node of the chain that showed it last, signatures included: a node is made once, and is part of
-    the chains of many names. ``keys_until`` and ``ds_until``: until when caches may keep these sets, if they asked when
-    we did (POSIX seconds).
+    the chains of many names. ``keys`` and ``ds`` are the copies that were seen of these sets.
     """
 
     message: ZoneObservation
     link: ChainLink
     content: str
     told_at: float
-    keys_until: int
-    ds_until: int
+    keys: Copies
+    ds: Copies
     signings: dict[Signers, int]
     denial: DenialParameters | None
 
@@ -52,12 +52,13 @@ class _Told:
             return False
         return facts.signings.keys() <= self.signings.keys()
 
-    def see(self, facts: ZoneFacts) -> None:
+    def see(self, facts: ZoneFacts, at: datetime) -> None:
         """Take in what another validation shows of the same key set and DS set."""
         for signers, until in facts.signings.items():
             self.signings[signers] = max(until, self.signings.get(signers, 0))
-        self.keys_until = max(self.keys_until, facts.keys_until)
-        self.ds_until = max(self.ds_until, facts.ds_until)
+        now = int(at.timestamp())
+        self.keys = self.keys.see(facts.key_ttl_s, facts.keys_until, now)
+        self.ds = self.ds.see(facts.ds_ttl_s, facts.ds_until, now)
 
 
 class ZonesTold:
@@ -79,7 +80,7 @@ class ZonesTold:
             zone = one.link.zone
             known = self._told.get((zone, vantage))
             if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
-                known.see(one)
+                known.see(one, at)
                 ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
                 continue
             signings = _merged(known.signings if known is not None else {}, one.signings, one.link)
@@ -92,13 +93,14 @@ class ZonesTold:
                     known.link = one.link
                 message = known.message
                 known.signings, known.denial = signings, denial
-                known.see(one)
+                known.see(one, at)
             else:
                 above = tuple(digests[name] for name in _above(one, facts) if name in digests)
                 message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
                 kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
-                told = _Told(message, one.link, content, now, one.keys_until, one.ds_until, kept, denial)
-                self._told[zone, vantage] = told
+                keys, ds = (known.keys, known.ds) if known is not None else (Copies(), Copies())
+                told = self._told[zone, vantage] = _Told(message, one.link, content, now, keys, ds, kept, denial)
+                told.see(one, at)
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
         return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
@@ -206,8 +208,8 @@ def _unproven(
         ds_ttl_s=one.ds_ttl_s,
         signings=tuple(Signing(keys=keys, cached_until=utc(until)) for keys, until in sorted(signings.items())),
         denial=denial,
-        earlier_keys_until=utc(known.keys_until) if known is not None and known.keys_until else None,
-        earlier_ds_until=utc(known.ds_until) if known is not None and known.ds_until else None,
+        earlier_keys_until=utc(known.keys.others_until) if known is not None and known.keys.until else None,
+        earlier_ds_until=utc(known.ds.others_until) if known is not None and known.ds.until else None,
         evidence=evidence,
     )
 

@@ -18,7 +18,7 @@ OTHERS = ("CNAME", "MX", "TXT")
 
 
 def data(owner: str = NAME, **more: Any) -> Judgement:
-    made = judgement(**more)
+    made = judgement(**{"ttl_s": 3600, **more})
     alias = (AliasLink(NAME, "CNAME", "bank.example.", Verdict.SECURE, owner),) if owner != NAME else ()
     return msgspec.structs.replace(made, links=(*alias, AliasLink(owner, "A", "bank.example.", made.verdict)))
 

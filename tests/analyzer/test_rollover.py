@@ -61,6 +61,10 @@ class Zone:
         self.seen += found
         return found
 
+    def forget(self) -> None:
+        """Have a new collector look, which saw nothing before."""
+        self._signed, self._was, self._last = {}, (), None
+
     def told(self) -> list[str]:
         return [one.code for one in self.seen]
 
@@ -175,7 +179,15 @@ class TestSafe:
             zone.look(AT + hour * HOUR, one, (DS, DS2), signs=((ZSK,),))
             zone.look(AT + hour * HOUR + HOUR, other, (DS, DS2), signs=((ZSK2,),))
 
-        assert set(zone.told()) == {"key_rollover"}
+        assert zone.told() == ["key_rollover"], "once, and not for each server that answers"
+
+    def test_what_comes_back_after_a_day_is_told_again(self, zone: Zone) -> None:
+        zone.look(AT, (KSK, ZSK))
+        zone.look(AT + HOUR, (KSK, ZSK, ZSK2))
+        zone.look(AT + 2 * HOUR, (KSK, ZSK))
+        zone.look(AT + 2 * DAY, (KSK, ZSK, ZSK2))
+
+        assert zone.told() == ["key_rollover"] * 2
 
     def test_a_new_key_of_the_root_is_to_be_trusted_after_the_hold_down(self) -> None:
         root = Zone(parent="")
@@ -215,6 +227,14 @@ class TestUnsafe:
 
         assert [one.code for one in found] == ["key_rollover", "rollover_unsafe"]
         assert "key 2 was withdrawn too early" in found[1].detail
+
+    def test_a_collector_that_started_in_between_hides_no_early_withdrawal(self, zone: Zone) -> None:
+        zone.look(AT, (KSK, ZSK, ZSK2))
+        zone.look(AT + DAY, (KSK, ZSK, ZSK2), signs=((ZSK2,),))
+        zone.forget()
+        found = zone.look(AT + DAY + timedelta(minutes=20), (KSK, ZSK2), signs=((ZSK2,),))
+
+        assert any("key 2 was withdrawn too early" in one.detail for one in found)
 
     def test_a_key_that_signs_before_caches_can_know_it(self, zone: Zone) -> None:
         zone.look(AT, (KSK, ZSK))

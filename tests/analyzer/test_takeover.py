@@ -94,6 +94,15 @@ def test_changes_a_day_apart_are_no_pattern() -> None:
     assert patterns((0, moved()), (24 * 60 + 1, answered())) == []
 
 
+def test_a_change_that_was_rehearsed_a_day_before_counts_when_it_is_made() -> None:
+    """Delegations moved for some minutes first and for good a day later, as in 2018 and 2019."""
+    rehearsed = [(0.0, moved()), (10.0, moved())]
+
+    (found,) = patterns(*rehearsed, (23 * 60, moved()), (25 * 60, answered()))
+
+    assert "ns_set_changed at 11:00" in found.detail
+
+
 def test_cheap_changes_keep_no_old_one_alive_and_push_none_out() -> None:
     flood = [(1.0 + n / 100, answered(name=f"h{n}.bank.example.")) for n in range(1000)]
 

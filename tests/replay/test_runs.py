@@ -14,8 +14,6 @@ from tests.support.scenarios import SCENARIOS, run, shipped
 
 # What they expect is not there yet, though the codes are; each line goes once it is.
 AWAITED = {
-    "R5": "a page within two polls for a zone whose servers are all silent",
-    "R7": "ds_changed of a zone that turns bogus by it",
     "R10": "resolver_disagrees instead of the root for a resolver with an old root",
     "R15": "alias_chain_broken where the target does not exist",
     "R18": "signatures that a rollover explains are no partial failure",

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from schemas.judgement import ZoneKey
-from tests.analyzer.test_rollover import DAY, DS, DS2, KSK, KSK2, ZSK, ZSK2, Zone
+from tests.analyzer.test_rollover import DAY, DS, DS2, HOUR, KSK, KSK2, ZSK, ZSK2, Zone
 from tests.support.making import AT
 
 REVOKED = msgspec.structs.replace(KSK, tag=KSK.tag + 128, flags=KSK.flags | 0x80)
@@ -62,17 +62,27 @@ def test_nor_does_it_as_the_only_overlap(zone: Zone) -> None:
     assert found[0].code == "key_change_unexpected"
 
 
-def test_keys_with_the_tags_of_old_ones_are_not_those(zone: Zone) -> None:
+@pytest.mark.parametrize("algorithm", [KSK.algorithm, 15])
+def test_keys_with_the_tags_of_old_ones_are_not_those(algorithm: int) -> None:
+    twin, zone_twin = (msgspec.structs.replace(one, algorithm=algorithm) for one in (TWIN, ZONE_TWIN))
     zone = Zone()
     zone.look(AT, (KSK, ZSK))
     zone.look(AT + DAY, (KSK, ZSK), (DS, TWIN_DS))
 
     found = zone.look(
         AT + 8 * DAY,
-        (KSK, TWIN, ZSK, ZONE_TWIN),
+        (KSK, twin, ZSK, zone_twin),
         (DS, TWIN_DS),
-        signs=((ZSK,),),  # which the twin made
-        signed_by=(TWIN,),
+        signs=((zone_twin,),),
+        signed_by=(twin,),
     )
 
     assert found[0].code == "key_change_unexpected"
+
+
+def test_a_replacement_that_is_shown_now_and_then_is_told_each_time(zone: Zone) -> None:
+    for hour in range(0, 6, 2):
+        zone.look(AT + 8 * DAY + hour * HOUR, (KSK2, ZSK2), (DS, DS2), signs=((ZSK2,),))
+        zone.look(AT + 8 * DAY + (hour + 1) * HOUR, (KSK, ZSK), (DS, DS2))
+
+    assert zone.told().count("key_change_unexpected") >= 3

@@ -229,3 +229,33 @@ def test_a_malformed_record_ends_no_analysis() -> None:
         run.times(2, own(1, **odd), of_parent(1, **odd), unresolved=(text, "no colon"))
 
     assert run.open
+
+
+class TestSerialFromTheFuture:
+    """One server of three answers with a forged address, and a serial that is later than that of all others."""
+
+    def test_where_the_zone_is_signed_it_blames_no_honest_server(self) -> None:
+        run = Sweeping()
+        run.times(2)
+
+        run.times(48, own(2, serial=2**31, **FORGED, **invalid()))
+
+        assert run.open["auth_answer_divergence"] == (OWN[1],)
+        assert run.open[DIVERGES] == (OWN[1],)
+
+    def test_a_server_that_strips_signatures_sets_no_serial_either(self) -> None:
+        run = Sweeping()
+        run.times(2)
+
+        run.times(48, own(2, serial=2**31, signatures=SignatureState.MISSING, **FORGED))
+
+        assert run.open["auth_answer_divergence"] == (OWN[1],)
+
+    def test_a_secondary_whose_signatures_ran_out_is_stale_all_the_same(self) -> None:
+        run = Sweeping()
+        run.sweep(*(own(n, serial=7) for n in (1, 2, 3)))
+
+        run.times(30, own(1, serial=9), own(2, serial=9), own(3, serial=7, **invalid()))
+
+        assert OWN[2] in run.open["auth_answer_divergence"]
+        assert run.open[DIVERGES] == (OWN[2],)
