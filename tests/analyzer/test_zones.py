@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.analysis import Analysis
 from analyzer.batch import Batch, Knowledge
-from schemas.judgement import ChainLink, Reason, Verdict
+from schemas.judgement import ChainLink, Reason, Verdict, ZoneKey
 from schemas.messages import Message, Observation, ZoneObservation
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones, zone_observation
 
@@ -208,3 +208,21 @@ def test_a_zone_that_breaks_does_not_end_the_fault_of_a_name_in_it() -> None:
         run.at(minute, polls(*bad, at=AT + minute * MINUTE))
 
     assert sorted(one.code for one in run.analysis.findings()) == ["ds_dnskey_mismatch", "rrsig_crypto_invalid"]
+
+
+def test_a_tag_that_another_key_had_is_told_no_longer_than_caches_remember_though_the_zone_stays_the_same() -> None:
+    run = Run(1)
+    twin = ZoneKey(2, 13, 256, None, "another key of that tag")
+    changed = root(AT + MINUTE, key(1, entry=True), twin)
+    week = 7 * 24 * 60
+
+    opened = run.at(1, changed)
+    for minute in (2, 3):
+        run.at(minute, polls(*run.first, at=AT + minute * MINUTE))
+    later = root(AT + (week + 2) * MINUTE, key(1, entry=True), twin)
+    closing = [run.at(week + 2, later)]
+    for minute in (week + 3, week + 4, week + 5):
+        closing.append(run.at(minute, polls(*run.first, at=AT + minute * MINUTE)))
+
+    assert ("keytag_collision", "opened", 1) in codes(opened)
+    assert ("keytag_collision", "closed") in {(code, status) for out in closing for code, status, _ in codes(out)}

@@ -9,6 +9,9 @@ from tests.support.watched_world import ZONE, WatchedWorld
 
 Deed = Callable[[WatchedWorld], None]
 
+POLLED, SWEPT = 2.2, 6.0
+"""Minutes in which everything has been polled twice, and in which the servers of each zone have been asked."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -18,7 +21,7 @@ class Case:
     ``severity`` how severe it is, where that is not the default of its row.
     harmless: what ``near`` does, to a world of its own: the nearest that must not open this code.
     beside: further codes that ``stage`` truly brings about; ``beside_near`` are those of ``near``. No others may come.
-    made: the world to begin with, which must settle without any finding.
+    made: the world to begin with, which must settle without any finding, within ``settles_in`` minutes.
     minutes: after this time it must be found; ``heals_in`` minutes after ``heal`` a state must be closed.
     """
 
@@ -33,6 +36,7 @@ class Case:
     beside: frozenset[Code] = frozenset()
     beside_near: frozenset[Code] = frozenset()
     made: Callable[[], WatchedWorld] = WatchedWorld
+    settles_in: float = POLLED
     minutes: float = 3
     heals_in: float = 6
 

@@ -6,7 +6,7 @@ from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.messages import Act, ActKind, utc
 from tests.catalogue.answers import ADDRESS, FAR, OTHER, calm, nothing
-from tests.catalogue.case import Case, Deed
+from tests.catalogue.case import SWEPT, Case, Deed
 from tests.catalogue.deeds import adding, ds_of, publishing, restore, spare, with_keys
 from tests.catalogue.keys import OWN, ROLLED, sign_again, two_keys_two_ds, watch_island
 from tests.catalogue.servers import NAMES, SOME_SWEEPS
@@ -192,12 +192,13 @@ CASES = (
         code=Code.ROLLOVER_UNSAFE,
         happens="an entry key is replaced within minutes, while caches keep its DS for two hours",
         made=kept_for_hours,
-        stage=swap_entry_key(wait_s=240),
+        stage=swap_entry_key(wait_s=420),
         heal=entry_key_back,
         harmless="it is replaced by the same steps, each after three hours",
         near=swap_entry_key(wait_s=3 * 3600),
         beside=ROLLED,
         beside_near=ROLLED,
+        settles_in=SWEPT,
         minutes=10,
     ),
     Case(
@@ -228,6 +229,7 @@ CASES = (
         heal=name_servers(*NAMES),
         harmless="the delegation names the same servers in another order and case",
         near=name_servers(*(name.upper() for name in reversed(NAMES))),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -240,6 +242,7 @@ CASES = (
         near=name_servers(*NAMES[:2]),
         beside=frozenset({Code.NS_SET_CHANGED, Code.SECURE_TO_INSECURE, Code.DS_CHANGED}),
         beside_near=frozenset({Code.NS_SET_CHANGED}),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),

@@ -9,7 +9,7 @@ from anchorwatch.lab.zones import Zone
 from collector.dnssec.questions import FetchFailure
 from collector.resolvers.dialogue import Question
 from schemas.codes import Code
-from tests.catalogue.case import Case, Deed
+from tests.catalogue.case import SWEPT, Case, Deed
 from tests.catalogue.deeds import adding, ds_of, once, publishing, removing, signed_from, spare, stripped
 from tests.catalogue.keys import OWN, ROLLED
 from tests.catalogue.signatures import DAY
@@ -141,6 +141,7 @@ CASES = (
         heal=adding("@", "SOA", SOA.format(3, TWO_DAYS_S)),
         harmless="it says two days",
         near=adding("@", "SOA", SOA.format(2, TWO_DAYS_S)),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -151,6 +152,7 @@ CASES = (
         heal=together(NS[1]),
         harmless="one server signs the same data by itself",
         near=apart(NS[1]),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -162,6 +164,7 @@ CASES = (
         harmless="one secondary gets a new key half an hour after the others",
         near=behind_for_a_while,
         beside_near=ROLLED,
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -172,6 +175,7 @@ CASES = (
         heal=together(ABOVE[1], name="test."),
         harmless="it gives none for half an hour",
         near=parent_apart_for_a_while,
+        settles_in=SWEPT,
         minutes=LONGER_THAN_A_TRANSFER,
         heals_in=90,
         made=seldom_polled,
@@ -184,6 +188,7 @@ CASES = (
         harmless="one server has the same addresses in another order",
         near=apart(NS[2], adding("www", "A", "198.51.100.2", "198.51.100.1")),
         made=with_two_addresses,
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -194,6 +199,7 @@ CASES = (
         heal=together(NS[2]),
         harmless="it leaves them out of one response",
         near=bent(once(stripped), NS[2]),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -204,6 +210,7 @@ CASES = (
         heal=together(NS[0]),
         harmless="it does not answer in one sweep",
         near=silent_in_one_sweep,
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -216,6 +223,7 @@ CASES = (
         near=not_knowing(NS[0]),
         beside=frozenset({Code.AUTH_SERVER_UNREACHABLE}),
         beside_near=frozenset({Code.AUTH_SERVER_UNREACHABLE}),
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -226,6 +234,7 @@ CASES = (
         heal=adding("@", "NS", *NAMES),
         harmless="the zone names them in another order and case",
         near=adding("@", "NS", *(name.upper() for name in reversed(NAMES))),
+        settles_in=SWEPT,
         minutes=LONGER_THAN_A_TRANSFER,
         heals_in=90,
         made=seldom_polled,
@@ -238,6 +247,7 @@ CASES = (
         harmless="it asks for the DS that is there",
         near=asking_for_what_is_there,
         beside=ROLLED,
+        settles_in=SWEPT,
         minutes=LONGER_THAN_A_TRANSFER,
         heals_in=90,
         made=seldom_polled,
@@ -251,6 +261,7 @@ CASES = (
         near=asking(*ds(0), cdnskey=OWN[0].record.to_text()),
         beside=ROLLED,
         beside_near=ROLLED,
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),
@@ -261,6 +272,7 @@ CASES = (
         heal=asking_no_more,
         harmless="it asks for the DS that is there",
         near=asking_for_what_is_there,
+        settles_in=SWEPT,
         minutes=SOME_SWEEPS,
         heals_in=SOME_SWEEPS,
     ),

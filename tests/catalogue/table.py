@@ -13,18 +13,16 @@ ELSEWHERE: tuple[Elsewhere, ...] = ourselves.ELSEWHERE
 
 def rows() -> str:
     """Return the table of ``docs/detection.md``: of each code what opens it, what does not, and what shows that."""
-    shown = {case.code: _shown_by(module) for module in MODULES for case in module.CASES}
-    shown |= {case.code: _nodes_of(case) for case in ELSEWHERE}
-    cases = {case.code: case for case in (*CASES, *ELSEWHERE)}
+    found = {one.code: (one.happens, one.harmless, _file_of(module)) for module in MODULES for one in module.CASES}
+    found |= {one.code: (one.happens, one.harmless, _nodes_of(one)) for one in ELSEWHERE}
     lines = ["| code | found | not found | shown by |", "|---|---|---|---|"]
     for row in ROWS:
         if row.kind is not Kind.REASON:
-            case = cases[row.code]
-            lines.append(f"| `{row.code}` | {case.happens} | {case.harmless} | {shown[row.code]} |")
+            lines.append(f"| `{row.code}` | {' | '.join(found[row.code])} |")
     return "\n".join(lines)
 
 
-def _shown_by(module: ModuleType) -> str:
+def _file_of(module: ModuleType) -> str:
     return f"`{module.__name__.replace('.', '/')}.py`"
 
 

@@ -106,6 +106,16 @@ def test_what_is_expected_of_a_host_makes_it_changed() -> None:
     assert {names.to_text(one.name) for one in change.gone} == {"login.idp.example."}
 
 
+def test_a_host_is_changed_too_when_one_of_those_that_consume_it_leaves() -> None:
+    expecting = identity("b", "api.bank.example", "login.idp.example", expect=Verdict.INSECURE)
+    roster, _ = turn(Roster(), identity("a", "api.bank.example"), expecting)
+
+    _, change = turn(roster, identity("a", "api.bank.example"))
+
+    assert {names.to_text(one.name) for one in change.changed} == {"api.bank.example."}, "what it expected is over"
+    assert {names.to_text(one.name) for one in change.gone} == {"login.idp.example."}
+
+
 def test_a_change_comes_in_parts_and_an_empty_one_in_one() -> None:
     subjects = [PollTarget(names.from_text(f"h{number}.example"), 1, "corp") for number in range(5)]
     change = RosterChange(3, [(one, ("example", "corp")) for one in subjects[:3]], subjects[3:], ())
