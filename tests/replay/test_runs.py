@@ -18,6 +18,7 @@ from tests.support.scenarios import SCENARIOS, run, shipped
 # What they expect is not there yet, though the codes are; each line goes once it is.
 AWAITED = {
     "R1": "one incident while names of one broken zone come and go",
+    "R17-one": "one page for the anchor, none for the resolver that follows the root",
     "R10": "resolver_disagrees instead of the root for a resolver with an old root",
     "R15": "alias_chain_broken where the target does not exist",
     "R18": "signatures that a rollover explains are no partial failure",
