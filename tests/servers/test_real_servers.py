@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.daemons import PATIENCE_S, find_tool, until
 from tests.support.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, check_only_staged, check_sound, codes
-from tests.support.watch import VANTAGE, Instance, Watch
+from tests.support.watch import VANTAGE, Instance, JsonObject, Watch
 from tests.support.world import World
 
 pytestmark = pytest.mark.servers
