@@ -176,15 +176,17 @@ class ClickHouseHistory:
 
     def latest_judgements(self) -> list[tuple[str, datetime, datetime, Judgement]]:
         """Return of every subject the observation that was polled last: id, when, when polled, and its judgement."""
-        sql = """
-            SELECT o.id, o.observed_at, l.seen_at, o.judgement FROM (
-                SELECT argMax(observation, polled_at) AS id, max(polled_at) AS seen_at FROM (
-                    SELECT name, type, vantage, observation, max(last_seen_at) AS polled_at
-                    FROM verdicts GROUP BY name, type, vantage, observation
-                ) GROUP BY name, type, vantage
-            ) AS l INNER JOIN (SELECT id, observed_at, judgement FROM observations LIMIT 1 BY id) AS o USING (id)
+        newest = """
+            SELECT argMax(observation, last_seen_at) AS id, max(last_seen_at) AS seen_at
+            FROM verdicts GROUP BY name, type, vantage
         """
-        return [(i, at, seen, rows.read_judgement(content)) for i, at, seen, content in self._query(sql)]
+        seen_at_by_id = dict(self._query(newest))
+        # Not by a join, which would hold the judgements of all observations that there ever were.
+        sql = f"""
+            SELECT id, observed_at, judgement FROM observations WHERE id IN (SELECT id FROM ({newest})) LIMIT 1 BY id
+        """
+        found = (row for row in self._query(sql) if row[0] in seen_at_by_id)
+        return [(i, at, seen_at_by_id[i], rows.read_judgement(content)) for i, at, content in found]
 
     def zones_lately(self, since: datetime, of: Sequence[tuple[str, str]] = ()) -> list[ZoneObservation]:
         """Return of every zone and vantage what tells its rollovers, oldest first.

@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -42,7 +44,6 @@ def replay(
     from anchorwatch.replay.running import run_scenario
     from schemas.faults import ConfigError
 
-    logging.getLogger("alerts").setLevel(logging.CRITICAL)
     problems: list[str] = []
     scenarios = []
     for path in paths:
@@ -54,7 +55,8 @@ def replay(
         raise ConfigError(problems)
     all_passed, found = True, []
     for scenario in scenarios:
-        record = run_scenario(scenario, restarts=restarts if restart_at else 0, seed=seed)
+        with _silence("alerts"):
+            record = run_scenario(scenario, restarts=restarts if restart_at else 0, seed=seed)
         outcomes = judge(scenario, record)
         all_passed &= passed(outcomes)
         found.append(measures.measure(scenario, record, outcomes))
@@ -66,6 +68,18 @@ def replay(
     if measured:
         click.echo(measures.table(found))
     sys.exit(0 if all_passed else FAILED)
+
+
+@contextmanager
+def _silence(name: str) -> Iterator[None]:
+    """Keep a logger from telling of what happens in a scenario: the record has it."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _says_result(line: str) -> bool:
