@@ -67,6 +67,7 @@ def _tests_in(path: str) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", BY_CODE)
 def test_it_is_found_with_its_cause_and_nothing_else_is(code: str) -> None:
     case, story = BY_CODE[code], story_of(code)
@@ -79,6 +80,7 @@ def test_it_is_found_with_its_cause_and_nothing_else_is(code: str) -> None:
     assert {one.code for one in story.staged} == {code, *case.beside}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", STATES)
 def test_a_state_closes_once_it_is_mended(code: str) -> None:
     found = [one for one in story_of(code).healed if one.code == code]
@@ -87,6 +89,7 @@ def test_a_state_closes_once_it_is_mended(code: str) -> None:
     assert found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", BY_CODE)
 def test_no_state_stays_open_once_all_is_mended(code: str) -> None:
     is_open = {one.code for one in story_of(code).healed if one.kind is Kind.STATE and one.status != "closed"}
@@ -94,6 +97,7 @@ def test_no_state_stays_open_once_all_is_mended(code: str) -> None:
     assert is_open == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", DRIFTS)
 def test_a_drift_outlives_its_recovery(code: str) -> None:
     earlier = {one.id for one in story_of(code).staged if one.code == code}
@@ -103,6 +107,7 @@ def test_a_drift_outlives_its_recovery(code: str) -> None:
     assert set(found.values()) <= {"opened", "updated"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", BY_CODE)
 def test_what_is_near_to_it_is_not_told_as_it(code: str) -> None:
     case = BY_CODE[code]
