@@ -34,7 +34,7 @@ demo: $(STAMP) ## incidents on a signed DNS world on loopback, then the page; AR
 test: $(STAMP) ## the test suite; ARGS="-k denial" picks
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-slow: $(STAMP) ## the tests that take long: full disks, hostile receivers, secrets, random worlds; a minute or two
+slow: $(STAMP) ## the tests that take long: full disks, hostile receivers, secrets, random worlds, most scenarios; some minutes
 	@$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
 cluster: $(STAMP) ## over Apache Kafka: every stage as processes, with parts killed, and the bus in adversity; five minutes; BROKERS=3

@@ -18,7 +18,6 @@ from tests.support.scenarios import SCENARIOS, run, shipped
 QUICK = {"A3", "R7"}
 # Each takes minutes and more: `make replay` runs them.
 LONG = {"Q1", "R1", "R17", "R17-one"}
-"""The others take ten seconds and more, some of them minutes."""
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 BROKEN = """\
