@@ -83,12 +83,17 @@ class Signatures:
         if subject in self._expiring or known is None or expiry.expires_at < known.expires_at:
             self._agenda.put(subject, 0.0)
 
-    def keep_windows(self, message: ZoneObservation, *, lately: bool, out: Batch) -> None:
-        """Note how a zone's signatures end now; ``lately``: the zone was known, so that a renewal was seen."""
+    def keep_windows(self, message: ZoneObservation, before: ZoneObservation | None, out: Batch) -> None:
+        """Note how a zone's signatures end now; ``before`` is how it was seen last, None if it was not known.
+
+        A key set that changed had to be signed anew, whatever the rhythm: nothing is learnt of that.
+        """
+        same_keys = before is not None and before.link.keys == message.link.keys
         for window in message.windows:
             if (expiry := expiry_of(window)) is not None:
                 renewed = self._zone_renewed.setdefault(message.subject, {})
-                self._learn_habit(renewed.get(window.rrset), expiry, message.observed_at, lately, out)
+                is_in_rhythm = before is not None and (same_keys or not expiry.of_keys)
+                self._learn_habit(renewed.get(window.rrset), expiry, message.observed_at, is_in_rhythm, out)
                 renewed[window.rrset] = expiry
 
     def _learn_habit(self, earlier: Expiry | None, expiry: Expiry, at: datetime, lately: bool, out: Batch) -> None:

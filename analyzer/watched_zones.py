@@ -98,7 +98,7 @@ class WatchedZones:
         self._estate.zones.stale.discard(subject)
         if not self._estate.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
-        self._signatures.keep_windows(message, lately=earlier is not None, out=out)
+        self._signatures.keep_windows(message, earlier.observation if earlier is not None else None, out)
         if state.conditions or subject in self.witnesses:
             self.witnesses[subject] = None
             self._poll(subject, state, at)

@@ -226,3 +226,15 @@ def test_a_tag_that_another_key_had_is_told_no_longer_than_caches_remember_thoug
 
     assert ("keytag_collision", "opened", 1) in codes(opened)
     assert ("keytag_collision", "closed") in {(code, status) for out in closing for code, status, _ in codes(out)}
+
+
+def test_a_key_set_that_is_signed_for_a_new_key_teaches_no_rhythm() -> None:
+    run = Run(1)
+    day = 24 * 60
+    for number in range(1, 6):  # a key comes or goes each day; the rhythm is a week
+        keys = (key(1, entry=True), key(2), *((key(3),) if number % 2 else ()))
+        at = AT + number * day * MINUTE
+        one = zone_observation(link("bank.example.", keys=keys), at, parent="example.")
+        ends = msgspec.structs.replace(one.windows[0], inception_at=at, expires_at=at + 14 * day * MINUTE)
+        out = run.at(number * day, msgspec.structs.replace(one, windows=(ends,)))
+        assert [row for row in out.tables["renewals"] if row[3]] == []
