@@ -75,6 +75,9 @@ def warm(world: Served, hosts: list[str]) -> None:
     asyncio.run(ask_all())
 
 
+CHECKS = 3
+
+
 def bench_check(table: Table, world: Served) -> None:
     """``check`` of 1,000 endpoints in 50 zones, start included, beside delv run for each name."""
     hosts = list(world.hosts[:1000])
@@ -88,11 +91,14 @@ def bench_check(table: Table, world: Served) -> None:
         "--trust-anchor",
         str(world.anchors),
     ]
-    started = time.perf_counter()
-    done = subprocess.run([*words, "--format", "json"], capture_output=True, text=True, check=False)
-    rate = 1000 / (time.perf_counter() - started)
-    verdicts = json.loads(done.stdout)["verdicts"]
-    assert verdicts["secure"] == 2000, verdicts
+    took = []
+    for _ in range(CHECKS):
+        started = time.perf_counter()
+        done = subprocess.run([*words, "--format", "json"], capture_output=True, text=True, check=False)
+        took.append(time.perf_counter() - started)
+        verdicts = json.loads(done.stdout)["verdicts"]
+        assert verdicts["secure"] == 2000, verdicts
+    rate = 1000 / min(took)  # whatever else runs on the machine only slows one down
     table.row("check: endpoints/s (A and AAAA each, resolver's claims too)", f"{rate:.0f}/s", Goal(300, "/s"), rate)
     goal = Goal(10, " ×")
     if which("delv") is None:
