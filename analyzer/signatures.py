@@ -15,13 +15,12 @@ from analyzer.endpoints.current import Current
 from analyzer.estate import Estate
 from analyzer.findings.book import FindingBook
 from analyzer.zones.cadence import Cadence, CadenceKey, Renewal
-from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import Agenda, Expiry, decide_tier, expiries_of, expiry_of, is_renewed, next_look_at
 from analyzer.zones.timeline import ZoneState
 from schemas.catalogue import CATALOGUE, Severity
 from schemas.cause import VANTAGE
 from schemas.codes import Code
-from schemas.judgement import Verdict
+from schemas.judgement import VALIDATED, Verdict
 from schemas.messages import Finding, Subject, ZoneObservation, utc
 
 EXPIRING = frozenset({Code.RRSIG_EXPIRING, Code.RRSIG_REFRESH_OVERDUE})

@@ -29,11 +29,10 @@ from analyzer.history import rows
 from analyzer.needs import seen_as
 from analyzer.signatures import Signatures
 from analyzer.watched_zones import WatchedZones
-from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import expiry_between, expiry_of
 from schemas.catalogue import Severity
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import VALIDATED, Judgement, Verdict
 from schemas.messages import Finding, Observation, PollBatch, Subject
 
 MOST_UNKNOWN = 10_000

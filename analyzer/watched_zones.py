@@ -15,9 +15,9 @@ from analyzer.findings.attribution import CauseKey
 from analyzer.findings.book import FindingBook
 from analyzer.history import rows
 from analyzer.signatures import Signatures
-from analyzer.zones.drift import VALIDATED
 from analyzer.zones.timeline import ZoneState
 from schemas.codes import Code
+from schemas.judgement import VALIDATED
 from schemas.messages import Subject, ZoneObservation
 
 WITNESS_AWAY = timedelta(minutes=2)

@@ -33,6 +33,10 @@ class Verdict(StrEnum):
 _WEAKNESS = {Verdict.SECURE: 0, Verdict.INSECURE: 1, Verdict.INDETERMINATE: 2, Verdict.BOGUS: 3}
 
 
+VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
+"""The verdicts of a chain that was followed to its end: they may serve as a baseline."""
+
+
 class Reason(msgspec.Struct, frozen=True):
     """A code of the catalogue, the zone it hangs on, and the particulars in a sentence.
 

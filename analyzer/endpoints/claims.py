@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from schemas.catalogue import Severity
-from schemas.judgement import ANSWERED, Judgement, ResolverClaim, Verdict, data_of
+from schemas.judgement import ANSWERED, VALIDATED, Judgement, ResolverClaim, Verdict, data_of
 
 WELL_KNOWN = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
 # With an alias as the answer the rcode is that of its target: RFC 6604 §3.
@@ -19,7 +19,7 @@ def disagreements(judgement: Judgement, proven: frozenset[str]) -> Iterable[tupl
 
     ``proven`` are the data known of this name besides the judgement's own.
     """
-    if judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE):
+    if judgement.verdict not in VALIDATED:
         return
     for claim in (judgement.plain, judgement.resolver):
         if claim is None or claim.rcode not in ANSWERED or claim.proven:

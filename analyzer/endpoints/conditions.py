@@ -12,7 +12,7 @@ from analyzer.zones.conditions import TIMES, has_weak_key
 from schemas.catalogue import CATALOGUE, Confirmation, Doubt, Kind, Scope, Severity, codes_where, find_row
 from schemas.cause import INFRASTRUCTURE, VANTAGE
 from schemas.codes import Code
-from schemas.judgement import ANSWERED, Judgement, Reason, ResolverClaim, Verdict, data_of
+from schemas.judgement import ANSWERED, VALIDATED, Judgement, Reason, ResolverClaim, Verdict, data_of
 from schemas.messages import Endpoint
 
 PER_NAME = codes_where(lambda row: row.kind is Kind.STATE and row.scope is Scope.NAME)
@@ -92,7 +92,7 @@ def _dangling_alias(judgement: Judgement) -> Iterable[Condition]:
     Source: RFC 1034 §3.6.2; the takeovers of names of cloud providers.
     """
     alias = next((link for link in judgement.links if link.target), None)
-    if alias is None or judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE) or judgement.rcode != "NXDOMAIN":
+    if alias is None or judgement.verdict not in VALIDATED or judgement.rcode != "NXDOMAIN":
         return
     if data_of(judgement.answers, judgement.type):
         return

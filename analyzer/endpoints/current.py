@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import TypeVar, overload
 
 from analyzer.detected import Condition
-from analyzer.zones.drift import VALIDATED
 from analyzer.zones.expiry import Expiry
 from schemas.catalogue import Confirmation, codes_where
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import VALIDATED, Judgement, Verdict
 from schemas.messages import Subject
 
 T = TypeVar("T")
@@ -62,7 +61,7 @@ class Current:
     @property
     def validated(self) -> bool:
         """Return whether the verdict may serve as a baseline."""
-        return self.verdict in (Verdict.SECURE, Verdict.INSECURE)
+        return self.verdict in VALIDATED
 
     def says_of(self, key: tuple[str, str, str]) -> bool:
         """Return whether a poll that came to this can be evidence that a finding is over.

@@ -11,9 +11,7 @@ from analyzer.endpoints.answers import Change, grade_change, outside
 from analyzer.endpoints.baseline import NOTHING_LEARNT, Baseline
 from schemas.catalogue import Severity
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict
-
-VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
+from schemas.judgement import VALIDATED, Judgement, Verdict
 
 
 def detect_drift(

@@ -11,12 +11,11 @@ from typing import Any
 from analyzer.history import rows
 from analyzer.history.rows import Row
 from analyzer.sightings import LEARNT_FOR, Sighting, join_sightings
-from schemas.judgement import Judgement
+from schemas.judgement import VALIDATED, Judgement
 from schemas.messages import Act, Finding, Identity, Subject, ZoneObservation
 
 DRIFTS_KEPT = timedelta(hours=24)
 RENEWALS_KEPT = 20
-VALIDATED = ("secure", "insecure")
 ZoneAtVantage = tuple[str, str]
 
 

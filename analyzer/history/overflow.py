@@ -18,7 +18,7 @@ from analyzer.history.clickhouse import TABLES, ClickHouseHistory
 from analyzer.history.rows import Row
 from analyzer.sightings import Sighting, join_sightings
 from schemas.faults import DiskFull, Rejected
-from schemas.judgement import Judgement
+from schemas.judgement import VALIDATED, Judgement
 from schemas.messages import Act, Finding, FindingStatus, Identity, Subject, ZoneObservation, ZoneSweep
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 TRY_EVERY_S = 2.0
 MOST_WAITING_BYTES = 128 * 1024 * 1024
 AT_ONCE = 5_000
-VALIDATED = frozenset({"secure", "insecure"})
 FULL = "the disk of the history is full: what is found is told and kept in memory; make room before a restart"
 KEYS: dict[str, Callable[[Row], Any]] = {
     "evidence_messages": lambda row: row[0],

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from analyzer.detected import Drift, drift_of
 from schemas.catalogue import Severity
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Verdict
+from schemas.judgement import VALIDATED, ChainLink, Verdict
 from schemas.messages import ZoneObservation
 
-VALIDATED = (Verdict.SECURE, Verdict.INSECURE)
 # Bits of security of each algorithm and digest, the deprecated ones at what is left of them. Source: NIST SP 800-57
 # part 1 table 2, RFC 8624 §3.1, RFC 9905.
 ALGORITHM_STRENGTH = {5: 60, 7: 60, 8: 112, 10: 112, 13: 128, 14: 192, 15: 128, 16: 224}

@@ -25,7 +25,7 @@ from analyzer.zones.keychange import (
 )
 from schemas.catalogue import Severity
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Verdict, ZoneKey
+from schemas.judgement import VALIDATED, ChainLink, Verdict, ZoneKey
 from schemas.messages import ZoneObservation
 
 HOLD_DOWN = timedelta(days=30)
@@ -40,7 +40,6 @@ SAME_AGAIN_WITHIN = timedelta(days=1)
 """Servers with different key sets answer in turn, as those of several signers do: what was there lately is no step."""
 MOST_HELD = 32
 MOST_KEYS_KNOWN = 256
-KNOWN = (Verdict.SECURE, Verdict.INSECURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Rollover:
         """Take in the next sight of the zone; return the steps of a rollover, and what is unsafe about it."""
         self._hold(message)
         self._previous = message
-        if message.link.verdict not in KNOWN:
+        if message.link.verdict not in VALIDATED:
             return []
         earlier, self._validated = self._validated, message
         found = [] if earlier is None else list(self._steps(earlier, message))
@@ -153,7 +152,7 @@ class Rollover:
     def _hold(self, message: ZoneObservation) -> None:
         """Keep what this sight replaces for as long as caches do."""
         now, previous = message.observed_at, self._previous
-        if previous is not None and previous.link.verdict in KNOWN:
+        if previous is not None and previous.link.verdict in VALIDATED:
             link, until = previous.link, message.earlier_ds_until
             if link.ds and link.ds != message.link.ds and until is not None:
                 others = [held for held in self._held_ds if held.ds != link.ds]

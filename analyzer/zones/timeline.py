@@ -6,10 +6,10 @@ from datetime import datetime
 
 from analyzer.detected import Condition, Drift
 from analyzer.zones.conditions import key_tag_conditions, zone_conditions
-from analyzer.zones.drift import VALIDATED, detect_zone_drift
+from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.rollover import Rollover
 from schemas.codes import Code
-from schemas.judgement import Verdict
+from schemas.judgement import VALIDATED, Verdict
 from schemas.messages import Subject, ZoneObservation
 from schemas.zone import content_of, is_renewed
 

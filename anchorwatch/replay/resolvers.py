@@ -27,7 +27,7 @@ from collector.dnssec.questions import Ask, drive
 from collector.dnssec.validation import validate
 from collector.dnssec.wording import make_reason
 from schemas.codes import Code
-from schemas.judgement import Verdict
+from schemas.judgement import VALIDATED, Verdict
 
 ROOT = dns.name.root
 USUAL_LATENCY_S = 0.02
@@ -382,7 +382,7 @@ class Resolver:
         questions = validate(context, names.from_text(name.to_text()), int(rdtype))
         result = drive(questions, self._reply_to)
         until = float(fresh_until(result))
-        if result.verdict in (Verdict.SECURE, Verdict.INSECURE):
+        if result.verdict in VALIDATED:
             shown = None
             if any(judged.reason and judged.reason.code == Code.NEGATIVE_TRUST_ANCHOR for judged in result.rrsets):
                 shown = chain[-1].part.with_error(*UNDER_NEGATIVE_ANCHOR)

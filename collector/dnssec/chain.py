@@ -25,7 +25,7 @@ from collector.dnssec.records import DelegationSigner, KeyRecord, RRset
 from collector.dnssec.signatures import Verified, name_of
 from schemas.catalogue import codes_where
 from schemas.codes import Code
-from schemas.judgement import ChainLink, Verdict
+from schemas.judgement import VALIDATED, ChainLink, Verdict
 
 FAILED_NODE_TTL_S = 5
 PROVEN_UNSIGNED = codes_where(lambda row: row.proves_unsigned)
@@ -444,13 +444,13 @@ def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[C
         if _is_over_limit(found):
             # The zone denies a DS here, by a proof that is too costly to check. Its answers need no denial.
             return replace(node, name=name, link=None, parent=node, remarks=(), messages=(reply.wire,))
-        if found.verdict in (Verdict.SECURE, Verdict.INSECURE):
+        if found.verdict in VALIDATED:
             context.nodes[name] = found
             return found
     walked = node
     while walked.verdict is Verdict.SECURE and not walked.sealed and walked.name != name:
         walked = yield from _cached(context, name[: len(walked.name) + 1], walked, None)
-    found_out = walked.verdict in (Verdict.SECURE, Verdict.INSECURE) and not _is_over_limit(walked)
+    found_out = walked.verdict in VALIDATED and not _is_over_limit(walked)
     return walked if found_out or _is_below_cut(walked, node.zone) else node
 
 

@@ -5,7 +5,7 @@ import msgspec
 from collector.authorities.sweeps import NOWHERE, Trail
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
-from schemas.judgement import Judgement, ResolverClaim, Verdict
+from schemas.judgement import VALIDATED, Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
 
@@ -131,7 +131,7 @@ def zone_turned(memory: Memory, judgement: Judgement, cause: tuple[str, ...] | N
         return judgement.cause_zone
     if memory.churn.is_surprised(judgement) and judgement.links and judgement.links[-1].zone != ".":
         return judgement.links[-1].zone
-    is_back = judgement.verdict in (Verdict.SECURE, Verdict.INSECURE) and memory.verdict in (
+    is_back = judgement.verdict in VALIDATED and memory.verdict in (
         Verdict.BOGUS,
         Verdict.INDETERMINATE,
     )

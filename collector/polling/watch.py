@@ -49,13 +49,12 @@ from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim, rea
 from collector.resolvers.dialogue import Dialogues, Instant, Pause, Posed, Steps, share
 from collector.resolvers.view import Judged, View
 from schemas.codes import Code
-from schemas.judgement import Judgement, Verdict
+from schemas.judgement import VALIDATED, Judgement, Verdict
 from schemas.messages import Message, utc
 
 CONTROL_EVERY_S = 2.0
 MOST_TAKEN = 100_000
 MOST_CHANGED = 2000
-STANDS = (Verdict.SECURE, Verdict.INSECURE)
 
 
 class Watch:
@@ -308,7 +307,7 @@ class Watch:
         )
         mark = self._mark_of(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
-        stands = mark and mark == memory.skim and memory.verdict in STANDS and instant.at < memory.fresh_until
+        stands = mark and mark == memory.skim and memory.verdict in VALIDATED and instant.at < memory.fresh_until
         if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(subject, memory, view))):
             if self._memory.get(subject) is memory:
                 self._note_reply(subject, memory, reply)
@@ -472,6 +471,6 @@ class Watch:
         if not was_lost:
             return
         for subject, memory in self._memory.items():
-            if subject.vantage == name and memory.verdict not in STANDS:
+            if subject.vantage == name and memory.verdict not in VALIDATED:
                 self._shares.wake_all([subject])
                 self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))

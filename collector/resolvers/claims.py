@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from collector.dnssec import names, records
 from collector.dnssec.message import AD, rcode_text
 from collector.dnssec.questions import FetchFailure, Reply
-from schemas.judgement import ANSWERED, Judgement, ResolverClaim, Verdict, data_of
+from schemas.judgement import ANSWERED, VALIDATED, Judgement, ResolverClaim, data_of
 
 # Where an IPv4 address lies within 16 octets, by length of the prefix; octet 8 is zero. Source: RFC 6052 §2.2.
 EMBEDDED = {
@@ -38,7 +38,7 @@ def read_claim(reply: Reply) -> ResolverClaim | None:
 
 def differs(judgement: Judgement, claim: ResolverClaim | None) -> bool:
     """Return whether clients get other data than were validated: more, or none where there are some."""
-    if claim is None or claim.proven or judgement.verdict not in (Verdict.SECURE, Verdict.INSECURE):
+    if claim is None or claim.proven or judgement.verdict not in VALIDATED:
         return False
     here, there = data_of(judgement.answers, judgement.type), data_of(claim.answers, judgement.type)
     return bool(there - here) or (bool(here) and not there)
