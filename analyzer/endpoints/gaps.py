@@ -6,12 +6,10 @@ a collector's. Names whose zone is silent are polled by one of them for all: the
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from functools import cached_property
 from itertools import islice
 
-from publicsuffixlist import PublicSuffixList
-
 from analyzer.endpoints.current import CurrentState
+from analyzer.zones.registrable import registrable_domain
 from schemas.judgement import Verdict
 from schemas.messages import Subject
 
@@ -34,10 +32,6 @@ class Gaps:
         self._patient_since: datetime | None = None
         self._never_seen: dict[Subject, datetime] = {}
         self._expected: Iterator[Subject] = iter(())
-
-    @cached_property
-    def _suffixes(self) -> PublicSuffixList:
-        return PublicSuffixList()
 
     def look(
         self, now: datetime, expected: Iterable[Subject], is_watched: Callable[[Subject], bool]
@@ -80,14 +74,10 @@ class Gaps:
     def _without_silent_zones(self, late: Collection[Subject]) -> Iterator[Subject]:
         """Leave out what has no verdict, and what shares with such a name the domain below which a zone is silent."""
         silent = {
-            (self._domain_of(subject[0]), subject[2])
+            (registrable_domain(subject[0]), subject[2])
             for subject, current in (self._current.items() if late else ())
             if current.verdict is Verdict.INDETERMINATE
         }
         for subject in late:
-            if not silent or (self._domain_of(subject[0]), subject[2]) not in silent:
+            if not silent or (registrable_domain(subject[0]), subject[2]) not in silent:
                 yield subject
-
-    def _domain_of(self, name: str) -> str:
-        host = name.rstrip(".")
-        return str(self._suffixes.privatesuffix(host) or host)

@@ -3,7 +3,7 @@
 Where to look
     timeline     every zone as it is now, and the last validated sight before
     conditions   what is wrong with a zone now
-    drift        edges between two validated sights: DS set, keys, protection
+    drift        edges between two validated sights: DS set, protection
     rollover     at which step a rollover is, what comes next, and what is unsafe
     keychange    what kind of change a key set went through
     expiry       signatures that run out: how urgent that is, and when to look again
@@ -15,6 +15,7 @@ Where to look
     secondaries  servers that stay behind, or would serve expired signatures once cut off
     cds          what a zone asks its parent for
     serials      who is behind, and for how long that is no fault
+    registrable  which names were registered together
     sights       what servers say, by side, and which of them agree
 
 Glossary

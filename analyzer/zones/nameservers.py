@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from publicsuffixlist import PublicSuffixList
 
 from analyzer.detected import Drift, drift_of
 from analyzer.zones.faults import Look
+from analyzer.zones.registrable import registrable_domain
 from analyzer.zones.serials import PARENT_TRANSFER, Serials
 from analyzer.zones.sights import answering, said_by, side_of, who
 from schemas.codes import Code
@@ -18,7 +18,6 @@ from schemas.messages import NAME_ABSENT, ServerSight, ServerStatus, ZoneSweep
 
 MOST_TOLD = 16
 NsSet = tuple[str, ...]
-_suffixes = PublicSuffixList()
 
 
 def ns_set(names: Iterable[str]) -> NsSet:
@@ -153,4 +152,4 @@ def _kind(before: NsSet, after: NsSet) -> str:
 
 
 def _providers(names: NsSet) -> set[str]:
-    return {_suffixes.privatesuffix(name.rstrip(".")) or name.rstrip(".") for name in names}
+    return set(map(registrable_domain, names))

@@ -11,6 +11,7 @@ Source: RFC 7583 §3 (timing), RFC 6781 §4.1 (kinds), RFC 5011 §2.4.1 (hold-do
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from analyzer.detected import Drift, drift_of
 from analyzer.zones.keychange import (
@@ -44,7 +45,7 @@ MOST_KEYS_KNOWN = 256
 
 @dataclass(frozen=True, slots=True)
 class HeldKeys:
-    """A key set that caches may hold until an instant, with the tags that signed it."""
+    """A key set that caches may hold until an instant."""
 
     keys: tuple[ZoneKey, ...]
     until: datetime
@@ -68,6 +69,16 @@ class Step:
     def to_text(self) -> str:
         """Return it for people."""
         return self.what if self.not_before is None else f"{self.what}, not before {_utc(self.not_before)}"
+
+
+class _Mix(NamedTuple):
+    """What caches hold until an instant and does not validate with what is served now, and how to mend it."""
+
+    held: str
+    until: datetime
+    why: str
+    remedy: str
+    severity: Severity = Severity.HIGH
 
 
 @dataclass(slots=True)
@@ -301,30 +312,27 @@ class Rollover:
     def _unsafe(self, message: ZoneObservation) -> Iterator[Drift]:
         now = message.observed_at
         self._reported = {key: until for key, until in self._reported.items() if until > now}
-        found = (
-            self._unsafe_unsigned(message) if message.link.verdict is Verdict.INSECURE else self._unsafe_mixes(message)
-        )
-        for held, until, why, severity in found:
-            key = (held, why)
+        is_unsigned = message.link.verdict is Verdict.INSECURE
+        for mix in self._mixes_unsigned(message) if is_unsigned else self._mixes(message):
+            key = (mix.held, mix.why)
             if key not in self._reported:
-                self._reported[key] = until
-                detail = f"{message.zone}: {why}; caches may hold it until {_utc(until)}: there, answers are bogus"
+                self._reported[key] = mix.until
+                detail = (
+                    f"{message.zone}: {mix.why}; where caches hold {mix.held}, until {_utc(mix.until)}, answers are"
+                    f" bogus though all looks well from here; until then, {mix.remedy}"
+                )
                 now_is = describe_keys(message.link.keys) or "unsigned"
-                yield drift_of(Code.ROLLOVER_UNSAFE, message.zone, detail, held, now_is, severity)
+                yield drift_of(Code.ROLLOVER_UNSAFE, message.zone, detail, mix.held, now_is, mix.severity)
 
-    def _unsafe_unsigned(self, message: ZoneObservation) -> Iterator[tuple[str, datetime, str, Severity]]:
+    def _mixes_unsigned(self, message: ZoneObservation) -> Iterator[_Mix]:
         if not any(signing.keys == () for signing in message.signings):
             return
         for held in self._held_ds:
             tags = ", ".join(ds.split()[0] for ds in held.ds)
-            yield (
-                f"DS {tags}",
-                held.until,
-                f"the zone went unsigned right after its DS {tags} was removed",
-                Severity.CRITICAL,
-            )
+            why, remedy = f"the zone went unsigned right after its DS {tags} was removed", "sign the zone as before"
+            yield _Mix(f"DS {tags}", held.until, why, remedy, Severity.CRITICAL)
 
-    def _unsafe_mixes(self, message: ZoneObservation) -> Iterator[tuple[str, datetime, str, Severity]]:
+    def _mixes(self, message: ZoneObservation) -> Iterator[_Mix]:
         link, now = message.link, message.observed_at
         keys = _ids(link.keys)
         signing = {one for one in keys if one[0] in link.signed_by}
@@ -332,26 +340,25 @@ class Rollover:
             ids = set(map(id_of_ds, held.ds))
             if held.ds != link.ds and not ids & signing:
                 tags = ", ".join(str(tag) for tag, _ in sorted(ids))
-                why = (
-                    f"the key of DS {tags} was withdrawn too early"
-                    if not ids & keys
-                    else f"the key of DS {tags} signs no more"
-                )
-                yield f"DS {tags}", held.until, why, Severity.HIGH
+                is_gone = not ids & keys
+                why = f"the key of DS {tags} {'was withdrawn too early' if is_gone else 'signs no more'}"
+                remedy = f"publish the key of DS {tags} and sign the key set with it"
+                yield _Mix(f"DS {tags}", held.until, why, remedy)
         for old in self._held_keys:
             before = _ids(old.keys)
             if message.parent and before != keys and not set(map(id_of_ds, link.ds)) & before:
                 why = "the DS set was replaced while caches hold a key set without its keys"
-                yield describe_keys(old.keys), old.until, why, Severity.HIGH
+                yield _Mix(describe_keys(old.keys), old.until, why, "have the DS of before published beside it")
             for signers in _live(message):
                 if set(signers) & keys and not set(signers) & before:
                     tags = ", ".join(str(tag) for tag, _ in signers)
                     why = f"data are signed by key {tags} while caches hold a key set without it"
-                    yield describe_keys(old.keys), old.until, why, Severity.HIGH
+                    yield _Mix(describe_keys(old.keys), old.until, why, "sign with a key of before")
         for signers, until in self._held_data.items():
             if until > now and not set(signers) & keys:
                 tags = ", ".join(str(tag) for tag, _ in signers)
-                yield f"data signed by {tags}", until, f"key {tags} was withdrawn too early", Severity.HIGH
+                why, remedy = f"key {tags} was withdrawn too early", f"publish key {tags} again"
+                yield _Mix(f"data signed by {tags}", until, why, remedy)
 
 
 def _live(message: ZoneObservation) -> list[Signers]:

@@ -16,7 +16,6 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 from kafka.structs import TopicPartition
-from publicsuffixlist import PublicSuffixList
 
 from anchorwatch.kafka.clients import open_consumer
 from anchorwatch.kafka.config import KafkaConfig
@@ -28,7 +27,7 @@ from anchorwatch.telemetry import Meter
 from collector.dnssec.names import Name
 from collector.inventory.rows import Inventory
 from collector.inventory.sources import InventorySources
-from collector.polling.registrable import registrable_domain
+from collector.polling.registrable import public_suffixes, registrable_domain
 from collector.polling.schedule import first_round_s
 from schemas.faults import Rejected
 from schemas.messages import Identity, InventoryIndex, InventorySnapshot, Message, Recall, Subject
@@ -75,7 +74,6 @@ class AssignedInventory:
         self._recall: Callable[[tuple[Subject, ...]], None] = lambda subjects: None
         self._topic, self._acts = full_name(config, INVENTORY), full_name(config, ACTS)
         self._count = partitions
-        self._suffixes = PublicSuffixList()
         self._known: dict[str, Identity | None] = {}
         self._places: dict[str, tuple[datetime, int]] = {}
         self._index: InventoryIndex | None = None
@@ -205,7 +203,7 @@ class AssignedInventory:
 
     def is_ours(self, name: Name) -> bool:
         """Return whether a name's zone is in a partition that was assigned to us at the last ``load``."""
-        return partition_of(registrable_domain(name, self._suffixes), self._count) in self._ours
+        return partition_of(registrable_domain(name, public_suffixes()), self._count) in self._ours
 
     def why_not(self) -> str:
         """Return why the inventory's topic is not followed, empty while it is."""

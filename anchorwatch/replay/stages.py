@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from publicsuffixlist import PublicSuffixList
-
 from alerts.config import AlertsConfig
 from alerts.ledger.sqlite import SqliteLedger
 from alerts.stage import Alerts
@@ -29,6 +27,7 @@ from collector.dnssec.skim import skim
 from collector.inventory.retention import Acceptance
 from collector.inventory.sources import InventorySources, Stamp
 from collector.inventory.store import Store
+from collector.polling.registrable import public_suffixes
 from collector.polling.roster import Roster, compare
 from collector.polling.watch import Watch
 from collector.resolvers.dialogue import Posed
@@ -103,7 +102,6 @@ class Monitor:
         self._config, self._alerts_config, self._clock, self._record = config, alerts, clock, record
         self._disk, self._receivers, self._plans = disk, receivers, plans
         self._history, self._ledger = MemoryHistory(), SqliteLedger(Path(":memory:"))
-        self._suffixes = PublicSuffixList()
         self._loop = InlineLoop()
         self._open: set[str] = set()
         self.runs = False
@@ -190,7 +188,11 @@ class Monitor:
         inventory = self._sources.load()
         at = self._clock.wall()
         self._roster, change = compare(
-            self._roster, list(inventory.identities), self._config.vantage_names, self._sources.is_ours, self._suffixes
+            self._roster,
+            list(inventory.identities),
+            self._config.vantage_names,
+            self._sources.is_ours,
+            public_suffixes(),
         )
         self.watch.change(change, self._clock.now)
         messages = list(self._sources.news(at))
