@@ -86,9 +86,15 @@ class Sockets:
         """Return family and socket address; a host that is a name is looked up again now and then."""
         loop = asyncio.get_running_loop()
         if self._found is None or loop.time() - self._found_at > LOOK_UP_EVERY_S:
-            infos = await loop.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
-            self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
+            self._found, self._found_at = await look_up(self._address), loop.time()
         return self._found
+
+
+async def look_up(address: Address) -> SocketAddress:
+    """Return where a resolver is, looked up where its host is a name."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return infos[0][0], infos[0][4]
 
 
 def _https_sender(url: str, egress: Egress, trusted: ssl.SSLContext, patience_s: float) -> "HttpsSender":
