@@ -3,7 +3,6 @@
 import gc
 import heapq
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import dns.message
 import dns.name
 import pytest
 from dns.rdatatype import RdataType
+from msgspec.structs import replace
 
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.zones import Zone, generate_key
