@@ -441,6 +441,14 @@ def _over_limit(context: Context, parent: ChainNode, name: Name, reply: Response
     return _ended(context, name, parent, verdict, fault, (reply.wire,), ttl_s, window=denial.window)
 
 
+def has_known_cut(context: Context, node: ChainNode, name: Name) -> bool | None:
+    """Return what ``find_cut_below`` would find out without a question: None where it would have to ask."""
+    known = _known(context, name, node)
+    if known is None or _is_over_limit(known):
+        return None
+    return known.verdict is not Verdict.SECURE or known.zone != node.zone
+
+
 def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[ChainNode]:
     """Find out whether ``name`` lies in the very zone of ``node``, or below a cut; ``node`` is secure and above it.
 

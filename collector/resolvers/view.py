@@ -26,6 +26,7 @@ from collector.dnssec.names import Name
 from collector.dnssec.policy import ALGORITHMS_SHA1, Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply
 from collector.dnssec.replay import responses_in, validate_from
+from collector.dnssec.resigned import verify_resigned
 from collector.dnssec.validation import ValidationResult, validate
 from collector.resolvers.claims import differs, embeds, read_claim
 from collector.resolvers.dialogue import Instant, Question, Steps, pose, pose_together, share
@@ -43,7 +44,7 @@ from collector.resolvers.stripping import (
 from schemas.catalogue import Doubt, codes_where
 from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
-from schemas.messages import Evidence
+from schemas.messages import Evidence, SignatureWindow
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
@@ -181,6 +182,16 @@ class View:
             judgement = msgspec.structs.replace(judgement, lenient_verdict=lenient, other_verdict=other)
         self._homes.learn(result)
         return Judged(judgement, fresh_until(result), result, context)
+
+    def resigned(self, name: Name, rdtype: int, response: Response, content: bytes) -> SignatureWindow | None:
+        """Return from when until when the signature over an answer is valid, if all else of it was validated before.
+
+        ``content`` is what ``resigned.content_of`` returned of the full validation. Nothing is asked; None: it has to
+        be validated in full.
+        """
+        return verify_resigned(
+            self._context(self._policy, Budget(self._policy), self._nodes), name, rdtype, response, content
+        )
 
     def _context(self, policy: Policy, budget: Budget, nodes: dict[Name, ChainNode]) -> Context:
         now = int(self._instant.at)
