@@ -10,6 +10,8 @@ Source: RFC 1035 §4, RFC 6891 (EDNS), RFC 8914 (extended errors), RFC 2181 §5 
 from dataclasses import dataclass, field
 from struct import Struct
 
+import msgspec
+
 from collector.dnssec import names, records
 from collector.dnssec.names import Name
 from collector.dnssec.records import RRset, Signature
@@ -44,8 +46,7 @@ class FormError(ValueError):
     """The octets are no DNS message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A response; ``answer`` and ``authority`` map (name, type) to the RRset with the signatures over it.
 
     ``wire`` are the octets as received; ``ede`` the extended errors as (code, text); ``cookie`` the client's cookie and

@@ -177,24 +177,24 @@ class Resolver:
             edns=question.edns,
             recursive=self._recursive,
         )
-        where = self.address.to_url()
         self.tally.count_question(self._now())
         try:
-            outcome = await asyncio.wait_for(exchange(query, question), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                outcome = await exchange(query, question)
         except TimeoutError:
-            return FetchFailure("timeout", f"no answer from {where}")
+            return FetchFailure("timeout", f"no answer from {self.address.to_url()}")
         except (OSError, UnicodeError) as error:
             said = getattr(error, "strerror", None) or error
-            return FetchFailure("unreachable", f"{where}: {said}")
+            return FetchFailure("unreachable", f"{self.address.to_url()}: {said}")
         except Mismatch as error:
             self._pass_over(question, error)
-            return FetchFailure("mismatch", f"{where} sends no answer to the question: {error}")
+            return FetchFailure("mismatch", f"{self.address.to_url()} sends no answer to the question: {error}")
         except FormError as error:
-            return FetchFailure("malformed", f"{where} sends no DNS message: {error}")
+            return FetchFailure("malformed", f"{self.address.to_url()} sends no DNS message: {error}")
         if isinstance(outcome, Response):
             self.habits.learn(query, outcome, stream=exchange != self._over_udp)
             if outcome.rcode == BADCOOKIE:
-                return FetchFailure("rcode", f"{where} answers BADCOOKIE", BADCOOKIE)
+                return FetchFailure("rcode", f"{self.address.to_url()} answers BADCOOKIE", BADCOOKIE)
         return outcome
 
     @staticmethod

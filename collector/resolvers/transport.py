@@ -62,7 +62,7 @@ class Sockets:
             connection.connect(sockaddr)
             await loop.sock_sendall(connection, wire)
             while True:
-                yield await loop.sock_recv(connection, MAX_MESSAGE_BYTES)
+                yield await _next_datagram(loop, connection)
 
     async def stream(self, wire: bytes) -> bytes:
         """Send a query over TCP, DoT or DoH and return the reply."""
@@ -95,6 +95,28 @@ async def look_up(address: Address) -> SocketAddress:
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     return infos[0][0], infos[0][4]
+
+
+async def _next_datagram(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bytes:
+    """Return what the socket receives next; unlike ``loop.sock_recv`` it waits first, as there is nothing yet."""
+    received: asyncio.Future[bytes] = loop.create_future()
+    descriptor = connection.fileno()
+
+    def receive() -> None:
+        if received.done():
+            return
+        try:
+            received.set_result(connection.recv(MAX_MESSAGE_BYTES))
+        except (BlockingIOError, InterruptedError):
+            return  # a datagram with a bad checksum: the kernel drops it only when it is read
+        except OSError as error:
+            received.set_exception(error)
+
+    loop.add_reader(descriptor, receive)
+    try:
+        return await received
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _https_sender(url: str, egress: Egress, trusted: ssl.SSLContext, patience_s: float) -> "HttpsSender":

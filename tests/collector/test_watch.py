@@ -12,6 +12,7 @@ import dns.name
 import msgspec
 import pytest
 from dns.rdatatype import RdataType
+from msgspec.structs import replace
 
 from anchorwatch.lab.server import LabResolver
 from anchorwatch.lab.zones import Zone, generate_key
