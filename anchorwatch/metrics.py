@@ -29,6 +29,12 @@ def add_collector_metrics(meter: Meter, status: Callable[[], PollingStatus]) -> 
     count, gauge = meter.counter, meter.gauge
     count("anchorwatch_polls", "Polls made.", lambda: status().polls)
     count("anchorwatch_validations", "Full validations.", lambda: status().validations)
+    text = "Polls whose answer was the same, under another signature: one signature verified."
+    count("anchorwatch_polls_resigned", text, lambda: status().resigned)
+    text = "Polls validated in full only to compare with the skim."
+    count("anchorwatch_polls_shadowed", text, lambda: status().shadowed)
+    text = "Such polls that came out otherwise: a fault of ours."
+    count("anchorwatch_shadow_differences", text, lambda: status().shadow_differences)
     count("anchorwatch_queries", "Questions sent to vantages.", lambda: status().queries)
     gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: status().hosts)
     gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: status().watched)

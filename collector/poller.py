@@ -99,6 +99,9 @@ class Poller:
             hosts=watch.hosts,
             polls=watch.polls,
             validations=watch.validations,
+            resigned=watch.resigned,
+            shadowed=watch.shadowed,
+            shadow_differences=watch.shadow_differences,
             queries=watch.queries,
             polls_late=watch.polls_late,
             polls_waiting=watch.polls_waiting,
@@ -146,6 +149,8 @@ class Poller:
                     if told := self.look_around(now):
                         yield told
                     self._check_replies()
+                    for difference in self._watch.take_differences():
+                        log.error("a fault of ours: the skim and the validation differ", extra={"detail": difference})
                     self._check_anchors(now)
                 now = self._ticks()  # handing on may have taken long
                 for line in self._lines.values():

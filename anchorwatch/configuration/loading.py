@@ -165,4 +165,5 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
         attempts=poll.attempts,
         egress=egress,
         changes_per_hour=poll.changes_per_hour,
+        shadow_every=poll.shadow_every,
     )

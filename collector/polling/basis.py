@@ -39,7 +39,7 @@ class Bases:
         """Return what a validation rests on; where that is other than before, whatever rested on it is over."""
         zones = tuple(judged.node.zone for judged in result.rrsets if judged.node is not None)
         content = tuple(map(_content_of, result.rrsets))
-        until = min((node.fresh_until for judged in result.rrsets for node in _path_of(judged)), default=0)
+        until = min((_fresh_until(node) for judged in result.rrsets for node in _path_of(judged)), default=0)
         known = self._by_zones.get(zones)
         if known is not None and known.content == content:
             if until > known.fresh_until:
@@ -74,12 +74,16 @@ def stands_until(result: ValidationResult) -> float:
     """
     if any(judged.node is None for judged in result.rrsets):
         return NEVER
-    ends = [judged.window.expiration for judged in result.rrsets if judged.window is not None]
+    ends = [judged.own.expiration for judged in result.rrsets if judged.own is not None]
     return min(ends, default=float("inf"))
 
 
 def _path_of(judged: JudgedRRset) -> list[ChainNode]:
     return judged.node.path() if judged.node is not None else []
+
+
+def _fresh_until(node: ChainNode) -> int:
+    return min(node.fresh_until, node.window.expiration) if node.window is not None else node.fresh_until
 
 
 def _content_of(judged: JudgedRRset) -> tuple[object, ...]:

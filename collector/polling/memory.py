@@ -33,7 +33,8 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     """One endpoint through one vantage, and its last poll; known by identity.
 
     The verdict stands while a response says what ``imprint`` says, ``stands_until`` (POSIX seconds) lies ahead, and so
-    does the end of ``basis``. Without a basis every response is to be validated. ``renewals`` are those of the
+    does the end of ``basis``. Without a basis every response is to be validated. ``signed_content`` stands for an
+    answer whatever its signature's times, empty where that is no matter of one signature. ``renewals`` are those of the
     basis that ``signings`` were noted for: the zones of the answer, and how each signed it.
     ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a clock that
     is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain, ``trail``
@@ -52,6 +53,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     stands_until: float = 0.0
     basis: Basis | None = None
     renewals: int = 0
+    signed_content: bytes = b""
     signings: tuple[tuple[str, Signers], ...] = ()
     content: str = ""
     signed: SignatureWindow | None = None
@@ -84,6 +86,10 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     def says_the_same(self, wire: bytes, at: float) -> bool:
         """Return whether a response at ``at`` (POSIX seconds) says what was validated, and that stands."""
         return self.stands(at) and self.imprint is not None and says_the_same(self.imprint, wire)
+
+    def stands_below(self, at: float) -> bool:
+        """Return whether the chain that the answer rests on holds at ``at``, in POSIX seconds."""
+        return self.basis is not None and at < self.basis.fresh_until
 
     def stands(self, at: float) -> bool:
         """Return whether a response like the last one needs no validation at ``at``, in POSIX seconds."""

@@ -23,6 +23,7 @@ from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
+from collector.dnssec.resigned import content_of
 from collector.dnssec.skim import least_ttl, take_imprint
 from collector.polling.basis import Bases, stands_until
 from collector.polling.confirmation import Confirmations, pause_s
@@ -63,7 +64,9 @@ MOST_CHANGED = 2000
 class Watch:
     """All subjects of one collector, and the polls of them that are under way.
 
-    ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds.
+    ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds. ``validations`` counts the polls that
+    were validated in full, ``resigned`` those whose answer was the same, under another signature; ``shadowed`` those
+    that were validated in full only to compare, and ``shadow_differences`` what that has found.
     """
 
     def __init__(self, config: CollectorConfig) -> None:
@@ -95,6 +98,10 @@ class Watch:
         self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
+        self.resigned = 0
+        self.shadowed = 0
+        self.shadow_differences = 0
+        self._differences: list[str] = []
 
     def _view_of(self, name: str) -> View:
         """Return the view of a vantage.
@@ -320,7 +327,13 @@ class Watch:
             and memory.disputed == 0
             and now - memory.observed_at < self._config.refresh_s
             and not memory.churn.is_over(now)
+            and not self._is_shadow_due(memory)
         )
+
+    def _is_shadow_due(self, memory: Memory) -> bool:
+        """Return whether a poll is to be validated in full whatever its reply looks like, each endpoint in its turn."""
+        every = self._config.shadow_every
+        return every > 0 and (memory.polls + hash(memory.octets)) % every == 0
 
     def _begin_quick(self, turns: Iterable[Memory]) -> list[Memory]:
         """Begin the polls that are quick; return the others, and those that their resolver has no room for."""
@@ -364,10 +377,27 @@ class Watch:
             return
         if is_silence:
             memory.has_missed = True
+        elif isinstance(reply, Response) and self._is_signed_anew(memory, reply):
+            self._note_unchanged(memory, reply.wire)
+            return
         elif self._shares.take_slot(memory):
             self._dialogues.start(self._poll(memory, reply))
             return
         self._shares.offer([memory], now, urgent=[memory])
+
+    def _is_signed_anew(self, memory: Memory, response: Response) -> bool:
+        """Return whether an answer differs from the last one by its signature alone, which holds; then that counts."""
+        if not memory.signed_content or not memory.stands_below(self._instant.at):
+            return False
+        target = memory.target
+        window = self._views[target.vantage].resigned(target.name, target.rdtype, response, memory.signed_content)
+        if window is None:
+            return False
+        self.resigned += 1
+        memory.imprint = take_imprint(response.wire, memory.imprint)
+        memory.stands_until = window.expires_at.timestamp()
+        memory.signed = window
+        return True
 
     def _take_claim(self, claim: Claim, reply: Reply) -> None:
         """Take in what clients are told; where that is new, the endpoint is polled with all that goes with it."""
@@ -398,6 +428,7 @@ class Watch:
         is_first_touch = memory.polls == 0 and self._config.attempts > 1
         if reply is None:
             reply = yield from view.ask(target.name, target.rdtype, attempts=1 if is_first_touch else None)
+        is_shadow_due = self._is_shadow_due(memory)
         self.polls += 1
         memory.polls += 1
         if isinstance(reply, FetchFailure) and reply.is_silence:
@@ -422,6 +453,9 @@ class Watch:
         )
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
         stands = isinstance(reply, Response) and memory.says_the_same(reply.wire, instant.at)
+        if stands and is_shadow_due:
+            yield from self._compare(memory, view, reply, began_at, claim_due=claim_due)
+            return
         if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(memory, view))):
             if memory.is_watched:
                 self._note_reply(memory, reply)
@@ -438,7 +472,8 @@ class Watch:
         began_at: float,
         *,
         claim_due: bool,
-    ) -> Steps[None]:
+    ) -> Steps[Judgement | None]:
+        """Validate a reply and hand on what is new in it; return the judgement, None where there is none to go by."""
         self.validations += 1
         judged = yield from view.judge(memory.target.name, memory.target.rdtype, reply)
         verdict = judged.judgement.verdict
@@ -447,7 +482,7 @@ class Watch:
             if verdict is Verdict.INDETERMINATE and judged.met_silence:
                 # The answer came, and something else that the chain needs did not.
                 if not (yield from self._weigh_silence(memory, began_at)):
-                    return
+                    return None
             else:
                 self._note_reply(memory, reply)
         judgement = judged.judgement
@@ -456,10 +491,29 @@ class Watch:
         if was_answered and view.is_resolver and (claim_due or has_doubt):
             yield from self._ask_claims(memory, view, judgement, both=is_new)
         if not memory.is_watched:
-            return  # it left the inventory meanwhile
+            return None  # it left the inventory meanwhile
         self._hand_on(memory, judged, reply, was_answered=was_answered)
         if began_at <= self._jumped_at:
             memory.stands_until = 0.0  # by the clock as it was
+        return judgement
+
+    def _compare(self, memory: Memory, view: View, reply: Reply, began_at: float, *, claim_due: bool) -> Steps[None]:
+        """Validate in full what need not be, and note where that comes out otherwise: then we are wrong somewhere."""
+        before = memory.verdict, memory.answers
+        judgement = yield from self._validate(memory, view, reply, began_at, claim_due=claim_due)
+        self.shadowed += 1
+        if judgement is not None and before != (judgement.verdict, judgement.answers):
+            target = memory.target
+            self.shadow_differences += 1
+            self._differences.append(
+                f"{names.to_text(target.name)} {records.type_to_text(target.rdtype)} through {target.vantage}:"
+                f" {before[0]} by the skim, {judgement.verdict} in full"
+            )
+
+    def take_differences(self) -> list[str]:
+        """Return since the last call where the skim and the full validation of one reply came out differently."""
+        found, self._differences = self._differences, []
+        return found
 
     def _claim_stands(self, memory: Memory, view: View) -> Steps[bool]:
         """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
@@ -528,6 +582,7 @@ class Watch:
             return
         memory.imprint = take_imprint(reply.wire, memory.imprint)
         memory.stands_until = stands_until(judged.result)
+        memory.signed_content = content_of(judged.result, reply)
         memory.basis = self._bases[vantage].see(judged.result)
         memory.renewals = memory.basis.renewals
         memory.signings = self._bases[vantage].signings_of(judged.zones)
