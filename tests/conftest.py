@@ -13,10 +13,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.memory import MemoryHistory
 from analyzer.history.migrations import migrate
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.clock import NOW, ManualClock
-from tests.support.databases import new_database
+from tests.support.databases import AnyHistory, new_database
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -105,6 +106,18 @@ def history(client: Any, migrated: list[str]) -> ClickHouseHistory:
         client.command(statement)
     client.command("INSERT INTO schema_migrations SELECT * FROM migrated.schema_migrations")
     return ClickHouseHistory(client)
+
+
+@pytest.fixture(params=["memory", pytest.param("chdb", marks=pytest.mark.slow)])
+def any_history(request: pytest.FixtureRequest) -> AnyHistory:
+    """What the analyzer asks for: in memory at once, in the engine with ``make slow``.
+
+    Both keep the same promises (``tests/contracts/test_history.py``), and the engine takes ten times as long.
+    """
+    if request.param == "memory":
+        return MemoryHistory()
+    history: ClickHouseHistory = request.getfixturevalue("history")
+    return history
 
 
 @pytest.fixture

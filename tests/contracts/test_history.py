@@ -28,7 +28,7 @@ from schemas.faults import Rejected, Transient
 from schemas.judgement import Verdict
 from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
-from tests.support.databases import new_database
+from tests.support.databases import AnyHistory, new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, zone_observation, zones_of
 from tests.support.sweeps import sweep
@@ -38,7 +38,6 @@ SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
 Opening = Callable[[], ClickHouseHistory]
-AnyHistory = ClickHouseHistory | MemoryHistory
 
 
 def bank(host: str = "api", at: Any = AT, **more: Any) -> Observation:

@@ -2,6 +2,11 @@
 
 import itertools
 
+from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.memory import MemoryHistory
+
+AnyHistory = ClickHouseHistory | MemoryHistory
+
 _numbers = itertools.count(1)
 
 
