@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Lab, call, free_port, running
+from tests.support.running import Lab, call, call_here, free_port, running
 
 INVENTORY = """\
 identities:
@@ -56,26 +56,26 @@ class TestValidate:
         ids=["121 labels", "long", "escapes", "internationalised", "root"],
     )
     def test_odd_names_are_judged_like_others(self, lab: Lab, name: str) -> None:
-        done = call("validate", name, "TXT", *lab.options, "--json")
+        done = call_here("validate", name, "TXT", *lab.options, "--json")
 
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout)["verdict"] == "secure"
 
     def test_another_anchor_makes_it_bogus(self, lab: Lab) -> None:
-        done = call("validate", "api.bank.example", "--resolver", lab.url)
+        done = call_here("validate", "api.bank.example", "--resolver", lab.url)
 
         assert done.returncode == 2
         assert "trust_anchor_mismatch" in done.stdout
         assert "RFC 4035 §5" in done.stdout
 
     def test_another_time_makes_it_bogus(self, lab: Lab) -> None:
-        done = call("validate", "api.bank.example", *lab.options, "--at", "2030-01-01T00:00:00Z", "--json")
+        done = call_here("validate", "api.bank.example", *lab.options, "--at", "2030-01-01T00:00:00Z", "--json")
 
         assert done.returncode == 2
         assert json.loads(done.stdout)["reasons"][0]["code"] == "rrsig_expired"
 
     def test_an_absent_resolver_makes_it_indeterminate(self) -> None:
-        done = call("validate", "a.example", "--resolver", f"udp://127.0.0.1:{free_port()}", "--timeout", "0.1")
+        done = call_here("validate", "a.example", "--resolver", f"udp://127.0.0.1:{free_port()}", "--timeout", "0.1")
 
         assert done.returncode == 3
         assert "INDETERMINATE" in done.stdout
@@ -95,7 +95,7 @@ class TestValidate:
         names = tmp_path / "names"
         names.write_text("# names\napi.bank.example A\nsoap.legacy.example AAAA\n\nlogin.idp.example\n")
 
-        done = call("validate", "--batch", str(names), *lab.options)
+        done = call_here("validate", "--batch", str(names), *lab.options)
 
         verdicts = [json.loads(line)["verdict"] for line in done.stdout.splitlines()]
         assert verdicts == ["secure", "insecure", "secure"]
@@ -120,7 +120,7 @@ class TestValidate:
         ],
     )
     def test_usage_errors_are_3_and_a_sentence(self, words: list[str], said: str) -> None:
-        done = call("validate", *words)
+        done = call_here("validate", *words)
 
         assert done.returncode == 3
         assert said in done.stderr
@@ -142,9 +142,9 @@ class TestCheck:
         )
         lab.stage(lambda world: world.stage_expired("clearing.example."))
         try:
-            table = call("check", str(tmp_path / "inventory.csv"), *lab.options)
-            as_json = call("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "json")
-            plugin = call("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "plugin")
+            table = call_here("check", str(tmp_path / "inventory.csv"), *lab.options)
+            as_json = call_here("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "json")
+            plugin = call_here("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "plugin")
         finally:
             lab.stage(lambda world: world.restore("clearing.example."))
 
@@ -161,7 +161,7 @@ class TestCheck:
     def test_bad_rows_are_named_and_the_rest_is_checked(self, lab: Lab, tmp_path: Path) -> None:
         (tmp_path / "i.yaml").write_text("identities:\n- {id: sa, endpoints: [api.bank.example, 192.0.2.1]}\n")
 
-        done = call("check", str(tmp_path / "i.yaml"), *lab.options)
+        done = call_here("check", str(tmp_path / "i.yaml"), *lab.options)
 
         assert done.returncode == 3
         assert "i.yaml:2" in done.stdout
@@ -172,7 +172,7 @@ class TestCheck:
         if content is not None:
             (tmp_path / name).write_text(content)
 
-        done = call("check", str(tmp_path / name))
+        done = call_here("check", str(tmp_path / name))
 
         assert done.returncode == 3
         assert name in done.stderr
@@ -351,9 +351,10 @@ def test_the_help_lists_the_commands() -> None:
         assert command in done.stdout
 
 
-def test_the_demo_tells_every_incident() -> None:
-    done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}")
+def test_the_demo_tells_every_incident_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}", TMPDIR=str(tmp_path))
 
+    assert list(tmp_path.iterdir()) == []
     assert done.returncode == 0, done.stdout + done.stderr
     codes = "rrsig_expired dnskey_missing rrsig_crypto_invalid secure_to_insecure key_change_unexpected"
     for code in (*codes.split(), "alias_exits_signed_space", "PR.DS-02", "NHI8:2025", "6 incidents"):
