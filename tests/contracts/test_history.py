@@ -28,7 +28,7 @@ from schemas.faults import Rejected, Transient
 from schemas.judgement import Verdict
 from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
-from tests.support.databases import AnyHistory, new_database
+from tests.support.databases import AnyHistory, lay_out, new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, zone_observation, zones_of
 from tests.support.sweeps import sweep
@@ -98,7 +98,7 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
 
 
 @contextlib.contextmanager
-def embedded(engine: str, admin: Any) -> Iterator[tuple[Opening, Any]]:
+def embedded(engine: str, admin: Any, migrated: list[str]) -> Iterator[tuple[Opening, Any]]:
     database = new_database()
     admin.command(f"CREATE DATABASE {database}")
 
@@ -111,6 +111,7 @@ def embedded(engine: str, admin: Any) -> Iterator[tuple[Opening, Any]]:
         return ClickHouseHistory(opened)
 
     direct = client()
+    lay_out(direct, migrated)
     yield opening, direct
     direct.close()
     admin.command(f"DROP DATABASE {database}")
@@ -143,7 +144,7 @@ def config_of_server() -> HistoryConfig:
 def place_of(kind: str, request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[tuple[Opening, Any]]:
     """Return how to open the one history again and again, and a client to look behind it."""
     if kind == "chdb":
-        return embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
+        return embedded(*map(request.getfixturevalue, ("engine", "admin", "migrated")))
     return on_server(config_of_front(request.getfixturevalue("front")) if kind == "http" else config_of_server())
 
 
