@@ -593,9 +593,9 @@ def test_a_replayed_batch_reports_the_same_drift(any_history: AnyHistory, clock:
 
 
 class Flaky:
-    """A history whose method ``failing`` is away: the real one behind it."""
+    """A history whose method ``failing`` is away: another one behind it."""
 
-    def __init__(self, history: ClickHouseHistory) -> None:
+    def __init__(self, history: AnyHistory) -> None:
         self._history, self.failing = history, ""
 
     def __getattr__(self, name: str) -> Any:

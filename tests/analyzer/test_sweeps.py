@@ -23,7 +23,7 @@ MOVED = ("ns1.elsewhere.test.",)
 class Run:
     """An analyzer over a history; with ``restarts`` a new one takes up before each batch."""
 
-    def __init__(self, history: ClickHouseHistory, clock: Any, *, restarts: bool = False) -> None:
+    def __init__(self, history: AnyHistory, clock: Any, *, restarts: bool = False) -> None:
         self.history, self.clock, self.restarts = history, clock, restarts
         self.analyzer = Analyzer(history, clock)
         self.at(0, snapshot("sa", "api.bank.example"), *with_zones([observation(judgement(), AT)]))

@@ -7,7 +7,7 @@ ANCHORWATCH_TEST_CLICKHOUSE_PASSWORD_FILE names) has each test run in a database
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,8 +118,10 @@ def embedded(engine: str, admin: Any, migrated: list[str]) -> Iterator[tuple[Ope
 
 
 @contextlib.contextmanager
-def on_server(config: HistoryConfig) -> Iterator[tuple[Opening, Any]]:
+def on_server(config: HistoryConfig, migrated: Iterable[str] = ()) -> Iterator[tuple[Opening, Any]]:
     direct = connect_server(config)
+    if migrated:
+        lay_out(direct, migrated)
     yield lambda: open_history(config), direct
     direct.command(f"DROP DATABASE `{direct.database}`")
     direct.close()
@@ -145,7 +147,16 @@ def place_of(kind: str, request: pytest.FixtureRequest) -> contextlib.AbstractCo
     """Return how to open the one history again and again, and a client to look behind it."""
     if kind == "chdb":
         return embedded(*map(request.getfixturevalue, ("engine", "admin", "migrated")))
-    return on_server(config_of_front(request.getfixturevalue("front")) if kind == "http" else config_of_server())
+    if kind == "http":
+        return on_server(config_of_front(request.getfixturevalue("front")), request.getfixturevalue("migrated_front"))
+    return on_server(config_of_server())
+
+
+@pytest.fixture(scope="module")
+def migrated_front(front: FrontProcess, migrated: list[str]) -> list[str]:
+    """The front with a database that is migrated, and the statements that copy its tables."""
+    open_history(HistoryConfig(url=front.history_url("migrated"), base=Path())).close()
+    return migrated
 
 
 @pytest.fixture(params=["chdb", "http", "server"])

@@ -1,5 +1,6 @@
 """Attacks one by one, each with the verdict it must get. In process, no sockets."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -45,13 +46,12 @@ class Stage:
     forged: dict[tuple[Name, int], Message] = field(default_factory=dict)
     context: Context | None = None
 
-    def copy(self) -> "Stage":
+    def twin(self) -> "Stage":
         """Return another stage with the same zones, as they are signed."""
         made = Stage()
         for one in self.made.zones:
             data, rrsets, signatures = (
-                {key: rrset.copy() for key, rrset in rrsets.items()}
-                for rrsets in (one.data, one.rrsets, one.signatures)
+                {key: copy(rrset) for key, rrset in rrsets.items()} for rrsets in (one.data, one.rrsets, one.signatures)
             )
             keys, published = list(one.keys), list(one.published)
             made.made.world.add(
@@ -171,7 +171,7 @@ def renamed(rrset: Rrset, owner: str) -> Rrset:
 
 @pytest.fixture
 def stage() -> Stage:
-    return signed_stage().copy()
+    return signed_stage().twin()
 
 
 @cache
