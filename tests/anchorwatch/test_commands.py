@@ -210,10 +210,10 @@ class TestRun:
             assert (opened["code"], opened["cause_zone"]) == ("rrsig_expired", "idp.example.")
             assert opened["identities"][0]["owner"] == "payments"
             assert first.until(lambda: (tmp_path / "told").exists(), "the notification")
-            listed = call("findings", "--api", url)
+            listed = call_here("findings", "--api", url)
             assert "rrsig_expired" in listed.stdout
-            assert "OPEN" in call("incidents", "--api", url).stdout
-            evidence = call("evidence", opened["evidence"], "--api", url)
+            assert "OPEN" in call_here("incidents", "--api", url).stdout
+            evidence = call_here("evidence", opened["evidence"], "--api", url)
             assert "is BOGUS" in evidence.stdout
             assert first.end(signal.SIGINT) == 0
 
@@ -226,7 +226,7 @@ class TestRun:
             again.until(lambda: not [i for i in again.get("/api/v1/incidents") if i["open"]], "the end of the incident")
             intervals = again.get("/api/v1/history?name=login.idp.example&type=A")
             assert {interval["verdict"] for interval in intervals} == {"secure", "bogus"}
-            assert "login.idp.example." in call("history", "login.idp.example", "--json", "--api", url).stdout
+            assert "login.idp.example." in call_here("history", "login.idp.example", "--json", "--api", url).stdout
             assert again.end() == 0
         events = [json.loads(line)["event"] for line in (tmp_path / "told").read_text().splitlines() if line]
         assert events == ["trigger", "resolve"]
@@ -287,7 +287,7 @@ class TestRun:
         config = write_config(tmp_path, lab, free_port())
         config.write_text(config.read_text().replace("inventory.yaml", "inventroy.yaml"))
 
-        done = call("run", str(config))
+        done = call_here("run", str(config))
 
         assert done.returncode == 2
         assert "inventroy.yaml" in done.stderr
@@ -337,7 +337,7 @@ class TestRun:
 
 
 def test_questions_to_nobody_are_a_sentence() -> None:
-    done = call("findings", "--api", f"http://127.0.0.1:{free_port()}")
+    done = call_here("findings", "--api", f"http://127.0.0.1:{free_port()}")
 
     assert done.returncode == 1
     assert "is it running?" in done.stderr

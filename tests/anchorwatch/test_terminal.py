@@ -86,7 +86,9 @@ def test_octets_that_are_no_text_are_refused_in_a_sentence() -> None:
     "redirection",
     ["| head -0", "| true", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", ">/dev/full 2>/dev/full"],
 )
-@pytest.mark.parametrize("trailing", [[], ["--json"]], ids=["screen", "json"])
+@pytest.mark.parametrize(
+    "trailing", [pytest.param([], id="screen"), pytest.param(["--json"], id="json", marks=pytest.mark.slow)]
+)
 def test_the_exit_status_is_the_verdict_wherever_the_output_goes(
     lab: Lab, redirection: str, trailing: list[str]
 ) -> None:

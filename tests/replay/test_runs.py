@@ -72,7 +72,7 @@ def test_another_seed_is_another_world() -> None:
     assert one["findings"] != other["findings"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_restarts_change_nothing_that_is_told(seed: int) -> None:
     _, record, outcomes = run(BROKEN, restarts=6, seed=seed)
 
@@ -145,7 +145,9 @@ def test_the_command_says_what_happened_and_exits_by_the_result(tmp_path: Path) 
     assert "'heal' is meant?" in str(getattr(refused.exception, "problems", ""))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path: Path, number: int, status: int) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "long.yaml").write_text(BROKEN.replace("lasts: 8h", "lasts: 300d"))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,12 @@ def call(
     )
 
 
-def call_here(*words: str) -> "subprocess.CompletedProcess[str]":
+def call_here(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end in this process, where the process shows nothing: it takes a tenth of the time."""
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["anchorwatch", *words]
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), chdir(folder or Path()):
             run_and_exit(cli)
     except SystemExit as ended:
         status = ended.code
