@@ -1,6 +1,5 @@
 """``anchorwatch check``: whole inventories once, without a database."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,6 +55,8 @@ def check(
     Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined, or
     there was nothing to check.
     """
+    import asyncio
+
     import msgspec
 
     from analyzer.findings.blast import Consumers
