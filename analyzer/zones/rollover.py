@@ -313,8 +313,10 @@ class Rollover:
             if key.flags & SEP:
                 continue
             if by_it is None:
+                # RFC 4035 §2.2: each algorithm in the key set signs; a further signature breaks nothing in any cache.
+                is_first = all(one[1] != algorithm for signers in _live(message) for _, algorithm in signers)
                 lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
-                yield Step(f"sign with {describe_key(key)}", max(lacking, default=None))
+                yield Step(f"sign with {describe_key(key)}", None if is_first else max(lacking, default=None))
             elif by_others is not None and by_it < by_others:
                 yield Step(f"withdraw {describe_key(key)}", by_it if by_it > message.observed_at else None)
 

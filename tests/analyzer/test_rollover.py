@@ -183,6 +183,14 @@ class TestSafe:
         assert "next: sign without key 7 (algorithm 8), not before 2026-11-27 12:55 UTC" in withdrawn.detail
         assert "data are signed by 7 (algorithm 8) no more; the rollover is complete" in ended.detail
 
+    def test_a_key_of_an_algorithm_that_signs_nothing_yet_may_sign_at_once(self, zone: Zone) -> None:
+        """RFC 4035 §2.2 wants it to; signatures beside those of before harm no cache."""
+        zone.look(AT, (OLD_KSK, OLD_ZSK), (OLD_DS,), signs=((OLD_ZSK,),))
+        zone.look(AT + DAY, (OLD_KSK, OLD_ZSK, KSK, ZSK), (OLD_DS,), signs=((OLD_ZSK,),))
+        both = zone_at(zone, AT + DAY, (OLD_KSK, OLD_ZSK, KSK, ZSK))
+
+        assert "sign with ZSK 2 (algorithm 13)" in [step.to_text() for step in zone.rollover.next_steps(both)]
+
     @pytest.mark.parametrize("later", [DAY, 3 * DAY], ids=["cached", "not cached"])
     def test_a_key_whose_ds_went_is_to_be_withdrawn_and_not_to_get_it_back(self, zone: Zone, later: timedelta) -> None:
         zone.look(AT, (KSK, KSK2, ZSK))
