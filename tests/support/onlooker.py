@@ -119,9 +119,13 @@ class Onlooker:
 
     # what it found
 
+    def all_findings(self) -> list[Finding]:
+        """Return the last word on each confirmed finding, oldest first."""
+        return [one for one in list(self._found.values()) if one.confirmed]
+
     def findings(self, zone: str, code: str = "") -> list[Finding]:
         """Return the last word on each confirmed finding of a zone or of the name in it, oldest first."""
-        found = [one for one in list(self._found.values()) if one.confirmed and code in ("", one.code)]
+        found = [one for one in self.all_findings() if code in ("", one.code)]
         return [one for one in found if one.cause_zone == zone or zone in one.cause_rrset]
 
     def until(self, zone: str, look: Callable[[], bool], claim: str, *, within_s: float) -> None:
