@@ -69,6 +69,8 @@ class Http1(Generic[T]):
             self._http.receive_data(data)
             while True:
                 event = self._http.next_event()
+                if not self._awaited and isinstance(event, h11.Response):
+                    raise FormError("an HTTP response to no request")
                 if isinstance(event, h11.Response):
                     self._reply.head(str(event.status_code), list(event.headers))
                 elif isinstance(event, h11.Data):

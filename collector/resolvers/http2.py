@@ -90,7 +90,7 @@ class Http2(Generic[T]):
         """Yield what ``data`` completes.
 
         Raises:
-            FormError: it is no HTTP/2, or a body larger than any message.
+            FormError: it is no HTTP/2, or more than the windows hold, such as a body larger than any message.
         """
         try:
             for event in self._http.receive_data(data) if data else ():
@@ -127,8 +127,6 @@ class Http2(Generic[T]):
             reply.head(dict(fields).get(b":status", b"").decode("latin-1"), fields)
         elif isinstance(event, DataReceived):
             reply.add(event.data or b"")
-            if reply.is_too_large:
-                raise FormError("the body is larger than any DNS message")
         elif isinstance(event, StreamEnded):
             del self._awaited[stream]
             yield who, reply.outcome()
@@ -140,7 +138,7 @@ class Http2(Generic[T]):
                 yield who, ConnectionResetError("the server reset the request")
 
     def _acknowledge(self, size: int) -> None:
-        """Let the server send on. A stream's own window holds any message, so only the connection's is opened again."""
+        """Let the server send on. A stream's own window holds any message and no more, so it is not opened again."""
         self._to_acknowledge += size
         if self._to_acknowledge >= WINDOW_BYTES // 2 and not self.is_spent:
             self._http.increment_flow_control_window(self._to_acknowledge)

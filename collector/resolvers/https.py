@@ -21,6 +21,7 @@ from schemas.egress import Egress
 
 HTTP2, HTTP1 = "h2", "http/1.1"
 MOST_HEAD_BYTES = 16_384
+END = b"\r\n\r\n"
 
 
 class HttpsLine:
@@ -47,40 +48,42 @@ class HttpsLine:
     async def _open_through_proxy(self, connection: Connection) -> ssl.SSLObject:
         proxy = urlsplit(self._proxy)
         trusted = ssl.create_default_context(cafile=self._egress.ca_path or None) if proxy.scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
         try:
-            reader, writer = await asyncio.open_connection(
-                proxy.hostname, proxy.port, ssl=trusted, limit=MOST_HEAD_BYTES
-            )
+            tunnel, _ = await loop.create_connection(lambda: _Answer(answer), proxy.hostname, proxy.port, ssl=trusted)
         except OSError as error:
             raise OSError(f"proxy {self._proxy}: {getattr(error, 'strerror', None) or error}") from error
         try:
-            await self._ask_proxy(reader, writer)
-            return await self._start_tls(connection, writer.transport)
+            tunnel.write(self._request())
+            self._check_tunnel(await answer)
+            return await self._start_tls(connection, tunnel)
         except BaseException:
-            writer.transport.abort()
+            tunnel.abort()
             raise
 
-    async def _ask_proxy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Ask for a tunnel.
-
-        Raises:
-            OSError: the proxy does not make one.
-        """
+    def _request(self) -> bytes:
+        """Return what asks the proxy for a tunnel."""
         head = f"CONNECT {self._place} HTTP/1.1\r\nHost: {self._place}\r\n"
         user = self._egress.user_of(self._proxy)
         if user:
             head += f"Proxy-Authorization: Basic {base64.b64encode(user.encode()).decode('ascii')}\r\n"
-        writer.write(f"{head}\r\n".encode("latin-1"))
-        try:
-            answer = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise OSError(f"proxy {self._proxy}: it does not answer as an HTTP proxy") from error
+        return f"{head}\r\n".encode("latin-1")
+
+    def _check_tunnel(self, answer: bytes) -> None:
+        """Read the head of the proxy's answer.
+
+        Raises:
+            OSError: there is no tunnel.
+        """
         version, _, rest = answer.partition(b"\r\n")[0].decode("latin-1").partition(" ")
-        if not version.startswith("HTTP/1.") or not rest.startswith("2"):
+        if not version.startswith("HTTP/1."):
+            raise OSError(f"proxy {self._proxy}: it does not answer as an HTTP proxy")
+        if not rest.startswith("2"):
             said = rest[:80] if rest.isprintable() else "something else"
             raise OSError(f"proxy {self._proxy}: no tunnel to {self._place}: {said}")
 
-    async def _start_tls(self, connection: Connection, tunnel: asyncio.WriteTransport) -> ssl.SSLObject:
+    async def _start_tls(self, connection: Connection, tunnel: asyncio.Transport) -> ssl.SSLObject:
         try:
             transport = await asyncio.get_running_loop().start_tls(
                 tunnel,
@@ -97,3 +100,22 @@ class HttpsLine:
         session: ssl.SSLObject = transport.get_extra_info("ssl_object")
         self._authentication.check_key(session)
         return session
+
+
+class _Answer(asyncio.Protocol):
+    """Gathers the head of a proxy's answer: nothing may come behind it before we begin TLS."""
+
+    def __init__(self, answer: "asyncio.Future[bytes]") -> None:
+        self._answer = answer
+        self._gathered = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        self._gathered += data
+        if not self._answer.done() and (self._gathered.endswith(END) or len(self._gathered) > MOST_HEAD_BYTES):
+            self._answer.set_result(self._gathered)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take what there is for all there will be."""
+        if not self._answer.done():
+            self._answer.set_result(self._gathered)
