@@ -4,6 +4,7 @@ Source: RFC 8310 §5.1 (strict: no authenticated resolver, no query), §8.1 (nam
 """
 
 import hashlib
+import os
 import ssl
 
 from collector.resolvers.address import Address
@@ -20,7 +21,8 @@ class Unauthenticated(OSError):
 
 
 class Authentication:
-    """How one resolver is authenticated. The authorities are read when first needed, and again after a failure."""
+    """How one resolver is authenticated. The authorities are read when first needed, and again once they have changed
+    after a failure."""
 
     def __init__(self, address: Address, egress: Egress, alpn: tuple[str, ...] = ()) -> None:
         self._identity = address.identity
@@ -28,6 +30,7 @@ class Authentication:
         self._alpn = alpn
         self.name = (address.identity.server_name or address.host).rstrip(".")
         self._context: ssl.SSLContext | None = None
+        self._read: tuple[int, ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """Return what checks certificate and name in the handshake; where only the key counts, nothing.
@@ -36,6 +39,7 @@ class Authentication:
             Unauthenticated: the authorities can't be read.
         """
         if self._context is None:
+            self._read = self._looks()
             if self._identity.is_pinned_only:
                 self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 self._context.check_hostname = False
@@ -45,6 +49,14 @@ class Authentication:
             if self._alpn:
                 self._context.set_alpn_protocols(self._alpn)
         return self._context
+
+    def _looks(self) -> tuple[int, ...]:
+        """Return what tells one version of the file of authorities from another, empty where there is none."""
+        try:
+            found = os.stat(self._ca_path or ssl.get_default_verify_paths().cafile or "")
+        except OSError:
+            return ()
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _trusting(self) -> ssl.SSLContext:
         try:
@@ -63,7 +75,7 @@ class Authentication:
             return
         certificate = connection.getpeercert(binary_form=True)
         pin = _pin_of(certificate) if certificate else b""
-        # "MUST abort": no pin matches the key (RFC 7858 §4.2)
+        # Without a match nothing is sent over this connection, nor over any other (RFC 7858 §4.2, RFC 8310 §5.1).
         if pin not in self._identity.pins:
             raise Unauthenticated(
                 f"not authenticated: its key is none of those in pins (it has {pin_text(pin)}). If whoever runs the"
@@ -74,7 +86,8 @@ class Authentication:
         """Return a failure of the handshake as one that says what is wrong, and what to do; others as they are."""
         if not isinstance(error, ssl.SSLError):
             return error
-        self._context = None  # a file of authorities that was mended counts at once
+        if self._looks() != self._read:
+            self._context = None  # a file of authorities that was mended counts at once
         if isinstance(error, ssl.SSLCertVerificationError):
             return Unauthenticated(f"not authenticated: {self._certificate_fault(error)}")
         if isinstance(error, ssl.SSLEOFError):

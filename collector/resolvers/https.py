@@ -47,11 +47,12 @@ class HttpsLine:
 
     async def _open_through_proxy(self, connection: Connection) -> ssl.SSLObject:
         proxy = urlsplit(self._proxy)
+        host, port = proxy.hostname or "", proxy.port or DEFAULT_PORTS["https"]
         trusted = ssl.create_default_context(cafile=self._egress.ca_path or None) if proxy.scheme == "https" else None
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
         try:
-            tunnel, _ = await loop.create_connection(lambda: _Answer(answer), proxy.hostname, proxy.port, ssl=trusted)
+            tunnel, _ = await loop.create_connection(lambda: _Answer(answer), host, port, ssl=trusted)
         except OSError as error:
             raise OSError(f"proxy {self._proxy}: {getattr(error, 'strerror', None) or error}") from error
         try:

@@ -25,7 +25,7 @@ MOST_FORGOTTEN = 16
 MOST_WAITING = 2048
 # A query is over once so many connections ended without a reply to anything, or it was sent so often.
 MOST_UNHEARD, MOST_SENT = 2, 4
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.2
 
 
 class Line(Protocol):

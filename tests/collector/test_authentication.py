@@ -65,8 +65,8 @@ class Server:
         return Address("tls", host, self.port, identity=identity)
 
 
-async def ask(address: Address, egress: Egress | None = None) -> Reply:
-    resolver = Resolver(address, timeout_s=5.0, attempts=1, egress=egress)
+async def ask(address: Address, egress: Egress | None = None, timeout_s: float = 5.0) -> Reply:
+    resolver = Resolver(address, timeout_s=timeout_s, attempts=1, egress=egress)
     return await resolver.ask(names.from_text("www.example"), records.A)
 
 
@@ -165,7 +165,7 @@ def test_the_system_s_authorities_are_named_where_they_are_what_is_trusted(ours:
 
 
 def test_no_tls_at_the_port_is_no_reason_to_ask_in_clear_text() -> None:
-    reply, server = met(None, lambda s: ask(s.address(Identity())))
+    reply, server = met(None, lambda s: ask(s.address(Identity()), timeout_s=0.3))
 
     assert isinstance(reply, FetchFailure)
     assert reply.is_silence

@@ -103,7 +103,7 @@ def test_options_of_a_message_that_is_cut_are_a_fault(cut: int) -> None:
 class Server:
     """The server's side: requests as they come, responses as a test wants them."""
 
-    def __init__(self, settings: dict[int, int] | None = None) -> None:
+    def __init__(self, settings: dict[h2.settings.SettingCodes, int] | None = None) -> None:
         self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         if settings:
             self.http.local_settings = h2.settings.Settings(client=False, initial_values=settings)
@@ -130,7 +130,7 @@ class Server:
         self.http.send_data(stream, body, end_stream=True)
 
 
-def pair(settings: dict[int, int] | None = None) -> tuple[Http2[str], Server]:
+def pair(settings: dict[h2.settings.SettingCodes, int] | None = None) -> tuple[Http2[str], Server]:
     client: Http2[str] = Http2("dns.example", "/dns-query")
     server = Server(settings)
     turn(client, server)

@@ -14,7 +14,7 @@ from collector.resolvers.address import Address
 from collector.resolvers.framing import KEEPALIVE
 from collector.resolvers.matching import Mismatch, write_query
 from collector.resolvers.resolver import Resolver
-from collector.resolvers.streams import CROWDED, MOST_SENT, MOST_UNANSWERED, MOST_WAITING, Streams
+from collector.resolvers.streams import CROWDED, LONGEST_PAUSE_S, MOST_SENT, MOST_UNANSWERED, MOST_WAITING, Streams
 from tests.support.peers import Peer, PeerLine, echo, framed
 from tests.support.virtual import run
 
@@ -446,7 +446,7 @@ def test_a_closed_port_is_tried_in_growing_pauses_and_answers_once_it_is_open() 
     failed, after = told(line, story)
 
     assert {str(one) for one in failed} == {"[Errno 111] Connection refused"}, "nobody waits longer than it may"
-    assert len(line.tried_at) <= 30 / 0.5 + 10
+    assert len(line.tried_at) <= 30 / LONGEST_PAUSE_S + 10
     assert isinstance(after, bytes)
 
 
