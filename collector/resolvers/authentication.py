@@ -21,8 +21,8 @@ class Unauthenticated(OSError):
 
 
 class Authentication:
-    """How one resolver is authenticated. The authorities are read when first needed, and again once they have changed
-    after a failure."""
+    """How one resolver is authenticated. The authorities are read when first needed, and after a failure if they have
+    changed."""
 
     def __init__(self, address: Address, egress: Egress, alpn: tuple[str, ...] = ()) -> None:
         self._identity = address.identity
@@ -31,6 +31,7 @@ class Authentication:
         self.name = (address.identity.server_name or address.host).rstrip(".")
         self._context: ssl.SSLContext | None = None
         self._read: tuple[int, ...] = ()
+        self._has_failed = False
 
     def context(self) -> ssl.SSLContext:
         """Return what checks certificate and name in the handshake; where only the key counts, nothing.
@@ -38,6 +39,9 @@ class Authentication:
         Raises:
             Unauthenticated: the authorities can't be read.
         """
+        if self._has_failed and self._looks() != self._read:
+            self._context = None
+        self._has_failed = False
         if self._context is None:
             self._read = self._looks()
             if self._identity.is_pinned_only:
@@ -86,8 +90,7 @@ class Authentication:
         """Return a failure of the handshake as one that says what is wrong, and what to do; others as they are."""
         if not isinstance(error, ssl.SSLError):
             return error
-        if self._looks() != self._read:
-            self._context = None  # a file of authorities that was mended counts at once
+        self._has_failed = True
         if isinstance(error, ssl.SSLCertVerificationError):
             return Unauthenticated(f"not authenticated: {self._certificate_fault(error)}")
         if isinstance(error, ssl.SSLEOFError):

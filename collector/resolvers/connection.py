@@ -12,6 +12,8 @@ from collector.dnssec.message import FormError
 from collector.resolvers.framing import Framing
 
 MOST_EARLY_BYTES = 65_536
+# Of queries that were given up the server may still work on so many; some servers read no further beyond some.
+MOST_FORGOTTEN = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -87,9 +89,13 @@ class Connection(asyncio.Protocol):
 
     def forget(self, exchange: Exchange) -> None:
         """Note that nobody waits for this exchange any longer; its reply may still come, and is passed over."""
+        assert self.framing is not None
         self.live -= 1
-        # A whole reply since then shows that the other end is alive; else the next query goes elsewhere.
-        if self.replied_at <= exchange.sent_at:
+        forgotten = len(self.framing.awaited()) - self.live
+        # A whole reply since then shows that the other end is alive; else the next query goes elsewhere, as it does
+        # before those that are forgotten take up what the server works on at once.
+        is_silent = self.replied_at <= exchange.sent_at
+        if is_silent or forgotten >= MOST_FORGOTTEN or forgotten > self.framing.room:
             self.retired = True
         self.close_if_done()
 

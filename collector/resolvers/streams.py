@@ -18,10 +18,10 @@ from collector.resolvers.framing import Framing
 IDLE_S = 20.0
 LONGEST_IDLE_S = 120.0
 FIRST_LOOK_S = 1.0
+# Then the resolver is looked up and authenticated again: a certificate that ended, or a host that moved, shows.
+LONGEST_LIFE_S = 300.0
 MOST_UNANSWERED = 128
 CROWDED = 32
-# Of queries that were given up the server may still work on so many; some servers read no further beyond some.
-MOST_FORGOTTEN = 16
 MOST_WAITING = 2048
 # A query is over once so many connections ended without a reply to anything, or it was sent so often.
 MOST_UNHEARD, MOST_SENT = 2, 4
@@ -189,11 +189,8 @@ class Streams:
         connection = exchange.connection
         if connection is None or connection.framing is None:
             return
-        if len(connection.framing.awaited()) - connection.live >= MOST_FORGOTTEN:
-            connection.retired = True
         connection.forget(exchange)
-        if self._waiting:
-            self._serve()
+        self._go_on(connection)
 
     def _on_replies(self, connection: Connection) -> None:
         self._failures, self._pause_until = 0, float("-inf")
@@ -204,10 +201,14 @@ class Streams:
         ):
             # A second reply since queries were lost shows that the server does not close after each.
             self._most_unanswered += 1
-        if not self._idle_s and not connection.live and not self._waiting:
-            connection.close()
-        elif self._waiting:
+        self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        """Ask what waits; close a connection that is not to be kept once it has nothing to do."""
+        if self._waiting:
             self._serve()
+        elif not self._idle_s and not connection.live:
+            connection.close()
 
     def _on_return(self, exchange: Exchange, reason: Exception) -> None:
         self._ask_again([exchange], reason)
@@ -240,16 +241,20 @@ class Streams:
                 self._waiting.appendleft(exchange)
 
     def _check_idle(self, connection: Connection) -> None:
-        """Close a connection that was not used for too long, or look again once it might have been."""
+        """Close a connection that was not used for too long, or is old, or look again once it might be."""
         if connection.ended.done() or self._loop is None or connection.framing is None:
             return
+        now = self._loop.time()
+        if now - connection.opened_at >= LONGEST_LIFE_S:
+            connection.retired = True
+            connection.close_if_done()
         said_s = connection.framing.idle_s
         idle_s = self._idle_s if said_s is None else min(said_s, LONGEST_IDLE_S)
-        left_s = max(connection.used_at, connection.replied_at) + idle_s - self._loop.time()
+        idle_until = max(connection.used_at, connection.replied_at) + idle_s
         if connection.live:
-            left_s = max(idle_s, FIRST_LOOK_S)
-        if left_s > 0:
-            self._loop.call_later(left_s, self._check_idle, connection)
+            self._loop.call_later(max(idle_s, FIRST_LOOK_S), self._check_idle, connection)
+        elif idle_until > now:
+            self._loop.call_later(idle_until - now, self._check_idle, connection)
         else:
             connection.close()
 

@@ -34,6 +34,7 @@ class Server:
             self.renew(certificate)
         self.asked: list[bytes] = []
         self.connections = 0
+        self.resets_first_after: int | None = None
         self.port = 0
 
     def renew(self, certificate: tuple[str, str]) -> None:
@@ -55,6 +56,9 @@ class Server:
             while True:
                 query = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
                 self.asked.append(query)
+                if self.connections == 1 and len(self.asked) == self.resets_first_after:
+                    writer.transport.abort()
+                    return
                 writer.write(framed(echo(query)))
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -282,3 +286,18 @@ def test_many_questions_share_one_connection(ours: Authority) -> None:
 
     assert server.connections == 1
     assert len({query[:2] for query in server.asked}) > 40, "ids are random"
+
+
+@pytest.mark.parametrize("after", [1, 30])
+def test_a_connection_that_is_cut_within_a_burst_costs_no_answer(ours: Authority, after: int) -> None:
+    async def story(server: Server) -> Reply:
+        server.resets_first_after = after
+        resolver = Resolver(server.address(Identity(ca_path=ours.path)), timeout_s=10.0, attempts=1)
+        asked = [resolver.ask(names.from_text(f"h{number}.example"), records.A) for number in range(100)]
+        replies = await asyncio.gather(*asked)
+        assert [reply for reply in replies if isinstance(reply, FetchFailure)] == []
+        return replies[0]
+
+    _, server = met(ours.certify("127.0.0.1"), story)
+
+    assert 1 < server.connections < 20

@@ -81,16 +81,28 @@ class Peer(asyncio.Transport):
             self._connection.connection_lost(None)
 
 
-class PeerLine:
-    """The way to such ends. ``refuses`` is what a connection meets instead of one."""
+class Narrow(LengthPrefixed[Exchange]):
+    """The framing of TCP with a server that says how many queries it takes at once."""
 
-    def __init__(self, treat: Callable[[Peer, bytes], None], *, keepalive: bool = False) -> None:
-        self.treat, self.keepalive = treat, keepalive
+    def __init__(self, most: int, *, keepalive: bool) -> None:
+        super().__init__(random.Random(1).getrandbits, keepalive=keepalive)
+        self._most = most
+
+    @property
+    def room(self) -> int:
+        return min(super().room, self._most - len(self.awaited()))
+
+
+class PeerLine:
+    """The way to such ends, which work on ``most`` queries at once. ``refuses`` is what a connection meets instead."""
+
+    def __init__(self, treat: Callable[[Peer, bytes], None], *, keepalive: bool = False, most: int = 1024) -> None:
+        self.treat, self.keepalive, self.most = treat, keepalive, most
         self.refuses: OSError | None = None
         self.peers: list[Peer] = []
         self.tried_at: list[float] = []
 
-    async def open(self, connection: Connection) -> LengthPrefixed[Exchange]:
+    async def open(self, connection: Connection) -> Narrow:
         self.tried_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(LATENCY_S)
         if self.refuses is not None:
@@ -98,7 +110,7 @@ class PeerLine:
         peer = Peer(len(self.peers), connection, lambda peer, query: self.treat(peer, query))
         self.peers.append(peer)
         connection.connection_made(peer)
-        return LengthPrefixed(random.Random(1).getrandbits, keepalive=self.keepalive)
+        return Narrow(self.most, keepalive=self.keepalive)
 
     @property
     def queries(self) -> list[bytes]:
