@@ -1,6 +1,6 @@
 """Polling as an endless stream of batches. Drives the watch, which decides.
 
-The loop begins what is due; the lines to the resolvers carry the questions, and bring the replies to the watch; what it
+The loop begins what is due; a carrier for each resolver takes the questions, and bring the replies to the watch; what it
 has to tell is handed on in batches. While the consumer is slow nothing new is begun, so memory stays bounded.
 """
 
@@ -19,8 +19,8 @@ from collector.polling.roster import RosterChange
 from collector.polling.status import PollingStatus
 from collector.polling.watch import Watch
 from collector.resolvers.address import Address
+from collector.resolvers.carrier import Carrier
 from collector.resolvers.dialogue import Posed
-from collector.resolvers.line import Line
 from collector.resolvers.ports import affordable
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.transport import Transport
@@ -67,8 +67,8 @@ class Poller:
         resolvers = {point.name: self._open(point) for point in asked}
         # What carries queries in a test has no ports.
         ports = 0 if open_transport is not None else affordable(len(asked))
-        self._lines = {
-            name: Line(resolver, self._take, self._stands, ports=ports, timeout_s=config.timeout_s)
+        self._carriers = {
+            name: Carrier(resolver, self._take, self._stands, ports=ports, timeout_s=config.timeout_s)
             for name, resolver in resolvers.items()
         }
         self._servers = (
@@ -153,8 +153,8 @@ class Poller:
                         log.error("a fault of ours: the skim and the validation differ", extra={"detail": difference})
                     self._check_anchors(now)
                 now = self._ticks()  # handing on may have taken long
-                for line in self._lines.values():
-                    line.turn(now)
+                for carrier in self._carriers.values():
+                    carrier.turn(now)
                 self._put(self._watch.due(now, self._clock(), begin=not self._stopping))
                 await self._pause(now)
                 now = self._ticks()
@@ -165,17 +165,17 @@ class Poller:
         finally:
             for task in self._tasks:
                 task.cancel()
-            for line in self._lines.values():
-                line.close()
+            for carrier in self._carriers.values():
+                carrier.close()
             self._watch.give_up()
 
     def _put(self, posed: Sequence[Posed]) -> None:
         """Ask these questions: of the resolver of their vantage, or of the server that they name."""
         now = self._ticks()
         for one in posed:
-            line = None if one.question.server else self._lines.get(one.question.vantage)
-            if line is not None:
-                line.put(one, now)
+            carrier = None if one.question.server else self._carriers.get(one.question.vantage)
+            if carrier is not None:
+                carrier.put(one, now)
             else:
                 task = asyncio.create_task(self._ask_server(one))
                 self._tasks.add(task)
@@ -200,12 +200,14 @@ class Poller:
 
     async def _pause(self, now: float) -> None:
         """Wait until a reply brought more to ask, the next poll is due, or it is time to hand on."""
-        for line in self._lines.values():
-            self._fault, line.fault = self._fault or line.fault, None
+        for carrier in self._carriers.values():
+            self._fault, carrier.fault = self._fault or carrier.fault, None
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
-        due_at = min(self._watch.next_due_at(), *(line.next_turn_at() for line in self._lines.values()), now + FLUSH_S)
+        due_at = min(
+            self._watch.next_due_at(), *(carrier.next_turn_at() for carrier in self._carriers.values()), now + FLUSH_S
+        )
         wait_s = FLUSH_S if self._stopping else max(due_at - now, SHORTEST_TURN_S)
         self._wake.clear()
         timer = asyncio.get_running_loop().call_later(wait_s, self._wake.set)

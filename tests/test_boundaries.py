@@ -13,10 +13,14 @@ OURS = STAGES | {SHELL, "schemas"}
 IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
-    "collector.resolvers.line",  # tasks, the loop's readers
+    "collector.resolvers.carrier",  # tasks, the loop's readers
     "collector.resolvers.ports",  # sockets
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.streams",  # tasks, connections
+    "collector.resolvers.connection",  # what the loop calls
+    "collector.resolvers.lines",  # sockets
     "collector.resolvers.https",  # sockets
+    "collector.resolvers.authentication",  # reads authorities, TLS
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
@@ -103,6 +107,7 @@ PURE_IMPORTS = {
         "urllib.parse",
     ],
     *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist"],
+    *["h2", "h11"],  # HTTP as octets in and out
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }
 EFFECTS = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rolling import Harbour
 from tests.support.watch import Instance, Watch
 from tests.support.world import World, missing_tools
 
@@ -56,4 +57,5 @@ def pytest_runtest_makereport(
         used = item.funcargs.values()
         report.sections += [("anchorwatch", one.account()) for one in used if isinstance(one, Watch)]
         report.sections += [("servers", one.logs()) for one in used if isinstance(one, World)]
+        report.sections += [("servers", one.signers.logs()) for one in used if isinstance(one, Harbour)]
     return report

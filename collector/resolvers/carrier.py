@@ -1,6 +1,6 @@
-"""The way to one resolver: most questions by the exchange over UDP, what that does not settle by the resolver's tasks.
+"""The way to one resolver: most questions by the datagrams over UDP, what that does not settle by the resolver's tasks.
 
-In the event loop of the collector; what decides is in ``exchange`` and ``resolver``.
+In the event loop of the collector; what decides is in ``datagrams`` and ``resolver``.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 
 from collector.dnssec.questions import FetchFailure, Reply
+from collector.resolvers.datagrams import Datagrams, Sent
 from collector.resolvers.dialogue import Posed
-from collector.resolvers.exchange import Exchange, Sent
 from collector.resolvers.ports import UdpPorts
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.transport import look_up
@@ -23,7 +23,7 @@ LOOK_UP_EVERY_S = 300.0
 TRY_AGAIN_S = 5.0
 
 
-class Line:
+class Carrier:
     """Carries questions to one resolver and brings the replies.
 
     ``take`` is given each reply with its ticket; before that ``stands`` is given the octets of a whole reply, and says
@@ -35,7 +35,7 @@ class Line:
         self._count, self._timeout_s = ports, timeout_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._ports: UdpPorts | None = None
-        self._exchange: Exchange | None = None
+        self._datagrams: Datagrams | None = None
         self._opening: asyncio.Task[None] | None = None
         self._look_up_at = float("-inf")
         self._found: object = None
@@ -47,13 +47,13 @@ class Line:
 
     def put(self, posed: Posed, now: float) -> None:
         """Ask a question."""
-        if self._exchange is None or posed.question.stream or not self._exchange.ask(posed, now):
+        if self._datagrams is None or posed.question.stream or not self._datagrams.ask(posed, now):
             self._start(posed)
 
     def turn(self, now: float) -> None:
         """Give up what has waited too long, renew ports, look the resolver's name up again now and then."""
-        if self._exchange is not None and self._ports is not None:
-            for sent in self._exchange.expire(now):
+        if self._datagrams is not None and self._ports is not None:
+            for sent in self._datagrams.expire(now):
                 self._give_up(sent, "timeout", "no answer from {where} in 1 try")
             self._fail_refused()
             self._ports.renew()
@@ -63,7 +63,7 @@ class Line:
 
     def next_turn_at(self) -> float:
         """Return when ``turn`` has something to do, at the latest."""
-        return self._exchange.next_expiry_at() if self._exchange is not None else float("inf")
+        return self._datagrams.next_expiry_at() if self._datagrams is not None else float("inf")
 
     def close(self) -> None:
         """Give up everything that is under way."""
@@ -88,37 +88,37 @@ class Line:
         self._hang_up()
         self._found, self._ports = found, ports
         resolver = self._resolver
-        self._exchange = Exchange(
+        self._datagrams = Datagrams(
             resolver.habits, resolver.tally, ports, secrets.token_bytes, timeout_s=self._timeout_s
         )
         asyncio.get_running_loop().add_reader(ports.fileno(), self._receive)
 
     def _hang_up(self) -> None:
-        if self._ports is None or self._exchange is None:
+        if self._ports is None or self._datagrams is None:
             return
         asyncio.get_running_loop().remove_reader(self._ports.fileno())
-        for sent in self._exchange.expire(float("inf")):
+        for sent in self._datagrams.expire(float("inf")):
             self._give_up(sent, "timeout", "no answer from {where} in 1 try")
         self._ports.close()
-        self._ports, self._exchange, self._found = None, None, None
+        self._ports, self._datagrams, self._found = None, None, None
 
     def _receive(self) -> None:
         assert self._ports is not None
-        assert self._exchange is not None
-        exchange, now = self._exchange, asyncio.get_running_loop().time()
+        assert self._datagrams is not None
+        datagrams, now = self._datagrams, asyncio.get_running_loop().time()
         try:
             for port, wire in self._ports.receive():
-                sent = exchange.match(port, wire, now)
+                sent = datagrams.match(port, wire, now)
                 if sent is None:
                     continue
-                if exchange.is_plain(sent, wire) and self._stands(sent.ticket, wire):
-                    exchange.settle(sent)
+                if datagrams.is_plain(sent, wire) and self._stands(sent.ticket, wire):
+                    datagrams.settle(sent)
                     continue
-                response = exchange.read(sent, wire, now)
+                response = datagrams.read(sent, wire, now)
                 if response is not None:
                     self._take(sent.ticket, response)
-                elif not exchange.is_under_way(sent):
-                    is_cut = exchange.is_truncated(wire) or sent.passed_over > 0
+                elif not datagrams.is_under_way(sent):
+                    is_cut = datagrams.is_truncated(wire) or sent.passed_over > 0
                     self._start(Posed(sent.ticket, sent.question), stream=is_cut)
             self._fail_refused()
         except BaseException as fault:
@@ -127,9 +127,9 @@ class Line:
 
     def _fail_refused(self) -> None:
         assert self._ports is not None
-        assert self._exchange is not None
+        assert self._datagrams is not None
         for port in self._ports.take_refused():
-            for sent in self._exchange.fail(port):
+            for sent in self._datagrams.fail(port):
                 self._give_up(sent, "unreachable", "{where}: Connection refused")
 
     def _give_up(self, sent: Sent, kind: str, detail: str) -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from collector.dnssec import names, records
+from collector.resolvers.datagrams import MOST_PASSED_OVER, REMEMBERED_S, Datagrams, Sent
 from collector.resolvers.dialogue import Posed, Question
-from collector.resolvers.exchange import MOST_PASSED_OVER, REMEMBERED_S, Exchange, Sent
 from collector.resolvers.habits import Habits
 from collector.resolvers.suspicion import Tally
 
@@ -35,22 +35,22 @@ class Pool:
 
 
 class Desk:
-    """An exchange on a pool; draws from a seed."""
+    """Datagrams on a pool; draws from a seed."""
 
     def __init__(self, count: int = 4) -> None:
         draw = random.Random(7)
         self.pool, self.tally = Pool(count), Tally()
         self.habits = Habits(draw.getrandbits, protects=True)
-        self.exchange = Exchange(self.habits, self.tally, self.pool, draw.randbytes, timeout_s=TIMEOUT_S)
+        self.datagrams = Datagrams(self.habits, self.tally, self.pool, draw.randbytes, timeout_s=TIMEOUT_S)
         self.tickets = 0
 
     def ask(self, now: float = 0.0, *, cd: bool = True, edns: bool = True) -> tuple[int, bytes]:
         self.tickets += 1
-        assert self.exchange.ask(Posed(self.tickets, Question("lab", NAME, records.A, cd, edns)), now)
+        assert self.datagrams.ask(Posed(self.tickets, Question("lab", NAME, records.A, cd, edns)), now)
         return self.pool.left[-1]
 
     def matched(self, port: int, wire: bytes, now: float = 0.1) -> Sent:
-        sent = self.exchange.match(port, wire, now)
+        sent = self.datagrams.match(port, wire, now)
         assert sent is not None
         return sent
 
@@ -112,11 +112,11 @@ def test_a_reply_is_matched_by_port_and_id() -> None:
     port, query = desk.ask()
     wire = reply_to(query)
 
-    assert desk.exchange.match(port + 1, wire, 0.1) is None
-    assert desk.exchange.match(port, bytes((query[0] ^ 1,)) + wire[1:], 0.1) is None
+    assert desk.datagrams.match(port + 1, wire, 0.1) is None
+    assert desk.datagrams.match(port, bytes((query[0] ^ 1,)) + wire[1:], 0.1) is None
     assert desk.tally.by_kind == {"id": 2}
     assert desk.matched(port, wire).ticket == 1
-    assert desk.exchange.is_plain(desk.matched(port, wire), wire)
+    assert desk.datagrams.is_plain(desk.matched(port, wire), wire)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_is_not_surely_the_whole_reply_is_looked_at_closer(wire: bytes) -> 
 
     wire = query[:2] + wire[2:]
 
-    assert not desk.exchange.is_plain(desk.matched(port, wire), wire)
+    assert not desk.datagrams.is_plain(desk.matched(port, wire), wire)
 
 
 def test_a_reply_without_our_cookie_is_not_compared_once_the_resolver_keeps_cookies() -> None:
@@ -144,7 +144,7 @@ def test_a_reply_without_our_cookie_is_not_compared_once_the_resolver_keeps_cook
     port, query = desk.ask()
     cookie = desk.habits.client_cookie
     with_cookie = reply_to(query, tail=opt(b"\0\x0a\0\x10" + cookie + b"\7" * 8))
-    assert desk.exchange.read(desk.matched(port, with_cookie), with_cookie, 0.1) is not None
+    assert desk.datagrams.read(desk.matched(port, with_cookie), with_cookie, 0.1) is not None
     assert desk.habits.cookie_kept
 
     port, query = desk.ask()
@@ -152,11 +152,11 @@ def test_a_reply_without_our_cookie_is_not_compared_once_the_resolver_keeps_cook
     bare, forged = reply_to(query), reply_to(query, tail=opt(b"\0\x0a\0\x10" + b"\1" * 16))
     for wire in (bare, forged):
         sent = desk.matched(port, wire)
-        assert not desk.exchange.is_plain(sent, wire)
-        assert desk.exchange.read(sent, wire, 0.1) is None
-        assert desk.exchange.is_under_way(sent)
+        assert not desk.datagrams.is_plain(sent, wire)
+        assert desk.datagrams.read(sent, wire, 0.1) is None
+        assert desk.datagrams.is_under_way(sent)
     good = reply_to(query, tail=opt(b"\0\x0a\0\x10" + cookie + b"\7" * 8))
-    assert desk.exchange.is_plain(desk.matched(port, good), good)
+    assert desk.datagrams.is_plain(desk.matched(port, good), good)
     assert desk.tally.by_kind == {"cookie": 2}
 
 
@@ -171,15 +171,15 @@ def test_once_replies_are_guessed_the_letter_case_is_part_of_the_question() -> N
     assert sent_octets.lower() == OCTETS
 
     kept = reply_to(query)
-    assert desk.exchange.read(desk.matched(port, kept), kept, 0.1) is not None
+    assert desk.datagrams.read(desk.matched(port, kept), kept, 0.1) is not None
     assert desk.habits.case_kept
 
     port, query = desk.ask()
     folded = reply_to(query, octets=OCTETS)
     sent = desk.matched(port, folded)
-    assert not desk.exchange.is_plain(sent, folded)
-    assert desk.exchange.read(sent, folded, 0.1) is None
-    assert desk.exchange.is_under_way(sent)
+    assert not desk.datagrams.is_plain(sent, folded)
+    assert desk.datagrams.read(sent, folded, 0.1) is None
+    assert desk.datagrams.is_under_way(sent)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_what_is_no_answer_is_left_to_other_means(flags: bytes, tail: bytes) -> 
     wire = reply_to(query, flags=flags, tail=tail)
     sent = desk.matched(port, wire)
 
-    assert desk.exchange.read(sent, wire, 0.1) is None
-    assert not desk.exchange.is_under_way(sent)
-    assert desk.exchange.is_truncated(wire) is (flags[0] == 0x83)
+    assert desk.datagrams.read(sent, wire, 0.1) is None
+    assert not desk.datagrams.is_under_way(sent)
+    assert desk.datagrams.is_truncated(wire) is (flags[0] == 0x83)
 
 
 def test_a_flood_of_wrong_replies_ends_the_wait() -> None:
@@ -205,10 +205,10 @@ def test_a_flood_of_wrong_replies_ends_the_wait() -> None:
     sent = desk.matched(port, wrong)
 
     for _ in range(MOST_PASSED_OVER):
-        assert desk.exchange.is_under_way(sent)
-        assert desk.exchange.read(sent, wrong, 0.1) is None
+        assert desk.datagrams.is_under_way(sent)
+        assert desk.datagrams.read(sent, wrong, 0.1) is None
 
-    assert not desk.exchange.is_under_way(sent)
+    assert not desk.datagrams.is_under_way(sent)
     assert sent.passed_over == MOST_PASSED_OVER
 
 
@@ -217,29 +217,29 @@ def test_a_question_without_a_reply_expires() -> None:
     desk.ask(now=0)
     port, query = desk.ask(now=1)
     wire = reply_to(query)
-    desk.exchange.settle(desk.matched(port, wire))
+    desk.datagrams.settle(desk.matched(port, wire))
 
-    assert desk.exchange.next_expiry_at() == TIMEOUT_S
-    assert desk.exchange.expire(TIMEOUT_S - 0.1) == []
-    assert [sent.ticket for sent in desk.exchange.expire(TIMEOUT_S)] == [1]
-    assert desk.exchange.expire(100) == []
-    assert len(desk.exchange) == 0
-    assert desk.exchange.next_expiry_at() == float("inf")
+    assert desk.datagrams.next_expiry_at() == TIMEOUT_S
+    assert desk.datagrams.expire(TIMEOUT_S - 0.1) == []
+    assert [sent.ticket for sent in desk.datagrams.expire(TIMEOUT_S)] == [1]
+    assert desk.datagrams.expire(100) == []
+    assert len(desk.datagrams) == 0
+    assert desk.datagrams.next_expiry_at() == float("inf")
 
 
 def test_late_and_repeated_replies_are_no_guesses_for_some_seconds() -> None:
     desk = Desk()
     port, query = desk.ask(now=0)
     wire = reply_to(query)
-    desk.exchange.expire(0)
-    desk.exchange.settle(desk.matched(port, wire))
-    assert desk.exchange.match(port, wire, 0.2) is None
-    desk.exchange.expire(REMEMBERED_S)
-    assert desk.exchange.match(port, wire, REMEMBERED_S) is None
+    desk.datagrams.expire(0)
+    desk.datagrams.settle(desk.matched(port, wire))
+    assert desk.datagrams.match(port, wire, 0.2) is None
+    desk.datagrams.expire(REMEMBERED_S)
+    assert desk.datagrams.match(port, wire, REMEMBERED_S) is None
     assert desk.tally.by_kind == {}
 
-    desk.exchange.expire(2 * REMEMBERED_S)
-    assert desk.exchange.match(port, wire, 2 * REMEMBERED_S) is None
+    desk.datagrams.expire(2 * REMEMBERED_S)
+    assert desk.datagrams.match(port, wire, 2 * REMEMBERED_S) is None
     assert desk.tally.by_kind == {"id": 1}
 
 
@@ -247,8 +247,8 @@ def test_a_question_that_can_not_leave_is_not_under_way() -> None:
     desk = Desk()
     desk.pool.is_full = True
 
-    assert not desk.exchange.ask(Posed(1, Question("lab", NAME, records.A)), 0)
-    assert len(desk.exchange) == 0
+    assert not desk.datagrams.ask(Posed(1, Question("lab", NAME, records.A)), 0)
+    assert len(desk.datagrams) == 0
 
 
 def test_where_nobody_listens_the_questions_of_that_port_fail() -> None:
@@ -257,7 +257,7 @@ def test_where_nobody_listens_the_questions_of_that_port_fail() -> None:
         desk.ask()
     by_port = Counter(port for port, _ in desk.pool.left)
 
-    failed = desk.exchange.fail(1)
+    failed = desk.datagrams.fail(1)
 
     assert len(failed) == by_port[1]
-    assert len(desk.exchange) == by_port[2]
+    assert len(desk.datagrams) == by_port[2]

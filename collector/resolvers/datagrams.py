@@ -56,7 +56,7 @@ class Sent(msgspec.Struct, gc=False, eq=False):
     passed_over: int = 0
 
 
-class Exchange:
+class Datagrams:
     """The questions under way to one resolver. ``timeout_s`` is how long each waits for its reply.
 
     ``random_bytes`` returns so many octets that nobody can guess. Times are monotonic seconds.
