@@ -4,7 +4,7 @@ A chain is shown anew whenever its TTLs end. As long as it comes out the same, w
 endpoint is validated in full, and the others go on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -78,8 +78,8 @@ def stands_until(result: ValidationResult) -> float:
     return min(ends, default=float("inf"))
 
 
-def _path_of(judged: JudgedRRset) -> list[ChainNode]:
-    return judged.node.path() if judged.node is not None else []
+def _path_of(judged: JudgedRRset) -> Sequence[ChainNode]:
+    return judged.node.path() if judged.node is not None else ()
 
 
 def _fresh_until(node: ChainNode) -> int:

@@ -1,4 +1,4 @@
-"""The way to one resolver: most questions by the datagrams over UDP, what that does not settle by the resolver's tasks.
+"""Carries questions to one resolver: most by datagrams, what these do not settle by tasks of the resolver.
 
 In the event loop of the collector; what decides is in ``datagrams`` and ``resolver``.
 """
