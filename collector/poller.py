@@ -1,7 +1,7 @@
 """Polling as an endless stream of batches. Drives the watch, which decides.
 
-The loop begins what is due; a carrier for each resolver takes the questions and brings the replies to the watch; what it
-has to tell is handed on in batches. While the consumer is slow nothing new is begun, so memory stays bounded.
+The loop begins what is due; a carrier for each resolver takes the questions and brings the replies to the watch; what
+it has to tell is handed on in batches. While the consumer is slow nothing new is begun, so memory stays bounded.
 """
 
 import asyncio
