@@ -13,6 +13,8 @@ OURS = STAGES | {SHELL, "schemas"}
 IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
+    "collector.resolvers.carrier",  # tasks, the loop's readers
+    "collector.resolvers.ports",  # sockets
     "collector.resolvers.transport",  # sockets
     "collector.resolvers.streams",  # tasks, connections
     "collector.resolvers.connection",  # what the loop calls
@@ -24,7 +26,9 @@ IO = {
     "collector.inventory.sources",  # reads inventory files, keeps time
     "collector.inventory.store",  # the last good rows on disk
     "collector.anchor_file",  # reads the trust anchors
-    "collector.stage",  # the loop
+    "collector.stage",  # the clock
+    "collector.poller",  # the loop, tasks
+    "collector.following",  # a thread that reads the inventory
     "analyzer.history.connection",  # opens the database
     "analyzer.history.clickhouse",  # the database
     "analyzer.history.overflow",  # the database, its lock

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
+import msgspec
+
 from collector.dnssec import names, records
 from collector.dnssec.names import Name
 from collector.dnssec.records import RRset, Signature
@@ -45,8 +47,7 @@ class FormError(ValueError):
     """The octets are no DNS message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A response; ``answer`` and ``authority`` map (name, type) to the RRset with the signatures over it.
 
     ``wire`` are the octets as received; ``ede`` the extended errors as (code, text); ``cookie`` the client's cookie and
@@ -91,10 +92,15 @@ def make_query(
     the letter case to send, by default lower case.
     """
     flags = RD | (CD if checking_disabled else AD if edns else 0) if recursive else 0
-    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
-    opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
+    opt = opt_record(cookie, payload) if edns else b""
     asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"
     return _HEADER.pack(message_id, flags, 1, 0, 0, int(edns)) + asked + opt
+
+
+def opt_record(cookie: bytes, payload: int = EDNS_PAYLOAD_BYTES) -> bytes:
+    """Return an OPT record with DO=1, and a cookie unless that is empty. Source: RFC 6891 §6.1.2, RFC 7873 §4."""
+    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
+    return b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options
 
 
 def rcode_text(rcode: int) -> str:

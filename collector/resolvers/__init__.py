@@ -6,6 +6,8 @@ Where to look
     lines, https          how a connection is opened: TCP, TLS, HTTPS through a proxy
     framing, http1, http2 which reply belongs to which query on one connection; http: what DoH wants of a response
     identity              how a resolver proves who it is; authentication: whether it did, and what was wrong
+    carrier               which way a question takes to one resolver
+    datagrams, ports      many questions at once over a pool of UDP sockets, one try each
     resolver              one question: retries, deadlines, truncation
     matching, habits      whether a reply answers the question; cookies and letter case
     suspicion             replies that answered nothing of ours

@@ -66,7 +66,7 @@ class Sockets:
             connection.connect(sockaddr)
             await loop.sock_sendall(connection, wire)
             while True:
-                yield await loop.sock_recv(connection, MAX_MESSAGE_BYTES)
+                yield await _next_datagram(loop, connection)
 
     async def stream(self, wire: bytes) -> bytes:
         """Send a query over TCP, DoT or DoH and return the reply."""
@@ -76,9 +76,37 @@ class Sockets:
         """Return family and socket address; a host that is a name is looked up again now and then."""
         loop = asyncio.get_running_loop()
         if self._found is None or loop.time() - self._found_at > LOOK_UP_EVERY_S:
-            infos = await loop.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
-            self._found, self._found_at = (infos[0][0], infos[0][4]), loop.time()
+            self._found, self._found_at = await look_up(self._address), loop.time()
         return self._found
+
+
+async def look_up(address: Address) -> SocketAddress:
+    """Return where a resolver is, looked up where its host is a name."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return infos[0][0], infos[0][4]
+
+
+async def _next_datagram(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bytes:
+    """Return what the socket receives next; unlike ``loop.sock_recv`` it waits first, as there is nothing yet."""
+    received: asyncio.Future[bytes] = loop.create_future()
+    descriptor = connection.fileno()
+
+    def receive() -> None:
+        if received.done():
+            return
+        try:
+            received.set_result(connection.recv(MAX_MESSAGE_BYTES))
+        except (BlockingIOError, InterruptedError):
+            return  # a datagram with a bad checksum: the kernel drops it only when it is read
+        except OSError as error:
+            received.set_exception(error)
+
+    loop.add_reader(descriptor, receive)
+    try:
+        return await received
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _line_to(address: Address, egress: Egress) -> Line:

@@ -15,7 +15,7 @@ from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
 from collector.dnssec import crypto, names, records
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import ChainNode, Context
-from collector.dnssec.judgement import make_judgement
+from collector.dnssec.judgement import evidence_of, make_judgement
 from collector.dnssec.message import NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -1106,7 +1106,8 @@ def test_a_verdict_over_keys_can_be_had_again_from_its_evidence(stage: Stage, rc
     stage.answer("sec.example.", DNSKEY, keys, rcode=rcode)
     result = stage.ask("www.sec.example.", A)
     assert stage.context is not None
-    judgement, evidence = make_judgement(stage.context, result, n("www.sec.example."), A, "here")
+    judgement = make_judgement(stage.context, result, n("www.sec.example."), A, "here")
+    evidence = evidence_of(stage.context, result, n("www.sec.example."), A)
 
     again = replay(evidence)
 
