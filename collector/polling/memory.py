@@ -15,6 +15,7 @@ from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
 
 NEVER = float("-inf")
+UNSIGNED = (0, 0)
 
 
 class PollTarget(msgspec.Struct, frozen=True, gc=False):
@@ -37,8 +38,8 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     answer whatever its signature's times, empty where that is no matter of one signature. ``renewals`` are those of the
     basis that ``signings`` were noted for: the zones of the answer, and how each signed it.
     ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a clock that
-    is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain, ``trail``
-    what is swept for its sake.
+    is set changes nothing. ``signed`` is from when to when the answer's signature is valid (POSIX seconds; zeros
+    without one), ``zones`` those of the chain, ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last, ``claim_mark`` and ``plain_mark`` stand for the
     responses that said so; for so many polls more as ``disputed`` says, it is asked again.
@@ -48,6 +49,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     """
 
     target: PollTarget
+    host: str = ""
     octets: bytes = b""
     imprint: Imprint | None = None
     stands_until: float = 0.0
@@ -56,7 +58,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     signed_content: bytes = b""
     signings: tuple[tuple[str, Signers], ...] = ()
     content: str = ""
-    signed: SignatureWindow | None = None
+    signed: tuple[int, int] = UNSIGNED
     zones: tuple[str, ...] = ()
     trail: Trail = NOWHERE
     verdict: Verdict | None = None
@@ -100,10 +102,17 @@ class Memory(msgspec.Struct, gc=False, eq=False):
         self.stands_until, self.observed_at = 0.0, NEVER
 
 
+def signed_of(window: SignatureWindow | None) -> tuple[int, int]:
+    """Return from when to when a signature is valid, in POSIX seconds; zeros without one."""
+    if window is None:
+        return UNSIGNED
+    return int(window.inception_at.timestamp()), int(window.expires_at.timestamp())
+
+
 def memory_of(target: PollTarget) -> Memory:
     """Return what is remembered of an endpoint before its first poll."""
     octets = names.to_wire(target.name) + target.rdtype.to_bytes(2, "big") + b"\0\1"
-    return Memory(target, octets)
+    return Memory(target, names.to_text(target.name), octets)
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:

@@ -38,6 +38,7 @@ from collector.polling.memory import (
     is_news,
     memory_of,
     remember,
+    signed_of,
     take_note,
     zone_turned,
 )
@@ -367,7 +368,7 @@ class Watch:
                 self._zones.note_signing(zone, vantage, signers, int(instant.at) + least_ttl(wire))
         if memory in self._confirmations:
             self._confirm_soon(memory, memory.cause, is_news=False)
-        self._outbox.confirm(memory.target, memory.observation, instant.at, memory.signed)
+        self._outbox.confirm(memory, instant.at)
 
     def _take_quick(self, memory: Memory, reply: Reply, *, is_silence: bool) -> None:
         """Go on with a quick poll that brought something else: with its reply, or, without one, from the beginning."""
@@ -395,8 +396,8 @@ class Watch:
             return False
         self.resigned += 1
         memory.imprint = take_imprint(response.wire, memory.imprint)
-        memory.stands_until = window.expires_at.timestamp()
-        memory.signed = window
+        memory.signed = signed_of(window)
+        memory.stands_until = memory.signed[1]
         return True
 
     def _take_claim(self, claim: Claim, reply: Reply) -> None:
@@ -460,7 +461,7 @@ class Watch:
             if memory.is_watched:
                 self._note_reply(memory, reply)
                 self._confirm_soon(memory, memory.cause, is_news=False)
-                self._outbox.confirm(target, memory.observation, instant.at, memory.signed)
+                self._outbox.confirm(memory, instant.at)
             return
         yield from self._validate(memory, view, reply, began_at, claim_due=claim_due)
 
@@ -546,7 +547,7 @@ class Watch:
         now, at, target = self._instant.now, utc(self._instant.at), memory.target
         seen = self._zones.see(judged.zones, judged.evidence, target.vantage, at, now)
         self._outbox.add(*seen.news)
-        memory.signed = judged.answer.signed
+        memory.signed = signed_of(judged.answer.signed)
         zones = tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         if self._sweeps is not None:
@@ -564,7 +565,7 @@ class Watch:
         if occasion is None:
             if memory.churn.is_unstable:
                 take_note(memory, judgement)
-            self._outbox.confirm(target, memory.observation, at.timestamp(), memory.signed)
+            self._outbox.confirm(memory, at.timestamp())
             return
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)
