@@ -36,7 +36,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One edge between two observations. Equal (code, cause, before, after) seen from several places are one event."""
+    """One edge between two observations. Equal (code, cause, before, after) seen from several places are one event.
+
+    ``of_entry``: it is a step of the secure-entry keys or of the DS set. ``is_planned``: somebody declared such a step.
+    """
 
     code: str
     cause_zone: str
@@ -46,6 +49,8 @@ class Drift:
     before: str
     after: str
     servers: tuple[str, ...] = ()
+    of_entry: bool = False
+    is_planned: bool = False
 
 
 def condition_of(finding: Finding) -> Condition:

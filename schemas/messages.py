@@ -128,7 +128,9 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
     ``denial`` says how it proves absence, None while no proof was seen. ``earlier_keys_until`` and
     ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
-    had: those that asked when the vantage last did. None: nothing was seen before.
+    had: those that asked when the vantage last did. None: nothing was seen before. ``keys_until`` and ``ds_until`` say
+    the same of the sets of this one, None in early messages; ``from_servers``: the vantage asks the zone's servers with
+    each poll, so that what it shows is no copy.
     """
 
     id: str
@@ -147,10 +149,14 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     denial: DenialParameters | None = None
     earlier_keys_until: datetime | None = None
     earlier_ds_until: datetime | None = None
+    keys_until: datetime | None = None
+    ds_until: datetime | None = None
+    from_servers: bool = False
     evidence: Evidence
 
     def __post_init__(self) -> None:
-        require_utc(self.observed_at, self.earlier_keys_until, self.earlier_ds_until)
+        instants = (self.earlier_keys_until, self.earlier_ds_until, self.keys_until, self.ds_until)
+        require_utc(self.observed_at, *instants)
 
     @property
     def subject(self) -> "Subject":

@@ -274,6 +274,10 @@ class FindingBook:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
         self._drifts.take(event, subject, at, evidence, self.trigger)
 
+    def restore_step(self, event: Drift, at: datetime) -> None:
+        """Take in a step of a rollover that an earlier process told: its finding does not say which keys it was of."""
+        self._drifts.restore_part(event, at)
+
     def find_drift(self, finding_id: str) -> Finding | None:
         """Return a drift that happened within a day, None where there is none of this id."""
         return self._drifts.find(finding_id)

@@ -31,7 +31,7 @@ class Drifts:
         """Take a drift back in after a restart."""
         key = (finding.code, finding.cause_zone, finding.cause_rrset)
         edge = Drift(*key, finding.severity, finding.detail, finding.before, finding.after)
-        self._takeovers.restore(edge, finding.opened_at)
+        self.restore_part(edge, finding.opened_at)
         tracked = self._drifts[_drift_key(edge)] = Tracked(finding)
         for vantage in finding.vantages:
             if finding.servers:
@@ -42,6 +42,10 @@ class Drifts:
                 tracked.members[finding.cause_zone, "", vantage] = Member(finding.severity, finding.updated_at)
             for name, _, rdtype in (endpoint.rpartition(" ") for endpoint in finding.endpoints):
                 tracked.members[name, rdtype, vantage] = Member(finding.severity, finding.updated_at)
+
+    def restore_part(self, event: Drift, at: datetime) -> None:
+        """Take in a change that an earlier process told, for what it may be a part of."""
+        self._takeovers.restore(event, at)
 
     def take(self, event: Drift, subject: Subject, at: datetime, evidence: str, trigger: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there.

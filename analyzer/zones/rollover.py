@@ -9,7 +9,7 @@ Source: RFC 7583 §3 (timing), RFC 6781 §4.1 (kinds), RFC 5011 §2.4.1 (hold-do
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,14 +23,14 @@ from analyzer.zones.keychange import (
     describe_keys,
     entry_keys,
     id_of_ds,
+    touches_entry,
 )
+from analyzer.zones.unseen import HOLD_DOWN
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import VALIDATED, ChainLink, Verdict, ZoneKey
 from schemas.messages import ZoneObservation
 
-HOLD_DOWN = timedelta(days=30)
-"""For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
 ROLLOVERS_TAKE = timedelta(days=60)
 """What a zone showed longer ago belongs to no rollover that is under way."""
 TAG_KEPT = timedelta(days=7)
@@ -219,11 +219,12 @@ class Rollover:
                 yield drift_of(change.code, new.zone, change.detail, change.before, change.after)
                 return
             self.scheme = _refined(self.scheme, change.scheme)
-            yield self._step(message, f"{change.before} → {change.after}", change.before, change.after)
+            step = self._step(message, f"{change.before} → {change.after}", change.before, change.after)
+            yield replace(step, of_entry=touches_entry(old, new))
         elif old.ds != new.ds and message.parent and self.is_step(old, new):
             self.scheme = _refined(self.scheme, self._scheme_of_ds(old, new))
             before, after = (", ".join(ds.split()[0] for ds in one.ds) for one in (old, new))
-            yield self._step(message, f"DS {before} → {after}", f"DS {before}", f"DS {after}")
+            yield replace(self._step(message, f"DS {before} → {after}", f"DS {before}", f"DS {after}"), of_entry=True)
         elif begun := self._begun_to_sign(message):
             self.scheme = _refined(self.scheme, self._scheme_of_signing(message, begun))
             which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in begun)

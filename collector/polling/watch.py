@@ -78,7 +78,7 @@ class Watch:
         self._clock_watch = ClockWatch(config.interval_s)
         self._jumped_at = NEVER
         self._memory: dict[PollTarget, Memory] = {}
-        self._zones = ZonesTold(config.refresh_s)
+        self._zones = ZonesTold(config.refresh_s, config.walked)
         self._suffixes = public_suffixes()
         self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}

@@ -1,6 +1,6 @@
 """What was told of each zone, so that it is told once however many names lie below, and again when it changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -64,9 +64,9 @@ class _Told:
 class ZonesTold:
     """The last observation of each zone as each vantage sees it."""
 
-    def __init__(self, refresh_s: float) -> None:
-        """A zone that stays the same is told again after ``refresh_s``."""
-        self._refresh_s = refresh_s
+    def __init__(self, refresh_s: float, walked: Collection[str] = ()) -> None:
+        """A zone that stays the same is told again after ``refresh_s``; ``walked`` vantages ask the zones' servers."""
+        self._refresh_s, self._walked = refresh_s, walked
         self._told: dict[ZoneAtVantage, _Told] = {}
         self._holders: dict[ZoneAtVantage, int] = {}
         self._unheld: dict[ZoneAtVantage, None] = {}
@@ -86,6 +86,7 @@ class ZonesTold:
             signings = _merged(known.signings if known is not None else {}, one.signings, one.link)
             denial = one.denial or (known.denial if known is not None else None)
             message = _unproven(one, evidence, vantage, at, known, signings, denial)
+            message = msgspec.structs.replace(message, from_servers=vantage in self._walked)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
             if occasion is None and known is not None:
@@ -210,6 +211,8 @@ def _unproven(
         denial=denial,
         earlier_keys_until=utc(known.keys.others_until) if known is not None and known.keys.until else None,
         earlier_ds_until=utc(known.ds.others_until) if known is not None and known.ds.until else None,
+        keys_until=utc(one.keys_until) if one.keys_until else None,
+        ds_until=utc(one.ds_until) if one.ds_until else None,
         evidence=evidence,
     )
 
