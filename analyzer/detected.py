@@ -16,7 +16,8 @@ class Condition:
     """One thing that is wrong: code, cause and severity. Equal keys are one finding.
 
     ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
-    ``servers`` are the authoritative servers at fault, where it is known which.
+    ``servers`` are the authoritative servers at fault, where it is known which; ``reporters`` the processes of ours
+    that report it of themselves.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Condition:
     vantage: str = ""
     lag: timedelta = timedelta()
     servers: tuple[str, ...] = ()
+    reporters: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:

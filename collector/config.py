@@ -67,6 +67,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     egress: how vantages that are asked over HTTPS or TLS are reached, and whom to trust.
     changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
     authorities: how authoritative servers are asked; None: they are not.
+    by: what this collector reports its own troubles as; empty where it is the only one.
     """
 
     sources: tuple[InventorySource, ...]
@@ -84,6 +85,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress = DIRECT
     changes_per_hour: int = 12
     authorities: Authorities | None = None
+    by: str = ""
 
     def __post_init__(self) -> None:
         if self.authorities is None and self.walked:

@@ -374,13 +374,16 @@ class InventoryIndex(Message, frozen=True, kw_only=True, tag="inventory-index.v1
 class SelfReport(Message, frozen=True, kw_only=True, tag="self.v1"):
     """A trouble of the collector's own: begins with a detail, ends when ``detail`` is empty.
 
-    ``code`` is a ``self_`` code of the catalogue; ``subject`` says what it is about (a path, a vantage).
+    ``code`` is a ``self_`` code of the catalogue; ``subject`` says what it is about (a path, a vantage). ``by`` is who
+    reports it, where several may: another one's report ends nothing of it. It is then told again while it lasts, so
+    that who does not tell it any more is known to be gone.
     """
 
     code: str
     subject: str
     at: datetime
     detail: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at)
@@ -465,6 +468,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     up to 50 hosts each (the count is 0 in early messages, which listed all). ``endpoint_peak`` and ``identity_peak``
     are what the counts were at most. ``closed_because`` is empty where good polls ended a state; otherwise it says why
     the finding is closed though nobody proved that it is over. ``accepted_by`` is who accepted a drift as planned.
+    ``reporters`` are the processes that report it of themselves, where several may.
     """
 
     id: str
@@ -494,6 +498,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     closed_at: datetime | None = None
     closed_because: str = ""
     accepted_by: str = ""
+    reporters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)

@@ -82,7 +82,7 @@ class Watch:
         self._suffixes = public_suffixes()
         self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
-        self._outbox = Outbox()
+        self._outbox = Outbox(config.by)
         self._changes: deque[RosterChange] = deque()
         self.hosts = 0
         self.answered_at: dict[str, float] = {}
@@ -255,6 +255,7 @@ class Watch:
 
     def take_messages(self) -> list[Message]:
         """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
+        self._outbox.tell_again(self._instant.at, of_vantages=bool(self._memory))
         return self._outbox.take()
 
     def reports(self, code: str, subject: str, detail: str, at: float) -> list[Message]:
