@@ -15,17 +15,28 @@ from schemas.messages import ServerSight, ZoneSweep
 
 
 def look_for_stale(zone: str, sights: Iterable[ServerSight], serials: Serials) -> Iterable[Look]:
-    """Report servers that stay behind: their data may be right, and will not be for long."""
+    """Report servers that stay behind: their data may be right, and will not be for long.
+
+    Where nothing is signed and most are behind, all are named: an honest server is never blamed by a serial alone.
+    """
     for sight in sights:
         if sight.serial is None:
             continue
         detail = f"{who(sight)} is stale: serial {sight.serial}, the newest is {serials.newest}"
+        if serials.is_disputed:
+            detail = (
+                f"{who(sight)} has serial {sight.serial}; the servers have differed for longer than a refresh takes"
+                f" ({serials.describe()}), and as nothing is signed no serial proves who is right: most may be stale, or"
+                " the newest is forged"
+            )
+        elif not serials.are_proven:
+            detail += "; nothing is signed, so no serial proves it, but most servers have gone on"
         yield Look(
             code=Code.AUTH_ANSWER_DIVERGENCE,
             zone=zone,
             rrset=f"{zone} SOA",
             server=sight.server,
-            is_bad=serials.is_stale(sight.server),
+            is_bad=serials.is_stale(sight.server) or serials.is_disputed,
             detail=detail,
         )
 
