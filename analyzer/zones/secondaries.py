@@ -26,8 +26,8 @@ def look_for_stale(zone: str, sights: Iterable[ServerSight], serials: Serials) -
         if serials.is_disputed:
             detail = (
                 f"{who(sight)} has serial {sight.serial}; the servers have differed for longer than a refresh takes"
-                f" ({serials.describe()}), and as nothing is signed no serial proves who is right: most may be stale, or"
-                " the newest is forged"
+                f" ({serials.describe()}), and as nothing is signed no serial proves who is right: most may be stale,"
+                " or the newest is forged"
             )
         elif not serials.are_proven:
             detail += "; nothing is signed, so no serial proves it, but most servers have gone on"
