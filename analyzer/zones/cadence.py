@@ -1,9 +1,9 @@
 """The rhythm in which each zone renews its signatures, and whether it has missed it.
 
 A key set is often signed by other hands, and more seldom, than the data of its zone, so it has a rhythm of its own. A
-zone that signs each answer on the fly has none: its signatures begin anew with each look. A signature that is valid for
-much longer or shorter than those before says that the rhythm is another one: until it is learnt, the zone is expected to
-renew at the same share of the lifetime.
+zone that signs each answer on the fly has none: its signatures begin anew with each look. A signature that is valid
+for much longer or shorter than those before says that the rhythm is another one: until it is learnt, the zone is
+expected to renew at the same share of the lifetime.
 
 Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 """

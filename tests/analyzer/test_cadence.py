@@ -96,7 +96,7 @@ def test_a_zone_that_is_watched_no_more_is_forgotten() -> None:
 
 
 class TestAnotherLifetime:
-    """A zone goes over from weekly to monthly signing, on purpose: its signatures are valid for 45 days instead of 14."""
+    """A zone goes over from weekly to monthly signing, on purpose: its signatures live 45 days instead of 14."""
 
     def monthly(self, renewals: int) -> Cadence:
         cadence = weekly(renewals=9)
