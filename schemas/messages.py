@@ -97,6 +97,19 @@ class DenialParameters(msgspec.Struct, frozen=True):
     opt_out: bool = False
 
 
+class DenialSpan(msgspec.Struct, frozen=True):
+    """A span of an NSEC3 chain: of names whose hashes lie after ``first`` and before ``next`` (hex) none exists.
+
+    The chain is known by its iterations and its salt (hex). With ``opt_out`` unsigned delegations may lie in between.
+    """
+
+    iterations: Number16
+    salt: str
+    first: str
+    next: str
+    opt_out: bool = False
+
+
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """How some data of a zone, other than its key set, are signed: by these keys (tag, algorithm), or by none.
 
@@ -126,8 +139,9 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
     over the key set, over the DS set, or over the proof that there is none. ``key_ttl_s`` and ``ds_ttl_s`` are the TTLs
     that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
-    ``denial`` says how it proves absence, None while no proof was seen. ``earlier_keys_until`` and
-    ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
+    ``denial`` says how it proves absence, None while no proof was seen; ``denials`` are all the ways that were seen by
+    turns, ``spans`` some of the NSEC3 spans, and ``turned`` those that had no opt-out and have it now.
+    ``earlier_keys_until`` and ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
     had: those that asked when the vantage last did. None: nothing was seen before. ``keys_until`` and ``ds_until`` say
     the same of the sets of this one, None in early messages; ``from_servers``: the vantage asks the zone's servers with
     each poll, so that what it shows is no copy.
@@ -147,6 +161,9 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     ds_ttl_s: Number32 = 0
     signings: tuple[Signing, ...] = ()
     denial: DenialParameters | None = None
+    denials: tuple[DenialParameters, ...] = ()
+    spans: tuple[DenialSpan, ...] = ()
+    turned: tuple[str, ...] = ()
     earlier_keys_until: datetime | None = None
     earlier_ds_until: datetime | None = None
     keys_until: datetime | None = None

@@ -9,6 +9,7 @@ Where to look
     reachability    whether a vantage answers at all
     memory          the last poll of an endpoint, and whether a new one says anything new
     copies          for how long others may keep what a vantage shows
+    denials         how a zone proves absence, by all proofs seen
     churn           answers that change all the time
     outbox          what has to be handed on
     timekeeping     whether the wall clock was set

@@ -9,8 +9,9 @@ import msgspec
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts
 from collector.dnssec.signatures import Signers
 from collector.polling.copies import Copies
+from collector.polling.denials import Denials
 from schemas.judgement import ChainLink, Judgement
-from schemas.messages import DenialParameters, Evidence, Observation, Occasion, Signing, ZoneObservation, utc
+from schemas.messages import Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
 from schemas.zone import content_of, is_current, is_renewed
 
@@ -44,11 +45,11 @@ class _Told:
     keys: Copies
     ds: Copies
     signings: dict[Signers, int]
-    denial: DenialParameters | None
+    denials: Denials
 
     def shows(self, facts: ZoneFacts) -> bool:
         """Return whether the same node shows the zone again, its data signed and denied in ways that are known."""
-        if facts.link is not self.link or facts.denial not in (None, self.denial):
+        if facts.link is not self.link or not self.denials.is_known(facts.denial, facts.spans):
             return False
         return facts.signings.keys() <= self.signings.keys()
 
@@ -56,6 +57,7 @@ class _Told:
         """Take in what another validation shows of the same key set and DS set."""
         for signers, until in facts.signings.items():
             self.signings[signers] = max(until, self.signings.get(signers, 0))
+        self.denials = self.denials.see(facts.denial, facts.spans)
         now = int(at.timestamp())
         self.keys = self.keys.see(facts.key_ttl_s, facts.keys_until, now)
         self.ds = self.ds.see(facts.ds_ttl_s, facts.ds_until, now)
@@ -84,8 +86,8 @@ class ZonesTold:
                 ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
                 continue
             signings = _merged(known.signings if known is not None else {}, one.signings, one.link)
-            denial = one.denial or (known.denial if known is not None else None)
-            message = _unproven(one, evidence, vantage, at, known, signings, denial)
+            denials = (known.denials if known is not None else Denials()).see(one.denial, one.spans)
+            message = _unproven(one, evidence, vantage, at, known, signings, denials)
             message = msgspec.structs.replace(message, from_servers=vantage in self._walked)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
@@ -93,14 +95,15 @@ class ZonesTold:
                 if message.windows == known.message.windows:
                     known.link = one.link
                 message = known.message
-                known.signings, known.denial = signings, denial
+                known.signings = signings
                 known.see(one, at)
             else:
                 above = tuple(digests[name] for name in _above(one, facts) if name in digests)
                 message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
                 kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
                 keys, ds = (known.keys, known.ds) if known is not None else (Copies(), Copies())
-                told = self._told[zone, vantage] = _Told(message, one.link, content, now, keys, ds, kept, denial)
+                before = known.denials if known is not None else Denials()
+                told = self._told[zone, vantage] = _Told(message, one.link, content, now, keys, ds, kept, before)
                 told.see(one, at)
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
@@ -191,7 +194,7 @@ def _unproven(
     at: datetime,
     known: _Told | None,
     signings: Mapping[Signers, int],
-    denial: DenialParameters | None,
+    denials: Denials,
 ) -> ZoneObservation:
     """Return what is to be said of a zone, before its own evidence is cut out: mostly it was said already."""
     return ZoneObservation(
@@ -208,7 +211,10 @@ def _unproven(
         key_ttl_s=one.key_ttl_s,
         ds_ttl_s=one.ds_ttl_s,
         signings=tuple(Signing(keys=keys, cached_until=utc(until)) for keys, until in sorted(signings.items())),
-        denial=denial,
+        denial=denials.last,
+        denials=tuple(sorted(denials.ways, key=str)),
+        spans=tuple(denials.spans),
+        turned=tuple(sorted(denials.turned)),
         earlier_keys_until=utc(known.keys.others_until) if known is not None and known.keys.until else None,
         earlier_ds_until=utc(known.ds.others_until) if known is not None and known.ds.until else None,
         keys_until=utc(one.keys_until) if one.keys_until else None,
