@@ -141,10 +141,10 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
     ``denial`` says how it proves absence, None while no proof was seen; ``denials`` are all the ways that were seen by
     turns, ``spans`` some of the NSEC3 spans, and ``turned`` those that had no opt-out and have it now.
-    ``earlier_keys_until`` and ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
-    had: those that asked when the vantage last did. None: nothing was seen before. ``keys_until`` and ``ds_until`` say
-    the same of the sets of this one, None in early messages; ``from_servers``: the vantage asks the zone's servers with
-    each poll, so that what it shows is no copy.
+    ``earlier_keys_until`` and ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the
+    observation before this one had: those that asked when the vantage last did. None: nothing was seen before.
+    ``keys_until`` and ``ds_until`` say the same of the sets of this one, None in early messages; ``from_servers``: the
+    vantage asks the zone's servers with each poll, so that what it shows is no copy.
     """
 
     id: str
