@@ -11,6 +11,7 @@ Where to look
     copies          for how long others may keep what a vantage shows
     denials         how a zone proves absence, by all proofs seen
     churn           answers that change all the time
+    flood           what one name or zone may have told of its changes in a day
     outbox          what has to be handed on
     timekeeping     whether the wall clock was set
     registrable     which names probably share a zone

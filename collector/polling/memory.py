@@ -5,6 +5,8 @@ import msgspec
 from collector.authorities.sweeps import NOWHERE, Trail
 from collector.dnssec.names import Name
 from collector.polling.churn import Churn
+from collector.polling.flood import Flood
+from schemas.codes import Code
 from schemas.judgement import VALIDATED, Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
@@ -33,7 +35,7 @@ class Memory(msgspec.Struct, gc=False):
     ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
-    is asked again.
+    is asked again. ``flood`` is None until the first change.
     """
 
     skim: bytes = b""
@@ -53,10 +55,36 @@ class Memory(msgspec.Struct, gc=False):
     disputed: int = 0
     cause: tuple[str, ...] | None = None
     churn: Churn = msgspec.field(default_factory=Churn)
+    flood: Flood | None = None
 
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
         self.fresh_until, self.observed_at = 0.0, NEVER
+
+    def weigh(
+        self, judgement: Judgement, now: float, *, refresh_s: float, most: int, of_verdict: bool
+    ) -> tuple[Occasion | None, Judgement, bool]:
+        """Return why a validated poll must become an observation, if it must, what it then says, and if it is withheld.
+
+        ``most`` changes of data an hour are observed one by one; ``of_verdict``: not only the data changed.
+        """
+        change = decide_occasion(self, judgement, now, refresh_s)
+        occasion, told = self.churn.weigh(judgement, change, self.observed_at, now, most)
+        flood = self.flood
+        if flood is not None and (flood.is_over(now) or flood.owes):
+            occasion = Occasion.CHANGE  # what was withheld is no last word, however often it was there since
+        if occasion is not Occasion.CHANGE:
+            return occasion, told, False
+        flood = self.flood = flood or Flood()
+        new = set(judgement.answers) - set(self.answers)
+        if not flood.may_tell(now, content_of(judgement), sorted(new), of_verdict=of_verdict):
+            return None, told, True
+        where = f"{judgement.name} {judgement.type}"
+        zone = judgement.chain[-1].zone if judgement.chain else judgement.name
+        if remarks := flood.name_withheld(zone, where, now):
+            kept = tuple(one for one in told.remarks if one.code != Code.ANSWER_UNSTABLE)
+            told = msgspec.structs.replace(told, remarks=(*kept, *remarks))
+        return occasion, told, False
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:

@@ -32,7 +32,6 @@ from collector.polling.memory import (
     PollTarget,
     cause_of,
     contradicts,
-    decide_occasion,
     is_news,
     remember,
     take_note,
@@ -307,7 +306,8 @@ class Watch:
             memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
         )
         mark = self._mark_of(reply.wire) if isinstance(reply, Response) else b""
-        refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
+        is_calm = memory.churn.is_over(now) or (memory.flood is not None and memory.flood.is_over(now))
+        refresh_due = now - memory.observed_at >= self._config.refresh_s or is_calm
         stands = mark and mark == memory.skim and memory.verdict in VALIDATED and instant.at < memory.fresh_until
         if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(subject, memory, view))):
             if self._memory.get(subject) is memory:
@@ -391,9 +391,19 @@ class Watch:
             self._zones.release(memory.zones, subject.vantage)
             memory.zones = zones
         self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
+        of_verdict = judgement.verdict is not memory.verdict or cause != memory.cause
         memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
-        occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
-        occasion, told = memory.churn.weigh(judgement, occasion, memory.observed_at, now, self._config.changes_per_hour)
+        refresh_s, most = self._config.refresh_s, self._config.changes_per_hour
+        occasion, told, is_withheld = memory.weigh(
+            judgement, now, refresh_s=refresh_s, most=most, of_verdict=of_verdict
+        )
+        if seen.is_withheld:
+            memory.skim = b""
+        if is_withheld:
+            memory.skim = b""  # looked at in full until it is told
+            if not of_verdict:
+                self._outbox.confirm(subject, memory.observation, at.timestamp(), memory.signed)
+            return
         if occasion is None:
             if memory.churn.is_unstable:
                 take_note(memory, judgement)

@@ -10,6 +10,7 @@ from collector.dnssec.judgement import AnswerFacts, ZoneFacts
 from collector.dnssec.signatures import Signers
 from collector.polling.copies import Copies
 from collector.polling.denials import Denials
+from collector.polling.flood import Flood
 from schemas.judgement import ChainLink, Judgement
 from schemas.messages import Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
@@ -23,11 +24,15 @@ MOST_SIGNINGS = 16
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How the zones of one validation are referred to: ids and evidence of their observations, and what is new."""
+    """How the zones of one validation are referred to: ids and evidence of their observations, and what is new.
+
+    ``is_withheld``: a zone is another one than was told, and is to be looked at until that may be told.
+    """
 
     ids: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     news: tuple[ZoneObservation, ...] = ()
+    is_withheld: bool = False
 
 
 @dataclass(slots=True)
@@ -46,6 +51,11 @@ class _Told:
     ds: Copies
     signings: dict[Signers, int]
     denials: Denials
+    flood: Flood | None = None
+
+    def owes(self, now: float) -> bool:
+        """Return whether it must be told that changes were withheld, or that there are none any more."""
+        return self.flood is not None and (self.flood.owes or self.flood.is_over(now))
 
     def shows(self, facts: ZoneFacts) -> bool:
         """Return whether the same node shows the zone again, its data signed and denied in ways that are known."""
@@ -77,11 +87,12 @@ class ZonesTold:
         """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""
         ids: dict[str, str] = {}
         digests: dict[str, str] = {}
-        news = []
+        news, is_withheld = [], False
         for one in (self._without_children(fact, vantage) for fact in facts):
             zone = one.link.zone
             known = self._told.get((zone, vantage))
-            if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
+            is_fresh = known is not None and now - known.told_at < self._refresh_s and not known.owes(now)
+            if known is not None and is_fresh and known.shows(one):
                 known.see(one, at)
                 ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
                 continue
@@ -91,6 +102,14 @@ class ZonesTold:
             message = msgspec.structs.replace(message, from_servers=vantage in self._walked)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
+            flood = known.flood if known is not None else None
+            if known is not None and occasion is Occasion.CHANGE:
+                flood = known.flood = known.flood or Flood()
+                if not _may_tell(flood, known.message, message, content, now):
+                    ids[zone], digests[zone], is_withheld = known.message.id, known.message.evidence.digest, True
+                    continue
+                remarks = flood.name_withheld(zone, f"{zone} DNSKEY", now)
+                message = msgspec.structs.replace(message, remarks=(*message.remarks, *remarks))
             if occasion is None and known is not None:
                 if message.windows == known.message.windows:
                     known.link = one.link
@@ -103,11 +122,12 @@ class ZonesTold:
                 kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
                 keys, ds = (known.keys, known.ds) if known is not None else (Copies(), Copies())
                 before = known.denials if known is not None else Denials()
-                told = self._told[zone, vantage] = _Told(message, one.link, content, now, keys, ds, kept, before)
+                told = _Told(message, one.link, content, now, keys, ds, kept, before, flood)
+                self._told[zone, vantage] = told
                 told.see(one, at)
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
-        return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
+        return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news), is_withheld)
 
     def _without_children(self, one: ZoneFacts, vantage: str) -> ZoneFacts:
         """Return what is the zone's own: unsigned data below a cut that was told before are those of another zone."""
@@ -125,7 +145,8 @@ class ZonesTold:
     def _occasion(self, known: _Told | None, message: ZoneObservation, content: str, now: float) -> Occasion | None:
         if known is None:
             return Occasion.FIRST
-        if known.content != content or is_renewed(known.message.windows, message.windows, message.observed_at):
+        is_same = known.content == content and not known.owes(now)
+        if not is_same or is_renewed(known.message.windows, message.windows, message.observed_at):
             return Occasion.CHANGE
         return Occasion.REFRESH if now - known.told_at >= self._refresh_s else None
 
@@ -159,6 +180,16 @@ class ZonesTold:
         for key in self._unheld:
             self._told.pop(key, None)
         self._unheld.clear()
+
+
+def _may_tell(flood: Flood, told: ZoneObservation, message: ZoneObservation, content: str, now: float) -> bool:
+    """Return whether a zone's change may be told; what it shows are the keys and DS records that were not told."""
+    link, before = message.link, told.link
+    shown = [f"key {key.tag} {key.digest[:16]}" for key in link.keys if key not in before.keys]
+    shown += [f"DS {ds}" for ds in link.ds if ds not in before.ds]
+    reasons = ({one.code for one in told.reasons}, {one.code for one in message.reasons})
+    of_verdict = link.verdict is not before.verdict or reasons[0] != reasons[1]
+    return flood.may_tell(now, content, shown, of_verdict=of_verdict)
 
 
 def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:

@@ -36,6 +36,10 @@ class Reporting(Watching):
             self.at(at, polls(self.seen, at=at))
 
     @property
+    def is_open(self) -> bool:
+        return self.trouble.status is not FindingStatus.CLOSED
+
+    @property
     def trouble(self) -> Finding:
         (found,) = self.last(self.code)
         return found
@@ -53,7 +57,7 @@ def test_a_healthy_collector_ends_nothing_of_another_one(reporting: Reporting, r
         reporting.restart()
     reporting.report("b")
 
-    assert reporting.trouble.status is not FindingStatus.CLOSED
+    assert reporting.is_open
     assert reporting.trouble.reporters == ("a",)
     assert "as a reports" in reporting.trouble.detail
     reporting.report("a")
@@ -69,7 +73,7 @@ def test_two_that_have_it_are_one_finding_which_ends_with_the_second(reporting: 
     assert (reporting.trouble.status, reporting.trouble.reporters) == (FindingStatus.UPDATED, ("b",))
     assert "near" not in reporting.trouble.detail
     reporting.report("b")
-    assert reporting.trouble.status is FindingStatus.CLOSED
+    assert not reporting.is_open
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -78,10 +82,10 @@ def test_one_that_is_gone_is_said_to_be_gone_and_not_healthy(reporting: Reportin
     if restarts:
         reporting.restart()
     reporting.go_on(29)
-    assert reporting.trouble.status is not FindingStatus.CLOSED
+    assert reporting.is_open
     reporting.go_on(5)
 
-    assert reporting.trouble.status is FindingStatus.CLOSED
+    assert not reporting.is_open
     assert "no longer reporting: a" in reporting.trouble.closed_because
 
 
@@ -89,7 +93,7 @@ def test_one_that_tells_it_again_is_there(reporting: Reporting) -> None:
     reporting.report("a", "broken")
     reporting.go_on(120, still="a")
 
-    assert reporting.trouble.status is not FindingStatus.CLOSED
+    assert reporting.is_open
 
 
 def test_in_silence_nobody_is_gone(reporting: Reporting) -> None:
@@ -97,7 +101,7 @@ def test_in_silence_nobody_is_gone(reporting: Reporting) -> None:
     for minute in range(1, 600, 10):
         reporting.at(AT + minute * MINUTE)
 
-    assert reporting.trouble.status is not FindingStatus.CLOSED
+    assert reporting.is_open
 
 
 class TestCollector:
