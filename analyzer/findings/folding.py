@@ -43,8 +43,8 @@ class Folding:
 
     def is_full(self, event: Drift, at: datetime) -> bool:
         """Return whether as many such changes were told within a day as may be."""
-        told = self._told.get(_key(event), ())
-        return len(told) >= MOST_A_DAY and abs(at - told[0]) < DAY
+        told = self._told.get(_key(event))
+        return told is not None and len(told) >= MOST_A_DAY and abs(at - told[0]) < DAY
 
     def fold(self, event: Drift) -> Drift:
         """Return the change that stands for all that are told together, this one included."""
@@ -73,7 +73,8 @@ class Folding:
         """Forget what was told more than a day ago."""
         for key in [key for key, told in self._told.items() if newest - told[-1] > DAY]:
             del self._told[key]
-            self._folded.pop(key[:3], None)
+            code, zone, rrset, _ = key
+            self._folded.pop((code, zone, rrset), None)
 
 
 def _key(event: Drift) -> FoldKey:

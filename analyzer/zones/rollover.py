@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from analyzer.detected import Drift, drift_of
+from analyzer.wording import to_minute
 from analyzer.zones.keychange import (
     REVOKE,
     SEP,
@@ -68,7 +69,7 @@ class Step:
 
     def to_text(self) -> str:
         """Return it for people."""
-        return self.what if self.not_before is None else f"{self.what}, not before {_utc(self.not_before)}"
+        return self.what if self.not_before is None else f"{self.what}, not before {to_minute(self.not_before)}"
 
 
 class _Mix(NamedTuple):
@@ -319,8 +320,8 @@ class Rollover:
             if key not in self._reported:
                 self._reported[key] = mix.until
                 detail = (
-                    f"{message.zone}: {mix.why}; where caches hold {mix.held}, until {_utc(mix.until)}, answers are"
-                    f" bogus though all looks well from here; until then, {mix.remedy}"
+                    f"{message.zone}: {mix.why}; where caches hold {mix.held}, until {to_minute(mix.until)}, answers"
+                    f" are bogus though all looks well from here; until then, {mix.remedy}"
                 )
                 now_is = describe_keys(message.link.keys) or "unsigned"
                 yield drift_of(Code.ROLLOVER_UNSAFE, message.zone, detail, mix.held, now_is, mix.severity)
@@ -377,7 +378,3 @@ def _refined(scheme: str, step: str) -> str:
     if scheme.startswith("algorithm_") or (scheme == "ksk_double_ds" and step == "ksk_double_key"):
         return scheme
     return step if not scheme or step != "zsk_prepublish" else scheme
-
-
-def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -6,6 +6,7 @@ Source: RFC 1034 §4.3.5 (refresh and expire), RFC 6781 §4.4.2.
 from collections.abc import Iterable
 from datetime import timedelta
 
+from analyzer.wording import in_days
 from analyzer.zones.faults import Look
 from analyzer.zones.serials import Serials
 from analyzer.zones.sights import who
@@ -54,9 +55,9 @@ def look_for_short_signatures(sweep: ZoneSweep, sights: Iterable[ServerSight]) -
         if sight.expire_s is None:
             continue
         expire = timedelta(seconds=sight.expire_s)
-        detail = f"{who(sight)} would serve the zone for {_days(expire)} after it was cut off (SOA EXPIRE)"
+        detail = f"{who(sight)} would serve the zone for {in_days(expire)} after it was cut off (SOA EXPIRE)"
         if shortest is not None:
-            detail += f"; its signatures last {_days(shortest)}"
+            detail += f"; its signatures last {in_days(shortest)}"
         yield Look(
             code=Code.RRSIG_SHORTER_THAN_SOA_EXPIRE,
             zone=sweep.zone,
@@ -64,7 +65,3 @@ def look_for_short_signatures(sweep: ZoneSweep, sights: Iterable[ServerSight]) -
             is_bad=sweep.verdict is not Verdict.INSECURE and shortest is not None and shortest < expire,
             detail=detail,
         )
-
-
-def _days(span: timedelta) -> str:
-    return f"{span.total_seconds() / 86_400:.1f} days"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from analyzer.detected import Drift
+from analyzer.wording import in_days, to_minute
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import Verdict
@@ -72,13 +73,9 @@ def as_unseen(drift: Drift, before: ZoneObservation, message: ZoneObservation, s
     if drift.code not in OF_ROLLOVERS or not drift.after or not is_secure or not is_long:
         return drift
     said = (
-        f"the zone was not seen from {_utc(seen_at)} to {_utc(message.observed_at)}; a safe rollover takes"
-        f" {needs.total_seconds() / 86_400:.1f} days at least and fits into that, so whether this was one is not known;"
+        f"the zone was not seen from {to_minute(seen_at)} to {to_minute(message.observed_at)}; a safe rollover takes"
+        f" {in_days(needs)} at least and fits into that, so whether this was one is not known;"
         f" the chain of trust is intact now; compare the keys with what the owner of {message.zone} says"
     )
     severity = min(drift.severity, Severity.MEDIUM, key=lambda one: one.rank)
     return replace(drift, severity=severity, detail=f"{drift.detail}; {said}")
-
-
-def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -8,6 +8,7 @@ Where to look
     confirmation    sooner, where something has just turned bad
     reachability    whether a vantage answers at all
     memory          the last poll of an endpoint, and whether a new one says anything new
+    zones           what was told of each zone, once for all names below it
     copies          for how long others may keep what a vantage shows
     denials         how a zone proves absence, by all proofs seen
     churn           answers that change all the time

@@ -1,7 +1,8 @@
 """Asking: one resolver, over which sockets, whether a reply is ours, and what it tells its own clients.
 
 Where to look
-    address, transport    where a resolver is, and how octets get there; over HTTPS: https
+    address, transport    where a resolver is, and how octets get there
+    https                 the same over HTTPS
     resolver              one question: retries, deadlines, truncation
     matching, habits      whether a reply answers the question; cookies and letter case
     suspicion             replies that answered nothing of ours

@@ -67,10 +67,11 @@ def test_a_healthy_collector_ends_nothing_of_another_one(reporting: Reporting, r
 def test_two_that_have_it_are_one_finding_which_ends_with_the_second(reporting: Reporting) -> None:
     reporting.report("a", "broken near")
     reporting.report("b", "broken far")
-    assert reporting.trouble.reporters == ("a", "b")
+    assert list(reporting.trouble.reporters) == ["a", "b"]
 
     reporting.report("a")
-    assert (reporting.trouble.status, reporting.trouble.reporters) == (FindingStatus.UPDATED, ("b",))
+    assert reporting.trouble.status is FindingStatus.UPDATED
+    assert list(reporting.trouble.reporters) == ["b"]
     assert "near" not in reporting.trouble.detail
     reporting.report("b")
     assert not reporting.is_open
