@@ -10,6 +10,11 @@ def to_minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
+def to_next_minute(at: datetime) -> str:
+    """Return an instant for people, rounded up: what is safe from then on is not in the minute before."""
+    return to_minute(at + timedelta(seconds=59, microseconds=999_999))
+
+
 def in_days(span: timedelta) -> str:
     """Return a span for people: in days, of less than two days in hours."""
     seconds = span.total_seconds()

@@ -2,7 +2,13 @@
 
 Where to look
     address, transport    where a resolver is, and how octets get there
-    https                 the same over HTTPS
+    streams, connection   kept-open connections: which one a query takes, what is asked again, when they close
+    lines, https          how a connection is opened: TCP, TLS, HTTPS through a proxy
+    framing               which reply belongs to which query on one connection
+    http1, http2          the same over HTTP
+    http                  what DoH wants of a response
+    identity              how a resolver proves who it is
+    authentication        whether it did, and what was wrong
     resolver              one question: retries, deadlines, truncation
     matching, habits      whether a reply answers the question; cookies and letter case
     suspicion             replies that answered nothing of ours

@@ -179,7 +179,8 @@ class Resolver:
         where = self.address.to_url()
         self.tally.count_question(self._now())
         try:
-            outcome = await asyncio.wait_for(exchange(query, question), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                outcome = await exchange(query, question)
         except TimeoutError:
             return FetchFailure("timeout", f"no answer from {where}")
         except (OSError, UnicodeError) as error:
