@@ -11,6 +11,7 @@ Where to look
     fault, wording             the reason of a verdict: its fields, and its sentence
     questions, context         the questions to the vantage, and the state of one validation
     judgement                  the result as a message, with its evidence
+    private                    names that a resolver answers by itself
     policy, budget, anchors    the rules, the limits, the trust anchors
     skim                       whether a response says the same as the last one
     replay                     the same again from evidence
