@@ -14,7 +14,11 @@ IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.streams",  # tasks, connections
+    "collector.resolvers.connection",  # what the loop calls
+    "collector.resolvers.lines",  # sockets
     "collector.resolvers.https",  # sockets
+    "collector.resolvers.authentication",  # reads authorities, TLS
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
@@ -99,6 +103,7 @@ PURE_IMPORTS = {
         "urllib.parse",
     ],
     *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist"],
+    *["h2", "h11"],  # HTTP as octets in and out
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }
 EFFECTS = {

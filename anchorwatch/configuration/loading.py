@@ -142,7 +142,7 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
     state = data_folder(sections.history.url, base) / "inventory-state"
     if sections.inventory_state:
         state = base / sections.inventory_state
-    vantages = read_vantages(sections.vantages, document)
+    vantages = read_vantages(sections.vantages, base, document)
     authorities = read_authoritative(sections.authoritative, vantages, base, document)
     return CollectorConfig(
         sources=read_sources(sections.inventory, base, state, document),

@@ -7,6 +7,7 @@ validation looks at.
 Source: RFC 1035 §4, RFC 6891 (EDNS), RFC 8914 (extended errors), RFC 2181 §5 (RRsets).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -239,6 +240,30 @@ def read_response(wire: bytes) -> Response:
     return Response(wire, message_id, flags, rcode, qname, qtype, answer, authority, ede, has_edns, cookie)
 
 
+def read_options(wire: bytes) -> dict[int, bytes]:
+    """Return the EDNS options of a message by code, of each the last.
+
+    Raises:
+        FormError: it can't be read.
+    """
+    if len(wire) < _HEADER.size:
+        raise FormError("shorter than a header")
+    _, _, qdcount, *counts = _HEADER.unpack_from(wire)
+    if sum(counts) > MAX_RECORDS:
+        raise FormError(f"{sum(counts)} records, more than {MAX_RECORDS}")
+    reader = _Reader(wire)
+    for _ in range(min(qdcount, 1)):
+        reader.name()
+        reader.offset += 4
+    options: dict[int, bytes] = {}
+    for _ in range(sum(counts)):
+        _name, rdtype, _rdclass, _ttl, end = _next_record(reader)
+        if rdtype == records.OPT:
+            options.update(_options(reader, end))
+        reader.offset = end
+    return options
+
+
 def _next_record(reader: _Reader) -> tuple[Name, int, int, int, int]:
     """Read a record's head; the reader stands at its data. Return name, type, class, TTL and the end of the data."""
     name = reader.name()
@@ -325,6 +350,15 @@ def _read_rdata(reader: _Reader, rdtype: int, end: int) -> bytes:
     return reader.canonical(layout, end)
 
 
+def _options(reader: _Reader, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the options of an OPT record at whose data the reader stands."""
+    offset = reader.offset
+    while offset + 4 <= end:
+        code, length = _OPTION.unpack_from(reader.wire, offset)
+        yield code, reader.wire[offset + 4 : min(offset + 4 + length, end)]
+        offset += 4 + length
+
+
 def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tuple[int, str], ...], bytes]:
     """Skip glue; return whether there was an OPT record, the rcode's upper bits, extended errors, and the cookie."""
     has_edns, extended, errors, cookie = False, 0, [], b""
@@ -332,15 +366,10 @@ def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tupl
         _name, rdtype, _rdclass, ttl, end = _next_record(reader)
         if rdtype == records.OPT:
             has_edns, extended = True, ttl >> 24
-            offset = reader.offset
-            while offset + 4 <= end:
-                code = int.from_bytes(reader.wire[offset : offset + 2], "big")
-                length = int.from_bytes(reader.wire[offset + 2 : offset + 4], "big")
-                data = reader.wire[offset + 4 : min(offset + 4 + length, end)]
+            for code, data in _options(reader, end):
                 if code == _COOKIE:
                     cookie = data
                 if code == _EXTENDED_ERROR and len(data) >= 2:
                     errors.append((int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace").rstrip("\0")))
-                offset += 4 + length
         reader.offset = end
     return has_edns, extended, tuple(errors), cookie

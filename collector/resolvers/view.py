@@ -138,7 +138,7 @@ class View:
         That is the key set of the topmost trust anchor and, as some networks are cut off from it, what was answered
         last.
         """
-        questions = {Ask(min(self._anchors.by_zone, key=len), records.DNSKEY)}
+        questions = {Ask(min(self._anchors.by_zone, key=len, default=names.ROOT), records.DNSKEY)}
         if self._answered is not None:
             questions.add(self._answered)
         replies = yield from pose_together(

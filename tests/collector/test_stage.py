@@ -1,6 +1,7 @@
 """The collector's loop and the lab's resolver, in virtual time: no clock, no socket, no wait."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from collector.config import CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec import names
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
+from collector.resolvers.authentication import EXPIRED, Authentication
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
 from collector.stage import Collector
+from schemas.egress import DIRECT
 from schemas.judgement import Judgement
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
 from tests.support.clock import NOW
@@ -63,13 +66,15 @@ class Watch:
         self.resolver = DeafResolver(self.world.world, self.world.anchors, lambda: self.clock())
         self.said: list[Message] = []
         self.settings: dict[str, Any] = {}
+        self.address = Address("udp", "127.0.0.1", 53)
+        self.carried_by: type[Memory] = Memory
 
     def run(self, story: Callable[["Watch"], Any], *, read: bool = True) -> list[Message]:
         async def bounded() -> None:
             self.passed_s = asyncio.get_running_loop().time
             config = CollectorConfig(
                 sources=(InventorySource(path=self.path, format="yaml"),),
-                vantages=(VantagePoint(name="lab", address=Address("udp", "127.0.0.1", 53)),),
+                vantages=(VantagePoint(name="lab", address=self.address),),
                 anchors=self.world.anchors,
                 policy=Policy(),
                 **{"interval_s": 60.0, "attempts": 1, **self.settings},
@@ -78,7 +83,7 @@ class Watch:
                 config,
                 lambda: self.clock(),
                 ticks=self.passed_s,
-                open_transport=lambda address: Memory(self.resolver.reply_to),
+                open_transport=lambda address: self.carried_by(self.resolver.reply_to),
             )
             reader = asyncio.create_task(self.read()) if read else None
             try:
@@ -164,6 +169,33 @@ def test_a_lost_vantage_is_told_and_its_return(watch: Watch) -> None:
 
     lost = [report for report in watch.of(SelfReport) if report.code == "self_vantage_lost"]
     assert [bool(report.detail) for report in lost] == [False, True, False]
+
+
+def test_a_vantage_that_can_not_show_who_it_is_is_lost_with_reason_and_remedy(watch: Watch) -> None:
+    class Expires(Memory):
+        async def stream(self, wire: bytes) -> bytes:
+            if loop().time() < 100 or loop().time() > 400:
+                return await super().stream(wire)
+            raise Authentication(address, DIRECT).explain(expired)
+
+    loop = asyncio.get_running_loop
+    address = Address("tls", "192.0.2.1", 853)
+    expired = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
+    expired.verify_code = EXPIRED
+    watch.address, watch.carried_by = address, Expires
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(lost(w)) == 1)
+        await w.until(lambda said: w.of(SelfReport)[-1].detail == "")
+
+    watch.run(story)
+
+    assert [one.detail for one in lost(watch)] == [
+        "lab: tls://192.0.2.1:853: not authenticated: its certificate, or one that vouches for it, has expired."
+        " Renew it at the resolver; if it has not, this machine's clock is wrong;"
+        " the names behind it are not watched through it"
+    ]
+    assert "bogus" not in {one.judgement.verdict for one in watch.of(Observation)}, "no name is to blame"
 
 
 def test_names_taken_over_make_it_news_how_their_vantage_is(watch: Watch) -> None:
