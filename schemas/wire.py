@@ -122,7 +122,7 @@ def time_of(message: Message) -> datetime:
 
 def digest_of(*parts: str | bytes) -> str:
     """Return the hex SHA-256 of the parts, each preceded by its length: no two lists share a digest by shifting."""
-    pieces = []
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         pieces += (len(data).to_bytes(8, "big"), data)
