@@ -206,7 +206,8 @@ async def judge_all(world: Served, hosts: list[str]) -> Pace:
             verdicts[judged.judgement.verdict] += 1
 
     wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(worker() for _ in range(64)))
+    async with vantage:
+        await asyncio.gather(*(worker() for _ in range(64)))
     pace = Pace(len(hosts) / (time.perf_counter() - wall), len(hosts) / (time.process_time() - cpu))
     assert verdicts == {"secure": len(hosts)}, verdicts
     return pace
