@@ -16,7 +16,8 @@ class Condition:
     """One thing that is wrong: code, cause and severity. Equal keys are one finding.
 
     ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
-    ``servers`` are the authoritative servers at fault, where it is known which.
+    ``servers`` are the authoritative servers at fault, where it is known which. ``owner`` is the owner name that shows
+    what is told as the fault of a whole zone or vantage.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Condition:
     vantage: str = ""
     lag: timedelta = timedelta()
     servers: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
