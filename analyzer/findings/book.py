@@ -142,7 +142,8 @@ class FindingBook:
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
-        return any(codes is None or key[0] in codes for key in self._by_subject.get(subject, ()))
+        keys = self._by_subject.get(subject)
+        return keys is not None and (codes is None or any(key[0] in codes for key in keys))
 
     def grow(self, subject: Subject) -> None:
         """Note that more depends on a subject than did: what it holds open is to be drawn again."""

@@ -59,14 +59,15 @@ class Outbox:
 
 
 def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:
+    subjects, observations, instants, windows = zip(*rows, strict=True)
     batch = PollBatch(
         id="",
         vantage=vantage,
-        names=tuple(names.to_text(row[0].name) for row in rows),
-        types=tuple(records.type_to_text(row[0].rdtype) for row in rows),
-        observations=tuple(row[1] for row in rows),
-        polled_at=tuple(utc(row[2]) for row in rows),
-        inceptions=tuple(int(row[3].inception_at.timestamp()) if row[3] else 0 for row in rows),
-        expirations=tuple(int(row[3].expires_at.timestamp()) if row[3] else 0 for row in rows),
+        names=tuple([names.to_text(subject.name) for subject in subjects]),
+        types=tuple([records.type_to_text(subject.rdtype) for subject in subjects]),
+        observations=observations,
+        polled_at=tuple([utc(at) for at in instants]),
+        inceptions=tuple([int(one.inception_at.timestamp()) if one else 0 for one in windows]),
+        expirations=tuple([int(one.expires_at.timestamp()) if one else 0 for one in windows]),
     )
     return msgspec.structs.replace(batch, id=digest_of(encode(batch))[:32])

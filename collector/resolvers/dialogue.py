@@ -10,14 +10,15 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
+import msgspec
+
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Reply
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A question to a vantage: by default as a validator asks, with DO=1 and CD=1.
 
     ``stream``: over TCP. ``attempts`` limits the tries, None leaves them to the resolver. ``server`` is the address of
