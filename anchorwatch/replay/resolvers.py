@@ -31,7 +31,7 @@ from schemas.judgement import VALIDATED, Verdict
 
 ROOT = dns.name.root
 USUAL_LATENCY_S = 0.02
-MOST_TEMPLATES = 20_000
+MOST_TEMPLATES = 2_000
 STEPPED_TTL_S = 3600
 STEPS = 16
 MOST_LINKS = 12

@@ -1,13 +1,11 @@
 """What the collector has to hand on: observations and reports in their order, and the unchanged by vantage."""
 
-import msgspec
+from collector.dnssec import records
+from collector.polling.memory import Memory
+from schemas.messages import Message, PollBatch, SelfReport, utc
+from schemas.wire import digest_of
 
-from collector.dnssec import names, records
-from collector.polling.memory import PollTarget
-from schemas.messages import Message, PollBatch, SelfReport, SignatureWindow, utc
-from schemas.wire import digest_of, encode
-
-Unchanged = tuple[PollTarget, str, float, SignatureWindow | None]
+Unchanged = tuple[Memory, str, float, tuple[int, int]]
 
 
 class Outbox:
@@ -15,11 +13,12 @@ class Outbox:
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self._unchanged: list[Unchanged] = []
+        self._unchanged: dict[str, list[Unchanged]] = {}
+        self._count = 0
         self._reported: dict[tuple[str, str], str] = {}
 
     def __len__(self) -> int:
-        return len(self._messages) + len(self._unchanged)
+        return len(self._messages) + self._count
 
     @property
     def has_news(self) -> bool:
@@ -30,9 +29,13 @@ class Outbox:
         """Hand a message on, in this order."""
         self._messages += messages
 
-    def confirm(self, subject: PollTarget, observation: str, at: float, signed: SignatureWindow | None) -> None:
-        """Hand on that a poll at ``at`` (POSIX seconds) said what the observation said, as signed now."""
-        self._unchanged.append((subject, observation, at, signed))
+    def confirm(self, memory: Memory, at: float) -> None:
+        """Hand on that a poll at ``at`` (POSIX seconds) said what was observed, as it is signed now."""
+        rows = self._unchanged.get(memory.target.vantage)
+        if rows is None:
+            rows = self._unchanged[memory.target.vantage] = []
+        rows.append((memory, memory.observation, at, memory.signed))
+        self._count += 1
 
     def news_of(self, code: str, subject: str, detail: str, at: float) -> list[Message]:
         """Return a report of our own trouble, or that there is none (empty detail), if it says something new.
@@ -51,23 +54,21 @@ class Outbox:
     def take(self) -> list[Message]:
         """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
         messages, self._messages = self._messages, []
-        unchanged, self._unchanged = self._unchanged, []
-        by_vantage: dict[str, list[Unchanged]] = {}
-        for row in unchanged:
-            by_vantage.setdefault(row[0].vantage, []).append(row)
-        return messages + [_poll_batch(name, rows) for name, rows in by_vantage.items()]
+        unchanged, self._unchanged, self._count = self._unchanged, {}, 0
+        return messages + [_poll_batch(vantage, rows) for vantage, rows in unchanged.items()]
 
 
 def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:
-    subjects, observations, instants, windows = zip(*rows, strict=True)
-    batch = PollBatch(
-        id="",
+    """Return the rows as columns. An observation was made of one subject once, so it and an instant name a row."""
+    first, last = rows[0], rows[-1]
+    names_of_it = (vantage, str(len(rows)), first[1], repr(first[2]), last[1], repr(last[2]))
+    return PollBatch(
+        id=digest_of(*names_of_it)[:32],
         vantage=vantage,
-        names=tuple([names.to_text(subject.name) for subject in subjects]),
-        types=tuple([records.type_to_text(subject.rdtype) for subject in subjects]),
-        observations=observations,
-        polled_at=tuple([utc(at) for at in instants]),
-        inceptions=tuple([int(one.inception_at.timestamp()) if one else 0 for one in windows]),
-        expirations=tuple([int(one.expires_at.timestamp()) if one else 0 for one in windows]),
+        names=tuple([row[0].host for row in rows]),
+        types=tuple([records.type_to_text(row[0].target.rdtype) for row in rows]),
+        observations=tuple([row[1] for row in rows]),
+        polled_at=tuple([utc(row[2]) for row in rows]),
+        inceptions=tuple([row[3][0] for row in rows]),
+        expirations=tuple([row[3][1] for row in rows]),
     )
-    return msgspec.structs.replace(batch, id=digest_of(encode(batch))[:32])
