@@ -1,9 +1,11 @@
 """One run of a scenario: one instant after the other, until its end. Nothing sleeps."""
 
+import gc
 import heapq
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,16 +32,28 @@ LOOK_AT_INVENTORY_S = 5.0
 LOOK_EVERY_S = 300.0
 CLOCKS_EVERY_S = 60.0
 DOWN_S = 5.0
+COLLECTED_EVERY = (100_000, 50, 50)
+"""A run makes next to no cycles, and keeps much: at the usual thresholds looking for them takes a fifth of its time."""
 
 
 def run_scenario(scenario: Scenario, *, restarts: int = 0, seed: int = 0) -> Record:
     """Return what happens in a scenario, with so many restarts of the monitor at random instants."""
-    with tempfile.TemporaryDirectory(prefix="anchorwatch-replay-") as folder:
+    with tempfile.TemporaryDirectory(prefix="anchorwatch-replay-") as folder, _garbage_collected(COLLECTED_EVERY):
         run = _Run(scenario, Path(folder), restarts=restarts, seed=seed)
         try:
             return run.go()
         finally:
             run.monitor.close()
+
+
+@contextmanager
+def _garbage_collected(thresholds: tuple[int, int, int]) -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*thresholds)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Run:

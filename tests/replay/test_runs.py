@@ -20,7 +20,7 @@ from tests.support.running import COMMAND, environment
 from tests.support.scenarios import SCENARIOS, run, shipped
 
 QUICK = {"A3", "R7"}
-# Each takes minutes and more: `make replay` runs them.
+# Each takes minutes and more: `.ci/run` runs them (Q1 cut short), and `make replay`.
 LONG = {"Q1", "R1", "R17", "R17-one"}
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
