@@ -18,6 +18,7 @@ from anchorwatch.cli.run import run
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
+from anchorwatch.garbage import collect_seldom
 
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
@@ -41,6 +42,7 @@ for command in COMMANDS:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    collect_seldom()
     run_and_exit(cli)
 
 

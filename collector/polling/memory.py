@@ -9,7 +9,9 @@ from collector.dnssec.signatures import Signers
 from collector.dnssec.skim import Imprint, says_the_same
 from collector.polling.basis import Basis
 from collector.polling.churn import Churn
+from collector.polling.flood import Flood
 from collector.polling.schedule import UNSCHEDULED
+from schemas.codes import Code
 from schemas.judgement import VALIDATED, Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
@@ -42,7 +44,8 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     without one), ``zones`` those of the chain, ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last, ``claim_mark`` and ``plain_mark`` stand for the
-    responses that said so; for so many polls more as ``disputed`` says, it is asked again.
+    responses that said so; for so many polls more as ``disputed`` says, it is asked again. ``flood`` is None until the
+    first change.
     ``is_under_way``: a quick poll waits for its reply. ``has_missed``: the last one got none.
     ``has_new_claim``: clients were told something else in a question beside the polls. ``due`` and ``usual`` are the
     schedule's.
@@ -79,6 +82,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     has_new_claim: bool = False
     due: int = UNSCHEDULED
     usual: int = UNSCHEDULED
+    flood: Flood | None = None
 
     @property
     def is_watched(self) -> bool:
@@ -97,9 +101,38 @@ class Memory(msgspec.Struct, gc=False, eq=False):
         """Return whether a response like the last one needs no validation at ``at``, in POSIX seconds."""
         return self.basis is not None and at < self.stands_until and at < self.basis.fresh_until
 
+    def is_calm(self, now: float) -> bool:
+        """Return whether what changed all the time has come to rest, which is to be told; ``now`` is monotonic."""
+        return self.churn.is_over(now) or (self.flood is not None and self.flood.is_over(now))
+
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
         self.stands_until, self.observed_at = 0.0, NEVER
+
+    def weigh(
+        self, judgement: Judgement, now: float, *, refresh_s: float, most: int, of_verdict: bool
+    ) -> tuple[Occasion | None, Judgement, bool]:
+        """Return why a validated poll must become an observation, if it must, what it then says, and if it is withheld.
+
+        ``most`` changes of data an hour are observed one by one; ``of_verdict``: not only the data changed.
+        """
+        change = decide_occasion(self, judgement, now, refresh_s)
+        occasion, told = self.churn.weigh(judgement, change, self.observed_at, now, most)
+        flood = self.flood
+        if flood is not None and (flood.is_over(now) or flood.owes):
+            occasion = Occasion.CHANGE  # what was withheld is no last word, however often it was there since
+        if occasion is not Occasion.CHANGE:
+            return occasion, told, False
+        flood = self.flood = flood or Flood()
+        new = set(judgement.answers) - set(self.answers)
+        if not flood.may_tell(now, content_of(judgement), sorted(new), of_verdict=of_verdict):
+            return None, told, True
+        where = f"{judgement.name} {judgement.type}"
+        zone = judgement.chain[-1].zone if judgement.chain else judgement.name
+        if remarks := flood.name_withheld(zone, where, now):
+            kept = tuple(one for one in told.remarks if one.code != Code.ANSWER_UNSTABLE)
+            told = msgspec.structs.replace(told, remarks=(*kept, *remarks))
+        return occasion, told, False
 
 
 def signed_of(window: SignatureWindow | None) -> tuple[int, int]:

@@ -2,20 +2,26 @@
 
 from collector.dnssec import records
 from collector.polling.memory import Memory
+from schemas.codes import Code
 from schemas.messages import Message, PollBatch, SelfReport, utc
 from schemas.wire import digest_of
 
+OF_VANTAGES = frozenset({Code.SELF_VANTAGE_LOST, Code.SPOOFING_SUSPECTED})
+TOLD_AGAIN_S = 600.0
+"""A trouble that lasts is told again so often, so that who does not tell it any more is known to be gone."""
 Unchanged = tuple[Memory, str, float, tuple[int, int]]
 
 
 class Outbox:
-    """Gathers messages until they are taken; remembers of our own troubles what was said last."""
+    """Gathers messages until they are taken; remembers of our own troubles what was said last, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: str = "") -> None:
+        """``by`` is what this collector reports its troubles as; empty where there is no other one."""
+        self._by = by
         self._messages: list[Message] = []
         self._unchanged: dict[str, list[Unchanged]] = {}
         self._count = 0
-        self._reported: dict[tuple[str, str], str] = {}
+        self._reported: dict[tuple[str, str], tuple[str, float]] = {}
 
     def __len__(self) -> int:
         return len(self._messages) + self._count
@@ -42,10 +48,20 @@ class Outbox:
 
         After a start "none" is news: an earlier process may have left the trouble open.
         """
-        if self._reported.get((code, subject)) == detail:
+        if (known := self._reported.get((code, subject))) is not None and known[0] == detail:
             return []
-        self._reported[code, subject] = detail
-        return [SelfReport(code=code, subject=subject, at=utc(at), detail=detail)]
+        self._reported[code, subject] = detail, at
+        return [SelfReport(code=code, subject=subject, at=utc(at), detail=detail, by=self._by)]
+
+    def tell_again(self, at: float, *, of_vantages: bool) -> None:
+        """Hand on again what is still wrong, where another collector may be there; ``at`` is in POSIX seconds.
+
+        Of vantages only if this collector polls anything: else it does not know how they are.
+        """
+        for (code, subject), (detail, told_at) in self._reported.items() if self._by else ():
+            if detail and abs(at - told_at) >= TOLD_AGAIN_S and (of_vantages or code not in OF_VANTAGES):
+                self._reported[code, subject] = detail, at
+                self._messages.append(SelfReport(code=code, subject=subject, at=utc(at), detail=detail, by=self._by))
 
     def make_news(self, code: str, subject: str) -> None:
         """Have a trouble, or that there is none, reported again at the next occasion."""
