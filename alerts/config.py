@@ -61,6 +61,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     repeat_s: an incident that stays open is said again after this long.
     drift_hold_s: an incident that only drift holds open ends after this long.
     join_s: findings on one cause within this time are one incident.
+    acknowledged_for_s: an acknowledgement holds this long; then the incident is nobody's again.
     max_attempts: deliveries are tried this often before they are reported as failed; what may still arrive is tried on.
     """
 
@@ -72,4 +73,5 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     repeat_s: float = 4 * 3600
     drift_hold_s: float = 24 * 3600
     join_s: float = 900
+    acknowledged_for_s: float = 24 * 3600
     max_attempts: int = 8

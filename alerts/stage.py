@@ -28,7 +28,7 @@ from alerts.delivery.sending import GONE, Sender
 from alerts.journal import Journal
 from alerts.ledger.ledger import Ledger
 from schemas.faults import Rejected, Transient
-from schemas.messages import Finding, Message, Notification, NotificationStatus, utc
+from schemas.messages import Act, Finding, Message, Notification, NotificationStatus, Recall, utc
 
 log = logging.getLogger(__name__)
 
@@ -131,14 +131,14 @@ class Alerts:
             self._thread.shutdown(wait=False)
 
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
-        """Take in findings, decide, send what is due, and return the notifications that came of it so far.
+        """Take in findings and what people did, decide, and send what is due.
 
-        An empty batch means that time passed: reminders, retries and ends fall due. What is still on its way is in the
-        notifications of a later call.
+        Returns the notifications that came of it so far; what is still on its way is in those of a later call. An empty
+        batch means that time passed: reminders, retries and ends fall due.
 
         Raises:
             Transient: the ledger can't be written; nothing was taken in.
-            Rejected: a message that is no finding.
+            Rejected: a message that is neither a finding nor an act.
         """
         try:
             if not self._loaded:
@@ -171,14 +171,14 @@ class Alerts:
         Without a batch nothing is decided but what the deliveries say of their receivers.
         """
         at = self._now()
-        findings = _findings_of(batch or ())
-        handled = self._ledger.handled_versions([finding.id for finding in findings])
+        findings, acts = _split(batch or ())
+        handled = self._ledger.handled_versions([*(one.id for one in findings), *(act.id for act in acts)])
         self._unsettled += self._sender.take()
         attempts = self._own_attempts()
         settlement = self._dispatch.settle(attempts, self._book.incidents, at)
         steps = self._hear(settlement, at)
         if batch is not None:
-            steps.append(self._book.take(findings, handled, at))
+            steps.append(self._book.take(findings, handled, at, acts))
         said = self._journal.write(Step.joined(steps), settlement, at.wall)
         self._dispatch.conclude(settlement)
         self._unsettled = []
@@ -225,8 +225,10 @@ class Alerts:
         return said
 
 
-def _findings_of(batch: Sequence[Message]) -> list[Finding]:
+def _split(batch: Sequence[Message]) -> tuple[list[Finding], list[Act]]:
+    """Return the findings and what people did; what analyzer and collectors ask each other is not for us."""
     for message in batch:
-        if not isinstance(message, Finding):
+        if not isinstance(message, Finding | Act | Recall):
             raise Rejected(f"the alerts stage has no use for a {type(message).__name__}")
-    return [message for message in batch if isinstance(message, Finding)]
+    findings = [message for message in batch if isinstance(message, Finding)]
+    return findings, [message for message in batch if isinstance(message, Act)]

@@ -5,7 +5,7 @@ from typing import NoReturn
 import click
 
 from anchorwatch import __version__
-from anchorwatch.cli.acts import accept, acts, change
+from anchorwatch.cli.acts import accept, ack, acts, change, note, reopen
 from anchorwatch.cli.ask import evidence, findings, history, incidents
 from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
@@ -15,6 +15,7 @@ from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.replay import replay
 from anchorwatch.cli.run import run
+from anchorwatch.cli.show import finding, incident, why
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
@@ -23,6 +24,7 @@ COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
+    *(incident, finding, why, ack, reopen, note),
 )
 
 

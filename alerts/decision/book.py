@@ -14,15 +14,17 @@ from alerts.config import AlertsConfig
 from alerts.decision.agenda import Agenda
 from alerts.decision.bounds import bound_incident
 from alerts.decision.decide import Decision, decide, next_look_at
+from alerts.decision.deeds import OF_INCIDENTS, happening_of, reopen, source_of_receiver, take_deed, why_reopened
 from alerts.decision.failing import FAILED_CODE, end_failure
 from alerts.decision.frameworks import match_controls
 from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.decision.inhibition import may_explain
+from alerts.decision.life import Happening
 from alerts.decision.open_incidents import OpenIncidents
 from alerts.decision.order import Order, Step, Withheld
 from alerts.decision.rules import assess
 from alerts.decision.timekeeping import Moment
-from schemas.messages import Finding, FindingStatus
+from schemas.messages import Act, Finding, FindingStatus
 from schemas.wire import digest_of
 
 
@@ -36,16 +38,18 @@ class _Draft:
     withheld: list[Withheld] = field(default_factory=list)
     undeliverable: list[Order] = field(default_factory=list)
     shifted: set[str] = field(default_factory=set)
+    acts: list[tuple[Act, str]] = field(default_factory=list)
 
     def step(self) -> Step:
         """Return what came of it."""
         return Step(
             incidents=tuple(self.incidents.values()),
             taken=tuple(self.taken),
-            handled={finding.id: finding.version for finding in self.taken},
+            handled={finding.id: finding.version for finding in self.taken} | {act.id: 1 for act, _ in self.acts},
             orders=tuple(self.orders),
             withheld=tuple(self.withheld),
             undeliverable=tuple(self.undeliverable),
+            acts=tuple(self.acts),
         )
 
 
@@ -61,6 +65,7 @@ class IncidentBook:
         self._pace = {
             "repeat": timedelta(seconds=config.repeat_s),
             "drift_hold": timedelta(seconds=config.drift_hold_s),
+            "acknowledged_for": timedelta(seconds=config.acknowledged_for_s),
         }
         self._open = OpenIncidents()
         self._failing: dict[str, Finding] = {}
@@ -101,10 +106,13 @@ class IncidentBook:
         receivers = tuple(name for name in entry.receivers if name in self._receivers)
         return msgspec.structs.replace(entry, receivers=receivers)
 
-    def take(self, findings: Sequence[Finding], handled: Mapping[str, int], at: Moment) -> Step:
-        """Take findings in and decide; without any only time has passed.
+    def take(
+        self, findings: Sequence[Finding], handled: Mapping[str, int], at: Moment, acts: Sequence[Act] = ()
+    ) -> Step:
+        """Take findings in, then what people did, and decide; without any only time has passed.
 
         ``handled`` are the versions that were taken in before, by the finding's id: those and older ones are left out.
+        So are acts whose id is among them.
         """
         draft = _Draft()
         versions = dict(handled)
@@ -113,6 +121,10 @@ class IncidentBook:
                 versions[finding.id] = finding.version
                 draft.taken.append(finding)
                 self._place(finding, draft)
+        for act in acts:
+            if act.kind in OF_INCIDENTS and act.id not in versions:
+                versions[act.id] = 1
+                self._take_deed(act, draft, at)
         self._decide_on(self._concerned(draft, at), draft, at)
         for order in list(draft.orders):
             if order.receiver in self._failing:
@@ -150,7 +162,22 @@ class IncidentBook:
             receivers=self._receivers_of(finding, assessment.receivers),
             controls=match_controls(finding, self._config.mappings),
         )
-        self._put(bound_incident(take_finding(incident, entry)), draft)
+        taken = take_finding(incident, entry)
+        if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
+            taken = taken.noting(happening)
+        self._put(bound_incident(taken), draft)
+
+    def _take_deed(self, act: Act, draft: _Draft, at: Moment) -> None:
+        """Do to an incident what somebody did to it; receivers that know of it hear that somebody has it."""
+        incident, why_not = take_deed(self._open.get(act.subject), act, at)
+        draft.acts.append((act, why_not))
+        if incident is None:
+            return
+        self._put(incident, draft)
+        if act.kind == "acknowledge":
+            others = tuple(name for name in incident.notified if act.source != source_of_receiver(name))
+            reason = f"acknowledged by {act.by}" + (f": {act.why}" if act.why else "")
+            self._order(incident, Decision("acknowledge", others, reason), draft, at)
 
     def _receivers_of(self, finding: Finding, routed: Sequence[str]) -> tuple[str, ...]:
         """Return who is notified of a finding; of a receiver that fails any other one is."""
@@ -180,6 +207,8 @@ class IncidentBook:
 
     def _decide_on(self, concerned: Sequence[str], draft: _Draft, at: Moment) -> None:
         """Decide on incidents and carry it out; an incident that explains others names them in what it says."""
+        for key in concerned:
+            self._check_acknowledged(key, draft, at)
         decisions = {key: self._decision_on(key, at) for key in concerned}
         explained: dict[str, set[str]] = {}
         for key, decision in decisions.items():
@@ -195,6 +224,12 @@ class IncidentBook:
             self._carry_out(self._open[key], decision, draft, at)
         self._unfinished |= dict.fromkeys(self._explained_below(draft.shifted))
 
+    def _check_acknowledged(self, key: str, draft: _Draft, at: Moment) -> None:
+        """Have nobody own an incident any more that is worse than what was acknowledged, or was forgotten."""
+        incident = self._open[key]
+        if because := why_reopened(incident, at, self._pace["acknowledged_for"]):
+            self._put(reopen(incident, because, at), draft)
+
     def _decision_on(self, key: str, at: Moment) -> Decision:
         return decide(self._open[key], self._open.explaining, at=at, **self._pace)
 
@@ -207,7 +242,7 @@ class IncidentBook:
             draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
             incident = msgspec.structs.replace(incident, withheld=decision.reason)
         if decision.ends:
-            incident = msgspec.structs.replace(incident, ended_at=at.wall)
+            incident = _ended(incident, decision, at)
         elif any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
             # The worst is over: when it comes back, receivers are notified of it again.
             incident = msgspec.structs.replace(incident, notified=dict.fromkeys(incident.notified, incident.severity))
@@ -234,18 +269,20 @@ class IncidentBook:
                     receiver=receiver,
                     event=decision.event,
                     reason=decision.reason,
-                    incident=incident,
+                    incident=msgspec.structs.replace(incident, log=()),
                     decided_at=at.wall,
                 )
             )
-        ordered = msgspec.structs.replace(
-            incident,
-            notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
-            said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
-            last_notified_at=at.steady,
-            deliveries=number,
-            ended_at=at.wall if decision.ends else None,
-        )
+        ordered = msgspec.structs.replace(incident, deliveries=number)
+        if decision.event != "acknowledge":  # that says nothing of what is the case
+            ordered = msgspec.structs.replace(
+                ordered,
+                notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
+                said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
+                last_notified_at=at.steady,
+            )
+        if decision.ends:
+            ordered = _ended(ordered, decision, at)
         self._put(ordered, draft)
         self._plan(ordered, at)
         # Receivers that were notified before may need an update.
@@ -253,6 +290,8 @@ class IncidentBook:
 
     def _stand_in(self, undelivered: Order, draft: _Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
+        if undelivered.event == "acknowledge":
+            return  # it stays nobody's secret: the incident and its next page say who has it
         reachable = [name for name in self._receivers if name not in self._failing]
         if not reachable:
             draft.undeliverable.append(undelivered)
@@ -270,3 +309,8 @@ class IncidentBook:
         event = undelivered.event if notified else "trigger"
         reason = f"receiver {undelivered.receiver} can't be reached"
         self._order(incident, Decision(event, tuple(stand_ins), reason), draft, at)
+
+
+def _ended(incident: Incident, decision: Decision, at: Moment) -> Incident:
+    noted = incident.noting(Happening(at=at.wall, what="resolved", text=decision.reason))
+    return msgspec.structs.replace(noted, ended_at=at.wall)

@@ -36,6 +36,7 @@ def decide(
     at: Moment,
     repeat: timedelta,
     drift_hold: timedelta,
+    acknowledged_for: timedelta,
 ) -> Decision:
     """Decide on one incident; ``explaining`` is what other incidents may explain, by cause.
 
@@ -73,17 +74,24 @@ def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> D
     if update:
         reasons = [f"severity rose to {incident.severity}"] if risen else []
         return Decision("update", update, "; ".join([*reasons, *dict.fromkeys(filter(None, news.values()))]))
+    if incident.acknowledged is not None:
+        return Decision("reminder", (), f"acknowledged by {incident.acknowledged.by}")
     # A clock that was set back before this process started must not put a reminder off for long.
     if incident.last_notified_at is not None and abs(now - incident.last_notified_at) >= repeat:
         return Decision("reminder", notified, "still open")
     return Decision("update", (), "nothing new for anybody")
 
 
-def next_look_at(incident: Incident, *, at: Moment, repeat: timedelta, drift_hold: timedelta) -> datetime | None:
+def next_look_at(
+    incident: Incident, *, at: Moment, repeat: timedelta, drift_hold: timedelta, acknowledged_for: timedelta
+) -> datetime | None:
     """Return the steady time at which time alone may change the decision that was just made; None: never."""
     instants = []
     if (hold_ends_at := held_until(incident, drift_hold)) is not None:
         instants.append(hold_ends_at)
+    if incident.acknowledged is not None:
+        instants.append(incident.acknowledged.since + acknowledged_for)
+        return max(min(instants), at.steady + LOOK_AGAIN)
     is_reminded = incident.confirmed and any(name in incident.notified for name in incident.receivers)
     if incident.last_notified_at is not None and is_reminded:
         instants.append(incident.last_notified_at + repeat)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from alerts.decision.life import Acknowledgement, Happening, State, add_to_log
 from alerts.decision.news import Story
 from schemas.catalogue import Kind, Severity, codes_where
 from schemas.cause import owner_of, vantage_of
@@ -48,7 +49,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
     ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
-    causes of the incidents that are withheld because this one explains them.
+    causes of the incidents that are withheld because this one explains them. ``acknowledged`` is None while nobody has
+    it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first.
     """
 
     id: str
@@ -63,6 +65,22 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int = 0
     withheld: str = ""
     ended_at: datetime | None = None
+    acknowledged: Acknowledgement | None = None
+    reopened_because: str = ""
+    log: tuple[Happening, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """Return where it is in its life."""
+        if self.ended_at is not None:
+            return State.RESOLVED
+        if self.acknowledged is not None:
+            return State.ACKNOWLEDGED
+        return State.REOPENED if self.reopened_because else State.OPEN
+
+    def noting(self, happening: Happening) -> "Incident":
+        """Return the incident with something that happened in its log."""
+        return msgspec.structs.replace(self, log=add_to_log(self.log, happening))
 
     @property
     def severity(self) -> Severity:
@@ -150,17 +168,22 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         """Return what a receiver must know of the incident as it is."""
         live = [e for e in self.entries.values() if e.is_live]
         people = {i.id: i for e in live for i in e.finding.identities}.values()
-        worst = min((CRITICALITY_ORDER[i.criticality] for i in people), default=len(CRITICALITY_ORDER))
         return Story(
             lead=self.lead.code,
             severity=self.severity,
             owners=tuple(sorted({i.owner for i in people if i.owner})),
-            criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
+            criticality=self.criticality,
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
             names=tuple(sorted(_names_at_fault(live))),
             servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
         )
+
+    @property
+    def criticality(self) -> str:
+        """Return that of the most critical identity that live entries list; empty where they list none."""
+        found = {i.criticality for e in self.entries.values() if e.is_live for i in e.finding.identities}
+        return min(found, key=lambda criticality: CRITICALITY_ORDER[criticality], default="")
 
     @property
     def controls(self) -> tuple[Control, ...]:

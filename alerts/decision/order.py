@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 
 from alerts.decision.incidents import Incident
-from schemas.messages import Finding, NotificationEvent
+from schemas.messages import Act, Finding, NotificationEvent
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,8 @@ class Withheld:
 class Step:
     """What one call of the incident book changed; the driver writes it before anything leaves.
 
-    ``handled`` are the versions of findings, by id. ``undeliverable`` are orders that no receiver takes.
+    ``handled`` are the versions of findings, by id, and the acts. ``acts`` are those taken in, each with the reason why
+    it has no effect, empty where it has one. ``undeliverable`` are orders that no receiver takes.
     """
 
     incidents: tuple[Incident, ...] = ()
@@ -45,6 +46,7 @@ class Step:
     orders: tuple[Order, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     undeliverable: tuple[Order, ...] = ()
+    acts: tuple[tuple[Act, str], ...] = ()
 
     @classmethod
     def joined(cls, steps: Iterable[Self]) -> Self:
@@ -58,4 +60,5 @@ class Step:
             orders=tuple(order for step in steps for order in step.orders),
             withheld=tuple(one for step in steps for one in step.withheld),
             undeliverable=tuple(order for step in steps for order in step.undeliverable),
+            acts=tuple(one for step in steps for one in step.acts),
         )

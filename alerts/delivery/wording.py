@@ -36,13 +36,15 @@ def summarise(incident: Incident, event: str) -> str:
     owner = owner_of(lead.cause_rrset)
     where = f"{owner} ({incident.cause})" if owner and owner != incident.cause else incident.cause
     prefix, affects = "", f"affects {who}"
+    if event == "acknowledge" and incident.acknowledged is not None:
+        prefix = f"ACKNOWLEDGED by {incident.acknowledged.by} "
     if event == "resolve":
         prefix = "RESOLVED "
         if accepted := incident.accepted_because:
             prefix, affects = "ACCEPTED ", f"{accepted}; affected {who}"
         if incident.ends_unproven:
             prefix, affects = "NO MORE NEWS ", f"closed, not seen to be undone: check that it was meant; affected {who}"
-    if left := incident.left_because:  # nobody saw it heal
+    if (left := incident.left_because) and event != "acknowledge":  # nobody saw it heal
         prefix, affects = "NO LONGER WATCHED ", f"{left}; close it by hand once it is put right; affected {who}"
     return printable(f"{prefix}[{incident.severity}] {where}: {sentence} ({lead.code}); {affects}")
 
@@ -57,6 +59,8 @@ def describe(delivery: Order) -> dict[str, Any]:
         "event": delivery.event,
         "reason": delivery.reason,
         "severity": str(incident.severity),
+        "state": str(incident.state),
+        "acknowledged_by": printable(incident.acknowledged.by) if incident.acknowledged is not None else "",
         "summary": summarise(incident, delivery.event),
         "cause": incident.cause,
         "opened_at": incident.opened_at.isoformat(),

@@ -33,6 +33,18 @@ class Record(Protocol):
         """Return what was said or withheld, newest first."""
         ...
 
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        ...
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        ...
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        ...
+
     def pending(self) -> int:
         """Return how many deliveries wait."""
         ...

@@ -91,6 +91,18 @@ class OverflowLedger:
         """Return what was said or withheld, newest first."""
         return self._current.notifications(limit)
 
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        return self._current.find_incidents(prefix, limit)
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        return self._current.incidents_on(cause, limit)
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        return self._current.notifications_of(incident)
+
     def pending(self) -> int:
         """Return how many deliveries wait."""
         return self._current.pending()

@@ -1,4 +1,4 @@
-"""PagerDuty Events API v2: trigger and resolve under one stable deduplication key.
+"""PagerDuty Events API v2: trigger, acknowledge and resolve under one stable deduplication key.
 
 Source: PagerDuty, "Events API v2 overview", "Send an alert event". A 400 is never retried; 429 and 5xx are.
 """
@@ -61,10 +61,10 @@ def make_event(delivery: Delivery, routing_key: str) -> bytes:
     incident = delivery.incident
     event: dict[str, object] = {
         "routing_key": routing_key,
-        "event_action": "resolve" if delivery.event == "resolve" else "trigger",
+        "event_action": delivery.event if delivery.event in ("acknowledge", "resolve") else "trigger",
         "dedup_key": f"aw:{incident.id}",
     }
-    if delivery.event == "resolve":
+    if event["event_action"] != "trigger":
         return msgspec.json.encode(event)
     described = describe(delivery)
     lead = incident.lead

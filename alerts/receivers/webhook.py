@@ -22,6 +22,7 @@ EVENTS = {
     "trigger": "incident.triggered",
     "update": "incident.updated",
     "reminder": "incident.reminder",
+    "acknowledge": "incident.acknowledged",
     "resolve": "incident.resolved",
 }
 _SECRET = re.compile(r"whsec_([A-Za-z0-9+/=]+)")

@@ -1,4 +1,4 @@
-"""``anchorwatch change``, ``accept`` and ``acts``: what people do to the watch, and who did what."""
+"""``anchorwatch change``, ``accept``, ``ack``, ``reopen``, ``note`` and ``acts``: what people do, and who did what."""
 
 import getpass
 import os
@@ -117,14 +117,15 @@ def end(change_id: str, who: str, why: str, api: str, token_file: Path | None, a
 
 
 @click.command()
-@click.argument("subject", metavar="FINDING|NAME")
+@click.argument("subject", metavar="FINDING|INCIDENT|NAME")
 @who_option
 @why_option
 @api_options
 def accept(subject: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Accept a change that was reported: it was planned, and what is the case now is what counts.
 
-    FINDING is the id of one; NAME stands for all changes of the last 30 days at this name or of this zone.
+    FINDING is the id of one, INCIDENT stands for all changes in it; the beginning of an id is enough. NAME stands for
+    all changes of the last 30 days at this name or of this zone.
     """
     done = post(api, token_file, ACTS, kind="accept", subject=subject, by=who or _user(), why=why)
     print_rows(
@@ -136,6 +137,42 @@ def accept(subject: str, who: str, why: str, api: str, token_file: Path | None, 
         ),
         "",
     )
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@who_option
+@why_option
+@api_options
+def ack(incident: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Take INCIDENT: no reminder and no escalation follows, unless it becomes worse.
+
+    The beginning of its id is enough. Its end, and what is new in it, is told all the same.
+    """
+    done = post(api, token_file, ACTS, kind="acknowledge", subject=incident, by=who or _user(), why=why)
+    print_rows(done, as_json, lambda act: f"acknowledged: incident {act['subject'][:8]} by {act['by']}", "")
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@who_option
+@why_option
+@api_options
+def reopen(incident: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Give INCIDENT back: nobody has it any more, and reminders go on."""
+    done = post(api, token_file, ACTS, kind="reopen", subject=incident, by=who or _user(), why=why)
+    print_rows(done, as_json, lambda act: f"reopened: incident {act['subject'][:8]}", "")
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@click.argument("text")
+@who_option
+@api_options
+def note(incident: str, text: str, who: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Add TEXT to the timeline of INCIDENT."""
+    done = post(api, token_file, ACTS, kind="note", subject=incident, by=who or _user(), why=text)
+    print_rows(done, as_json, lambda act: f"noted: incident {act['subject'][:8]}", "")
 
 
 @click.command()

@@ -108,6 +108,21 @@ class KafkaLedger:
         self._look()
         return self._copy.notifications(limit)
 
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        self._look()
+        return self._copy.find_incidents(prefix, limit)
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        self._look()
+        return self._copy.incidents_on(cause, limit)
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        self._look()
+        return self._copy.notifications_of(incident)
+
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
         self._take_over()

@@ -92,7 +92,7 @@ class Instance:
             history=self.history,
             ledger=self.ledger,
             reload=self.collector.reload_soon,
-            act=self._observations.send,
+            act=self._act,
             warnings=config.warnings,
         )
         self.server = Server(make_app(parts, config.http), *config.listen)
@@ -108,6 +108,11 @@ class Instance:
         buses = (self._observations, self._findings)
         text = "Messages on a bus within the process."
         meter.gauges("anchorwatch_bus_depth", text, ("bus",), lambda: {(bus.name,): bus.depth for bus in buses})
+
+    async def _act(self, acts: Sequence[Message]) -> None:
+        """Hand what people did to analyzer and alerts: each handles kinds of its own, the analyzer keeps all."""
+        await self._observations.send(acts)
+        await self._findings.send(acts)
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.

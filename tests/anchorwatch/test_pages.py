@@ -94,6 +94,24 @@ def rendered() -> dict[str, bytes]:
         "withheld": HOSTILE,
         "findings": [{"id": HOSTILE, "code": HOSTILE}],
         "controls": [],
+        "state": "acknowledged",
+        "acknowledged": {"by": HOSTILE, "at": AT, "why": HOSTILE},
+        "reopened_because": HOSTILE,
+        "ended_at": None,
+        "identities": hostile_finding().identities,
+        "identity_count": 1,
+        "has_changes": True,
+        "details": [
+            {
+                **{
+                    key: HOSTILE
+                    for key in ("id", "code", "severity", "status", "detail", "before", "after", "evidence")
+                },
+                "receivers": (HOSTILE,),
+            }
+        ],
+        "timeline": [{"at": AT, "what": HOSTILE, "by": HOSTILE, "text": HOSTILE}],
+        "earlier": [{"id": HOSTILE, "opened_at": AT, "ended_at": AT, "summary": HOSTILE}],
     }
     interval = {
         "verdict": "bogus",
@@ -114,6 +132,8 @@ def rendered() -> dict[str, bytes]:
             wanted=HOSTILE,
         ),
         "finding": pages.finding([hostile_finding()]),
+        "incident": pages.incident(incident),
+        "refused": pages.refused(HOSTILE, HOSTILE, 409),
         "endpoint": pages.endpoint(
             HOSTILE,
             [hostile_view()],
@@ -127,7 +147,7 @@ def rendered() -> dict[str, bytes]:
     return {name: bytes(response.body) for name, response in shown.items()}
 
 
-@pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing", "login"])
+@pytest.mark.parametrize("page", ["overview", "finding", "incident", "refused", "endpoint", "missing", "login"])
 def test_markup_in_dns_data_reaches_no_page_unescaped(page: str) -> None:
     body = rendered()[page].decode()
 

@@ -95,6 +95,18 @@ def finding(versions: Sequence[Finding]) -> HTMLResponse:
     return _render("finding.html", finding=newest, versions=versions, sentence=sentence, source=source)
 
 
+def incident(whole: dict[str, Any]) -> HTMLResponse:
+    """Show one incident whole."""
+    return _render("incident.html", incident=whole)
+
+
+def refused(sentence: str, path: str, status: int) -> HTMLResponse:
+    """Say why a form was not taken, with the way back."""
+    response = _render("refused.html", sentence=sentence, path=path)
+    response.status_code = status
+    return response
+
+
 def endpoint(
     name: str,
     views: Sequence[EndpointView],
