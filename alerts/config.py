@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.decision.silences import Maintenance
 from alerts.receivers.receiver import Receiver
 from schemas.catalogue import Severity
 from schemas.messages import Control, Criticality
@@ -62,6 +63,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     drift_hold_s: an incident that only drift holds open ends after this long.
     join_s: findings on one cause within this time are one incident.
     acknowledged_for_s: an acknowledgement holds this long; then the incident is nobody's again.
+    maintenance: silences that come again on a schedule.
     max_attempts: deliveries are tried this often before they are reported as failed; what may still arrive is tried on.
     """
 
@@ -74,4 +76,5 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     drift_hold_s: float = 24 * 3600
     join_s: float = 900
     acknowledged_for_s: float = 24 * 3600
+    maintenance: tuple[Maintenance, ...] = ()
     max_attempts: int = 8

@@ -36,6 +36,7 @@ class Journal:
             deliveries=[*settlement.renewed, *map(delivery_of, step.orders)],
             settled=settlement.settled,
             notifications=notifications,
+            silences=step.silences,
         )
         for finding in step.taken:
             log.info(f"finding {finding.status}", extra=shown_of(finding))

@@ -161,7 +161,7 @@ class Alerts:
         lost = [one for one in self._ledger.deliveries() if one.receiver not in self._notifiers]
         records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost]
         book = IncidentBook(self._config, self._notifiers)
-        step = book.load(self._ledger.open_incidents(), at)
+        step = book.load(self._ledger.open_incidents(), at, self._ledger.silences())
         self._journal.write(step, Settlement([Settled(one, True) for one in lost], notifications=records), at.wall)
         self._book, self._loaded = book, True
 

@@ -16,6 +16,7 @@ from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.replay import replay
 from anchorwatch.cli.run import run
 from anchorwatch.cli.show import finding, incident, why
+from anchorwatch.cli.silence import silence
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
@@ -24,7 +25,7 @@ COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
-    *(incident, finding, why, ack, reopen, note),
+    *(incident, finding, why, ack, reopen, note, silence),
 )
 
 

@@ -98,7 +98,7 @@ PURE_IMPORTS = {
         "typing",
         "urllib.parse",
     ],
-    *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist"],
+    *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist", "re2"],
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }
 EFFECTS = {

@@ -14,7 +14,16 @@ from alerts.config import AlertsConfig
 from alerts.decision.agenda import Agenda
 from alerts.decision.bounds import bound_incident
 from alerts.decision.decide import Decision, decide, next_look_at
-from alerts.decision.deeds import OF_INCIDENTS, happening_of, reopen, source_of_receiver, take_deed, why_reopened
+from alerts.decision.deeds import (
+    OF_INCIDENTS,
+    OF_SILENCES,
+    happening_of,
+    reopen,
+    silence_happenings,
+    source_of_receiver,
+    take_deed,
+    why_reopened,
+)
 from alerts.decision.failing import FAILED_CODE, end_failure
 from alerts.decision.frameworks import match_controls
 from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
@@ -23,9 +32,13 @@ from alerts.decision.life import Happening
 from alerts.decision.open_incidents import OpenIncidents
 from alerts.decision.order import Order, Step, Withheld
 from alerts.decision.rules import assess
+from alerts.decision.silences import Silence, Silences
 from alerts.decision.timekeeping import Moment
 from schemas.messages import Act, Finding, FindingStatus
 from schemas.wire import digest_of
+
+SILENCES = "silences"
+"""Under this key the agenda has when other silences count."""
 
 
 @dataclass(slots=True)
@@ -39,6 +52,7 @@ class _Draft:
     undeliverable: list[Order] = field(default_factory=list)
     shifted: set[str] = field(default_factory=set)
     acts: list[tuple[Act, str]] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
 
     def step(self) -> Step:
         """Return what came of it."""
@@ -50,6 +64,7 @@ class _Draft:
             withheld=tuple(self.withheld),
             undeliverable=tuple(self.undeliverable),
             acts=tuple(self.acts),
+            silences=tuple(self.silences),
         )
 
 
@@ -70,6 +85,7 @@ class IncidentBook:
         self._open = OpenIncidents()
         self._failing: dict[str, Finding] = {}
         self._agenda = Agenda()
+        self._silences = Silences(config.maintenance)
         # Withheld, at least from some receivers, because another incident explains it: id and cause.
         self._explained: dict[str, str] = {}
         # To be decided on by the next call, though nothing new is reported of them.
@@ -89,8 +105,12 @@ class IncidentBook:
         """Return the steady time at which time alone may change a decision next, None where it changes none."""
         return self._agenda.next_at()
 
-    def load(self, incidents: Iterable[Incident], at: Moment) -> Step:
-        """Take up open incidents; receivers that the configuration lost are forgotten, and so are their failures."""
+    def load(self, incidents: Iterable[Incident], at: Moment, silences: Iterable[Silence] = ()) -> Step:
+        """Take up open incidents and silences.
+
+        Receivers that the configuration lost are forgotten, and so are their failures.
+        """
+        self._silences.load(silences)
         for incident in incidents:
             notified = {name: severity for name, severity in incident.notified.items() if name in self._receivers}
             entries = {key: self._without_lost(entry) for key, entry in incident.entries.items()}
@@ -122,9 +142,10 @@ class IncidentBook:
                 draft.taken.append(finding)
                 self._place(finding, draft)
         for act in acts:
-            if act.kind in OF_INCIDENTS and act.id not in versions:
+            if act.id not in versions:
                 versions[act.id] = 1
-                self._take_deed(act, draft, at)
+                self._take_act(act, draft, at)
+        self._silence(draft, at)
         self._decide_on(self._concerned(draft, at), draft, at)
         for order in list(draft.orders):
             if order.receiver in self._failing:
@@ -166,6 +187,33 @@ class IncidentBook:
         if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
             taken = taken.noting(happening)
         self._put(bound_incident(taken), draft)
+
+    def _take_act(self, act: Act, draft: _Draft, at: Moment) -> None:
+        """Take in what somebody did, if it is for us."""
+        if act.kind in OF_INCIDENTS:
+            self._take_deed(act, draft, at)
+        elif act.kind in OF_SILENCES:
+            silence, why_not = self._silences.take(act)
+            draft.acts.append((act, why_not))
+            if silence is not None:
+                draft.silences.append(silence)
+
+    def _silence(self, draft: _Draft, at: Moment) -> None:
+        """Have the entries of incidents say what silences them now; of all incidents where other silences count."""
+        keys = list(self._open) if self._silences.turn(at) else [key for key in draft.incidents if key in self._open]
+        for key in keys:
+            incident = self._open[key]
+            entries = {one: self._as_silenced(entry) for one, entry in incident.entries.items()}
+            if entries == incident.entries:
+                continue
+            for happening in silence_happenings(incident, entries, at):
+                incident = incident.noting(happening)
+            self._put(msgspec.structs.replace(incident, entries=entries), draft)
+        self._agenda.note(SILENCES, self._silences.next_change_at(at))
+
+    def _as_silenced(self, entry: Entry) -> Entry:
+        silenced = self._silences.find(entry) if entry.is_open or entry.is_news else None
+        return entry if silenced == entry.silenced else msgspec.structs.replace(entry, silenced=silenced)
 
     def _take_deed(self, act: Act, draft: _Draft, at: Moment) -> None:
         """Do to an incident what somebody did to it; receivers that know of it hear that somebody has it."""
@@ -241,6 +289,7 @@ class IncidentBook:
             withheld_id = digest_of(incident.id, "withheld", decision.reason)[:32]
             draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
             incident = msgspec.structs.replace(incident, withheld=decision.reason)
+        incident = self._note_muted(incident, draft)
         if decision.ends:
             incident = _ended(incident, decision, at)
         elif any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
@@ -249,6 +298,17 @@ class IncidentBook:
         if incident is not before:
             self._put(incident, draft)
         return self._plan(incident, at)
+
+    @staticmethod
+    def _note_muted(incident: Incident, draft: _Draft) -> Incident:
+        """Note which receivers that know of an incident a silence keeps from hearing more; put that on record once."""
+        muted = {name: str(one) for name, one in incident.silenced.items() if name in incident.notified}
+        if not muted.items() - incident.muted.items():
+            return incident
+        for reason in dict.fromkeys(text for name, text in muted.items() if incident.muted.get(name) != text):
+            withheld_id = digest_of(incident.id, "muted", reason)[:32]
+            draft.withheld.append(Withheld(withheld_id, incident, "reminder", reason))
+        return msgspec.structs.replace(incident, muted={**incident.muted, **muted})
 
     def _plan(self, incident: Incident, at: Moment) -> None:
         """Note when, and because of what else, to look at an incident again."""
@@ -261,6 +321,7 @@ class IncidentBook:
 
     def _order(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
         """Order a page for each receiver, and note in the incident that they are notified."""
+        incident = self._note_muted(incident, draft)
         number = incident.deliveries + 1
         for receiver in decision.receivers:
             draft.orders.append(
@@ -280,6 +341,7 @@ class IncidentBook:
                 notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
                 said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
                 last_notified_at=at.steady,
+                muted={name: text for name, text in incident.muted.items() if name not in decision.receivers},
             )
         if decision.ends:
             ordered = _ended(ordered, decision, at)

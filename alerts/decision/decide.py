@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.decision.incidents import Incident, held_until, is_over
+from alerts.decision.incidents import SILENCED, Incident, held_until, is_over
 from alerts.decision.inhibition import Explanation, find_inhibitor
 from alerts.decision.news import describe_news
 from alerts.decision.timekeeping import Moment
@@ -53,12 +53,15 @@ def decide(
     if not incident.confirmed:
         return Decision("trigger", (), "not yet confirmed by further polls")
     if not incident.receivers:
-        return Decision("trigger", (), f"no route for severity {incident.severity}")
+        silenced = dict.fromkeys(str(one) for one in incident.silenced.values())
+        reason = "; ".join(silenced) or f"no route for severity {incident.severity}"
+        return Decision("trigger", (), reason)
     inhibitor = find_inhibitor(incident, explaining)
     informed = set(inhibitor.receivers) if inhibitor is not None else set()
     new = tuple(name for name in incident.receivers if name not in incident.notified and name not in informed)
     if new:
-        return Decision("trigger", new, "confirmed", inhibitor)
+        until_now = f"; until now {incident.withheld}" if incident.withheld.startswith(SILENCED) else ""
+        return Decision("trigger", new, f"confirmed{until_now}", inhibitor)
     if inhibitor is not None and not incident.notified:
         return Decision("trigger", (), f"explained by the open incident on {inhibitor.cause}", inhibitor)
     return _decide_update(incident, now=at.steady, repeat=repeat)
@@ -76,6 +79,9 @@ def _decide_update(incident: Incident, *, now: datetime, repeat: timedelta) -> D
         return Decision("update", update, "; ".join([*reasons, *dict.fromkeys(filter(None, news.values()))]))
     if incident.acknowledged is not None:
         return Decision("reminder", (), f"acknowledged by {incident.acknowledged.by}")
+    if back := tuple(name for name in notified if name in incident.muted):
+        texts = dict.fromkeys(incident.muted[name] for name in back)
+        return Decision("reminder", back, f"still open; until now {'; '.join(texts)}")
     # A clock that was set back before this process started must not put a reminder off for long.
     if incident.last_notified_at is not None and abs(now - incident.last_notified_at) >= repeat:
         return Decision("reminder", notified, "still open")

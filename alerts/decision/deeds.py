@@ -3,6 +3,7 @@
 An act that can't be taken comes back with a sentence; the incident is then as it was.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import msgspec
@@ -15,6 +16,7 @@ from schemas.messages import Act, FindingStatus
 
 OF_INCIDENTS = ("acknowledge", "reopen", "note")
 """The kinds of act whose subject is an incident."""
+OF_SILENCES = ("silence", "expire_silence")
 
 
 def source_of_receiver(name: str) -> str:
@@ -88,6 +90,22 @@ def happening_of(before: Entry | None, entry: Entry) -> Happening | None:
     elif entry.severity is not before.severity:
         what, said = "severity", f"{finding.code}: {before.severity} became {entry.severity}"
     return Happening(at=finding.updated_at, what=what, text=said) if what else None
+
+
+def silence_happenings(incident: Incident, entries: Mapping[str, Entry], at: Moment) -> list[Happening]:
+    """Return what the log says of entries that another silence covers than before, or none."""
+    found: dict[str, Happening] = {}
+    for key, entry in entries.items():
+        before = incident.entries[key].silenced
+        if entry.silenced == before:
+            continue
+        if entry.silenced is not None:
+            text = f"{entry.finding.code}: {entry.silenced}"
+            found[text] = Happening(at=at.wall, what="silenced", text=text)
+        elif before is not None and entry.is_live:
+            text = f"{entry.finding.code}: no longer {before}"
+            found[text] = Happening(at=at.wall, what="audible", text=text)
+    return list(found.values())
 
 
 def _why(act: Act) -> str:

@@ -20,13 +20,32 @@ from schemas.wire import digest_of
 UMBRELLAS = codes_where(lambda row: row.umbrella)
 
 
+SILENCED = "silenced by "
+
+
+class Silenced(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a finding pages nobody for now: whose silence, or which maintenance window, until when."""
+
+    id: str
+    by: str
+    why: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{SILENCED}{self.by} until {self.until:%Y-%m-%d %H:%M} UTC" + (f": {self.why}" if self.why else "")
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as an incident has it: with the severity and the receivers that the rules gave it."""
+    """One finding as an incident has it: with the severity and the receivers that the rules gave it.
+
+    ``silenced`` is None while it may page.
+    """
 
     finding: Finding
     severity: Severity
     receivers: tuple[str, ...]
     controls: tuple[Control, ...] = ()
+    silenced: Silenced | None = None
 
     @property
     def is_open(self) -> bool:
@@ -43,6 +62,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether it is to be notified: a confirmed state that holds, or a drift that nobody accepted."""
         return self.finding.confirmed and (self.is_open or self.is_news)
 
+    @property
+    def is_audible(self) -> bool:
+        """Return whether it is to be notified, and nobody silenced it."""
+        return self.is_live and self.silenced is None
+
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Findings on one cause.
@@ -50,7 +74,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
     ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
     causes of the incidents that are withheld because this one explains them. ``acknowledged`` is None while nobody has
-    it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first.
+    it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first. ``muted`` are
+    receivers that were notified, and were then told nothing more because of a silence.
     """
 
     id: str
@@ -68,6 +93,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: Acknowledgement | None = None
     reopened_because: str = ""
     log: tuple[Happening, ...] = ()
+    muted: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -84,10 +110,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severity(self) -> Severity:
-        """Return the highest severity of live entries, those with receivers first, or of all where none is live."""
+        """Return the highest severity of live entries, or of all where none is live.
+
+        Those that page count first, then those with receivers that are silenced.
+        """
+        audible = [e.severity for e in self.entries.values() if e.is_audible and e.receivers]
         routed = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
         live = [e.severity for e in self.entries.values() if e.is_live]
-        return max(routed or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+        found = audible or routed or live or [e.severity for e in self.entries.values()]
+        return max(found, key=lambda severity: severity.rank)
 
     @property
     def lead(self) -> Finding:
@@ -97,6 +128,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             key=lambda e: (
                 e.finding.status is FindingStatus.CLOSED,
                 not e.is_live,
+                e.silenced is not None,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
                 e.finding.opened_at,
@@ -111,8 +143,20 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """Return the receivers of live entries, each once."""
-        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
+        """Return the receivers of live entries that nobody silenced, each once."""
+        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_audible for name in e.receivers))
+
+    @property
+    def silenced(self) -> dict[str, Silenced]:
+        """Return the receivers that silences keep from being told anything, each with the one that lasts longest."""
+        found: dict[str, Silenced] = {}
+        audible = set(self.receivers)
+        for entry in self.entries.values():
+            if entry.is_live and entry.silenced is not None:
+                for name in entry.receivers:
+                    if name not in audible and (name not in found or found[name].until < entry.silenced.until):
+                        found[name] = entry.silenced
+        return found
 
     @property
     def _shown(self) -> list[Entry]:
@@ -166,7 +210,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def story(self) -> Story:
         """Return what a receiver must know of the incident as it is."""
-        live = [e for e in self.entries.values() if e.is_live]
+        live = [e for e in self.entries.values() if e.is_audible]
         people = {i.id: i for e in live for i in e.finding.identities}.values()
         return Story(
             lead=self.lead.code,
@@ -181,8 +225,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def criticality(self) -> str:
-        """Return that of the most critical identity that live entries list; empty where they list none."""
-        found = {i.criticality for e in self.entries.values() if e.is_live for i in e.finding.identities}
+        """Return that of the most critical identity that entries list that may page; empty where they list none."""
+        found = {i.criticality for e in self.entries.values() if e.is_audible for i in e.finding.identities}
         return min(found, key=lambda criticality: CRITICALITY_ORDER[criticality], default="")
 
     @property

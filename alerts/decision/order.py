@@ -8,6 +8,7 @@ from typing import Self
 import msgspec
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from schemas.messages import Act, Finding, NotificationEvent
 
 
@@ -47,6 +48,7 @@ class Step:
     withheld: tuple[Withheld, ...] = ()
     undeliverable: tuple[Order, ...] = ()
     acts: tuple[tuple[Act, str], ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def joined(cls, steps: Iterable[Self]) -> Self:
@@ -61,4 +63,5 @@ class Step:
             withheld=tuple(one for step in steps for one in step.withheld),
             undeliverable=tuple(order for step in steps for order in step.undeliverable),
             acts=tuple(one for step in steps for one in step.acts),
+            silences=tuple(one for step in steps for one in step.silences),
         )

@@ -70,6 +70,7 @@ def describe(delivery: Order) -> dict[str, Any]:
                 "code": e.finding.code,
                 "severity": str(e.severity),
                 "status": str(e.finding.status),
+                "silenced": printable(str(e.silenced)) if e.silenced is not None and e.is_live else "",
                 "detail": printable(e.finding.detail),
                 "closed_because": printable(e.finding.closed_because),
                 "before": printable(e.finding.before)[:500],

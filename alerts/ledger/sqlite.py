@@ -12,6 +12,7 @@ from typing import Any, Unpack
 import msgspec
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery, Settled
 from alerts.delivery.outbox import LONGEST_PAUSE_S
 from alerts.ledger.ledger import Parts
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE TABLE IF NOT EXISTS notifications (
     position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB, incident TEXT DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, ends_at REAL, content BLOB);
 CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
 CREATE INDEX IF NOT EXISTS notifications_id ON notifications (id);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
@@ -52,22 +54,27 @@ class Table(StrEnum):
     HANDLED = "handled"
     DELIVERIES = "deliveries"
     NOTIFICATIONS = "notifications"
+    SILENCES = "silences"
 
 
 OLDEST = {
     Table.INCIDENTS: "SELECT id FROM incidents WHERE open = 0 ORDER BY updated_at DESC LIMIT -1 OFFSET ?",
     Table.HANDLED: "SELECT finding FROM handled ORDER BY rowid DESC LIMIT -1 OFFSET ?",
     Table.NOTIFICATIONS: "SELECT id FROM notifications ORDER BY position DESC LIMIT -1 OFFSET ?",
+    Table.SILENCES: "SELECT id FROM silences ORDER BY ends_at DESC LIMIT -1 OFFSET ?",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerWrite:
-    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification; None: gone."""
+    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification, a Silence.
+
+    None: it is gone.
+    """
 
     table: Table
     key: str
-    value: Incident | int | Delivery | Notification | None
+    value: Incident | int | Delivery | Notification | Silence | None
 
 
 class _About(msgspec.Struct):
@@ -137,7 +144,7 @@ class SqliteLedger:
         ]
 
     def rows(self, table: Table) -> list[tuple[str, bytes]]:
-        """Return the rows of incidents or notifications as they were written, oldest first."""
+        """Return the rows of incidents, notifications or silences as they were written, oldest first."""
         return [(key, content) for key, content in self._read(f"SELECT id, content FROM {table} ORDER BY rowid", ())]
 
     def open_incidents(self) -> list[Incident]:
@@ -214,6 +221,11 @@ class SqliteLedger:
         rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Notification) for (content,) in rows]
 
+    def silences(self) -> list[Silence]:
+        """Return the silences, those too that are over, the one that ends last first."""
+        rows = self._read("SELECT content FROM silences ORDER BY ends_at DESC, id", ())
+        return [msgspec.json.decode(content, type=Silence) for (content,) in rows]
+
     def commit(self, **parts: Unpack[Parts]) -> None:
         """Write one step, whole or not at all."""
         if changes := self.changes_of(**parts):
@@ -235,6 +247,7 @@ class SqliteLedger:
                 LedgerWrite(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n)
                 for n in parts.get("notifications", ())
             ),
+            *(LedgerWrite(Table.SILENCES, silence.id, silence) for silence in parts.get("silences", ())),
         ]
 
     def surplus(self, kept: Mapping[Table, int]) -> list[LedgerWrite]:
@@ -295,6 +308,9 @@ class SqliteLedger:
                 self._last_position = max(self._last_position, value.position)
                 row = (key, value.position, value.receiver, value.attempts, value.next_at, content)
                 run("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)", row)
+            case Silence():
+                row = (key, value.ends_at.timestamp(), content)
+                run("INSERT OR REPLACE INTO silences VALUES (?, ?, ?)", row)
             case Notification():
                 row = (key, value.at.timestamp(), content, value.incident)
                 run("INSERT INTO notifications (id, at, content, incident) VALUES (?, ?, ?, ?)", row)

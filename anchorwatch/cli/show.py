@@ -41,6 +41,8 @@ def _incident_lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {one['id'][:8]} {one['severity']:8} {one['status']:7} {one['code']}: {one['detail']}")
         if one["evidence"]:
             lines.append(f"           evidence {one['evidence'][:8]}")
+        if one["silenced"]:
+            lines.append(f"           {one['silenced']}")
     lines += _more(found["details"])
     if found["identities"]:
         lines.append("affects")

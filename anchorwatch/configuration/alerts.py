@@ -20,6 +20,7 @@ class AlertsSection(Section, frozen=True, kw_only=True):
     drift_hold: str = "24h"
     join: str = "15m"
     max_attempts: Natural = 8
+    acknowledged_for: str = "24h"
 
 
 def read_alerts(
@@ -45,6 +46,7 @@ def read_alerts(
         drift_hold_s=read_seconds(section.drift_hold, "alerts.drift_hold", document, least=1.0),
         join_s=read_seconds(section.join, "alerts.join", document, least=0.0),
         max_attempts=section.max_attempts,
+        acknowledged_for_s=read_seconds(section.acknowledged_for, "alerts.acknowledged_for", document, least=60.0),
     )
 
 

@@ -24,6 +24,7 @@ from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSectio
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
 from anchorwatch.configuration.http import HttpSection, read_http
 from anchorwatch.configuration.inventory import SourceSection, read_sources
+from anchorwatch.configuration.maintenance import MaintenanceSection, read_maintenance
 from anchorwatch.configuration.outbound import OutboundSection, read_outbound
 from anchorwatch.configuration.polling import PollSection, read_policy
 from anchorwatch.configuration.receivers import read_receivers
@@ -61,6 +62,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[Route, ...] = ()
     changes: tuple[ChangeSection, ...] = ()
+    maintenance: tuple[MaintenanceSection, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
     heartbeat: HeartbeatSection | None = None
@@ -121,6 +123,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     receivers = read_receivers(sections.receivers, base, document)
     data = data_folder(sections.history.url, base)
     alerts = read_alerts(sections.alerts, sections.routes, receivers, base, data, document)
+    alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
     return Config(
         base=base,

@@ -293,7 +293,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         handle=begun.handle,
         forget=forget,
         close=close,
-        shown={"ledger": ledger},
+        shown={"ledger": ledger, "maintenance": config.alerts.maintenance},
         sink=NotificationSink(),
         acts=KafkaSink(bus, "alerts", _source("alerts"), letters, meter),
         finish=alerts.finish,

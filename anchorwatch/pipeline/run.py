@@ -94,6 +94,7 @@ class Instance:
             reload=self.collector.reload_soon,
             act=self._act,
             warnings=config.warnings,
+            maintenance=config.alerts.maintenance,
         )
         self.server = Server(make_app(parts, config.http), *config.listen)
         self._steps = {

@@ -17,11 +17,13 @@ from alerts.ledger.ledger import Record
 from analyzer.findings.acts import STANDING, Acts, acceptance_of, check_acceptance
 from analyzer.findings.changes import DeclaredChange, Plan, check_change, check_words, end_of
 from analyzer.history.clickhouse import ClickHouseHistory
+from anchorwatch.configuration.values import parse_duration
 from anchorwatch.web.deeds import make_deed
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused
 from anchorwatch.web.guard import peer_of
 from anchorwatch.web.incidents import find_incident, is_hex
 from anchorwatch.web.queries import find_findings, read_name
+from anchorwatch.web.silences import find_silence, make_expiry, make_new_silence
 from anchorwatch.web.threads import Threads
 from schemas.catalogue import Kind
 from schemas.cause import owner_of
@@ -37,16 +39,23 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked for: ``subject`` is a zone or a name, or the id of a declared change, a finding or an incident."""
+    """What is asked for: ``subject`` is a zone or a name, or the id of a change, a finding, an incident or a silence.
 
-    kind: Literal["declare_change", "end_change", "accept", "acknowledge", "reopen", "note"]
-    subject: str
+    ``yes`` says that a silence may match nearly everything.
+    """
+
+    kind: Literal[
+        "declare_change", "end_change", "accept", "acknowledge", "reopen", "note", "silence", "expire_silence"
+    ]
+    subject: str = ""
     by: str
     why: str = ""
     what: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    matchers: tuple[str, ...] = ()
     begins_at: Instant | None = None
     ends_at: Instant | None = None
+    yes: bool = False
 
 
 class Desk:
@@ -104,6 +113,13 @@ class Desk:
             case "acknowledge" | "reopen" | "note":
                 incident = await self._of_ledger.ask(find_incident, self._ledger, body.subject)
                 acts = [make_deed(incident, body.kind, by=body.by, why=body.why, at=now, source=source)]
+            case "silence":
+                silences = await self._of_ledger.ask(self._ledger.silences)
+                times = (body.begins_at or now, body.ends_at)
+                acts = [make_new_silence(body.matchers, *times, body.by, body.why, now, source, silences, yes=body.yes)]
+            case "expire_silence":
+                silences = await self._of_ledger.ask(self._ledger.silences)
+                acts = [make_expiry(find_silence(silences, body.subject), body.by, body.why, now, source)]
             case _:
                 acts = await self._of_watch(body, source, now)
         for act in acts:
@@ -227,8 +243,8 @@ async def _read_octets(request: Request) -> bytes:
     return octets
 
 
-async def read_form(request: Request, subject: str) -> ActBody:
-    """Return what a form of a page about ``subject`` asks for.
+async def read_form(request: Request, subject: str = "") -> ActBody:
+    """Return what a form of a page, about ``subject`` if it is about one, asks for.
 
     Raises:
         Refused: it is no form, or none of ours.
@@ -238,8 +254,16 @@ async def read_form(request: Request, subject: str) -> ActBody:
     octets = await _read_octets(request)
     try:
         fields = parse_qs(octets.decode(), max_num_fields=10, strict_parsing=True)
-        words = {key: values[0].strip() for key, values in fields.items()}
-        return msgspec.convert({**words, "subject": subject}, ActBody)
+        words: dict[str, Any] = {key: values[0].strip() for key, values in fields.items()}
+        if subject:
+            words["subject"] = subject
+        if lasts := words.pop("lasts", ""):
+            words["ends_at"] = utc(time.time() + parse_duration(lasts))
+        if "matchers" in words:
+            words["matchers"] = [line.strip() for line in words["matchers"].splitlines() if line.strip()]
+        if "yes" in words:
+            words["yes"] = words["yes"] == "yes"
+        return msgspec.convert(words, ActBody)
     except (ValueError, msgspec.ValidationError) as error:
         raise BadQuery(f"this is no act: {error}") from error
 

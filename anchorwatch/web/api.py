@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from alerts.decision.silences import Maintenance
 from alerts.delivery.wording import printable
 from alerts.ledger.ledger import Record
 from analyzer.findings.acts import STANDING, Acts
@@ -43,6 +44,7 @@ from anchorwatch.web.queries import (
     read_limit,
     read_name,
 )
+from anchorwatch.web.silences import matching_view, read_matchers, silence_views
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
 from schemas.judgement import Verdict
@@ -69,7 +71,7 @@ class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
-    to the analyzer; ``warnings`` say who would not be notified.
+    on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is.
     """
 
     meter: Meter
@@ -80,6 +82,7 @@ class Parts:
     reload: Callable[[], None] | None = None
     act: Send | None = None
     warnings: tuple[str, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 class Api:
@@ -158,6 +161,21 @@ class Api:
         limit = read_limit(request)
         acts = Acts(await self._of_history.ask(self._history.standing_acts, STANDING))
         return JSON([change_view(change, utc(time.time())) for change in acts.changes()[:limit]])
+
+    async def silences(self, request: Request) -> Response:
+        """List the silences and maintenance windows, those in force first, with what each withholds now."""
+        limit = read_limit(request)
+        return JSON((await self._of_ledger.ask(self._silence_views))[:limit])
+
+    def _silence_views(self) -> list[dict[str, Any]]:
+        ledger = self._ledger
+        return silence_views(ledger.silences(), self._parts.maintenance, ledger.incidents(MAX_LIMIT), utc(time.time()))
+
+    async def matching(self, request: Request) -> Response:
+        """List the open incidents that a silence with these matchers would concern, and which of them it would mute."""
+        matchers = read_matchers(request.query_params.getlist("matcher"))
+        incidents = await self._of_ledger.ask(self._ledger.incidents, MAX_LIMIT)
+        return JSON(matching_view(matchers, incidents))
 
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
@@ -286,6 +304,7 @@ class Api:
         ledger = self._parts.ledger
         incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
         notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
+        silences = await self._of_ledger.ask(self._silence_views) if ledger is not None else []
         findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
         views = self._endpoint_views()
         return pages.overview(
@@ -294,6 +313,7 @@ class Api:
             findings=findings,
             incidents=[incident_view(incident) for incident in incidents],
             notifications=notifications,
+            silences=[one for one in silences if one["state"] == "active"],
             wanted=request.query_params.get("q", ""),
             has_session=self._has_login,
             warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
@@ -313,6 +333,18 @@ class Api:
         except Refused as refusal:
             return pages.missing(f"{refusal}")
         return pages.incident(whole)
+
+    async def silences_page(self, request: Request) -> Response:
+        """Show the silences, with forms to add one and to expire one."""
+        return pages.silences(await self._of_ledger.ask(self._silence_views))
+
+    async def silences_act(self, request: Request) -> Response:
+        """Do what a form of the silences' page says, then show the page again."""
+        try:
+            await self._at_desk.take_body(await read_form(request), f"page, from {peer_of(request)}")
+        except Refused as refusal:
+            return pages.refused(f"{refusal}", "/silences", refusal.status)
+        return RedirectResponse("/silences", status_code=303)
 
     async def incident_act(self, request: Request) -> Response:
         """Do what a form of an incident's page says, then show the page again."""
@@ -383,6 +415,8 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
         Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
         Route("/api/v1/changes", _taking(api.changes, "limit")),
+        Route("/api/v1/silences", _taking(api.silences, "limit")),
+        Route("/api/v1/silences/matching", _taking(api.matching, "matcher", repeated=True)),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),
@@ -395,18 +429,20 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/findings/{id}", _taking(api.finding_page)),
         Route("/incidents/{id}", _taking(api.incident_page), methods=["GET"]),
         Route("/incidents/{id}", _taking(api.incident_act), methods=["POST"]),
+        Route("/silences", _taking(api.silences_page), methods=["GET"]),
+        Route("/silences", _taking(api.silences_act), methods=["POST"]),
         Route("/endpoints/{name}", _taking(api.endpoint_page)),
         Mount("/static", StaticFiles(directory=str(pages.STATIC))),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, config=config)])
 
 
-def _taking(handler: Handler, *parameters: str) -> Handler:
-    """Return the handler, refusing every parameter but these."""
+def _taking(handler: Handler, *parameters: str, repeated: bool = False) -> Handler:
+    """Return the handler, refusing every parameter but these, and each but once unless they may be ``repeated``."""
 
     @wraps(handler)
     async def checked(request: Request) -> Response:
-        check_parameters(request.query_params.multi_items(), parameters)
+        check_parameters(request.query_params.multi_items(), parameters, repeated=repeated)
         return await handler(request)
 
     return checked

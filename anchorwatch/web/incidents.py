@@ -66,6 +66,7 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "ended_at": incident.ended_at,
         "notified": incident.notified,
         "withheld": incident.withheld if not incident.notified else "",
+        "silenced": sorted({str(e.silenced) for e in incident.entries.values() if e.silenced and e.is_live}),
         "findings": [
             {"id": e.finding.id, "code": e.finding.code, "severity": e.severity, "status": e.finding.status}
             for e in incident.entries.values()
@@ -93,6 +94,7 @@ def whole_view(ledger: Record, incident: Incident) -> dict[str, Any]:
                 "after": e.finding.after,
                 "evidence": e.finding.evidence,
                 "receivers": e.receivers,
+                "silenced": str(e.silenced) if e.silenced is not None and e.is_live else "",
             }
             for e in sorted(incident.entries.values(), key=lambda e: (-e.severity.rank, e.finding.opened_at))
         ],

@@ -103,10 +103,7 @@ def rendered() -> dict[str, bytes]:
         "has_changes": True,
         "details": [
             {
-                **{
-                    key: HOSTILE
-                    for key in ("id", "code", "severity", "status", "detail", "before", "after", "evidence")
-                },
+                **dict.fromkeys(("id", "code", "severity", "status", "detail", "before", "after", "evidence"), HOSTILE),
                 "receivers": (HOSTILE,),
             }
         ],

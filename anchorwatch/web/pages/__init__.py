@@ -58,10 +58,11 @@ def overview(
     wanted: str,
     has_session: bool = False,
     warnings: Sequence[str] = (),
+    silences: Sequence[dict[str, Any]] = (),
 ) -> HTMLResponse:
     """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
 
-    ``warnings`` say why people would not be notified.
+    ``silences`` are those in force, ``warnings`` say why people would not be notified.
     """
     counts = Counter(view.verdict for view in views)
     watched_hosts = len({view.name for view in views})
@@ -83,6 +84,7 @@ def overview(
         notifications=notifications,
         wanted=wanted,
         warnings=warnings,
+        silences=silences,
         max_rows=MAX_ROWS,
         has_session=has_session,
     )
@@ -98,6 +100,11 @@ def finding(versions: Sequence[Finding]) -> HTMLResponse:
 def incident(whole: dict[str, Any]) -> HTMLResponse:
     """Show one incident whole."""
     return _render("incident.html", incident=whole)
+
+
+def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
+    """Show the silences."""
+    return _render("silences.html", silences=views)
 
 
 def refused(sentence: str, path: str, status: int) -> HTMLResponse:
