@@ -14,6 +14,7 @@ from anchorwatch.cli.demo import demo
 from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.replay import replay
+from anchorwatch.cli.routes import routes
 from anchorwatch.cli.run import run
 from anchorwatch.cli.show import finding, incident, why
 from anchorwatch.cli.silence import silence
@@ -25,7 +26,7 @@ COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
-    *(incident, finding, why, ack, reopen, note, silence),
+    *(incident, finding, why, ack, reopen, note, silence, routes),
 )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from alerts.config import AlertsConfig
 from alerts.decision.agenda import Agenda
 from alerts.decision.bounds import bound_incident
-from alerts.decision.decide import Decision, decide, next_look_at
+from alerts.decision.decide import Decision, Holds, decide, next_look_at
 from alerts.decision.deeds import (
     OF_INCIDENTS,
     OF_SILENCES,
@@ -31,8 +31,10 @@ from alerts.decision.inhibition import may_explain
 from alerts.decision.life import Happening
 from alerts.decision.open_incidents import OpenIncidents
 from alerts.decision.order import Order, Step, Withheld
-from alerts.decision.rules import assess
+from alerts.decision.pace import paces_of
+from alerts.decision.routing import Routing
 from alerts.decision.silences import Silence, Silences
+from alerts.decision.storms import Storms, keys_of, with_member
 from alerts.decision.timekeeping import Moment
 from schemas.messages import Act, Finding, FindingStatus
 from schemas.wire import digest_of
@@ -77,11 +79,11 @@ class IncidentBook:
     def __init__(self, config: AlertsConfig, receivers: Iterable[str]) -> None:
         self._config, self._receivers = config, tuple(receivers)
         self._join = timedelta(seconds=config.join_s)
-        self._pace = {
-            "repeat": timedelta(seconds=config.repeat_s),
-            "drift_hold": timedelta(seconds=config.drift_hold_s),
-            "acknowledged_for": timedelta(seconds=config.acknowledged_for_s),
-        }
+        self._holds = Holds(
+            drift=timedelta(seconds=config.drift_hold_s), acknowledged=timedelta(seconds=config.acknowledged_for_s)
+        )
+        self._routing = Routing(config, [one.name for one in config.receivers if not one.hears_acknowledgements])
+        self._storms = Storms(config.pacing.storm)
         self._open = OpenIncidents()
         self._failing: dict[str, Finding] = {}
         self._agenda = Agenda()
@@ -115,6 +117,7 @@ class IncidentBook:
             notified = {name: severity for name, severity in incident.notified.items() if name in self._receivers}
             entries = {key: self._without_lost(entry) for key, entry in incident.entries.items()}
             self._open.put(msgspec.structs.replace(incident, notified=notified, entries=entries))
+            self._storms.load(incident, at)
             self._unfinished[incident.id] = None
             for entry in incident.entries.values():
                 if entry.finding.code == FAILED_CODE and entry.is_open:
@@ -166,12 +169,13 @@ class IncidentBook:
 
     def _put(self, incident: Incident, draft: _Draft) -> None:
         draft.incidents[incident.id] = incident
+        self._storms.heed(incident)
         if self._open.put(incident):
             draft.shifted.add(incident.cause)
 
     def _place(self, finding: Finding, draft: _Draft) -> None:
         """Put a finding into its incident."""
-        assessment = assess(finding, self._config.rules, self._config.routes)
+        assessment = self._routing.assess(finding)
         incident = find_incident(finding, assessment.severity, self._open.on(cause_of(finding)), self._join)
         if incident is None:
             if finding.status is FindingStatus.CLOSED:
@@ -182,6 +186,7 @@ class IncidentBook:
             severity=assessment.severity,
             receivers=self._receivers_of(finding, assessment.receivers),
             controls=match_controls(finding, self._config.mappings),
+            paths=assessment.paths,
         )
         taken = take_finding(incident, entry)
         if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
@@ -203,6 +208,8 @@ class IncidentBook:
         keys = list(self._open) if self._silences.turn(at) else [key for key in draft.incidents if key in self._open]
         for key in keys:
             incident = self._open[key]
+            if incident.is_storm:
+                continue  # it shows what its members are
             entries = {one: self._as_silenced(entry) for one, entry in incident.entries.items()}
             if entries == incident.entries:
                 continue
@@ -255,6 +262,7 @@ class IncidentBook:
 
     def _decide_on(self, concerned: Sequence[str], draft: _Draft, at: Moment) -> None:
         """Decide on incidents and carry it out; an incident that explains others names them in what it says."""
+        concerned = list(dict.fromkeys([*concerned, *self._sync_storms(draft)]))
         for key in concerned:
             self._check_acknowledged(key, draft, at)
         decisions = {key: self._decision_on(key, at) for key in concerned}
@@ -268,26 +276,79 @@ class IncidentBook:
                 explains = tuple(sorted(causes.union(other.explains)))
                 self._put(msgspec.structs.replace(other, explains=explains), draft)
                 decisions[key] = self._decision_on(key, at)
+        self._gather(decisions, draft, at)
         for key, decision in decisions.items():
             self._carry_out(self._open[key], decision, draft, at)
         self._unfinished |= dict.fromkeys(self._explained_below(draft.shifted))
+        self._unfinished |= dict.fromkeys(self._sync_storms(draft))
+
+    def _gather(self, decisions: dict[str, Decision], draft: _Draft, at: Moment) -> None:
+        """Have incidents whose first pages are due, or wait, join a storm or make one; decide again on all of these."""
+        changed: dict[str, None] = {}
+        for key, decision in decisions.items():
+            if decision.event != "trigger" or decision.escalates or decision.ends or self._open[key].is_storm:
+                continue
+            for name in (*decision.receivers, *decision.waits):
+                incident = self._open[key]
+                if name in incident.storms or name not in incident.receivers:
+                    continue
+                ways = [self._routing.way(path) for path in sorted(incident.paths_of(name))]
+                keys = self._storms.usable(one for way in ways for one in keys_of(incident, name, way))
+                storm = self._open.get(self._storms.find_open(keys, at))
+                members = [incident]
+                if storm is None:
+                    self._storms.note(incident, keys, at)
+                if storm is None and name in decision.receivers:
+                    shared, members = self._storms.gather(keys, self._open, at)
+                    storm = self._storms.begin(shared, members, at) if members else None
+                if storm is not None:
+                    changed |= dict.fromkeys(self._enter(storm, members, name, draft))
+        for key in changed:
+            decisions[key] = self._decision_on(key, at)
+
+    def _enter(self, storm: Incident, members: Sequence[Incident], receiver: str, draft: _Draft) -> list[str]:
+        """Put incidents into a storm; return all whose decisions that changes."""
+        for incident in members:
+            joined = msgspec.structs.replace(incident, storms={**incident.storms, receiver: storm.id})
+            self._put(joined, draft)
+            self._storms.add(storm.id, joined)
+            storm = with_member(storm, joined, joins=True)
+        self._put(storm, draft)
+        return [*(one.id for one in members), storm.id]
+
+    def _sync_storms(self, draft: _Draft) -> list[str]:
+        """Bring storms up to what their members are; return the storms that this concerns."""
+        found: dict[str, None] = {}
+        for incident in self._storms.take_unsynced():
+            for key in incident.storms.values():
+                if (storm := self._open.get(key)) is not None:
+                    found[key] = None
+                    newer = with_member(storm, incident)
+                    if newer is not storm:
+                        self._put(newer, draft)
+        return list(found)
 
     def _check_acknowledged(self, key: str, draft: _Draft, at: Moment) -> None:
         """Have nobody own an incident any more that is worse than what was acknowledged, or was forgotten."""
         incident = self._open[key]
-        if because := why_reopened(incident, at, self._pace["acknowledged_for"]):
+        if because := why_reopened(incident, at, self._holds.acknowledged):
             self._put(reopen(incident, because, at), draft)
 
     def _decision_on(self, key: str, at: Moment) -> Decision:
-        return decide(self._open[key], self._open.explaining, at=at, **self._pace)
+        incident = self._open[key]
+        paces = paces_of(incident, self._routing, at.wall)
+        is_held = incident.is_storm and self._storms.is_held(key)
+        return decide(incident, self._open.explaining, paces, at=at, holds=self._holds, is_held=is_held)
 
     def _carry_out(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
         if decision.receivers:
             return self._order(incident, decision, draft, at)
         before = incident
+        incident = _waiting(incident, decision, at)
         if not incident.notified and not decision.ends and decision.reason != incident.withheld:
-            withheld_id = digest_of(incident.id, "withheld", decision.reason)[:32]
-            draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
+            if not decision.waits:  # that is over in seconds, and the page follows
+                withheld_id = digest_of(incident.id, "withheld", decision.reason)[:32]
+                draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
             incident = msgspec.structs.replace(incident, withheld=decision.reason)
         incident = self._note_muted(incident, draft)
         if decision.ends:
@@ -313,7 +374,8 @@ class IncidentBook:
     def _plan(self, incident: Incident, at: Moment) -> None:
         """Note when, and because of what else, to look at an incident again."""
         is_open = incident.ended_at is None
-        self._agenda.note(incident.id, next_look_at(incident, at=at, **self._pace) if is_open else None)
+        paces = paces_of(incident, self._routing, at.wall) if is_open else {}
+        self._agenda.note(incident.id, next_look_at(incident, paces, at=at, holds=self._holds) if is_open else None)
         if is_open and any(name not in incident.notified for name in incident.receivers):
             self._explained[incident.id] = incident.cause
         else:
@@ -321,7 +383,9 @@ class IncidentBook:
 
     def _order(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
         """Order a page for each receiver, and note in the incident that they are notified."""
-        incident = self._note_muted(incident, draft)
+        incident = _waiting(self._note_muted(incident, draft), decision, at)
+        rings = {name: incident.rings.get(name, 0) + 1 for name in decision.rings if name in decision.receivers}
+        incident = msgspec.structs.replace(incident, rings={**incident.rings, **rings})
         number = incident.deliveries + 1
         for receiver in decision.receivers:
             draft.orders.append(
@@ -341,6 +405,9 @@ class IncidentBook:
                 notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
                 said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
                 last_notified_at=at.steady,
+                told_at={**incident.told_at, **dict.fromkeys(decision.receivers, at.steady)},
+                first_told={**dict.fromkeys(decision.receivers, at.steady), **incident.first_told},
+                escalated=(*incident.escalated, *(decision.receivers if decision.escalates else ())),
                 muted={name: text for name, text in incident.muted.items() if name not in decision.receivers},
             )
         if decision.ends:
@@ -365,8 +432,7 @@ class IncidentBook:
         if notified and (undelivered.event == "trigger" or set(notified) & set(incident.receivers)):
             return
         failure = self._failing[undelivered.receiver]
-        assessment = assess(failure, self._config.rules, self._config.routes)
-        on_failures = self._receivers_of(failure, assessment.receivers)
+        on_failures = self._receivers_of(failure, self._routing.assess(failure).receivers)
         stand_ins = notified or [name for name in on_failures if name in reachable] or reachable
         event = undelivered.event if notified else "trigger"
         reason = f"receiver {undelivered.receiver} can't be reached"
@@ -376,3 +442,9 @@ class IncidentBook:
 def _ended(incident: Incident, decision: Decision, at: Moment) -> Incident:
     noted = incident.noting(Happening(at=at.wall, what="resolved", text=decision.reason))
     return msgspec.structs.replace(noted, ended_at=at.wall)
+
+
+def _waiting(incident: Incident, decision: Decision, at: Moment) -> Incident:
+    """Return the incident with the receivers whose first page waits for what belongs to it, each since when."""
+    waiting = {name: incident.waiting.get(name, at.steady) for name in decision.waits}
+    return incident if waiting == incident.waiting else msgspec.structs.replace(incident, waiting=waiting)

@@ -56,7 +56,7 @@ def _acknowledge(incident: Incident, act: Act, at: Moment) -> Incident:
 def reopen(incident: Incident, because: str, at: Moment, *, by: str = "") -> Incident:
     """Return an acknowledged incident as nobody's own."""
     noted = incident.noting(Happening(at=at.wall, what="reopened", text=because, by=by))
-    return msgspec.structs.replace(noted, acknowledged=None, reopened_because=because)
+    return msgspec.structs.replace(noted, acknowledged=None, reopened_because=because, reopened_at=at.steady)
 
 
 def why_reopened(incident: Incident, at: Moment, held: timedelta) -> str:

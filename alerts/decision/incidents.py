@@ -38,7 +38,7 @@ class Silenced(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One finding as an incident has it: with the severity and the receivers that the rules gave it.
 
-    ``silenced`` is None while it may page.
+    ``silenced`` is None while it may page. ``paths`` say by which route each receiver gets it.
     """
 
     finding: Finding
@@ -46,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     receivers: tuple[str, ...]
     controls: tuple[Control, ...] = ()
     silenced: Silenced | None = None
+    paths: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -68,6 +69,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_live and self.silenced is None
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident of a storm: its cause, what is the case, how bad, and the most critical identity with a host."""
+
+    incident: str
+    cause: str
+    code: str
+    severity: Severity
+    criticality: str = ""
+    identity: str = ""
+    host: str = ""
+    is_open: bool = True
+    finding: str = ""
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Findings on one cause.
 
@@ -76,6 +91,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     causes of the incidents that are withheld because this one explains them. ``acknowledged`` is None while nobody has
     it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first. ``muted`` are
     receivers that were notified, and were then told nothing more because of a silence.
+
+    By receiver, all in steady time: ``waiting`` has since when its first page waits for what belongs to it,
+    ``first_told`` and ``told_at`` when its first and its last page were ordered. ``rings`` counts its updates that had
+    to ring. ``escalated`` are receivers that were told since nobody acknowledged it. ``storms`` names the storm that
+    tells a receiver of it; ``members`` are the first of the ``member_count`` that a storm had, the most critical first,
+    and ``storm_key`` what they share.
     """
 
     id: str
@@ -94,6 +115,21 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     reopened_because: str = ""
     log: tuple[Happening, ...] = ()
     muted: dict[str, str] = msgspec.field(default_factory=dict)
+    waiting: dict[str, datetime] = msgspec.field(default_factory=dict)
+    first_told: dict[str, datetime] = msgspec.field(default_factory=dict)
+    told_at: dict[str, datetime] = msgspec.field(default_factory=dict)
+    rings: dict[str, int] = msgspec.field(default_factory=dict)
+    escalated: tuple[str, ...] = ()
+    reopened_at: datetime | None = None
+    storms: dict[str, str] = msgspec.field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    member_count: int = 0
+    storm_key: tuple[str, ...] = ()
+
+    @property
+    def is_storm(self) -> bool:
+        """Return whether it stands for several incidents."""
+        return bool(self.storm_key)
 
     @property
     def state(self) -> State:
@@ -144,7 +180,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def receivers(self) -> tuple[str, ...]:
         """Return the receivers of live entries that nobody silenced, each once."""
-        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_audible for name in e.receivers))
+        found = dict.fromkeys(name for e in self.entries.values() if e.is_audible for name in e.receivers)
+        return (*found, *(name for name in self.escalated if name not in found)) if found else ()
+
+    def paths_of(self, receiver: str) -> set[str]:
+        """Return the routes by which a receiver gets what may page in it; the empty one where a rule named it."""
+        return {e.paths.get(receiver, "") for e in self.entries.values() if e.is_audible and receiver in e.receivers}
 
     @property
     def silenced(self) -> dict[str, Silenced]:
@@ -221,6 +262,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             names=tuple(sorted(_names_at_fault(live))),
             servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
+            members=tuple(sorted(one.cause for one in self.members if one.is_open)),
         )
 
     @property

@@ -134,6 +134,10 @@ class MatcherSet:
         """Return whether of every label some value fits; for where something goes."""
         return all(any(map(fits, values_of(finding, severity, label).values)) for label, fits in self._tests)
 
+    def fits(self, label: str, value: str) -> bool:
+        """Return whether a value of one label fits the matchers on that label."""
+        return all(test(value) for one, test in self._tests if one == label)
+
     @property
     def is_broad(self) -> bool:
         """Return whether they let pass nearly everything there may be: people mean less when they write that."""

@@ -85,6 +85,20 @@ def describe(delivery: Order) -> dict[str, Any]:
             for e in entries[:MAX_FINDINGS]
         ],
         "finding_count": len(entries),
+        "members": [
+            {
+                "incident": one.incident,
+                "cause": printable(one.cause),
+                "code": one.code,
+                "severity": str(one.severity),
+                "criticality": one.criticality,
+                "identity": printable(one.identity),
+                "host": printable(one.host),
+                "open": one.is_open,
+            }
+            for one in incident.members[:MAX_FINDINGS]
+        ],
+        "member_count": incident.member_count,
         "explains": [printable(cause) for cause in incident.explains[:MAX_FINDINGS]],
         "explains_count": len(incident.explains),
         "identities": [

@@ -26,6 +26,12 @@ class PagerDuty(Receiver, frozen=True, kw_only=True, tag="pagerduty"):
 
     url: str = ""
     routing_key: Secret = msgspec.field(default="", name="routing_key_file")
+    webhook_secret: Secret = msgspec.field(default="", name="webhook_secret_file")
+
+    @property
+    def hears_acknowledgements(self) -> bool:
+        """Return whether PagerDuty calls us (v3 webhooks) when somebody acknowledges."""
+        return bool(self.webhook_secret)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""

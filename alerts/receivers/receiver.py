@@ -41,6 +41,11 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: str
 
+    @property
+    def hears_acknowledgements(self) -> bool:
+        """Return whether we hear of it when people acknowledge there; where they do it here, we do."""
+        return True
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from alerts.config import AlertsConfig, Route
+from alerts.config import AlertsConfig
 from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
@@ -28,6 +28,7 @@ from anchorwatch.configuration.maintenance import MaintenanceSection, read_maint
 from anchorwatch.configuration.outbound import OutboundSection, read_outbound
 from anchorwatch.configuration.polling import PollSection, read_policy
 from anchorwatch.configuration.receivers import read_receivers
+from anchorwatch.configuration.routes import RouteSection
 from anchorwatch.configuration.values import Section, read_seconds
 from anchorwatch.configuration.vantages import VantageSection, read_vantages
 from anchorwatch.kafka.config import KafkaConfig
@@ -60,7 +61,8 @@ class FileSections(Section, frozen=True, kw_only=True):
     history: HistorySection = HistorySection()
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[AnyReceiver, ...] = ()
-    routes: tuple[Route, ...] = ()
+    routes: tuple[RouteSection, ...] = ()
+    route: RouteSection | None = None
     changes: tuple[ChangeSection, ...] = ()
     maintenance: tuple[MaintenanceSection, ...] = ()
     http: HttpSection = HttpSection()
@@ -122,7 +124,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     egress = read_outbound(sections.outbound, base, document)
     receivers = read_receivers(sections.receivers, base, document)
     data = data_folder(sections.history.url, base)
-    alerts = read_alerts(sections.alerts, sections.routes, receivers, base, data, document)
+    alerts = read_alerts(sections.alerts, sections.routes, sections.route, receivers, base, data, document)
     alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
     return Config(

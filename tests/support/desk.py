@@ -12,6 +12,7 @@ from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import Severity
 from schemas.messages import Act, Finding, Notification
+from tests.support.pacing import AT_ONCE
 
 PAGED = (Severity.CRITICAL, Severity.HIGH)
 
@@ -51,7 +52,7 @@ class Desk:
             receivers=(),
             mappings=shipped_mappings(),
             ledger=folder / "alerts.sqlite",
-            **changes,
+            **{"pacing": AT_ONCE, **changes},
         )
         self.restart()
 
