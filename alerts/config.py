@@ -109,6 +109,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     drift_hold_s: an incident that only drift holds open ends after this long.
     join_s: findings on one cause within this time are one incident.
     acknowledged_for_s: an acknowledgement holds this long; then the incident is nobody's again.
+    public_url: where people reach our pages, without a slash at its end; for the links in messages.
     maintenance: silences that come again on a schedule.
     max_attempts: deliveries are tried this often before they are reported as failed; what may still arrive is tried on.
     """
@@ -125,4 +126,5 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: tuple[Maintenance, ...] = ()
     route: Route | None = None
     pacing: Pacing = Pacing()
+    public_url: str = ""
     max_attempts: int = 8

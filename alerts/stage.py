@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -19,10 +19,10 @@ from alerts.config import AlertsConfig
 from alerts.decision.book import IncidentBook
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment, SteadyClock
-from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled
+from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled, delivery_of
 from alerts.delivery.dispatch import Attempt, Dispatch, Settlement
 from alerts.delivery.failures import UNDELIVERED, make_failure
-from alerts.delivery.notifier import Notifier
+from alerts.delivery.notifier import Notifier, Refreshing
 from alerts.delivery.record import record_delivery
 from alerts.delivery.sending import GONE, Sender
 from alerts.journal import Journal
@@ -67,6 +67,7 @@ AT_ONCE = 64
 PATIENCE_S = 0.5
 FAREWELL_S = 3.0
 GATHER_S = 0.2
+REFRESH_EVERY_S = 60.0
 Result = TypeVar("Result")
 
 
@@ -97,6 +98,9 @@ class Alerts:
         self._sender: Sending = sender or Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
         self._thread = ThreadPoolExecutor(1, "ledger")
+        self._refresher = ThreadPoolExecutor(1, "refresh")
+        self._refreshing: Future[None] | None = None
+        self._refreshed_at = 0.0
         self._book = IncidentBook(config, notifiers)
         self._dispatch = Dispatch(notifiers, config.max_attempts)
         self._unsettled: list[Attempt] = []
@@ -129,6 +133,7 @@ class Alerts:
         finally:
             self._sender.close()
             self._thread.shutdown(wait=False)
+            self._refresher.shutdown(wait=False, cancel_futures=True)
 
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Take in findings and what people did, decide, and send what is due.
@@ -176,7 +181,8 @@ class Alerts:
         self._unsettled += self._sender.take()
         attempts = self._own_attempts()
         settlement = self._dispatch.settle(attempts, self._book.incidents, at)
-        steps = self._hear(settlement, at)
+        memos = [(one.incident.id, one.receiver, outcome.memo) for one, outcome in attempts if outcome.memo]
+        steps = [*self._hear(settlement, at), *([self._book.remember(memos)] if memos else [])]
         if batch is not None:
             steps.append(self._book.take(findings, handled, at, acts))
         said = self._journal.write(Step.joined(steps), settlement, at.wall)
@@ -184,6 +190,7 @@ class Alerts:
         self._unsettled = []
         self._journal.log_attempts(attempts)
         self._begin_due()
+        self._refresh(at)
         return said
 
     def _own_attempts(self) -> list[Attempt]:
@@ -203,6 +210,21 @@ class Alerts:
                 left = [report.delivery, *(one for one in waiting if one.id not in settlement.done)]
                 steps.append(self._book.fail(make_failure(report.delivery, report.detail, at.wall), left, at))
         return steps
+
+    def _refresh(self, at: Moment) -> None:
+        """Have receivers that forget be told again, every minute, of what goes on; in a thread beside the others."""
+        if self._refreshing is not None and not self._refreshing.done():
+            return
+        if abs(at.steady.timestamp() - self._refreshed_at) < REFRESH_EVERY_S:
+            return
+        self._refreshed_at = at.steady.timestamp()
+        work = []
+        for name, notifier in self._notifiers.items():
+            firing = self._book.firing_at(name, at) if isinstance(notifier, Refreshing) else []
+            if firing and isinstance(notifier, Refreshing):
+                work.append(partial(notifier.refresh, list(map(delivery_of, firing)), self._clock()))
+        if work:
+            self._refreshing = self._refresher.submit(_run_all, work)
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
@@ -232,3 +254,11 @@ def _split(batch: Sequence[Message]) -> tuple[list[Finding], list[Act]]:
             raise Rejected(f"the alerts stage has no use for a {type(message).__name__}")
     findings = [message for message in batch if isinstance(message, Finding)]
     return findings, [message for message in batch if isinstance(message, Act)]
+
+
+def _run_all(work: Iterable[Callable[[], DeliveryOutcome]]) -> None:
+    """Do one thing after the other; what fails is logged, and comes again in a minute."""
+    for one in work:
+        outcome = one()
+        if not outcome.delivered:
+            log.warning("what goes on could not be said again", extra={"detail": outcome.detail})

@@ -36,6 +36,13 @@ IO = {
     "alerts.receivers.pagerduty",  # HTTP
     "alerts.receivers.console",  # standard output
     "alerts.receivers.command",  # processes
+    "alerts.receivers.alertmanager",  # HTTP
+    "alerts.receivers.apprise",  # Apprise
+    "alerts.receivers.jsm",  # HTTP
+    "alerts.receivers.mail",  # SMTP
+    "alerts.receivers.slack",  # HTTP
+    "alerts.receivers.syslog",  # sockets
+    "alerts.receivers.teams",  # HTTP
     "alerts.receivers.types",  # knows every receiver
     "alerts.journal",  # the ledger, logging
     "alerts.stage",  # threads, logging
@@ -53,7 +60,8 @@ ROOMS = {
     "analyzer.findings": {"analyzer.zones", "analyzer.endpoints"},
     "analyzer.history": set(),
     "alerts.decision": set(),
-    "alerts.delivery": {"alerts.decision"},
+    "alerts.runbooks": set(),
+    "alerts.delivery": {"alerts.decision", "alerts.runbooks"},
     "alerts.receivers": {"alerts.decision", "alerts.delivery"},
     "alerts.ledger": {"alerts.decision", "alerts.delivery"},
 }

@@ -13,6 +13,10 @@ Where to look
     failing             a receiver that fails
     bounds              how large an incident may grow
     coverage            receivers and severities that no rule reaches
+    life, deeds         who took an incident, and what people do to it
+    silences, matchers  what people silence; schedule: weekly windows
+    routing, pace       where a finding goes, and how insistently
+    storms              many incidents at once are one page
     timekeeping         a clock that is never set
     rehearsal           the same over findings of the past, by any rules
     comparison          what would have been told beside what was

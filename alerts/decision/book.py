@@ -103,6 +103,22 @@ class IncidentBook:
         """Return the receivers that can't be reached, with the finding that says so."""
         return self._failing
 
+    def firing_at(self, receiver: str, at: Moment) -> list[Order]:
+        """Return what a receiver was told of and still goes on there, as it is now."""
+        return [
+            Order(
+                id=one.id,
+                receiver=receiver,
+                event="trigger",
+                reason="still open",
+                incident=msgspec.structs.replace(one, log=()),
+                decided_at=at.wall,
+                base=self._config.public_url,
+            )
+            for one in self._open.values()
+            if receiver in one.notified and receiver in one.receivers
+        ]
+
     def next_due_at(self) -> datetime | None:
         """Return the steady time at which time alone may change a decision next, None where it changes none."""
         return self._agenda.next_at()
@@ -162,6 +178,15 @@ class IncidentBook:
         for order in {order.id: order for order in undelivered}.values():
             self._stand_in(order, draft, at)
         return Step.joined([step, draft.step()])
+
+    def remember(self, memos: Iterable[tuple[str, str, str]]) -> Step:
+        """Note what receivers want to find again: incident, receiver and memo each."""
+        draft = _Draft()
+        for key, receiver, memo in memos:
+            incident = self._open.get(key)
+            if incident is not None and incident.memos.get(receiver) != memo:
+                self._put(msgspec.structs.replace(incident, memos={**incident.memos, receiver: memo}), draft)
+        return draft.step()
 
     def recover(self, receiver: str, at: Moment) -> Step:
         """Note that a receiver that failed works again."""
@@ -386,6 +411,9 @@ class IncidentBook:
         incident = _waiting(self._note_muted(incident, draft), decision, at)
         rings = {name: incident.rings.get(name, 0) + 1 for name in decision.rings if name in decision.receivers}
         incident = msgspec.structs.replace(incident, rings={**incident.rings, **rings})
+        if decision.event == "trigger":
+            first = dict.fromkeys(decision.receivers, incident.severity)
+            incident = msgspec.structs.replace(incident, first_said={**first, **incident.first_said})
         number = incident.deliveries + 1
         for receiver in decision.receivers:
             draft.orders.append(
@@ -396,6 +424,8 @@ class IncidentBook:
                     reason=decision.reason,
                     incident=msgspec.structs.replace(incident, log=()),
                     decided_at=at.wall,
+                    base=self._config.public_url,
+                    rings=receiver in decision.rings,
                 )
             )
         ordered = msgspec.structs.replace(incident, deliveries=number)

@@ -13,11 +13,14 @@ from alerts.decision.life import Acknowledgement, Happening, State, add_to_log
 from alerts.decision.news import Story
 from schemas.catalogue import Kind, Severity, codes_where
 from schemas.cause import owner_of, vantage_of
+from schemas.codes import Code
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
 # Codes that say that something is wrong, but not what.
 UMBRELLAS = codes_where(lambda row: row.umbrella)
+# That the answer changed is a consequence of these: a reader would name them first.
+BEHIND_ANSWERS = frozenset({Code.ALIAS_EXITS_SIGNED_SPACE, Code.SECURE_TO_INSECURE, Code.TAKEOVER_PATTERN})
 
 
 SILENCED = "silenced by "
@@ -94,9 +97,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     By receiver, all in steady time: ``waiting`` has since when its first page waits for what belongs to it,
     ``first_told`` and ``told_at`` when its first and its last page were ordered. ``rings`` counts its updates that had
-    to ring. ``escalated`` are receivers that were told since nobody acknowledged it. ``storms`` names the storm that
-    tells a receiver of it; ``members`` are the first of the ``member_count`` that a storm had, the most critical first,
-    and ``storm_key`` what they share.
+    to ring, ``first_said`` has the severity of its first page, ``memos`` what it wants to find again. ``escalated`` are
+    receivers that were told since nobody acknowledged it. ``storms`` names the storm that tells a receiver of it;
+    ``members`` are the first of the ``member_count`` that a storm had, the most critical first, and ``storm_key`` what
+    they share.
     """
 
     id: str
@@ -119,6 +123,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     first_told: dict[str, datetime] = msgspec.field(default_factory=dict)
     told_at: dict[str, datetime] = msgspec.field(default_factory=dict)
     rings: dict[str, int] = msgspec.field(default_factory=dict)
+    first_said: dict[str, Severity] = msgspec.field(default_factory=dict)
+    memos: dict[str, str] = msgspec.field(default_factory=dict)
     escalated: tuple[str, ...] = ()
     reopened_at: datetime | None = None
     storms: dict[str, str] = msgspec.field(default_factory=dict)
@@ -158,13 +164,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lead(self) -> Finding:
-        """Return the finding that says most: open before closed, confirmed, severe, and exact before general."""
+        """Return the finding that says most: open before closed, confirmed, severe, and exact before general.
+
+        That an answer changed comes behind what made it change.
+        """
+        has_reason = any(e.is_audible and e.finding.code in BEHIND_ANSWERS for e in self.entries.values())
         entries = sorted(
             self.entries.values(),
             key=lambda e: (
                 e.finding.status is FindingStatus.CLOSED,
                 not e.is_live,
                 e.silenced is not None,
+                has_reason and e.finding.code == Code.ANSWER_CHANGED,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
                 e.finding.opened_at,

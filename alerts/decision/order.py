@@ -13,7 +13,11 @@ from schemas.messages import Act, Finding, NotificationEvent
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell."""
+    """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell.
+
+    ``rings``: it makes things worse than they were told, and must be noticed. ``base`` is the URL under which people
+    reach our pages, empty where nobody said it.
+    """
 
     id: str
     receiver: str
@@ -21,6 +25,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     incident: Incident
     decided_at: datetime
+    base: str = ""
+    rings: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,16 @@ class HttpClient(Protocol):
     """The way to receivers on the net."""
 
     def exchange(
-        self, method: str, url: str, *, body: bytes = b"", headers: dict[str, str] | None = None, deadline_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        deadline_s: float,
+        wants_body: bool = False,
     ) -> Answer:
-        """Send a request once and return the answer; nothing is followed."""
+        """Send a request once and return the answer; nothing is followed. The body of a yes only if it is wanted."""
         ...
 
 
@@ -67,6 +74,11 @@ def secret_fields(kind: type[Receiver]) -> dict[str, str]:
 def _is_secret(hint: object) -> bool:
     notes = [note for note in get_args(hint) if isinstance(note, msgspec.Meta)]
     return any((note.extra or {}).get(SECRET) for note in notes)
+
+
+def read_lines(secret: str) -> list[str]:
+    """Return the secrets in a file, one a line: the first is in use, further ones are those of before."""
+    return [line.strip() for line in secret.splitlines() if line.strip()]
 
 
 def check_url(url: str) -> Iterator[tuple[str, str]]:

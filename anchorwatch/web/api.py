@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from alerts.decision.silences import Maintenance
 from alerts.delivery.wording import printable
 from alerts.ledger.ledger import Record
+from alerts.runbooks.library import find_runbook
 from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
@@ -334,6 +335,12 @@ class Api:
             return pages.missing(f"{refusal}")
         return pages.incident(whole)
 
+    async def runbook_page(self, request: Request) -> Response:
+        """Show the runbook of a code."""
+        code = request.path_params["code"]
+        found = find_runbook(code)
+        return pages.missing("There is no such code.") if found is None else pages.runbook(code, found)
+
     async def silences_page(self, request: Request) -> Response:
         """Show the silences, with forms to add one and to expire one."""
         return pages.silences(await self._of_ledger.ask(self._silence_views))
@@ -429,6 +436,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/findings/{id}", _taking(api.finding_page)),
         Route("/incidents/{id}", _taking(api.incident_page), methods=["GET"]),
         Route("/incidents/{id}", _taking(api.incident_act), methods=["POST"]),
+        Route("/runbooks/{code}", _taking(api.runbook_page)),
         Route("/silences", _taking(api.silences_page), methods=["GET"]),
         Route("/silences", _taking(api.silences_act), methods=["POST"]),
         Route("/endpoints/{name}", _taking(api.endpoint_page)),

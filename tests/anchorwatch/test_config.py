@@ -289,7 +289,8 @@ route:
   routes:
     - {matchers: ["severity=~low|info"], hours: office, group_by: [owner], continue: true}
     - {owners: {payments: pay}, group_wait: 1m, repeat: 1h}
-maintenance: [{name: night, matchers: ["environment=test"], days: [sat], from: "22:00", for: 4h, timezone: Europe/Zurich}]
+maintenance:
+  - {name: night, matchers: ["environment=test"], days: [sat], from: "22:00", for: 4h, timezone: Europe/Zurich}
 """
 
 

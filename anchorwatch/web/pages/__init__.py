@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.responses import HTMLResponse
 
 from alerts.delivery.wording import printable
+from alerts.runbooks.runbook import Runbook
 from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView, host_count
 from schemas.catalogue import sentence_of, source_of
@@ -105,6 +106,11 @@ def incident(whole: dict[str, Any]) -> HTMLResponse:
 def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
     """Show the silences."""
     return _render("silences.html", silences=views)
+
+
+def runbook(code: str, found: Runbook) -> HTMLResponse:
+    """Show what to do about findings of a code."""
+    return _render("runbook.html", code=code, runbook=found, sentence=sentence_of(code), source=source_of(code))
 
 
 def refused(sentence: str, path: str, status: int) -> HTMLResponse:
