@@ -13,6 +13,7 @@ from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
 from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.cli.inventory import inventory
+from anchorwatch.cli.notify import notify
 from anchorwatch.cli.replay import replay
 from anchorwatch.cli.routes import routes
 from anchorwatch.cli.run import run
@@ -26,7 +27,7 @@ COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
-    *(incident, finding, why, ack, reopen, note, silence, routes),
+    *(incident, finding, why, ack, reopen, note, silence, routes, notify),
 )
 
 

@@ -35,6 +35,11 @@ class Alertmanager(Receiver, frozen=True, kw_only=True, tag="alertmanager"):
         """Return that we don't hear of what people do there: escalation is Alertmanager's own."""
         return False
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.url:

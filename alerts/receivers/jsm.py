@@ -32,6 +32,11 @@ class Jsm(Receiver, frozen=True, kw_only=True, tag="jsm"):
         """Return that acknowledgements there don't reach us."""
         return False
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.key:

@@ -21,6 +21,7 @@ from alerts.delivery.wording import MOST_SHOWN, describe, member_line, screen
 from alerts.receivers.receiver import HttpClient, Receiver, Secret, read_lines
 
 MAX_SUBJECT = 240
+PORTS = {"tls": 465, "starttls": 587, "none": 25}
 COLOURS = {"critical": "#b3261e", "high": "#b35c00", "medium": "#8a6d00"}
 
 
@@ -35,6 +36,11 @@ class Mail(Receiver, frozen=True, kw_only=True, tag="mail"):
     user: str = ""
     password: Secret = msgspec.field(default="", name="password_file")
     ca_file: str = ""
+
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return f"smtp://{self.host}:{self.port or PORTS[self.security]}"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
@@ -99,7 +105,7 @@ class MailNotifier:
 
     def _connect(self) -> smtplib.SMTP:
         config = self._config
-        port = config.port or {"tls": 465, "starttls": 587, "none": 25}[config.security]
+        port = config.port or PORTS[config.security]
         if config.security == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, port, timeout=self._deadline_s, context=self._tls)
         else:

@@ -37,6 +37,11 @@ class PagerDuty(Receiver, frozen=True, kw_only=True, tag="pagerduty"):
         """Return whether PagerDuty calls us (v3 webhooks) when somebody acknowledges."""
         return bool(self.webhook_secret)
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url or REGIONS[self.region]
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.routing_key:

@@ -49,6 +49,11 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
 
     @property
+    def where(self) -> str:
+        """Return what it is reached at, a URL or a program; empty where it is this process. It may hold a secret."""
+        return ""
+
+    @property
     def hears_acknowledgements(self) -> bool:
         """Return whether we hear of it when people acknowledge there; where they do it here, we do."""
         return True

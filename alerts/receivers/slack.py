@@ -36,6 +36,11 @@ class Slack(Receiver, frozen=True, kw_only=True, tag="slack"):
     channel: str = ""
     api: str = API
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return next(iter(read_lines(self.webhook)), "") or self.api
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if bool(self.webhook) == bool(self.token):

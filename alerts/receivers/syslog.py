@@ -28,6 +28,11 @@ class Syslog(Receiver, frozen=True, kw_only=True, tag="syslog"):
     url: str = ""
     ca_file: str = ""
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         try:

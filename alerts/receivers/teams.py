@@ -24,6 +24,11 @@ class Teams(Receiver, frozen=True, kw_only=True, tag="teams"):
 
     webhook: Secret = msgspec.field(default="", name="webhook_file")
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return next(iter(read_lines(self.webhook)), "")
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.webhook:

@@ -55,6 +55,11 @@ class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):
     url: str = ""
     secret: Secret = msgspec.field(default="", name="secret_file")
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.url:

@@ -39,7 +39,7 @@ inventory: [{{path: inventory.yaml}}]
 vantages: [{{name: lab, resolver: "udp://127.0.0.1:{port}"}}]
 trust_anchors: {{path: root.ds}}
 poll: {{interval: 1s, claim_every: 3}}
-alerts: {{group_wait: 1s, group_interval: 1s}}
+alerts: {{group_wait: 1s, group_interval: 1s, storm: 0}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "{listen}"}}
