@@ -35,7 +35,7 @@ test: $(STAMP) ## the test suite; ARGS="-k denial" picks
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 slow: $(STAMP) ## the tests that take long: full disks, hostile receivers, secrets, random worlds, most scenarios; some minutes
-	@$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow $(ARGS)
 
 cluster: $(STAMP) ## over Apache Kafka: every stage as processes, with parts killed, and the bus in adversity; five minutes; BROKERS=3
 	@$(BIN)/python -m pytest -m cluster -p no:randomly tests/cluster tests/contracts $(ARGS)

@@ -6,14 +6,14 @@ Source: https://prometheus.io/docs/practices/naming/
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from alerts.ledger.ledger import Record
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
+from collector.polling.status import PollingStatus
 from collector.resolvers.matching import KINDS
-from collector.stage import Collector
 
 
 def add_progress_metrics(meter: Meter, progress: Progress) -> None:
@@ -24,32 +24,38 @@ def add_progress_metrics(meter: Meter, progress: Progress) -> None:
     )
 
 
-def add_collector_metrics(meter: Meter, collector: Collector) -> None:
+def add_collector_metrics(meter: Meter, status: Callable[[], PollingStatus]) -> None:
     """Show how much is asked, and how much is watched."""
     count, gauge = meter.counter, meter.gauge
-    count("anchorwatch_polls", "Polls made.", lambda: collector.polls)
-    count("anchorwatch_validations", "Full validations.", lambda: collector.validations)
-    count("anchorwatch_queries", "Questions sent to vantages.", lambda: collector.queries)
-    gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: collector.hosts)
-    gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: collector.watched)
+    count("anchorwatch_polls", "Polls made.", lambda: status().polls)
+    count("anchorwatch_validations", "Full validations.", lambda: status().validations)
+    text = "Polls whose answer was the same, under another signature: one signature verified."
+    count("anchorwatch_polls_resigned", text, lambda: status().resigned)
+    text = "Polls validated in full only to compare with the skim."
+    count("anchorwatch_polls_shadowed", text, lambda: status().shadowed)
+    text = "Such polls that came out otherwise: a fault of ours."
+    count("anchorwatch_shadow_differences", text, lambda: status().shadow_differences)
+    count("anchorwatch_queries", "Questions sent to vantages.", lambda: status().queries)
+    gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: status().hosts)
+    gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: status().watched)
     late = "Polls that began late, or whose turn came before the last one was over."
-    count("anchorwatch_polls_late", late, lambda: collector.polls_late)
-    gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: collector.polls_waiting)
+    count("anchorwatch_polls_late", late, lambda: status().polls_late)
+    gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: status().polls_waiting)
     resting = "Endpoints in zones that do not answer: one of each is asked, at growing distance."
-    gauge("anchorwatch_resting", resting, lambda: collector.resting)
+    gauge("anchorwatch_resting", resting, lambda: status().resting)
     passed_over = "Replies passed over because they match no question of ours, by what was wrong."
     meter.counters(
         "anchorwatch_replies_passed_over",
         passed_over,
         ("kind",),
-        lambda: {(k,): collector.mismatches(k) for k in KINDS},
+        lambda: {(kind,): status().passed_over.get(kind, 0) for kind in KINDS},
     )
     last = "When a vantage last answered a poll."
     meter.gauges(
         "anchorwatch_last_poll_timestamp_seconds",
         last,
         ("vantage",),
-        lambda: {(name,): at for name, at in collector.answered_at.items()},
+        lambda: {(name,): at for name, at in status().answered_at.items()},
     )
 
 

@@ -65,6 +65,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: exchanges under way at once.
     state: the folder that keeps the last good rows of the sources; None keeps them in memory only.
     egress: how vantages that are asked over HTTPS or TLS are reached, and whom to trust.
+    shadow_every: every n-th poll that only repeats a reply is validated in full all the same, to compare; 0: none.
     changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
     authorities: how authoritative servers are asked; None: they are not.
     """
@@ -83,6 +84,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 3
     egress: Egress = DIRECT
     changes_per_hour: int = 12
+    shadow_every: int = 0
     authorities: Authorities | None = None
 
     def __post_init__(self) -> None:

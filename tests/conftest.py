@@ -13,29 +13,38 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.memory import MemoryHistory
 from analyzer.history.migrations import migrate
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.clock import NOW, ManualClock
-from tests.support.databases import new_database
+from tests.support.databases import AnyHistory, lay_out, new_database
 
 SHARED = Path(__file__).parents[2] / "shared"
 
 MEMORY, ENGINE_BYTES = Path("/dev/shm"), 2 * 1024**3
 
-# By folder, or by file: what its tests share.
+# By folder, by file, or by function: what its tests share.
 DEAR = {
     "contracts": "a broker, and a ClickHouse front",
     "servers": "a world of real servers",
     "test_history_refusals.py": "a ClickHouse front with TLS",
+    "test_dashboards.py": "a history of one hour",
+    "test_terminal.py": "a lab",
+    "test_an_expectation_that_is_not_met_says_what_was_found": "the record of one scenario",
 }
+# What each parameter stands for in all tests of a file.
+DEAR_BY_PARAMETER = {"test_catalogue.py": "a story", "test_exhaustive.py": "a world"}
 
 
 class Distribution(LoadScopeScheduling):  # type: ignore[misc]
     """Who runs what: tests that share dear servers stay on one worker, each other one goes to whoever is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = PurePosixPath(nodeid.partition("::")[0])
-        return DEAR.get(path.parent.name) or DEAR.get(path.name) or nodeid
+        file, _, test = nodeid.partition("::")
+        path, (function, _, parameter) = PurePosixPath(file), test.partition("[")
+        if parameter and path.name in DEAR_BY_PARAMETER:
+            return f"{DEAR_BY_PARAMETER[path.name]} [{parameter}"
+        return DEAR.get(path.parent.name) or DEAR.get(path.name) or DEAR.get(function) or nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,10 +110,20 @@ def migrated(engine: str, admin: Any) -> list[str]:
 
 @pytest.fixture
 def history(client: Any, migrated: list[str]) -> ClickHouseHistory:
-    for statement in migrated:
-        client.command(statement)
-    client.command("INSERT INTO schema_migrations SELECT * FROM migrated.schema_migrations")
+    lay_out(client, migrated)
     return ClickHouseHistory(client)
+
+
+@pytest.fixture(params=["memory", pytest.param("chdb", marks=pytest.mark.slow)])
+def any_history(request: pytest.FixtureRequest) -> AnyHistory:
+    """What the analyzer asks for: in memory at once, in the engine with ``make slow``.
+
+    Both keep the same promises (``tests/contracts/test_history.py``), and the engine takes ten times as long.
+    """
+    if request.param == "memory":
+        return MemoryHistory()
+    history: ClickHouseHistory = request.getfixturevalue("history")
+    return history
 
 
 @pytest.fixture
@@ -121,9 +140,9 @@ def start_front(tmp_path: Path) -> Iterator[Callable[..., FrontProcess]]:
         front.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontProcess]:
-    """One front for all who take a database of their own on it (``new_database``)."""
+    """One front for all of a module who take a database of their own on it (``new_database``)."""
     front = FrontProcess(tmp_path_factory.mktemp("front"))
     yield front
     front.kill()

@@ -20,7 +20,7 @@ from collector.dnssec.message import FormError, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply, drive
-from collector.dnssec.skim import skim
+from collector.dnssec.skim import take_imprint
 from collector.dnssec.validation import ValidationResult, validate
 from tests.support.lab import AT, Lab
 
@@ -140,7 +140,7 @@ def run(count: int, seed: int) -> tuple[Counter[str], float, list[str]]:
         case, way = rng.choice(cases), rng.choice(list(ways))
         wire = bytes(ways[way](bytearray(case.wire)))
         started = time.process_time()
-        skim(wire)
+        take_imprint(wire)
         try:
             reply: Reply = read_response(wire)
         except FormError as error:

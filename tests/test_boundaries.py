@@ -13,14 +13,22 @@ OURS = STAGES | {SHELL, "schemas"}
 IO = {
     "schemas.export",  # writes schemas/json
     "collector.resolvers.resolver",  # retries, deadlines
+    "collector.resolvers.carrier",  # tasks, the loop's readers
+    "collector.resolvers.ports",  # sockets
     "collector.resolvers.transport",  # sockets
+    "collector.resolvers.streams",  # tasks, connections
+    "collector.resolvers.connection",  # what the loop calls
+    "collector.resolvers.lines",  # sockets
     "collector.resolvers.https",  # sockets
+    "collector.resolvers.authentication",  # reads authorities, TLS
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
     "collector.inventory.sources",  # reads inventory files, keeps time
     "collector.inventory.store",  # the last good rows on disk
     "collector.anchor_file",  # reads the trust anchors
-    "collector.stage",  # the loop
+    "collector.stage",  # the clock
+    "collector.poller",  # the loop, tasks
+    "collector.following",  # a thread that reads the inventory
     "analyzer.history.connection",  # opens the database
     "analyzer.history.clickhouse",  # the database
     "analyzer.history.overflow",  # the database, its lock
@@ -107,6 +115,7 @@ PURE_IMPORTS = {
         "urllib.parse",
     ],
     *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist", "re2"],
+    *["h2", "h11"],  # HTTP as octets in and out
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }
 EFFECTS = {

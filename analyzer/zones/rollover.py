@@ -83,11 +83,12 @@ class _Mix(NamedTuple):
 
 @dataclass(slots=True)
 class _Life:
-    """A key, and when it was seen in the key set first and last."""
+    """A key, when it was seen in the key set first and last, and whether the DS set ever pointed at it."""
 
     key: ZoneKey
     first_at: datetime
     last_at: datetime
+    had_ds: bool = False
 
 
 class Rollover:
@@ -135,7 +136,12 @@ class Rollover:
 
     def next_steps(self, message: ZoneObservation) -> list[Step]:
         """Return what is left to do until no key and no DS is without its counterpart."""
-        return [*self._next_of_ds(message), *self._next_of_entry_keys(message), *self._next_of_zone_keys(message)]
+        return [
+            *self._next_of_ds(message),
+            *self._next_of_entry_keys(message),
+            *self._next_of_zone_keys(message),
+            *self._next_of_signatures(message),
+        ]
 
     def reused_tags(self, message: ZoneObservation) -> list[tuple[int, int]]:
         """Return the tags (with algorithm) in the key set that another key had, which was there until lately."""
@@ -188,11 +194,12 @@ class Rollover:
 
     def _learn(self, message: ZoneObservation) -> None:
         """Note which keys there are, since when, and which of them sign."""
-        at = message.observed_at
+        at, pointed_at = message.observed_at, set(map(id_of_ds, message.link.ds))
         self._first_at = self._first_at or at
         for key in (*message.link.keys, *self._current):  # those that went were there until now
             life = self._lives.setdefault(key.digest, _Life(key, at, at))
             life.last_at = max(at, life.last_at)
+            life.had_ds = life.had_ds or (key.tag, key.algorithm) in pointed_at
         self._current = message.link.keys
         if len(self._lives) > MOST_KEYS_KNOWN:
             kept = sorted(self._lives.values(), key=lambda life: life.last_at)[-MOST_KEYS_KNOWN:]
@@ -228,6 +235,9 @@ class Rollover:
             self.scheme = _refined(self.scheme, self._scheme_of_signing(message, begun))
             which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in begun)
             yield self._step(message, f"data are signed by {which}", "", f"signs: {which}")
+        elif ended := set(self._left_over(earlier)) - set(self._left_over(message)):
+            which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in sorted(ended))
+            yield self._step(message, f"data are signed by {which} no more", f"signs: {which}", "")
         if not self.next_steps(message):
             self.scheme = ""
 
@@ -255,7 +265,7 @@ class Rollover:
         later = {
             (key.tag, key.algorithm) for key in message.link.keys if self._published_at(key, message) == self._first_at
         }
-        return tuple(sorted(new - later))
+        return tuple(sorted(new - later - self._departed(message)))
 
     def _scheme_of_signing(self, message: ZoneObservation, begun: Signers) -> str:
         if not set(begun) <= _ids(message.link.keys):
@@ -285,8 +295,9 @@ class Rollover:
                 yield Step(f"trust {describe_key(key)} (RFC 5011)", self._published_at(key, message) + HOLD_DOWN)
                 continue
             naming = [held.until for held in self._held_ds if one in set(map(id_of_ds, held.ds))]
-            if naming:
-                yield Step(f"withdraw {describe_key(key)}", max(naming))
+            life = self._lives.get(key.digest)
+            if naming or (life is not None and life.had_ds):
+                yield Step(f"withdraw {describe_key(key)}", max(naming, default=None))
             elif key.flags & SEP:
                 lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
                 yield Step(f"publish the DS of {describe_key(key)}", max(lacking, default=None))
@@ -302,10 +313,33 @@ class Rollover:
             if key.flags & SEP:
                 continue
             if by_it is None:
+                # RFC 4035 §2.2: each algorithm in the key set signs; a further signature breaks nothing in any cache.
+                is_first = all(one[1] != algorithm for signers in _live(message) for _, algorithm in signers)
                 lacking = [held.until for held in self._held_keys if one not in _ids(held.keys)]
-                yield Step(f"sign with {describe_key(key)}", max(lacking, default=None))
+                yield Step(f"sign with {describe_key(key)}", None if is_first else max(lacking, default=None))
             elif by_others is not None and by_it < by_others:
                 yield Step(f"withdraw {describe_key(key)}", by_it if by_it > message.observed_at else None)
+
+    def _next_of_signatures(self, message: ZoneObservation) -> Iterator[Step]:
+        """Yield whose signatures stay when the keys of an algorithm have gone. Source: RFC 6781 §4.1.4."""
+        for one in self._left_over(message):
+            naming = [held.until for held in self._held_keys if one in _ids(held.keys)]
+            yield Step(f"sign without key {one[0]} (algorithm {one[1]})", max(naming, default=None))
+
+    def _left_over(self, message: ZoneObservation) -> Signers:
+        """Return the keys of an algorithm that has left the key set, and that sign data still, beside keys of now."""
+        keys = _ids(message.link.keys)
+        algorithms = {algorithm for _, algorithm in keys}
+        gone = {one for one in self._departed(message) if one[1] not in algorithms}
+        beside = [signing for signing in message.signings if set(signing.keys) & keys]
+        newest = max((signing.cached_until for signing in beside if not set(signing.keys) & gone), default=None)
+        left = (set(s.keys) & gone for s in beside if newest is None or s.cached_until >= newest)
+        return tuple(sorted(set().union(*left)))
+
+    def _departed(self, message: ZoneObservation) -> set[tuple[int, int]]:
+        """Return by tag and algorithm the keys that were in the key set before."""
+        known = {(life.key.tag, life.key.algorithm) for life in self._lives.values()}
+        return known - _ids(message.link.keys)
 
     # what is unsafe
 
@@ -379,4 +413,5 @@ def _refined(scheme: str, step: str) -> str:
 
 
 def _utc(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    """Return an instant for people, rounded up: nothing is safe in the minute before."""
+    return f"{at + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M} UTC"

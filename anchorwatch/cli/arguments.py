@@ -1,5 +1,6 @@
 """Words of the command line that several commands take: a time, anchors, resolvers, policy, a name and its type."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,17 +55,37 @@ def read_anchors(path: str | None) -> "TrustAnchors":
         raise click.UsageError(str(error)) from error
 
 
-def read_points(resolvers: tuple[str, ...]) -> "list[VantagePoint]":
+def identity_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how the resolvers of ``--resolver`` prove over TLS who they are."""
+    for option in (
+        click.option("--pin", "pins", metavar="BASE64", multiple=True, help="SHA-256 of its public key; repeatable."),
+        click.option("--server-name", metavar="NAME", help="The name in its certificate; default: the URL's host."),
+        click.option("--ca-file", metavar="FILE", help="Authorities of tls:// and https://; default: the system's."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_points(
+    resolvers: tuple[str, ...],
+    ca_file: str | None = None,
+    server_name: str | None = None,
+    pins: tuple[str, ...] = (),
+) -> "list[VantagePoint]":
     """Return the resolvers of these URLs as vantages, the system's without any.
 
     Raises:
-        UsageError: a URL can't be used, or there is no resolver.
+        UsageError: a URL can't be used, there is no resolver, or it can't prove in this way who it is.
     """
-    from anchorwatch.configuration.vantages import RESOLV_CONF, default_vantages
+    from dataclasses import replace
+
+    from anchorwatch.configuration.vantages import RESOLV_CONF, default_vantages, read_identity
     from collector.config import VantagePoint
     from collector.resolvers.address import parse_address
 
     if not resolvers:
+        if ca_file is not None or server_name is not None or pins:
+            raise click.UsageError("--ca-file, --server-name and --pin need a --resolver of tls:// or https://")
         points = default_vantages()
         if not points:
             raise click.UsageError(f"{RESOLV_CONF} names no resolver: say --resolver udp://ADDRESS")
@@ -73,6 +94,18 @@ def read_points(resolvers: tuple[str, ...]) -> "list[VantagePoint]":
         addresses = [parse_address(url) for url in resolvers]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    problems: list[str] = []
+
+    def report(key: str, sentence: str) -> None:
+        option = {"ca_file": "--ca-file", "server_name": "--server-name"}.get(key, "--pin")
+        problems.append(f"{option}: {sentence}")
+
+    addresses = [
+        replace(address, identity=read_identity(address.scheme, ca_file, server_name, pins or None, Path(), report))
+        for address in addresses
+    ]
+    if problems:
+        raise click.UsageError("; ".join(dict.fromkeys(problems)))
     return [VantagePoint(name=address.to_url(), address=address) for address in addresses]
 
 

@@ -1,6 +1,5 @@
 """``anchorwatch check``: whole inventories once, without a database."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anchorwatch.cli.arguments import read_anchors, read_points, read_policy
+from anchorwatch.cli.arguments import identity_options, read_anchors, read_points, read_policy
 from anchorwatch.cli.terminal import to_ascii_json
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ STANDARD_INPUT = "standard input"
     "--config", "config_path", type=click.Path(path_type=Path), help="Vantages, anchors and policy from there."
 )
 @click.option("--resolver", "resolvers", metavar="URL", multiple=True, help="Instead of the configuration's vantages.")
+@identity_options
 @click.option("--trust-anchor", metavar="FILE", help="DS or DNSKEY records; default: the root's, shipped.")
 @click.option(
     "--format", "format_name", type=click.Choice(["table", "json", "plugin"]), default="table", show_default=True
@@ -44,6 +44,9 @@ def check(
     input_format: str | None,
     config_path: Path | None,
     resolvers: tuple[str, ...],
+    ca_file: str | None,
+    server_name: str | None,
+    pins: tuple[str, ...],
     trust_anchor: str | None,
     format_name: str,
     all_endpoints: bool,
@@ -56,6 +59,8 @@ def check(
     Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined, or
     there was nothing to check.
     """
+    import asyncio
+
     import msgspec
 
     from analyzer.findings.blast import Consumers
@@ -80,8 +85,8 @@ def check(
         points = list(collector.vantages)
     else:
         settings, points = Settings(read_anchors(trust_anchor), read_policy(()), egress=environment_egress()), []
-    if resolvers or not points:
-        points = read_points(resolvers)
+    if resolvers or not points or ca_file is not None or server_name is not None or pins:
+        points = read_points(resolvers, ca_file, server_name, pins)
     consumers = Consumers()
     for identity in loaded.identities:
         consumers.put(identity.id, identity)

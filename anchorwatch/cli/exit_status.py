@@ -1,7 +1,11 @@
 """The exit status of every command: of its result, of a fault, and of output that could not be written."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -14,6 +18,7 @@ MONITORING = frozenset({"validate", "check"})
 SERVICES = frozenset({"run", "collector", "analyzer", "alerts", "demo"})
 USAGE_UNKNOWN = 3
 USAGE = 2
+TERMINATED = 128 + signal.SIGTERM
 
 
 def run_and_exit(cli: click.Group) -> NoReturn:
@@ -58,3 +63,17 @@ def _run_command(cli: click.Group, command: str) -> int:
         click.echo(f"anchorwatch: a fault of its own: {type(error).__name__}: {error}", err=True)
         return usage_code
     return 0
+
+
+@contextmanager
+def unwound_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does, so that what it made for itself alone is removed; main thread only."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -73,7 +73,7 @@ async def judge_one(
     vantage = make_vantage(point, settings)
     qname, qtype = names.from_text(name), records.type_from_text(rdtype)
     judged = await vantage.judge(qname, qtype)
-    judgement = judged.judgement
+    judgement = judged.attested
     if claim:
         claims = await vantage.claims(judgement)
         judgement = msgspec.structs.replace(judgement, resolver=claims.resolver, plain=claims.plain)
@@ -94,7 +94,7 @@ async def judge_all(
     async def judge(subject: PollTarget) -> Judgement:
         vantage = vantages[subject.vantage]
         judged = await vantage.judge(subject.name, subject.rdtype)
-        judgement = judged.judgement
+        judgement = judged.attested
         if claims:
             said = await vantage.claims(judgement)
             judgement = msgspec.structs.replace(judgement, resolver=said.resolver, plain=said.plain)

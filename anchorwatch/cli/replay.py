@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from anchorwatch.cli.exit_status import unwound_by_sigterm
+
 FAILED = 1
 
 
@@ -24,6 +26,7 @@ FAILED = 1
     "--measure", "measured", is_flag=True, help="Print at the end how soon, how early and how often was told."
 )
 @click.option("--quiet", is_flag=True, help="Print what failed, and a line a scenario.")
+@unwound_by_sigterm()
 def replay(
     paths: tuple[Path, ...],
     as_json: bool,

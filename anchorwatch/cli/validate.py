@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from anchorwatch.cli.arguments import At, read_anchors, read_authorities, read_points, read_policy, read_subject
+from anchorwatch.cli.arguments import (
+    At,
+    identity_options,
+    read_anchors,
+    read_authorities,
+    read_points,
+    read_policy,
+    read_subject,
+)
 from anchorwatch.cli.terminal import to_ascii_json
 
 
@@ -21,6 +29,7 @@ from anchorwatch.cli.terminal import to_ascii_json
     multiple=True,
     help="udp://, tcp://, tls:// or https://; authoritative: walks to the servers.",
 )
+@identity_options
 @click.option(
     "--hints", metavar="FILE", help="Root servers of a closed network (named.root), for authoritative: walks."
 )
@@ -35,6 +44,9 @@ def validate(
     name: str | None,
     rdtype: str,
     resolvers: tuple[str, ...],
+    ca_file: str | None,
+    server_name: str | None,
+    pins: tuple[str, ...],
     hints: str | None,
     trust_anchor: str | None,
     at: datetime | None,
@@ -62,7 +74,7 @@ def validate(
         environment_egress(),
         read_authorities(hints),
     )
-    point = read_points(resolvers)[0]
+    point = read_points(resolvers, ca_file, server_name, pins)[0]
     if batch is not None:
         _validate_batch(batch, point, settings)
         return

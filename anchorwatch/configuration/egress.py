@@ -3,13 +3,15 @@
 import os
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import urllib3
 
 from schemas.egress import Egress, egress_from, read_proxy
 from schemas.faults import ConfigError
+
+if TYPE_CHECKING:
+    import urllib3
 
 
 def environment_egress(environment: Mapping[str, str] | None = None) -> Egress:
@@ -47,8 +49,10 @@ def configured_egress(
     return msgspec.structs.replace(egress, http_proxy=url, https_proxy=url, users={url: user} if user else {}), []
 
 
-def open_pool(url: str, egress: Egress) -> urllib3.PoolManager:
+def open_pool(url: str, egress: Egress) -> "urllib3.PoolManager":
     """Return connections to a URL by the rule."""
+    import urllib3  # a tenth of what ``validate`` would import, which opens none
+
     trusted = ssl.create_default_context(cafile=egress.ca_path or None)
     options: dict[str, Any] = {"ssl_context": trusted, "retries": False}
     proxy = egress.proxy_for(url)

@@ -5,7 +5,7 @@ Relative paths are relative to the file; secrets are only ever named by ``*_file
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -55,6 +55,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     authoritative: AuthoritativeSection | None = None
     trust_anchors: AnchorsSection | None = None
     poll: PollSection = PollSection()
+    collectors: Annotated[int, msgspec.Meta(ge=0, le=256)] | None = None
     policy: Policy = Policy()
     unsigned_zones: tuple[str, ...] = ()
     bus: BusSection = BusSection()
@@ -74,12 +75,15 @@ class FileSections(Section, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages and the shell need; ``base`` is the folder that relative paths start from.
 
+    ``collectors`` is how many processes poll for ``run``; 0: none but itself, None: as this machine has cores for.
+
     ``bus`` is None where all stages are in one process. ``changes`` are those that are declared. ``warnings`` are
     sentences on what can be used, but will leave somebody without a notification.
     """
 
     base: Path
     collector: CollectorConfig
+    collectors: int | None = None
     alerts: AlertsConfig
     bus: KafkaConfig | None
     history: HistoryConfig
@@ -131,6 +135,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     return Config(
         base=base,
         collector=_read_collector(sections, base, egress, document),
+        collectors=sections.collectors,
         alerts=alerts,
         bus=read_bus(sections.bus, base, document),
         history=read_history(sections.history, base, egress, document),
@@ -148,7 +153,7 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
     state = data_folder(sections.history.url, base) / "inventory-state"
     if sections.inventory_state:
         state = base / sections.inventory_state
-    vantages = read_vantages(sections.vantages, document)
+    vantages = read_vantages(sections.vantages, base, document)
     authorities = read_authoritative(sections.authoritative, vantages, base, document)
     return CollectorConfig(
         sources=read_sources(sections.inventory, base, state, document),
@@ -166,4 +171,5 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
         attempts=poll.attempts,
         egress=egress,
         changes_per_hour=poll.changes_per_hour,
+        shadow_every=poll.shadow_every,
     )

@@ -1,11 +1,10 @@
 """``outbound``: the proxy and the authorities for all that leaves the process."""
 
-import ssl
 from pathlib import Path
 
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.egress import configured_egress
-from anchorwatch.configuration.values import Section, read_secret_file
+from anchorwatch.configuration.values import Section, explain_ca_file, read_secret_file
 from schemas.egress import Egress
 
 
@@ -24,13 +23,9 @@ def read_outbound(section: OutboundSection, base: Path, document: Document) -> E
     if section.proxy_user_file:
         user = read_secret_file(base / section.proxy_user_file, "outbound.proxy_user_file", document)
     ca_path = str(base / section.ca_file) if section.ca_file else ""
-    if ca_path:
-        try:
-            ssl.create_default_context(cafile=ca_path)
-        except OSError as error:
-            why = "it holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-            document.problem("outbound.ca_file", f"{ca_path} can't be used: {why}")
-            ca_path = ""
+    if ca_path and (why := explain_ca_file(ca_path)):
+        document.problem("outbound.ca_file", why)
+        ca_path = ""
     egress, problems = configured_egress(section.proxy, section.no_proxy, user, ca_path)
     document.problems.extend(problems)
     return egress

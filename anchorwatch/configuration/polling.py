@@ -22,6 +22,7 @@ class PollSection(Section, frozen=True, kw_only=True):
     timeout: str = "1500ms"
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
     changes_per_hour: Natural = 12
+    shadow_every: Annotated[int, msgspec.Meta(ge=0)] = 5000
 
 
 def read_policy(policy: Policy, unsigned_zones: Sequence[str], document: Document) -> Policy:

@@ -1,6 +1,7 @@
 """Values that more than one section has: durations, shares, secrets in files, TLS."""
 
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,16 @@ def read_secret_file(path: Path, where: str, document: Document) -> str:
     if not secret:
         document.problem(where, f"{path} is empty")
     return secret
+
+
+def explain_ca_file(path: str) -> str:
+    """Return why a PEM file of authorities can't be used, empty where it can."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        why = "it holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        return f"{path} can't be used: {why}"
+    return ""
 
 
 def read_tls(section: TlsSection | None, where: str, base: Path, document: Document) -> TlsConfig | None:

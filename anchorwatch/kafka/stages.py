@@ -105,7 +105,7 @@ class CollectorProcess:
         self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
         parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
         self.server = Server(make_app(parts, config.http), *config.listen)
-        add_collector_metrics(meter, self._collector)
+        add_collector_metrics(meter, self._collector.status)
         _add_partition_gauge(meter, "collector", lambda: len(self._inventory.partitions))
         meter.gauge("anchorwatch_outbox_depth", "Messages that wait for Kafka.", lambda: self._outbox.depth)
         text = "Polls that changed nothing and were given up while Kafka took nothing."

@@ -175,7 +175,8 @@ class Demo:
             hosts = ", ".join(endpoint.host for endpoint in identity.endpoints)
             click.echo(f"  {identity.id:18} {identity.kind:16} {identity.owner:12} {identity.criticality:9} {hosts}")
         await self._until(
-            lambda: len(instance.analyzer.current) >= instance.collector.watched > 0, "not every name was observed"
+            lambda: len(instance.analyzer.current) >= instance.collector.status().watched > 0,
+            "not every name was observed",
         )
         _headline("The verdicts, validated here from the root down")
         views = endpoint_views(instance.analyzer.current, instance.analyzer.consumers, instance.analyzer.zones)

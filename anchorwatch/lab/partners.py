@@ -5,6 +5,7 @@ Each ``stage_`` method makes one incident; ``restore`` puts everything right aga
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import dns.name
 import dns.rdata
@@ -14,7 +15,7 @@ import dns.rrset
 from dns.rdatatype import RdataType
 
 from anchorwatch.lab.world import World
-from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
+from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone, generate_key
 from collector.dnssec.anchors import TrustAnchors, parse_anchors
 
 TTL_S = 1
@@ -29,6 +30,12 @@ PARTNERS: dict[str, tuple[int, Nsec3Params | None, dict[str, str]]] = {
     "meter.example.": (13, Nsec3Params(opt_out=True), {"ingest": "192.0.2.60"}),
 }
 UNSIGNED = {"cdn.example.": {"edge7": "198.51.100.7"}, "legacy.example.": {"soap": "198.51.100.20"}}
+
+
+@cache
+def _keys_of(name: str, algorithm: int) -> tuple[SigningKey, SigningKey]:
+    """Return a zone's first keys, the same in all worlds of a process: those of RSA take long to make."""
+    return generate_key(algorithm, entry=True), generate_key(algorithm)
 
 
 class PartnerWorld:
@@ -60,8 +67,8 @@ class PartnerWorld:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     def _zone(self, name: str, algorithm: int, nsec3: Nsec3Params | None) -> Zone:
-        keys = [generate_key(algorithm, entry=True), generate_key(algorithm)]
-        return self.world.add(Zone(dns.name.from_text(name), ttl=TTL_S, keys=keys, nsec3=nsec3))
+        zone = Zone(dns.name.from_text(name), ttl=TTL_S, keys=list(_keys_of(name, algorithm)), nsec3=nsec3)
+        return self.world.add(zone)
 
     def _fill(self, zone: Zone, hosts: dict[str, str]) -> None:
         zone.add("@", "NS", f"ns.{zone.name}")

@@ -6,6 +6,7 @@ Source: RFC 4035 §2 (signing a zone), RFC 5155 §7.1 (NSEC3 chain).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import dns.dnssec
 import dns.name
@@ -32,7 +33,7 @@ class SigningKey:
     algorithm: int
     flags: int
 
-    @property
+    @cached_property
     def record(self) -> dns.rdtypes.ANY.DNSKEY.DNSKEY:
         """Return the DNSKEY record."""
         return dns.dnssec.make_dnskey(self.private.public_key(), self.algorithm, self.flags)

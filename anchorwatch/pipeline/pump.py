@@ -13,16 +13,16 @@ Source: KIP-1033 and KIP-1034 (a processing exception handler, and dead letters 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from anchorwatch.pipeline.intake import Intake
 from anchorwatch.pipeline.local_bus import Batch, BatchSource, Sink, Unreadable
 from anchorwatch.pipeline.progress import Step
 from anchorwatch.telemetry import Meter
-from collector.stage import Collector
+from collector.polling.status import PollingStatus
 from schemas.faults import Rejected, Transient
 from schemas.messages import Message
 
@@ -267,7 +267,36 @@ def _reason_of(fault: Exception) -> str:
     return text[:LONGEST_REASON]
 
 
-async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None = None) -> None:
+class Polling(Protocol):
+    """Whoever polls, in this process or in others."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether ``stop`` was called."""
+        ...
+
+    def observe(self) -> AsyncIterator[Sequence[Message]]:
+        """Yield batches of messages until ``stop``; an empty batch means that time passed."""
+        ...
+
+    def status(self) -> PollingStatus:
+        """Return what is polled, and how polling goes."""
+        ...
+
+    def observe_again(self, subjects: Sequence[tuple[str, str, str]]) -> None:
+        """Observe (name, type, vantage) anew with the next poll."""
+        ...
+
+    def reload_soon(self) -> None:
+        """Read the inventory again at the next occasion, changed or not."""
+        ...
+
+    def stop(self) -> None:
+        """End the stream once the polls under way are handed on."""
+        ...
+
+
+async def feed(collector: Polling, sink: Sink, meter: Meter, step: Step | None = None) -> None:
     """Hand on what the collector observes until it ends, then close the sink.
 
     While the sink is unavailable nothing is lost: the collector waits. Messages that it can't hand on at the end are
@@ -278,8 +307,9 @@ async def feed(collector: Collector, sink: Sink, meter: Meter, step: Step | None
     polls = -1
     try:
         async for batch in collector.observe():
-            if collector.polls != polls or not collector.watched:
-                polls = collector.polls
+            status = collector.status()
+            if status.polls != polls or not status.watched:
+                polls = status.polls
                 step.turned()
             await patiently(step, "send", partial(sink.send, batch), meter, lambda: collector.is_stopping)
             step.begins("poll")

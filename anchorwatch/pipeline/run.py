@@ -29,9 +29,10 @@ from anchorwatch.pipeline.heartbeat import Heartbeat
 from anchorwatch.pipeline.local_bus import LocalBus
 from anchorwatch.pipeline.probe import HistoryProbe
 from anchorwatch.pipeline.progress import SLOW_S, Progress
-from anchorwatch.pipeline.pump import Pump, feed
+from anchorwatch.pipeline.pump import Polling, Pump, feed
 from anchorwatch.pipeline.recalls import Recalls
 from anchorwatch.pipeline.supervisor import Supervisor
+from anchorwatch.pipeline.workers import Workers, default_workers
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
 from anchorwatch.web.server import Server
@@ -66,7 +67,10 @@ class Instance:
         self.history: OverflowHistory = open_history(config.history, OverflowHistory)
         self.history.on_full = meter.transients.labels("analyzer").inc
         self.ledger = OverflowLedger(config.alerts.ledger)
-        self.collector = Collector(config.collector, time.time)
+        count = default_workers() if config.collectors is None else config.collectors
+        self.collector: Polling = (
+            Workers(config.collector, count, meter, config.log) if count else Collector(config.collector, time.time)
+        )
         disks = {"history": self.history.why_full, "ledger": self.ledger.why_full}
         interval_s = config.collector.interval_s
         self.analyzer = Analyzer(self.history, time.time, disks, config.changes, interval_s=interval_s)
@@ -103,7 +107,7 @@ class Instance:
             "alerts": progress.track("alerts"),
         }
         add_progress_metrics(meter, progress)
-        add_collector_metrics(meter, self.collector)
+        add_collector_metrics(meter, self.collector.status)
         add_analyzer_metrics(meter, self.analyzer)
         add_alerts_metrics(meter, self.ledger)
         buses = (self._observations, self._findings)

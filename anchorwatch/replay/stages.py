@@ -7,7 +7,6 @@ no finding of note is open or unconfirmed: it could say nothing that anybody is 
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 from alerts.config import AlertsConfig
@@ -23,7 +22,6 @@ from anchorwatch.replay.inline import InlineLoop
 from anchorwatch.replay.record import Record
 from collector.config import CollectorConfig
 from collector.dnssec.questions import Reply
-from collector.dnssec.skim import skim
 from collector.inventory.retention import Acceptance
 from collector.inventory.sources import InventorySources, Stamp
 from collector.inventory.store import Store
@@ -34,8 +32,6 @@ from collector.resolvers.dialogue import Posed
 from schemas.catalogue import Kind, Severity
 from schemas.codes import Code
 from schemas.messages import Act, Finding, Message
-
-remembered_skim = lru_cache(maxsize=50_000)(skim)
 
 SOURCE = "scenario"
 FLUSH_S = 0.5
@@ -113,7 +109,7 @@ class Monitor:
     def start(self) -> None:
         """Start with what is stored, and nothing in memory."""
         config, clock = self._config, self._clock
-        self.watch = Watch(config, remembered_skim)
+        self.watch = Watch(config)
         self._roster = Roster()
         self._sources = InventorySources(
             config.sources,

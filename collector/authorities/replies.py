@@ -3,7 +3,9 @@
 Source: RFC 1034 §4.3.1, §5.3.3; RFC 2308 §2 (negative answers); RFC 4035 §3.1.4.1 (a DS is the parent's); RFC 8020.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from collector.dnssec import names, records
 from collector.dnssec.message import AA, NOERROR, NXDOMAIN, YXDOMAIN, Response, rcode_text, write_response
@@ -118,8 +120,8 @@ def scrub(response: Response, zone: Name) -> Response:
     answer, authority = _within(response.answer, zone), _within(response.authority, zone)
     if len(answer) == len(response.answer) and len(authority) == len(response.authority):
         return response
-    kept = replace(response, answer=answer, authority=authority)
-    return replace(kept, wire=write_response(kept))
+    kept = structs.replace(response, answer=answer, authority=authority)
+    return structs.replace(kept, wire=write_response(kept))
 
 
 def _within(section: dict[tuple[Name, int], RRset], zone: Name) -> dict[tuple[Name, int], RRset]:

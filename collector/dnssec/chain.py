@@ -36,12 +36,25 @@ def find_node(context: Context, goal: Name, anchor: Anchor) -> Questions[ChainNo
 
     The node returned speaks for ``goal``: secure with the keys of the zone that contains it, or the reason why not.
     """
-    declared = _negative_anchor_over(context.policy, goal, anchor)
+    declared = negative_anchor_over(context.policy, goal, anchor)
     if declared is not None:
         return _negative_node(context, declared, None)
+    known = find_known(context, goal, anchor)
+    if known is not None:
+        return known
     node = yield from _cached(context, anchor.zone, None, anchor)
     while node.verdict is Verdict.SECURE and not node.sealed and node.name != goal:
         node = yield from _cached(context, goal[: len(node.name) + 1], node, None)
+    return node
+
+
+def find_known(context: Context, goal: Name, anchor: Anchor) -> ChainNode | None:
+    """Return the node that speaks for ``goal`` if all nodes on the way to it are known and fresh."""
+    node: ChainNode | None = None
+    for depth in range(len(anchor.zone), len(goal) + 1):
+        node = _known(context, goal[:depth], node)
+        if node is None or node.verdict is not Verdict.SECURE or node.sealed:
+            break
     return node
 
 
@@ -178,8 +191,10 @@ def _ended(
     )
 
 
-def _negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | None:
+def negative_anchor_over(policy: Policy, goal: Name, anchor: Anchor) -> Name | None:
     """Return the negative trust anchor at or above ``goal``, unless a trust anchor lies below it (RFC 7646 §2)."""
+    if not policy.negative_trust_anchors:
+        return None
     declared = {names.from_text(text) for text in policy.negative_trust_anchors}
     above = [zone for zone in declared if names.is_at_or_below(goal, zone) and names.is_at_or_below(zone, anchor.zone)]
     return max(above, key=len, default=None)
@@ -424,6 +439,14 @@ def _over_limit(context: Context, parent: ChainNode, name: Name, reply: Response
     verdict, fault = denial.over_limit
     ttl_s = denial.ttl_s if verdict is Verdict.INSECURE else FAILED_NODE_TTL_S
     return _ended(context, name, parent, verdict, fault, (reply.wire,), ttl_s, window=denial.window)
+
+
+def has_known_cut(context: Context, node: ChainNode, name: Name) -> bool | None:
+    """Return what ``find_cut_below`` would find out without a question: None where it would have to ask."""
+    known = _known(context, name, node)
+    if known is None or _is_over_limit(known):
+        return None
+    return known.verdict is not Verdict.SECURE or known.zone != node.zone
 
 
 def find_cut_below(context: Context, node: ChainNode, name: Name) -> Questions[ChainNode]:

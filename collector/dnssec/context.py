@@ -1,7 +1,10 @@
 """The state of one validation: the time, the trust anchors, the budget, and the nodes of the chain found so far."""
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
@@ -21,8 +24,7 @@ LONGEST_CACHED_S = 604_800
 """Caches keep nothing for longer, whatever its TTL. Source: RFC 8767 §4."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, gc=False):
     """The signature that ends first among those a result rests on; POSIX seconds."""
 
     inception: int
@@ -58,9 +60,11 @@ class Signed:
     cached_until: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ChainNode:
     """The result of the walk at one name: its zone, the verdict and the keys.
+
+    A node is equal to itself alone. What its whole way says is put together once, for all names that rest on it.
 
     ``zone`` is the apex of the zone that ``name`` lies in. ``keys`` are that zone's when ``verdict`` is secure, else
     empty and ``reason`` says why. ``link`` describes the zone where the node is a cut or the anchor. ``sealed``: the
@@ -85,14 +89,39 @@ class ChainNode:
     messages: tuple[bytes, ...] = ()
     signed: tuple[Signed, ...] = ()
 
-    def path(self) -> "list[ChainNode]":
+    @cached_property
+    def above(self) -> "tuple[ChainNode, ...]":
+        """Return the nodes from the anchor down to the parent."""
+        return self.parent.path() if self.parent is not None else ()
+
+    def path(self) -> "tuple[ChainNode, ...]":
         """Return the nodes from the anchor to this one."""
-        nodes: list[ChainNode] = []
-        node: ChainNode | None = self
-        while node is not None:
-            nodes.append(node)
-            node = node.parent
-        return nodes[::-1]
+        return (*self.above, self)
+
+    @cached_property
+    def links(self) -> tuple[ChainLink, ...]:
+        """Return the zones on the way, the anchor's first."""
+        return tuple(node.link for node in self.path() if node.link is not None)
+
+    @cached_property
+    def wires(self) -> tuple[bytes, ...]:
+        """Return the responses that the whole way rests on, from the anchor down."""
+        return tuple(wire for node in self.path() for wire in node.messages)
+
+    @cached_property
+    def faults(self) -> tuple[Fault, ...]:
+        """Return the remarks of the whole way, from the anchor down."""
+        return tuple(remark for node in self.path() for remark in node.remarks)
+
+    @cached_property
+    def ds_algorithms(self) -> frozenset[int]:
+        """Return the signing algorithms that the DS sets on the way name."""
+        return frozenset(int(ds.split()[1]) for link in self.links for ds in link.ds)
+
+    @cached_property
+    def stands_until(self) -> int:
+        """Return until when the whole way is fresh (POSIX seconds)."""
+        return min(node.fresh_until for node in self.path())
 
 
 @dataclass(slots=True)
@@ -179,7 +208,7 @@ class Context:
             keys = tuple(key for key in node.keys if key.algorithm == algorithm)
             signatures = tuple(s for s in rrset.signatures if s.algorithm == algorithm)
             one = verify_rrset(
-                replace(rrset, signatures=signatures),
+                msgspec.structs.replace(rrset, signatures=signatures),
                 node.zone,
                 keys,
                 now=self.now,

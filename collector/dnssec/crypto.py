@@ -44,6 +44,7 @@ def rsa_numbers(public_key: bytes) -> tuple[int, int] | None:
     return (exponent, modulus) if exponent and modulus else None
 
 
+@lru_cache(maxsize=8192)
 def rsa_bits(key: KeyRecord) -> int | None:
     """Return the modulus length of an RSA key, 0 if it is malformed, None for other algorithms."""
     if key.algorithm not in RSA_ALGORITHMS:

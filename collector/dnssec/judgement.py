@@ -10,7 +10,7 @@ import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
-from collector.dnssec.context import ChainNode, Context, describe_window
+from collector.dnssec.context import ChainNode, Context, Window, describe_window
 from collector.dnssec.fault import Case, Fault, RRsetName
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -26,37 +26,31 @@ from schemas.wire import digest_of
 SERVING = tuple(map(records.type_from_text, ("A", "AAAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT")))
 
 
-def make_judgement(
-    context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str
-) -> tuple[Judgement, Evidence]:
-    """Return the judgement for people and machines, and the messages that prove it."""
+def make_judgement(context: Context, result: ValidationResult, qname: Name, qtype: int, vantage: str) -> Judgement:
+    """Return the judgement for people and machines; whoever hands it on with its evidence adds the digest of that."""
     weakest = result.weakest
-    evidence = _evidence(context, result, qname, qtype)
-    windows = [judged.window for judged in result.rrsets if judged.window is not None]
-    window = min(windows, key=lambda one: one.expiration) if windows else None
-    reasons = tuple(make_reason(fault, context.now) for fault in _reasons(result))
-    return (
-        Judgement(
-            name=names.to_text(qname),
-            type=records.type_to_text(qtype),
-            vantage=vantage,
-            verdict=result.verdict,
-            rcode=result.rcode,
-            reasons=reasons,
-            remarks=tuple(make_reason(fault, context.now) for fault in _remarks(result)),
-            cause_zone=names.to_text(weakest.reason.zone) if weakest.reason else "",
-            answers=tuple(sorted(_answer_text(*record) for record in result.records)),
-            chain=tuple(_chain(result.rrsets)),
-            links=tuple(judged.described() for judged in result.rrsets),
-            inception_at=utc(window.inception) if window else None,
-            expires_at=utc(window.expiration) if window else None,
-            ttl_s=min((judged.ttl_s for judged in result.rrsets if judged.ttl_s), default=0),
-            validated_at=utc(context.now),
-            trust_anchor=context.anchors.fingerprint,
-            evidence=evidence.digest,
-            denies=_denied(result.rrsets[-1]),
-        ),
-        evidence,
+    window: Window | None = None
+    for judged in result.rrsets:
+        if judged.window is not None:
+            window = window.or_earlier(judged.window) if window is not None else judged.window
+    return Judgement(
+        name=names.to_text(qname),
+        type=records.type_to_text(qtype),
+        vantage=vantage,
+        verdict=result.verdict,
+        rcode=result.rcode,
+        reasons=tuple([make_reason(fault, context.now) for fault in _reasons(result)]),
+        remarks=tuple([make_reason(fault, context.now) for fault in _remarks(result)]),
+        cause_zone=names.to_text(weakest.reason.zone) if weakest.reason else "",
+        answers=tuple(sorted([_answer_text(*record) for record in result.records])),
+        chain=_chain(result.rrsets),
+        links=tuple([judged.described() for judged in result.rrsets]),
+        inception_at=utc(window.inception) if window else None,
+        expires_at=utc(window.expiration) if window else None,
+        ttl_s=min([judged.ttl_s for judged in result.rrsets if judged.ttl_s], default=0),
+        validated_at=utc(context.now),
+        trust_anchor=context.anchors.fingerprint,
+        denies=_denied(result.rrsets[-1]),
     )
 
 
@@ -165,7 +159,7 @@ def answer_facts(result: ValidationResult, now: int) -> AnswerFacts:
 
 def fresh_until(result: ValidationResult) -> int:
     """Return until when the verdict stands if the same answer comes again; POSIX seconds."""
-    ends = [node.fresh_until for judged in result.rrsets if judged.node for node in judged.node.path()]
+    ends = [judged.node.stands_until for judged in result.rrsets if judged.node]
     ends += [judged.window.expiration for judged in result.rrsets if judged.window is not None]
     return min(ends, default=0)
 
@@ -176,9 +170,8 @@ def _answer_text(owner: Name, rdtype: int, rdata: bytes) -> str:
 
 def _reasons(result: ValidationResult) -> Iterable[Fault]:
     """Yield the decisive reason, then those of other weak RRsets, then the exit from signed space."""
-    weakest = result.weakest
     seen: set[tuple[Code, Name]] = set()
-    for judged in (weakest, *result.rrsets):
+    for judged in (result.weakest, *result.rrsets):
         if judged.reason is not None and (judged.reason.code, judged.reason.zone) not in seen:
             seen.add((judged.reason.code, judged.reason.zone))
             yield judged.reason
@@ -199,29 +192,22 @@ def _exit_from_signed_space(rrsets: list[JudgedRRset]) -> JudgedRRset | None:
 def _remarks(result: ValidationResult) -> Iterable[Fault]:
     seen: set[tuple[Code, Name, RRsetName | None]] = set()
     for judged in result.rrsets:
-        nodes = judged.node.path() if judged.node else []
-        for remark in (*(remark for node in nodes for remark in node.remarks), *judged.remarks):
+        for remark in (*(judged.node.faults if judged.node else ()), *judged.remarks):
             key = (remark.code, remark.zone, remark.blamed)
             if key not in seen:
                 seen.add(key)
                 yield remark
 
 
-def _nodes(rrsets: Iterable[JudgedRRset]) -> list[ChainNode]:
-    """Return every node that the RRsets rest on, once, each parent before its children."""
-    found: dict[int, ChainNode] = {}
+def _chain(rrsets: Sequence[JudgedRRset]) -> tuple[ChainLink, ...]:
+    """Return the zones that the RRsets rest on, once, each after the one above it."""
+    if len(rrsets) == 1:
+        return rrsets[0].node.links if rrsets[0].node is not None else ()
+    found: dict[str, ChainLink] = {}
     for judged in rrsets:
-        for node in judged.node.path() if judged.node else []:
-            found.setdefault(id(node), node)
-    return list(found.values())
-
-
-def _chain(rrsets: Iterable[JudgedRRset]) -> Iterable[ChainLink]:
-    seen: set[str] = set()
-    for node in _nodes(rrsets):
-        if node.link is not None and node.link.zone not in seen:
-            seen.add(node.link.zone)
-            yield node.link
+        for link in judged.node.links if judged.node is not None else ():
+            found.setdefault(link.zone, link)
+    return tuple(found.values())
 
 
 @lru_cache(maxsize=16)
@@ -231,8 +217,10 @@ def _describe_policy(policy: Policy) -> tuple[dict[str, Any], bytes]:
     return values, msgspec.json.encode(values, order="sorted")
 
 
-def _evidence(context: Context, result: ValidationResult, qname: Name, qtype: int) -> Evidence:
-    messages = [wire for node in _nodes(result.rrsets) for wire in node.messages] + result.messages
+def evidence_of(context: Context, result: ValidationResult, qname: Name, qtype: int) -> Evidence:
+    """Return the messages that prove a judgement, those of each zone after those of the zone above it."""
+    nodes = dict.fromkeys(node for judged in result.rrsets if judged.node is not None for node in judged.node.path())
+    messages = [wire for node in nodes for wire in node.messages] + result.messages
     return make_evidence(messages, qname, qtype, context.now, context.anchors, context.policy)
 
 

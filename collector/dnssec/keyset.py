@@ -5,6 +5,8 @@ Source: RFC 4035 §5.2, RFC 5011 §2.1, RFC 6840 §5.11.
 
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from collector.dnssec import crypto, names, records
 from collector.dnssec.context import ChainNode, Context, Window
 from collector.dnssec.delegation import match_entry_keys, remark_on_keys, usable_ds
@@ -151,7 +153,7 @@ def _signed_by_entry_keys(rrset: RRset, keys: tuple[KeyRecord, ...], entry_keys:
     entry = {(key.tag, key.algorithm) for key in entry_keys}
     others = {(key.tag, key.algorithm) for key in keys} - entry
     kept = tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in others)
-    return replace(rrset, signatures=kept) if kept else rrset
+    return structs.replace(rrset, signatures=kept) if kept else rrset
 
 
 def _signers_of(
@@ -165,7 +167,9 @@ def _signers_of(
     """Return the tags of the keys whose signatures over the key set hold, be they vouched for or not."""
     others = tuple(key for key in keys if key not in entry_keys)
     tried = {(key.tag, key.algorithm) for key in entry_keys}
-    rest = replace(rrset, signatures=tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in tried))
+    rest = structs.replace(
+        rrset, signatures=tuple(s for s in rrset.signatures if (s.key_tag, s.algorithm) not in tried)
+    )
     more = find_signers(rest, zone, others, now=context.now, policy=context.policy, budget=context.budget)
     return tuple(sorted({tag for tag, _ in (*verified.signers, *more)}))
 

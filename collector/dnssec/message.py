@@ -7,8 +7,11 @@ validation looks at.
 Source: RFC 1035 §4, RFC 6891 (EDNS), RFC 8914 (extended errors), RFC 2181 §5 (RRsets).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
+
+import msgspec
 
 from collector.dnssec import names, records
 from collector.dnssec.names import Name
@@ -44,8 +47,7 @@ class FormError(ValueError):
     """The octets are no DNS message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A response; ``answer`` and ``authority`` map (name, type) to the RRset with the signatures over it.
 
     ``wire`` are the octets as received; ``ede`` the extended errors as (code, text); ``cookie`` the client's cookie and
@@ -90,10 +92,15 @@ def make_query(
     the letter case to send, by default lower case.
     """
     flags = RD | (CD if checking_disabled else AD if edns else 0) if recursive else 0
-    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
-    opt = b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options if edns else b""
+    opt = opt_record(cookie, payload) if edns else b""
     asked = (question or names.to_wire(qname)) + qtype.to_bytes(2, "big") + b"\0\1"
     return _HEADER.pack(message_id, flags, 1, 0, 0, int(edns)) + asked + opt
+
+
+def opt_record(cookie: bytes, payload: int = EDNS_PAYLOAD_BYTES) -> bytes:
+    """Return an OPT record with DO=1, and a cookie unless that is empty. Source: RFC 6891 §6.1.2, RFC 7873 §4."""
+    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
+    return b"\0" + _RR.pack(records.OPT, payload, 0x8000, len(options)) + options
 
 
 def rcode_text(rcode: int) -> str:
@@ -228,6 +235,30 @@ def read_response(wire: bytes) -> Response:
     return Response(wire, message_id, flags, rcode, qname, qtype, answer, authority, ede, has_edns, cookie)
 
 
+def read_options(wire: bytes) -> dict[int, bytes]:
+    """Return the EDNS options of a message by code, of each the last.
+
+    Raises:
+        FormError: it can't be read.
+    """
+    if len(wire) < _HEADER.size:
+        raise FormError("shorter than a header")
+    _, _, qdcount, *counts = _HEADER.unpack_from(wire)
+    if sum(counts) > MAX_RECORDS:
+        raise FormError(f"{sum(counts)} records, more than {MAX_RECORDS}")
+    reader = _Reader(wire)
+    for _ in range(min(qdcount, 1)):
+        reader.name()
+        reader.offset += 4
+    options: dict[int, bytes] = {}
+    for _ in range(sum(counts)):
+        _name, rdtype, _rdclass, _ttl, end = _next_record(reader)
+        if rdtype == records.OPT:
+            options.update(_options(reader, end))
+        reader.offset = end
+    return options
+
+
 def _next_record(reader: _Reader) -> tuple[Name, int, int, int, int]:
     """Read a record's head; the reader stands at its data. Return name, type, class, TTL and the end of the data."""
     name = reader.name()
@@ -312,6 +343,15 @@ def _read_rdata(reader: _Reader, rdtype: int, end: int) -> bytes:
     return reader.canonical(layout, end)
 
 
+def _options(reader: _Reader, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the options of an OPT record at whose data the reader stands."""
+    offset = reader.offset
+    while offset + 4 <= end:
+        code, length = _OPTION.unpack_from(reader.wire, offset)
+        yield code, reader.wire[offset + 4 : min(offset + 4 + length, end)]
+        offset += 4 + length
+
+
 def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tuple[int, str], ...], bytes]:
     """Skip glue; return whether there was an OPT record, the rcode's upper bits, extended errors, and the cookie."""
     has_edns, extended, errors, cookie = False, 0, [], b""
@@ -319,15 +359,10 @@ def _read_additional(reader: _Reader, count: int) -> tuple[bool, int, tuple[tupl
         _name, rdtype, _rdclass, ttl, end = _next_record(reader)
         if rdtype == records.OPT:
             has_edns, extended = True, ttl >> 24
-            offset = reader.offset
-            while offset + 4 <= end:
-                code = int.from_bytes(reader.wire[offset : offset + 2], "big")
-                length = int.from_bytes(reader.wire[offset + 2 : offset + 4], "big")
-                data = reader.wire[offset + 4 : min(offset + 4 + length, end)]
+            for code, data in _options(reader, end):
                 if code == _COOKIE:
                     cookie = data
                 if code == _EXTENDED_ERROR and len(data) >= 2:
                     errors.append((int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace").rstrip("\0")))
-                offset += 4 + length
         reader.offset = end
     return has_edns, extended, tuple(errors), cookie

@@ -14,6 +14,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 ALGORITHMS_2025 = frozenset({8, 10, 13, 14, 15, 16})
 ALGORITHMS_SHA1 = frozenset({5, 7})
+ALGORITHMS_LEGACY = ALGORITHMS_2025 | ALGORITHMS_SHA1
 DEPRECATED_ALGORITHMS = frozenset({1, 3, 5, 6, 7, 12})
 RSA_ALGORITHMS = frozenset({5, 7, 8, 10})
 DIGESTS = frozenset({1, 2, 4})
@@ -56,7 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def algorithms(self) -> frozenset[int]:
         """Return the signing algorithms that this profile supports."""
-        return ALGORITHMS_2025 | ALGORITHMS_SHA1 if self.profile == "legacy" else ALGORITHMS_2025
+        return ALGORITHMS_LEGACY if self.profile == "legacy" else ALGORITHMS_2025
 
 
 def policy_from_pairs(pairs: list[str]) -> Policy:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from collector.dnssec.message import Response, rcode_text
 from collector.dnssec.names import Name
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """A question to the vantage, with DO=1 and CD=1."""
 
     name: Name

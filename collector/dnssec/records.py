@@ -9,6 +9,7 @@ from functools import lru_cache
 import dns.exception
 import dns.rdata
 import dns.rdatatype
+import msgspec
 
 from collector.dnssec import names
 from collector.dnssec.names import Name
@@ -44,8 +45,7 @@ LAYOUTS: dict[int, str] = {
 FIXED_LENGTHS: dict[int, int] = {A: 4, AAAA: 16}
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True, gc=False):
     """One RRSIG; ``signed_prefix`` is its data without the signature, the signer in canonical form."""
 
     covers: int
@@ -60,8 +60,7 @@ class Signature:
     signed_prefix: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RRset:
+class RRset(msgspec.Struct, frozen=True, gc=False):
     """Records of one name and type, and the signatures over them that came in the same section.
 
     ``rdatas`` are canonical, distinct, in canonical order. ``ttl`` is the smallest received. ``class_`` is always IN.
@@ -74,8 +73,7 @@ class RRset:
     signatures: tuple[Signature, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(msgspec.Struct, frozen=True, gc=False):
     """One DNSKEY; ``rdata`` are its canonical octets."""
 
     flags: int

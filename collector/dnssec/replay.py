@@ -6,7 +6,7 @@ from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors, parse_anchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import Context
-from collector.dnssec.judgement import make_judgement
+from collector.dnssec.judgement import evidence_of, make_judgement
 from collector.dnssec.message import FormError, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -45,5 +45,5 @@ def replay(evidence: Evidence) -> Judgement:
     context = Context(int(evidence.at.timestamp()), anchors, policy, Budget(policy), {})
     qname, qtype = names.from_text(evidence.name), records.type_from_text(evidence.type)
     result = validate_from(responses_in(evidence.messages), context, qname, qtype)
-    judgement, _ = make_judgement(context, result, qname, qtype, "evidence")
-    return judgement
+    judgement = make_judgement(context, result, qname, qtype, "evidence")
+    return msgspec.structs.replace(judgement, evidence=evidence_of(context, result, qname, qtype).digest)

@@ -4,7 +4,9 @@ Source: RFC 4035 §5.3, RFC 4034 §3.1, RFC 6840 §5.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from collector.dnssec import crypto, names
 from collector.dnssec.budget import Budget
@@ -39,8 +41,7 @@ CODES: dict[Case, Code] = {
 _CASE_OF_WINDOW = {CODES[case]: case for case in (Case.EXPIRED, Case.NOT_YET_VALID, Case.WINDOW_INVERTED)}
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, gc=False):
     """A signature that holds.
 
     ``encloser`` is the closest encloser where the RRset was expanded from a wildcard, else None: the caller still owes
@@ -140,6 +141,8 @@ def verify_rrset(
         if _holds(rrset, signature, key):
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
+            if len(candidates) == 1 and not faults:
+                return Verified(signature, key, encloser, 0, ((signature.key_tag, signature.algorithm),))
             holding, failing = _weigh(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
             failed = (failed | failing) - holding - {signature}
             others = sum(len(those) for case, those in faults.items() if case is not Case.UNSUPPORTED_SIGNATURES)
@@ -205,16 +208,15 @@ def _candidates(
     faults: Faults,
 ) -> list[tuple[Signature, KeyRecord]]:
     """Return the pairs worth a try, unique tags first, so that colliding keys cannot mask a good one."""
-    usable = [key for key in keys if is_usable_key(key, policy)]
     unique: list[tuple[Signature, KeyRecord]] = []
     shared: list[tuple[Signature, KeyRecord]] = []
-    for signature in sorted(rrset.signatures, key=lambda one: (one.algorithm, one.key_tag, one.signature)):
+    for signature in _in_order(rrset.signatures):
         skew_s = lenient_skew_s(signature) if lenient else policy.skew_s
         fault = _check_form(rrset, zone, signature) or _check_times(signature, now, skew_s)
         if fault is not None:
             faults.setdefault(fault, []).append(signature)
             continue
-        fitting = [key for key in usable if (key.tag, key.algorithm) == (signature.key_tag, signature.algorithm)]
+        fitting = [key for key in keys if _is_of(key, signature) and is_usable_key(key, policy)]
         if not fitting:
             faults.setdefault(_why_no_key(signature, keys, policy), []).append(signature)
         elif len(fitting) > policy.max_keys_per_tag:
@@ -222,6 +224,18 @@ def _candidates(
         else:
             (unique if len(fitting) == 1 else shared).extend((signature, key) for key in fitting)
     return unique + shared
+
+
+def _in_order(signatures: Sequence[Signature]) -> Sequence[Signature]:
+    """Return signatures in an order that does not depend on that of the records."""
+    if len(signatures) < 2:
+        return signatures
+    return sorted(signatures, key=lambda one: (one.algorithm, one.key_tag, one.signature))
+
+
+def _is_of(key: KeyRecord, signature: Signature) -> bool:
+    """Return whether a signature names the key by its tag and algorithm."""
+    return key.tag == signature.key_tag and key.algorithm == signature.algorithm
 
 
 def _check_form(rrset: RRset, zone: Name, signature: Signature) -> Case | None:

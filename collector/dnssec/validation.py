@@ -6,8 +6,11 @@ zone whose keys the anchor vouches for, and a negative or wildcard answer only w
 Source: RFC 4035 §5; RFC 5155 §8; RFC 6672 §5.3 (DNAME); RFC 4033 §5 (the four verdicts).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec import structs
 
 from collector.dnssec import names, records
 from collector.dnssec.chain import PROVEN_UNSIGNED, find_cut_below, find_node
@@ -32,8 +35,7 @@ APEX_ONLY = frozenset({records.NS, records.SOA, records.DNSKEY})
 ABOVE_CUT = frozenset({records.DS, records.NSEC})
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRRset:
+class JudgedRRset(msgspec.Struct, frozen=True, gc=False):
     """One RRset on the way (or its absence), judged.
 
     ``node`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
@@ -76,6 +78,8 @@ class ValidationResult:
     @property
     def weakest(self) -> JudgedRRset:
         """Return the first of the RRsets with the weakest verdict."""
+        if len(self.rrsets) == 1:
+            return self.rrsets[0]
         return max(self.rrsets, key=lambda judged: judged.verdict.weakness)
 
 
@@ -181,18 +185,19 @@ def _judge_alias(context: Context, response: Response, name: Name, alias: RRset)
         return _broken(judged, _alias_fault(judged, Case.SEVERAL_ALIASES, count=len(alias.rdatas)))
     target = records.target_of(alias.rdatas[0])
     if alias.rdtype == records.CNAME:
-        return replace(judged, target=target)
+        return structs.replace(judged, target=target)
     synthesised = target + name[len(alias.name) :]
     if names.wire_length(synthesised) > names.MAX_NAME_BYTES:
         # RFC 6672 §2.2: the server answers YXDOMAIN. The DNAME may be secure; that nothing else lies there is the
         # rcode's word.
         fault = _alias_fault(judged, Case.ALIAS_TOO_LONG, name=name)
-        return replace(judged, verdict=Verdict.INSECURE, reason=fault) if judged.verdict is Verdict.SECURE else judged
+        is_secure = judged.verdict is Verdict.SECURE
+        return structs.replace(judged, verdict=Verdict.INSECURE, reason=fault) if is_secure else judged
     cname = response.answer.get((name, records.CNAME))
     if cname is not None and cname.rdatas and cname.rdatas != (names.to_wire(synthesised),):
         # "the validator ... MUST verify that the CNAME ... matches": RFC 6672 §5.3.1
         return _broken(judged, _alias_fault(judged, Case.OTHER_SYNTHESIS, name=name))
-    return replace(judged, target=synthesised)
+    return structs.replace(judged, target=synthesised)
 
 
 def _zone_of(judged: JudgedRRset) -> Name:
@@ -207,8 +212,8 @@ def _alias_fault(judged: JudgedRRset, case: Case, *, name: Name | None = None, c
 def _broken(judged: JudgedRRset, fault: Fault) -> JudgedRRset:
     """Return an RRset that contradicts itself: bogus where it is signed, at worst insecure where it is not."""
     if judged.verdict is Verdict.SECURE:
-        return replace(judged, verdict=Verdict.BOGUS, reason=fault)
-    return replace(judged, reason=fault) if judged.verdict is Verdict.INSECURE else judged
+        return structs.replace(judged, verdict=Verdict.BOGUS, reason=fault)
+    return structs.replace(judged, reason=fault) if judged.verdict is Verdict.INSECURE else judged
 
 
 def _says_nothing(response: Response, name: Name, qtype: int) -> bool:
@@ -247,7 +252,7 @@ def _checked_against(judged: JudgedRRset, deepest: int) -> JudgedRRset:
         return judged
     where = RRsetName(judged.owner, judged.rdtype)
     fault = Fault(Code.RRSIG_SIGNER_INVALID, Case.SIGNED_ABOVE_CUT, node.zone, name=judged.owner, rrset=where)
-    return replace(judged, verdict=Verdict.BOGUS, reason=fault)
+    return structs.replace(judged, verdict=Verdict.BOGUS, reason=fault)
 
 
 def _judge_signatures(context: Context, response: Response, name: Name) -> Questions[JudgedRRset]:
@@ -262,7 +267,7 @@ def _judge_signatures(context: Context, response: Response, name: Name) -> Quest
 
 
 def _zone_for(
-    context: Context, owner: Name, rdtype: int, signers: Iterable[Name], *, floor: Name = names.ROOT
+    context: Context, owner: Name, rdtype: int, signers: set[Name], *, floor: Name = names.ROOT
 ) -> Questions[ChainNode | None]:
     """Find the zone that an RRset must be signed by; None where no trust anchor lies above.
 
@@ -274,9 +279,9 @@ def _zone_for(
     """
     # A DS set belongs to the parent: RFC 4035 §3.1.4.1
     highest = owner[:-1] if rdtype == records.DS else owner
-    claims = {
+    claims = [
         signer for signer in signers if names.is_at_or_below(highest, signer) and names.is_at_or_below(signer, floor)
-    }
+    ]
     for goal in (*sorted(claims, key=len, reverse=True), highest):
         # The anchor closest to the signer, so that any path that holds will do: RFC 6840 §5.10, App. C.2
         anchor = context.anchors.closest(goal)
@@ -321,8 +326,10 @@ def _served_locally(node: ChainNode, owner: Name, rdtype: int, *, ttl_s: int = 0
 
 def _overruled(context: Context, judged: JudgedRRset) -> Name | None:
     """Return the anchored zone that forbids an insecure verdict from above it: there, security is configured."""
+    if judged.verdict is not Verdict.INSECURE or judged.node is None:
+        return None
     anchor = context.anchors.closest(judged.owner[:-1] if judged.rdtype == records.DS else judged.owner)
-    if judged.verdict is not Verdict.INSECURE or anchor is None or judged.node is None:
+    if anchor is None:
         return None
     start = judged.node.path()[0].zone
     return anchor.zone if len(start) < len(anchor.zone) else None
@@ -361,7 +368,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
         return _bogus(node, rrset.name, rrset.rdtype, verified, ttl_s=rrset.ttl)
     context.note_signing(node, rrset, verified)
     own = context.window_of(verified)
-    remarks = list(_remarks_on(context, node, rrset, verified))
+    remarks = _remarks_on(node, rrset, verified, context.now, own.expiration)
     verdict, why = Verdict.SECURE, None
     if verified.encloser is not None:
         if rrset.rdtype in NEVER_EXPANDED:
@@ -393,15 +400,16 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
     )
 
 
-def _remarks_on(context: Context, node: ChainNode, rrset: RRset, verified: Verified) -> Iterable[Fault]:
-    where = name_of(rrset)
+def _remarks_on(node: ChainNode, rrset: RRset, verified: Verified, now: int, expiration: int) -> list[Fault]:
+    remarks = []
     if verified.failed:
-        code, case = Code.RRSIG_PARTIAL_INVALID, Case.SOME_NOT_VERIFIED
-        yield Fault(code, case, node.zone, blamed=where, rrset=where, count=verified.failed)
-    expiration = context.window_of(verified).expiration
-    if rrset.ttl > expiration - context.now:
-        code, case = Code.RRSIG_TTL_BEYOND_EXPIRY, Case.TTL_BEYOND_END
-        yield Fault(code, case, node.zone, blamed=where, rrset=where, ttl_s=rrset.ttl, expiration=expiration)
+        code, case, where = Code.RRSIG_PARTIAL_INVALID, Case.SOME_NOT_VERIFIED, name_of(rrset)
+        remarks.append(Fault(code, case, node.zone, blamed=where, rrset=where, count=verified.failed))
+    if rrset.ttl > expiration - now:
+        code, case, where = Code.RRSIG_TTL_BEYOND_EXPIRY, Case.TTL_BEYOND_END, name_of(rrset)
+        fault = Fault(code, case, node.zone, blamed=where, rrset=where, ttl_s=rrset.ttl, expiration=expiration)
+        remarks.append(fault)
+    return remarks
 
 
 Proven = tuple[Verdict, Fault | None]

@@ -7,6 +7,9 @@ Where to look
     fairness        slots among zones and vantages
     confirmation    sooner, where something has just turned bad
     reachability    whether a vantage answers at all
+    steady          polls that are one comparison; how many a resolver may have before it
+    basis           the chain that verdicts rest on, shown anew once for all below it
+    shares          which worker polls what; merging: their reports as one; status: how polling goes
     memory          the last poll of an endpoint, and whether a new one says anything new
     copies          for how long others may keep what a vantage shows
     churn           answers that change all the time

@@ -32,8 +32,10 @@ class Churn(msgspec.Struct, gc=False):
 
     def is_over(self, now: float) -> bool:
         """Return whether the answers were unstable and have been calm for an hour."""
+        if not self.is_unstable:
+            return False
         self._drop_old(now)
-        return self.is_unstable and not self.changed_at
+        return not self.changed_at
 
     def is_surprised(self, judgement: Judgement) -> bool:
         """Return whether a judgement has data that were never seen of a subject whose answers change seldom."""

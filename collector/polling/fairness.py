@@ -7,7 +7,7 @@ probe at a time, at growing distance, until one is answered.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Container, Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -80,7 +80,7 @@ class FairShares(Generic[Item]):
 
     # who there is
 
-    def set_items(self, zone_by_item: dict[Item, Zone]) -> None:
+    def set_items(self, zone_by_item: Mapping[Item, Zone]) -> None:
         """Know exactly these items from now on, each with its zone (and vantage)."""
         self.remove([item for item in self._zone_by_item if item not in zone_by_item])
         self.add(zone_by_item.items())
@@ -170,6 +170,21 @@ class FairShares(Generic[Item]):
                 self._start(item, (zone, standing))
                 admitted.append(item)
         return admitted
+
+    def is_running(self, item: Item) -> bool:
+        """Return whether an item holds a slot."""
+        return item in self._running
+
+    def take_slot(self, item: Item) -> bool:
+        """Take a slot out of turn for one whose reply is at hand; return whether its zone has one."""
+        zone = self._zone_by_item.get(item)
+        if zone is None or zone in self._resting or item in self._running or item in self._queued:
+            return False
+        standing = self._standing(item, zone)
+        if not self._has_slot(standing) or not self._may_go((zone, standing)):
+            return False
+        self._start(item, (zone, standing))
+        return True
 
     def _pop(self, zone: Zone, items: deque[Item]) -> Item | None:
         """Return the next of a queue that is still to be asked."""

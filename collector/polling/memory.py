@@ -3,8 +3,13 @@
 import msgspec
 
 from collector.authorities.sweeps import NOWHERE, Trail
+from collector.dnssec import names
 from collector.dnssec.names import Name
+from collector.dnssec.signatures import Signers
+from collector.dnssec.skim import Imprint, says_the_same
+from collector.polling.basis import Basis
 from collector.polling.churn import Churn
+from collector.polling.schedule import UNSCHEDULED
 from schemas.judgement import VALIDATED, Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
@@ -24,20 +29,32 @@ class PollTarget(msgspec.Struct, frozen=True, gc=False):
     vantage: str
 
 
-class Memory(msgspec.Struct, gc=False):
-    """The last poll of a subject.
+class Memory(msgspec.Struct, gc=False, eq=False):
+    """One endpoint through one vantage, and its last poll; known by identity.
 
-    ``skim`` stands for the last response; the verdict stands while the same comes and ``fresh_until`` (POSIX seconds)
-    lies ahead. ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a
-    clock that is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain,
-    ``trail`` what is swept for its sake.
+    The verdict stands while a response says what ``imprint`` says, ``stands_until`` (POSIX seconds) lies ahead, and so
+    does the end of ``basis``. Without a basis every response is to be validated. ``signed_content`` stands for an
+    answer whatever its signature's times, empty where that is no matter of one signature. ``renewals`` are those of the
+    basis that ``signings`` were noted for: the zones of the answer, and how each signed it.
+    ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a clock that
+    is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain, ``trail``
+    what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
-    ``claim`` and ``plain`` are what the resolver told its clients last; for so many polls more as ``disputed`` says, it
-    is asked again.
+    ``claim`` and ``plain`` are what the resolver told its clients last, ``claim_mark`` and ``plain_mark`` stand for the
+    responses that said so; for so many polls more as ``disputed`` says, it is asked again.
+    ``is_under_way``: a quick poll waits for its reply. ``has_missed``: the last one got none.
+    ``has_new_claim``: clients were told something else in a question beside the polls. ``due`` and ``usual`` are the
+    schedule's.
     """
 
-    skim: bytes = b""
-    fresh_until: float = 0.0
+    target: PollTarget
+    octets: bytes = b""
+    imprint: Imprint | None = None
+    stands_until: float = 0.0
+    basis: Basis | None = None
+    renewals: int = 0
+    signed_content: bytes = b""
+    signings: tuple[tuple[str, Signers], ...] = ()
     content: str = ""
     signed: SignatureWindow | None = None
     zones: tuple[str, ...] = ()
@@ -49,14 +66,44 @@ class Memory(msgspec.Struct, gc=False):
     unanswered: int = 0
     claim: ResolverClaim | None = None
     plain: ResolverClaim | None = None
+    claim_mark: bytes = b""
+    plain_mark: bytes = b""
     answers: tuple[str, ...] = ()
     disputed: int = 0
     cause: tuple[str, ...] | None = None
     churn: Churn = msgspec.field(default_factory=Churn)
+    is_under_way: bool = False
+    has_missed: bool = False
+    has_new_claim: bool = False
+    due: int = UNSCHEDULED
+    usual: int = UNSCHEDULED
+
+    @property
+    def is_watched(self) -> bool:
+        """Return whether it is still in the inventory."""
+        return self.due != UNSCHEDULED
+
+    def says_the_same(self, wire: bytes, at: float) -> bool:
+        """Return whether a response at ``at`` (POSIX seconds) says what was validated, and that stands."""
+        return self.stands(at) and self.imprint is not None and says_the_same(self.imprint, wire)
+
+    def stands_below(self, at: float) -> bool:
+        """Return whether the chain that the answer rests on holds at ``at``, in POSIX seconds."""
+        return self.basis is not None and at < self.basis.fresh_until
+
+    def stands(self, at: float) -> bool:
+        """Return whether a response like the last one needs no validation at ``at``, in POSIX seconds."""
+        return self.basis is not None and at < self.stands_until and at < self.basis.fresh_until
 
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
-        self.fresh_until, self.observed_at = 0.0, NEVER
+        self.stands_until, self.observed_at = 0.0, NEVER
+
+
+def memory_of(target: PollTarget) -> Memory:
+    """Return what is remembered of an endpoint before its first poll."""
+    octets = names.to_wire(target.name) + target.rdtype.to_bytes(2, "big") + b"\0\1"
+    return Memory(target, octets)
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:

@@ -79,7 +79,7 @@ def compare(
     for left in known.identities.keys() - by_id.keys():
         altered += (endpoint.host for endpoint in known.identities[left].endpoints)  # what it expected counts no more
     ours = _types_by_host(consumed, is_ours)
-    change = _difference(known.types_by_host, ours, {_spelled(host) for host in altered}, vantages, suffixes)
+    change = compare_types(known.types_by_host, ours, {_spelled(host) for host in altered}, vantages, suffixes)
     return Roster(by_id, ours), change
 
 
@@ -103,13 +103,14 @@ def _spelled(host: str) -> str:
     return host if PLAIN.fullmatch(host) else names.to_text(names.from_text(host)).removesuffix(".") or "."
 
 
-def _difference(
+def compare_types(
     known: dict[str, tuple[int, ...]],
     ours: dict[str, tuple[int, ...]],
     altered: set[str],
     vantages: Sequence[str],
     suffixes: PublicSuffixList,
 ) -> RosterChange:
+    """Return what is different between two rosters; of ``altered`` hosts the identities expect something else."""
     added: list[tuple[PollTarget, SharedZone]] = []
     gone: list[PollTarget] = []
     changed: list[PollTarget] = []

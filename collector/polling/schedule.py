@@ -2,18 +2,34 @@
 
 The phase comes from a hash of the endpoint, so a restart keeps the spread and no two collectors agree by accident. The
 first round is quick, so that a start sees everything soon; from the second turn on each has its own instant.
+
+Turns are kept in slots of half a millisecond, those of one slot together, so that a turn costs the same however many
+there are.
 """
 
 import hashlib
 import heapq
 import math
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
 
-Item = TypeVar("Item", bound=Hashable)
-
+TICKS_A_SECOND = 2048
+UNSCHEDULED = -1
 LONGEST_FIRST_ROUND_S = 10.0
 LATE_AFTER_S = 1.0
+
+
+class Scheduled(Protocol):
+    """What has turns: ``due`` is its next one, ``usual`` its next regular one; in ticks, UNSCHEDULED while it has none.
+
+    Both are kept by the schedule.
+    """
+
+    due: int
+    usual: int
+
+
+Item = TypeVar("Item", bound=Scheduled)
 
 
 def first_round_s(interval_s: float) -> float:
@@ -22,92 +38,107 @@ def first_round_s(interval_s: float) -> float:
 
 
 class Schedule(Generic[Item]):
-    """A heap of (due time, item); times are monotonic seconds.
+    """The turns of items, by monotonic seconds; ``phase_of`` gives each its part of the interval, in [0, 1).
 
     ``late`` counts the turns that came more than a second, and more than a tenth of the interval, after they were due;
     ``lateness_s`` says how late the last turn was.
     """
 
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._heap: list[tuple[float, int, Item]] = []
-        self._items: dict[Item, float] = {}
-        self._phases: dict[Item, float] = {}
-        self._counter = 0
-        self._origin: float | None = None
+    def __init__(self, interval_s: float, phase_of: Callable[[Item], float]) -> None:
+        self._interval = max(round(interval_s * TICKS_A_SECOND), 1)
+        self._first_round = first_round_s(interval_s) * TICKS_A_SECOND
+        self._late_after = max(LATE_AFTER_S, interval_s / 10) * TICKS_A_SECOND
+        self._phase_of = phase_of
+        self._slots: dict[int, dict[Item, None]] = {}  # dicts, which garbage collection passes over
+        self._order: list[int] = []  # a heap of the slots' instants
+        self._origin: int | None = None
+        self._count = 0
         self.late = 0
         self.lateness_s = 0.0
 
     def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._items
-
-    def set_items(self, items: Iterable[Item], now: float) -> None:
-        """Watch exactly these from now on; new ones get their first turn soon, known ones keep theirs."""
-        wanted = dict.fromkeys(items)
-        self.remove([item for item in self._items if item not in wanted])
-        self.add(wanted, now)
+        return self._count
 
     def add(self, items: Iterable[Item], now: float) -> None:
         """Watch these, too; those already watched keep their turns."""
+        tick = _tick_after(now)
         if self._origin is None:
-            self._origin = now
+            self._origin = tick
         for item in items:
-            if item not in self._items:
-                self._phases[item] = phase_of(item)
-                self._push(item, now + self._phases[item] * first_round_s(self._interval_s))
+            if item.due != UNSCHEDULED:
+                continue
+            phase = self._phase_of(item)
+            item.due = tick + round(phase * self._first_round)
+            item.usual = self._after(item.due, self._origin + round(phase * self._interval))
+            self._count += 1
+            self._put(item)
 
     def remove(self, items: Iterable[Item]) -> None:
         """Watch these no more."""
         for item in items:
-            if self._items.pop(item, None) is not None:
-                del self._phases[item]
+            if item.due != UNSCHEDULED:
+                item.due = item.usual = UNSCHEDULED
+                self._count -= 1
 
     def next_due_at(self) -> float | None:
         """Return when the next item is due, None when nothing is watched."""
-        self._drop_stale()
-        return self._heap[0][0] if self._heap else None
+        while self._order:
+            tick = self._order[0]
+            if any(item.due == tick for item in self._slots[tick]):
+                return tick / TICKS_A_SECOND
+            heapq.heappop(self._order)
+            del self._slots[tick]
+        return None
 
     def take_due(self, now: float, most: int) -> list[Item]:
         """Return up to ``most`` items due at ``now`` and give each its next turn.
 
         After a pause the turns missed are not made up for: one poll says what is the case now.
         """
+        tick = math.floor(now * TICKS_A_SECOND)
         due: list[Item] = []
-        while len(due) < most:
-            self._drop_stale()
-            if not self._heap or self._heap[0][0] > now:
-                break
-            due_at, _, item = heapq.heappop(self._heap)
-            due.append(item)
-            self.lateness_s = now - due_at
-            self.late += self.lateness_s > max(LATE_AFTER_S, self._interval_s / 10)
-            self._push(item, self._slot_after(item, now))
+        while self._order and self._order[0] <= tick and len(due) < most:
+            slot = self._order[0]
+            items = [item for item in self._slots[slot] if item.due == slot]
+            taken, left = items[: most - len(due)], items[most - len(due) :]
+            if left:
+                self._slots[slot] = dict.fromkeys(left)
+            else:
+                heapq.heappop(self._order)
+                del self._slots[slot]
+            if taken:
+                self.lateness_s = now - slot / TICKS_A_SECOND
+                self.late += len(taken) if tick - slot > self._late_after else 0
+            for item in taken:
+                if item.usual <= tick:
+                    item.usual = self._after(tick, item.usual)
+                item.due = item.usual
+                self._put(item)
+            due += taken
         return due
 
     def hasten(self, item: Item, due_at: float) -> None:
         """Give an item its next turn already at ``due_at``; the one after that comes at its usual instant."""
-        usual = self._items.get(item)
-        if usual is not None and due_at < usual:
-            self._push(item, due_at)
+        tick = _tick_after(due_at)
+        if tick < item.due:
+            item.due = tick
+            self._put(item)
 
-    def _slot_after(self, item: Item, now: float) -> float:
-        """Return the item's own first instant after ``now``."""
-        first = (self._origin or 0.0) + self._phases[item] * self._interval_s
-        passed = math.floor((now - first) / self._interval_s)
-        slot = first + (passed + 1) * self._interval_s
-        return slot if slot > now else slot + self._interval_s
+    def _after(self, tick: int, usual: int) -> int:
+        """Return the first regular turn after an instant; ``usual`` is any of them."""
+        return usual + ((tick - usual) // self._interval + 1) * self._interval
 
-    def _push(self, item: Item, due_at: float) -> None:
-        self._counter += 1
-        self._items[item] = due_at
-        heapq.heappush(self._heap, (due_at, self._counter, item))
+    def _put(self, item: Item) -> None:
+        slot = self._slots.get(item.due)
+        if slot is None:
+            self._slots[item.due] = {item: None}
+            heapq.heappush(self._order, item.due)
+        else:
+            slot[item] = None
 
-    def _drop_stale(self) -> None:
-        while self._heap and self._items.get(self._heap[0][2]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
+
+def _tick_after(at: float) -> int:
+    return math.ceil(at * TICKS_A_SECOND)
 
 
 def phase_of(item: object) -> float:

@@ -10,7 +10,7 @@ serves all who wait for it: ``resolvers/dialogue`` sees to that, so that it hold
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
@@ -23,7 +23,9 @@ from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.context import MAX_NODE_TTL_S
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.questions import FetchFailure, Reply
-from collector.dnssec.skim import skim
+from collector.dnssec.resigned import content_of
+from collector.dnssec.skim import least_ttl, take_imprint
+from collector.polling.basis import Bases, stands_until
 from collector.polling.confirmation import Confirmations, pause_s
 from collector.polling.fairness import FairShares
 from collector.polling.memory import (
@@ -34,6 +36,7 @@ from collector.polling.memory import (
     contradicts,
     decide_occasion,
     is_news,
+    memory_of,
     remember,
     take_note,
     zone_turned,
@@ -43,6 +46,7 @@ from collector.polling.reachability import Reachability
 from collector.polling.registrable import public_suffixes, registrable_domain
 from collector.polling.roster import RosterChange
 from collector.polling.schedule import Schedule, first_round_s, phase_of
+from collector.polling.steady import Claim, SteadyPolls, is_claim_due, is_edns_due
 from collector.polling.timekeeping import ClockWatch, Jump, describe_jump
 from collector.polling.zones import ZonesTold, as_observed, observation_of
 from collector.resolvers.claims import DISPUTED_POLLS, differs, newer_claim, read_claim, says_the_same
@@ -60,34 +64,44 @@ MOST_CHANGED = 2000
 class Watch:
     """All subjects of one collector, and the polls of them that are under way.
 
-    ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds.
+    ``answered_at`` has by vantage when it last answered a poll, in POSIX seconds. ``validations`` counts the polls that
+    were validated in full, ``resigned`` those whose answer was the same, under another signature; ``shadowed`` those
+    that were validated in full only to compare, and ``shadow_differences`` what that has found.
     """
 
-    def __init__(self, config: CollectorConfig, mark_of: Callable[[bytes], bytes] = skim) -> None:
-        """``mark_of`` tells responses that say the same by their octets; a driver whose octets repeat may remember."""
-        self._config, self._mark_of = config, mark_of
+    def __init__(self, config: CollectorConfig) -> None:
+        self._config = config
         self._instant = Instant()
         self._sweeps = None
         if config.authorities is not None:
             self._sweeps = Sweeps(config.authorities, config.anchors, config.policy, self._instant)
         walks = {config.authorities.vantage: self._sweeps.walk} if config.authorities and self._sweeps else {}
         self._dialogues = Dialogues(self._instant, walks)
-        self._schedule: Schedule[PollTarget] = Schedule(config.interval_s)
-        self._shares: FairShares[PollTarget] = FairShares(config.concurrency, config.interval_s)
-        self._confirmations: Confirmations[PollTarget] = Confirmations()
+        self._steady = SteadyPolls(self._dialogues.put, config.claim_every)
+        self._schedule: Schedule[Memory] = Schedule(config.interval_s, _phase_of)
+        self._shares: FairShares[Memory] = FairShares(config.concurrency, config.interval_s)
+        self._confirmations: Confirmations[Memory] = Confirmations()
         self._clock_watch = ClockWatch(config.interval_s)
         self._jumped_at = NEVER
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s)
         self._suffixes = public_suffixes()
         self._views = {name: self._view_of(name) for name in config.vantage_names}
+        self._bases = {name: Bases() for name in config.vantage_names}
+        self._windows = {name: self._steady.window(name) for name in config.vantage_names}
+        self._heard: set[str] = set()
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
         self._outbox = Outbox()
         self._changes: deque[RosterChange] = deque()
+        self._late = 0
         self.hosts = 0
         self.answered_at: dict[str, float] = {}
         self.polls = 0
         self.validations = 0
+        self.resigned = 0
+        self.shadowed = 0
+        self.shadow_differences = 0
+        self._differences: list[str] = []
 
     def _view_of(self, name: str) -> View:
         """Return the view of a vantage.
@@ -112,7 +126,7 @@ class Watch:
     @property
     def polls_late(self) -> int:
         """Return how many polls began late, or whose turn came before the last one was over."""
-        return self._shares.late + self._schedule.late
+        return self._shares.late + self._schedule.late + self._late
 
     @property
     def polls_waiting(self) -> int:
@@ -122,7 +136,7 @@ class Watch:
     @property
     def polls_under_way(self) -> int:
         """Return how many polls wait for a reply."""
-        return self._shares.running
+        return self._shares.running + len(self._steady)
 
     @property
     def resting(self) -> int:
@@ -144,7 +158,7 @@ class Watch:
     def change(self, change: RosterChange, now: float) -> None:
         """Take in how the inventory has changed: a little at once, of more a part with each call of ``due``."""
         self.hosts = change.hosts
-        if change.added or len(self._memory) < len(self._schedule):
+        if change.added:
             # Whoever polled these before may have left a trouble open: how their vantages are is news.
             for name in self._views:
                 self._outbox.make_news(Code.SELF_VANTAGE_LOST, name)
@@ -153,19 +167,21 @@ class Watch:
 
     def _take_change(self, now: float) -> None:
         part = self._changes.popleft()
-        self._schedule.remove(part.gone)
-        self._shares.remove(part.gone)
-        for subject in part.gone:
-            self._confirmations.forget(subject)
-            if (memory := self._memory.pop(subject, None)) is not None:
-                self._zones.release(memory.zones, subject.vantage)
-                if self._sweeps is not None:
-                    self._sweeps.leave(Asked(subject.name, subject.rdtype), memory.trail)
+        gone = [memory for subject in part.gone if (memory := self._memory.pop(subject, None)) is not None]
+        self._schedule.remove(gone)
+        self._shares.remove(gone)
+        for memory in gone:
+            self._confirmations.forget(memory)
+            self._zones.release(memory.zones, memory.target.vantage)
+            if self._sweeps is not None:
+                self._sweeps.leave(Asked(memory.target.name, memory.target.rdtype), memory.trail)
         for subject in part.changed:
             if subject in self._memory:
                 self._memory[subject].observed_at = NEVER  # what is expected may have changed: observe it again
-        self._schedule.add((subject for subject, _ in part.added), now)
-        self._shares.add(part.added)
+        added = [(memory_of(subject), zone) for subject, zone in part.added if subject not in self._memory]
+        self._memory.update((memory.target, memory) for memory, _ in added)
+        self._schedule.add((memory for memory, _ in added), now)
+        self._shares.add(added)
         self._zones.drop_unheld()
 
     def observe_again(self, subjects: Iterable[tuple[str, str, str]]) -> None:
@@ -183,10 +199,10 @@ class Watch:
         """Validate from these anchors from now on, and everything anew."""
         for view in self._views.values():
             view.trust(anchors)
+        for bases in self._bases.values():
+            bases.forget()
         if self._sweeps is not None:
             self._sweeps.trust(anchors)
-        for memory in self._memory.values():
-            memory.fresh_until = 0.0
 
     # time
 
@@ -203,6 +219,8 @@ class Watch:
         self._jumped_at = now
         for view in self._views.values():
             view.forget()
+        for bases in self._bases.values():
+            bases.forget()
         if self._sweeps is not None:
             self._sweeps.forget()
         for memory in self._memory.values():
@@ -218,21 +236,48 @@ class Watch:
         self._dialogues.wake()
         if self._changes:
             self._take_change(now)
+        for name in self._heard:
+            self._note_answer(name)
+        self._heard.clear()
         if begin:
             for name, reach in self._reach.items():
                 if reach.is_control_due(now, min(self._config.interval_s, CONTROL_EVERY_S)):
                     self._dialogues.start(self._control(name))
-            self._shares.offer(self._schedule.take_due(now, MOST_TAKEN), now, urgent=self._confirmations)
-            for subject in self._shares.admit(now):
-                self._dialogues.start(self._poll(subject))
+            turns = self._schedule.take_due(now, MOST_TAKEN)
+            self._shares.offer(self._begin_quick(turns), now, urgent=self._confirmations)
+            for memory in self._shares.admit(now):
+                if self._is_steady(memory):
+                    self._steady.begin(memory, now)
+                else:
+                    self._dialogues.start(self._poll(memory))
             for sweep in self._sweeps.due(self._outbox.add) if self._sweeps is not None else ():
                 self._dialogues.start(sweep)
         return self._dialogues.take_posed()
 
+    def stands(self, ticket: int, wire: bytes, now: float, at: float) -> bool:
+        """Take in a response of which nothing has to be parsed: it says what the last one said. Return whether it does.
+
+        It was matched with the question. One that says something else is left to ``take``.
+        """
+        memory = self._steady.unchanged(ticket, wire, now, at)
+        if memory is None:
+            return self._steady.is_same_claim(ticket, wire)
+        self._instant.now, self._instant.at = now, at
+        self._note_unchanged(memory, wire)
+        return True
+
     def take(self, ticket: int, reply: Reply, now: float, at: float) -> list[Posed]:
         """Take in the reply to a question; return what is to be asked next."""
         self._instant.now, self._instant.at = now, at
-        self._dialogues.take(ticket, reply)
+        is_silence = isinstance(reply, FetchFailure) and reply.is_silence
+        if isinstance(reply, Response) and self.stands(ticket, reply.wire, now, at):
+            pass
+        elif (memory := self._steady.take_poll(ticket, now, answered=not is_silence)) is not None:
+            self._take_quick(memory, reply, is_silence=is_silence)
+        elif (claim := self._steady.take_claim(ticket)) is not None:
+            self._take_claim(claim, reply)
+        else:
+            self._dialogues.take(ticket, reply)
         return self._dialogues.take_posed()
 
     def next_due_at(self) -> float:
@@ -250,6 +295,7 @@ class Watch:
     def give_up(self) -> None:
         """End the polls under way: nobody will bring their replies."""
         self._dialogues.close()
+        self._steady.give_up()
 
     # what is told
 
@@ -269,175 +315,315 @@ class Watch:
         """Tell of our own trouble with the messages that gather, or that there is none, if it says something new."""
         self._outbox.add(*self.reports(code, subject, detail, at))
 
+    # a quick poll
+
+    def _is_steady(self, memory: Memory) -> bool:
+        """Return whether one question is enough for a poll, as long as its reply says what the last one said."""
+        now = self._instant.now
+        return (
+            memory.stands(self._instant.at)
+            and not memory.has_missed
+            and not memory.has_new_claim
+            and memory.disputed == 0
+            and now - memory.observed_at < self._config.refresh_s
+            and not memory.churn.is_over(now)
+            and not self._is_shadow_due(memory)
+        )
+
+    def _is_shadow_due(self, memory: Memory) -> bool:
+        """Return whether a poll is to be validated in full whatever its reply looks like, each endpoint in its turn."""
+        every = self._config.shadow_every
+        return every > 0 and (memory.polls + hash(memory.octets)) % every == 0
+
+    def _begin_quick(self, turns: Iterable[Memory]) -> list[Memory]:
+        """Begin the polls that are quick; return the others, and those that their resolver has no room for."""
+        others, now = [], self._instant.now
+        for memory in turns:
+            if memory.is_under_way:
+                self._late += 1
+            elif (
+                self._is_steady(memory)
+                and self._windows[memory.target.vantage].has_room()
+                and not self._shares.is_running(memory)
+            ):
+                self._steady.begin(memory, now)
+            else:
+                others.append(memory)
+        return others
+
+    def _note_unchanged(self, memory: Memory, wire: bytes) -> None:
+        """Take in that a quick poll brought nothing new."""
+        instant, vantage = self._instant, memory.target.vantage
+        self._shares.finish(memory, instant.now)
+        if not memory.is_watched:
+            return
+        self.polls += 1
+        memory.polls += 1
+        self._heard.add(vantage)
+        self.answered_at[vantage] = instant.at
+        if memory.basis is not None and memory.renewals != memory.basis.renewals:
+            memory.renewals = memory.basis.renewals
+            for zone, signers in memory.signings:
+                self._zones.note_signing(zone, vantage, signers, int(instant.at) + least_ttl(wire))
+        if memory in self._confirmations:
+            self._confirm_soon(memory, memory.cause, is_news=False)
+        self._outbox.confirm(memory.target, memory.observation, instant.at, memory.signed)
+
+    def _take_quick(self, memory: Memory, reply: Reply, *, is_silence: bool) -> None:
+        """Go on with a quick poll that brought something else: with its reply, or, without one, from the beginning."""
+        now = self._instant.now
+        self._shares.finish(memory, now)
+        if not memory.is_watched:
+            return
+        if is_silence:
+            memory.has_missed = True
+        elif isinstance(reply, Response) and self._is_signed_anew(memory, reply):
+            self._note_unchanged(memory, reply.wire)
+            return
+        elif self._shares.take_slot(memory):
+            self._dialogues.start(self._poll(memory, reply))
+            return
+        self._shares.offer([memory], now, urgent=[memory])
+
+    def _is_signed_anew(self, memory: Memory, response: Response) -> bool:
+        """Return whether an answer differs from the last one by its signature alone, which holds; then that counts."""
+        if not memory.signed_content or not memory.stands_below(self._instant.at):
+            return False
+        target = memory.target
+        window = self._views[target.vantage].resigned(target.name, target.rdtype, response, memory.signed_content)
+        if window is None:
+            return False
+        self.resigned += 1
+        memory.imprint = take_imprint(response.wire, memory.imprint)
+        memory.stands_until = window.expires_at.timestamp()
+        memory.signed = window
+        return True
+
+    def _take_claim(self, claim: Claim, reply: Reply) -> None:
+        """Take in what clients are told; where that is new, the endpoint is polled with all that goes with it."""
+        memory = claim.memory
+        if not memory.is_watched:
+            return
+        known = memory.claim if claim.edns else memory.plain
+        if isinstance(reply, Response) and says_the_same(known, read_claim(reply)):
+            claim.learn(reply.wire)
+            return
+        memory.has_new_claim = True
+        self._shares.offer([memory], self._instant.now, urgent=[memory])
+
     # a poll
 
-    def _poll(self, subject: PollTarget) -> Steps[None]:
+    def _poll(self, memory: Memory, reply: Reply | None = None) -> Steps[None]:
+        """Poll an endpoint; ``reply`` is the one to its question, if it is at hand."""
         try:
-            yield from self._poll_once(subject)
+            yield from self._poll_once(memory, reply)
         finally:
-            self._shares.finish(subject, self._instant.now)
+            self._shares.finish(memory, self._instant.now)
 
-    def _poll_once(self, subject: PollTarget) -> Steps[None]:
-        view, instant = self._views[subject.vantage], self._instant
-        memory = self._memory.get(subject)
-        if memory is None:
-            memory = self._memory[subject] = Memory()
+    def _poll_once(self, memory: Memory, reply: Reply | None) -> Steps[None]:
+        target, instant = memory.target, self._instant
+        view = self._views[target.vantage]
         began_at = instant.now
         # A name that never answered must not hold a slot for long: one try first, and all of them in its next turn.
         is_first_touch = memory.polls == 0 and self._config.attempts > 1
-        reply = yield from view.ask(subject.name, subject.rdtype, attempts=1 if is_first_touch else None)
+        if reply is None:
+            reply = yield from view.ask(target.name, target.rdtype, attempts=1 if is_first_touch else None)
+        is_shadow_due = self._is_shadow_due(memory)
         self.polls += 1
         memory.polls += 1
         if isinstance(reply, FetchFailure) and reply.is_silence:
             if is_first_touch:
-                self._shares.unknown(subject, instant.now)
-                self._schedule.hasten(subject, instant.now)
+                self._shares.unknown(memory, instant.now)
+                self._schedule.hasten(memory, instant.now)
                 return
-            if not (yield from self._weigh_silence(subject, memory, began_at)):
+            if not (yield from self._weigh_silence(memory, began_at)):
                 return
-            if not self._reach[subject.vantage].is_lost:
+            if not self._reach[target.vantage].is_lost:
                 reply = replace(reply, walk=True)  # the vantage answers, so where the name lies can be found
-            yield from self._validate(subject, memory, view, reply, b"", began_at, claim_due=False)
+            yield from self._validate(memory, view, reply, began_at, claim_due=False)
             return
-        self._note_answer(subject.vantage)
-        self.answered_at[subject.vantage] = instant.at
+        self._note_answer(target.vantage)
+        self.answered_at[target.vantage] = instant.at
         now = instant.now
         claim_due = view.is_resolver and (
-            memory.claim is None or memory.disputed > 0 or memory.polls % self._config.claim_every == 0
+            memory.claim is None
+            or memory.disputed > 0
+            or memory.has_new_claim
+            or is_claim_due(memory.polls - 1, self._config.claim_every)
         )
-        mark = self._mark_of(reply.wire) if isinstance(reply, Response) else b""
         refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
-        stands = mark and mark == memory.skim and memory.verdict in VALIDATED and instant.at < memory.fresh_until
-        if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(subject, memory, view))):
-            if self._memory.get(subject) is memory:
-                self._note_reply(subject, memory, reply)
-                self._confirm_soon(subject, memory.cause, is_news=False)
-                self._outbox.confirm(subject, memory.observation, instant.at, memory.signed)
+        stands = isinstance(reply, Response) and memory.says_the_same(reply.wire, instant.at)
+        if stands and is_shadow_due:
+            yield from self._compare(memory, view, reply, began_at, claim_due=claim_due)
             return
-        yield from self._validate(subject, memory, view, reply, mark, began_at, claim_due=claim_due)
+        if stands and not refresh_due and (not claim_due or (yield from self._claim_stands(memory, view))):
+            if memory.is_watched:
+                self._note_reply(memory, reply)
+                self._confirm_soon(memory, memory.cause, is_news=False)
+                self._outbox.confirm(target, memory.observation, instant.at, memory.signed)
+            return
+        yield from self._validate(memory, view, reply, began_at, claim_due=claim_due)
 
     def _validate(
         self,
-        subject: PollTarget,
         memory: Memory,
         view: View,
         reply: Reply,
-        mark: bytes,
         began_at: float,
         *,
         claim_due: bool,
-    ) -> Steps[None]:
+    ) -> Steps[Judgement | None]:
+        """Validate a reply and hand on what is new in it; return the judgement, None where there is none to go by."""
         self.validations += 1
-        judged = yield from view.judge(subject.name, subject.rdtype, reply)
+        judged = yield from view.judge(memory.target.name, memory.target.rdtype, reply)
         verdict = judged.judgement.verdict
         was_answered = not (isinstance(reply, FetchFailure) and reply.is_silence)
         if was_answered:
             if verdict is Verdict.INDETERMINATE and judged.met_silence:
                 # The answer came, and something else that the chain needs did not.
-                if not (yield from self._weigh_silence(subject, memory, began_at)):
-                    return
+                if not (yield from self._weigh_silence(memory, began_at)):
+                    return None
             else:
-                self._note_reply(subject, memory, reply)
+                self._note_reply(memory, reply)
         judgement = judged.judgement
         is_new = verdict is not memory.verdict or judgement.answers != memory.answers
         has_doubt = is_new or contradicts(verdict, memory.claim)
         if was_answered and view.is_resolver and (claim_due or has_doubt):
             yield from self._ask_claims(memory, view, judgement, both=is_new)
-        if self._memory.get(subject) is not memory:
-            return  # it left the inventory meanwhile
-        self._hand_on(subject, memory, judged, mark, was_answered=was_answered)
+        if not memory.is_watched:
+            return None  # it left the inventory meanwhile
+        self._hand_on(memory, judged, reply, was_answered=was_answered)
         if began_at <= self._jumped_at:
-            memory.fresh_until = 0.0  # by the clock as it was
+            memory.stands_until = 0.0  # by the clock as it was
+        return judgement
 
-    def _claim_stands(self, subject: PollTarget, memory: Memory, view: View) -> Steps[bool]:
+    def _compare(self, memory: Memory, view: View, reply: Reply, began_at: float, *, claim_due: bool) -> Steps[None]:
+        """Validate in full what need not be, and note where that comes out otherwise: then we are wrong somewhere."""
+        before = memory.verdict, memory.answers
+        judgement = yield from self._validate(memory, view, reply, began_at, claim_due=claim_due)
+        self.shadowed += 1
+        if judgement is not None and before != (judgement.verdict, judgement.answers):
+            target = memory.target
+            self.shadow_differences += 1
+            self._differences.append(
+                f"{names.to_text(target.name)} {records.type_to_text(target.rdtype)} through {target.vantage}:"
+                f" {before[0]} by the skim, {judgement.verdict} in full"
+            )
+
+    def take_differences(self) -> list[str]:
+        """Return since the last call where the skim and the full validation of one reply came out differently."""
+        found, self._differences = self._differences, []
+        return found
+
+    def _claim_stands(self, memory: Memory, view: View) -> Steps[bool]:
         """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
         if memory.claim is None or memory.disputed > 0:
             return False
-        edns = self._is_edns_due(memory)
+        edns = is_edns_due(memory.polls - 1, self._config.claim_every)
         known = memory.claim if edns else memory.plain
-        heard = yield from view.ask_client(subject.name, subject.rdtype, edns=edns)
-        return says_the_same(known, read_claim(heard))
-
-    def _is_edns_due(self, memory: Memory) -> bool:
-        return memory.polls // self._config.claim_every % 2 == 0
+        heard = yield from view.ask_client(memory.target.name, memory.target.rdtype, edns=edns)
+        is_same = says_the_same(known, read_claim(heard))
+        memory.has_new_claim = memory.has_new_claim and not is_same
+        return is_same
 
     def _ask_claims(self, memory: Memory, view: View, judgement: Judgement, *, both: bool) -> Steps[None]:
         """Ask what clients are told: in turn with DO=1 and without EDNS, in both ways where there is doubt."""
-        both = both or memory.claim is None or memory.disputed > 0
-        turn = self._is_edns_due(memory)
+        both = both or memory.claim is None or memory.disputed > 0 or memory.has_new_claim
+        turn = is_edns_due(memory.polls - 1, self._config.claim_every)
         claims = yield from view.claims(judgement, edns=both or turn, plain=both or not turn)
         memory.claim = newer_claim(judgement, memory.claim, claims.resolver, asked=both or turn)
         memory.plain = newer_claim(judgement, memory.plain, claims.plain, asked=both or not turn)
         doubtful = differs(judgement, memory.claim) or differs(judgement, memory.plain)
+        memory.claim_mark = memory.plain_mark = b""  # which response says the claim that counts now is to be seen
+        memory.has_new_claim = False
         memory.disputed = DISPUTED_POLLS if doubtful else max(0, memory.disputed - 1)
 
-    def _hand_on(self, subject: PollTarget, memory: Memory, judged: Judged, mark: bytes, *, was_answered: bool) -> None:
+    def _hand_on(self, memory: Memory, judged: Judged, reply: Reply, *, was_answered: bool) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
         resolver, plain = (memory.claim, memory.plain) if was_answered else (None, None)
         whole = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
         judgement = as_observed(whole, judged.zones, judged.answer)
-        now, at = self._instant.now, utc(self._instant.at)
-        seen = self._zones.see(judged.zones, judged.evidence, subject.vantage, at, now)
+        now, at, target = self._instant.now, utc(self._instant.at), memory.target
+        seen = self._zones.see(judged.zones, judged.evidence, target.vantage, at, now)
         self._outbox.add(*seen.news)
         memory.signed = judged.answer.signed
         zones = tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         if self._sweeps is not None:
-            turned = "" if self._reach[subject.vantage].is_lost else zone_turned(memory, judgement, cause)
-            memory.trail = self._sweeps.follow(Asked(subject.name, subject.rdtype), memory.trail, judgement, turned)
+            turned = "" if self._reach[target.vantage].is_lost else zone_turned(memory, judgement, cause)
+            memory.trail = self._sweeps.follow(Asked(target.name, target.rdtype), memory.trail, judgement, turned)
         if zones != memory.zones:
-            self._zones.hold(zones, subject.vantage)
-            self._zones.release(memory.zones, subject.vantage)
+            self._zones.hold(zones, target.vantage)
+            self._zones.release(memory.zones, target.vantage)
             memory.zones = zones
-        self._confirm_soon(subject, cause, is_news=is_news(memory, judgement, cause))
-        memory.skim, memory.fresh_until, memory.cause = mark, judged.fresh_until, cause
+        self._confirm_soon(memory, cause, is_news=is_news(memory, judgement, cause))
+        self._rest_on(memory, judged, reply)
+        memory.cause = cause
         occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
         occasion, told = memory.churn.weigh(judgement, occasion, memory.observed_at, now, self._config.changes_per_hour)
         if occasion is None:
             if memory.churn.is_unstable:
                 take_note(memory, judgement)
-            self._outbox.confirm(subject, memory.observation, at.timestamp(), memory.signed)
+            self._outbox.confirm(target, memory.observation, at.timestamp(), memory.signed)
             return
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)
         self._outbox.add(message)
 
-    def _confirm_soon(self, subject: PollTarget, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
+    def _rest_on(self, memory: Memory, judged: Judged, reply: Reply) -> None:
+        """Note for how long, and for which responses, a judgement stands.
+
+        The reply at hand counts only if it is what was validated: another one may have taken its place.
+        """
+        vantage = memory.target.vantage
+        is_quick = judged.judgement.verdict in VALIDATED and self._views[vantage].is_resolver
+        if not is_quick or not isinstance(reply, Response) or reply.wire not in judged.result.messages:
+            memory.basis = memory.imprint = None
+            return
+        memory.imprint = take_imprint(reply.wire, memory.imprint)
+        memory.stands_until = stands_until(judged.result)
+        memory.signed_content = content_of(judged.result, reply)
+        memory.basis = self._bases[vantage].see(judged.result)
+        memory.renewals = memory.basis.renewals
+        memory.signings = self._bases[vantage].signings_of(judged.zones)
+
+    def _confirm_soon(self, memory: Memory, cause: tuple[str, ...] | None, *, is_news: bool) -> None:
         """Poll a subject again within seconds that has just turned bad, so that its finding is confirmed."""
-        if self._confirmations.is_due_soon(subject, cause, is_news=is_news):
-            self._schedule.hasten(subject, self._instant.now + pause_s(self._config.interval_s))
+        if self._confirmations.is_due_soon(memory, cause, is_news=is_news):
+            self._schedule.hasten(memory, self._instant.now + pause_s(self._config.interval_s))
 
     # silence
 
-    def _note_reply(self, subject: PollTarget, memory: Memory, reply: Reply) -> None:
+    def _note_reply(self, memory: Memory, reply: Reply) -> None:
         """Note that a name answers; the names of a zone that was silent come back at once."""
-        memory.unanswered = 0
+        memory.unanswered, memory.has_missed = 0, False
         is_answer = isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN)
-        back = self._shares.answered(subject) if is_answer else self._shares.refused(subject)
+        back = self._shares.answered(memory) if is_answer else self._shares.refused(memory)
         for one in back:
-            if one != subject:
+            if one is not memory:
                 self._schedule.hasten(one, self._instant.now)
 
-    def _weigh_silence(self, subject: PollTarget, memory: Memory, began_at: float) -> Steps[bool]:
+    def _weigh_silence(self, memory: Memory, began_at: float) -> Steps[bool]:
         """Return whether a silence is to be told of a name; first find out whether its vantage answers at all."""
-        reach = self._reach[subject.vantage]
+        vantage = memory.target.vantage
+        reach = self._reach[vantage]
         if not reach.is_lost and reach.needs_control(began_at, self._instant.now):
-            yield from self._control(subject.vantage)
+            yield from self._control(vantage)
         now = self._instant.now
         if reach.speaks_of_before(began_at):
-            self._shares.unknown(subject, now)
-            self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))
+            self._shares.unknown(memory, now)
+            self._schedule.hasten(memory, now + _phase_of(memory) * first_round_s(self._config.interval_s))
             return False
         memory.unanswered += 1
         is_first = memory.unanswered == 1 and memory.verdict not in (None, Verdict.INDETERMINATE)
         if reach.is_lost or is_first:
-            self._shares.unknown(subject, now)
+            self._shares.unknown(memory, now)
         else:
-            self._shares.silent(subject, now)
+            self._shares.silent(memory, now)
         if is_first and not reach.is_lost:
             # A datagram may be lost for once: the next poll, which comes soon, tells more.
-            zone = registrable_domain(subject.name, self._suffixes)
-            self._confirm_soon(subject, (subject.vantage, "silence", zone), is_news=True)
+            zone = registrable_domain(memory.target.name, self._suffixes)
+            self._confirm_soon(memory, (vantage, "silence", zone), is_news=True)
         return not is_first
 
     def _control(self, name: str) -> Steps[None]:
@@ -470,7 +656,11 @@ class Watch:
         self._outbox.add(*self.reports(Code.SELF_VANTAGE_LOST, name, "", self._instant.at))
         if not was_lost:
             return
-        for subject, memory in self._memory.items():
-            if subject.vantage == name and memory.verdict not in VALIDATED:
-                self._shares.wake_all([subject])
-                self._schedule.hasten(subject, now + phase_of(subject) * first_round_s(self._config.interval_s))
+        for memory in self._memory.values():
+            if memory.target.vantage == name and memory.verdict not in VALIDATED:
+                self._shares.wake_all([memory])
+                self._schedule.hasten(memory, now + _phase_of(memory) * first_round_s(self._config.interval_s))
+
+
+def _phase_of(memory: Memory) -> float:
+    return phase_of(memory.target)

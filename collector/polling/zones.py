@@ -105,6 +105,12 @@ class ZonesTold:
             ids[zone], digests[zone] = message.id, message.evidence.digest
         return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
 
+    def note_signing(self, zone: str, vantage: str, signers: Signers, until: int) -> None:
+        """Note that data of a zone are still signed so, in copies that caches keep until an instant."""
+        known = self._told.get((zone, vantage))
+        if known is not None and signers in known.signings:
+            known.signings[signers] = max(until, known.signings[signers])
+
     def _without_children(self, one: ZoneFacts, vantage: str) -> ZoneFacts:
         """Return what is the zone's own: unsigned data below a cut that was told before are those of another zone."""
         if not one.unsigned or any(not self._is_below_cut(owner, one.link.zone, vantage) for owner in one.unsigned):

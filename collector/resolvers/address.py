@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from collector.resolvers.identity import ANYBODY_VOUCHED_FOR, Identity
 from schemas.redaction import safe
 
 AUTHORITATIVE = "authoritative"
@@ -11,7 +12,8 @@ DEFAULT_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only.
+    """Where a resolver is: ``scheme`` is udp, tcp, tls or https; ``path`` matters for https only,
+    ``identity``, how it proves who it is, for tls and https.
 
     With the scheme ``authoritative`` there is no resolver: the servers of the zones are asked themselves.
     """
@@ -20,6 +22,7 @@ class Address:
     host: str
     port: int
     path: str = ""
+    identity: Identity = ANYBODY_VOUCHED_FOR
 
     @property
     def is_authoritative(self) -> bool:

@@ -10,18 +10,20 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
+import msgspec
+
 from collector.dnssec.names import Name
 from collector.dnssec.questions import Reply
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A question to a vantage: by default as a validator asks, with DO=1 and CD=1.
 
     ``stream``: over TCP. ``attempts`` limits the tries, None leaves them to the resolver. ``server`` is the address of
-    an authoritative server that is to be asked itself, without recursion; empty: the vantage's resolver.
+    an authoritative server that is to be asked itself, without recursion; empty: the vantage's resolver. ``octets`` are
+    name, type and class in wire format, where they are at hand.
     """
 
     vantage: str
@@ -32,6 +34,7 @@ class Question:
     stream: bool = False
     attempts: int | None = None
     server: str = ""
+    octets: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,13 @@ class Dialogues:
         talk = _Talk(steps, done)
         self._open[talk] = None
         self._advance(talk, None)
+
+    def put(self, question: Question) -> int:
+        """Put a question to a resolver to be asked, for which no generator waits; return its ticket."""
+        self._counter += 1
+        self.asked += 1
+        self._posed.append(Posed(self._counter, question))
+        return self._counter
 
     def take(self, ticket: int, reply: Reply) -> None:
         """Go on with the reply to a question; one that nobody waits for any more is left aside."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from collector.dnssec.message import Response
 from collector.dnssec.names import Name
-from collector.resolvers.matching import CLIENT_COOKIE_BYTES, Query, has_mixed_case, keeps_case, write_query
+from collector.resolvers.matching import CLIENT_COOKIE_BYTES, Query, has_mixed_case, keeps_case, mix_case, write_query
 
 LONGEST_SERVER_COOKIE_BYTES = 32
 
@@ -37,6 +37,28 @@ class Habits:
         """Return whether the resolver has sent a cookie of its own, so that its replies must have ours."""
         return bool(self._server_cookie)
 
+    @property
+    def client_cookie(self) -> bytes:
+        """Return our cookie, empty where none is sent."""
+        return self._client_cookie if self.sends_cookies else b""
+
+    @property
+    def server_cookie(self) -> bytes:
+        """Return the cookie that the resolver has sent, empty without one."""
+        return self._server_cookie if self.sends_cookies else b""
+
+    @property
+    def mixes_case(self) -> bool:
+        """Return whether questions go out in random letter case: replies are guessed, and the resolver may keep it."""
+        return self.is_guessed_at and self.case_kept is not False
+
+    def in_case(self, octets: bytes) -> bytes:
+        """Return a question's octets in the letter case to send; its type and class, the last four, stay."""
+        if not self.mixes_case:
+            return octets
+        mixed = mix_case(octets[:-4], self._random_bits(len(octets)))
+        return (mixed if mixed != octets[:-4] else mixed.upper()) + octets[-4:]
+
     def query_for(
         self, name: Name, rdtype: int, *, checking_disabled: bool, edns: bool, recursive: bool = True
     ) -> Query:
@@ -52,9 +74,9 @@ class Habits:
             self._random_bits,
             checking_disabled=checking_disabled,
             edns=edns,
-            mixed_case=guarded and self.is_guessed_at and self.case_kept is not False,
-            client_cookie=self._client_cookie if guarded and self.sends_cookies else b"",
-            server_cookie=self._server_cookie if guarded else b"",
+            mixed_case=guarded and self.mixes_case,
+            client_cookie=self.client_cookie if guarded else b"",
+            server_cookie=self.server_cookie if guarded else b"",
             recursive=recursive,
         )
 

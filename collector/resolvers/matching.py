@@ -6,6 +6,8 @@ Source: RFC 5452 §9 (matching), RFC 7873 §5.3 (cookies), draft-vixie-dnsext-dn
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from collector.dnssec import names
 from collector.dnssec.message import NOERROR, QR, FormError, Response, make_query, read_response
 from collector.dnssec.names import Name
@@ -16,7 +18,6 @@ KINDS = ("id", "question", "case", "folded", "cookie", "malformed")
 # A broken resolver sends malformed replies by itself, and one that was replaced may no longer keep the letter case
 # (folded: all lower case); the others are what a forger gets wrong who has to guess.
 GUESSED = frozenset({"id", "question", "case", "cookie"})
-_FIRST_CAPITAL, _LAST_CAPITAL = 0x41, 0x5A
 
 
 class Mismatch(FormError):
@@ -27,8 +28,7 @@ class Mismatch(FormError):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, gc=False):
     """A question as sent: ``question`` is the name's octets in the letter case that was sent, ``cookie`` our client
     cookie (empty: none was sent)."""
 
@@ -133,4 +133,4 @@ def _question_of(query: Query, wire: bytes) -> bytes:
 
 def has_mixed_case(query: Query) -> bool:
     """Return whether the case of the question says something: it has capitals."""
-    return any(_FIRST_CAPITAL <= octet <= _LAST_CAPITAL for octet in query.question)
+    return query.question != query.question.lower()

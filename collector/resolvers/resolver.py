@@ -54,7 +54,7 @@ class Resolver:
     ``timeout_s`` is for the first of ``attempts``; each further one waits twice as long. The last of several is over
     TCP. ``transport`` carries the queries, by default sockets of this machine. Without ``recursive`` it is an
     authoritative server, asked for what it knows by itself (RD=0). ``tally`` counts what is passed over, by default of
-    this server alone.
+    this server alone; ``habits`` has what is known of it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Resolver:
         self._recursive = recursive
         self.address = address
         self.tally = tally or Tally()
-        self._habits = Habits(secrets.randbits, protects=address.scheme == "udp")
+        self.habits = Habits(secrets.randbits, protects=address.scheme == "udp")
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._slots = asyncio.Semaphore(max_in_flight)
@@ -87,19 +87,20 @@ class Resolver:
         stream: bool = False,
         edns: bool = True,
         attempts: int | None = None,
+        tried: int = 0,
     ) -> Reply:
         """Return the response, whatever its rcode, or why there is none.
 
         With ``stream`` a UDP resolver is asked over TCP at once; without ``edns`` as a plain client asks. ``attempts``
-        limits the tries below those of the resolver.
+        limits the tries below those of the resolver; ``tried`` of them were made elsewhere, in vain.
         """
         question = _Question(name, rdtype, checking_disabled, edns)
         async with self._slots:
-            return await self._ask(question, self._exchange_for(stream=stream), attempts or self._attempts)
+            return await self._ask(question, self._exchange_for(stream=stream), attempts or self._attempts, tried)
 
-    async def _ask(self, question: _Question, exchange: Exchange, attempts: int) -> Reply:
+    async def _ask(self, question: _Question, exchange: Exchange, attempts: int, tried: int) -> Reply:
         failure = FetchFailure("timeout", "no answer")
-        for attempt in range(attempts):
+        for attempt in range(tried, attempts):
             timeout_s = self._timeout_s * 2**attempt
             if attempt and exchange == self._over_udp and (attempt == attempts - 1 or question.passed_over):
                 exchange = self._over_stream
@@ -136,7 +137,7 @@ class Resolver:
 
     async def _settle(self, question: _Question, outcome: TryOutcome, exchange: Exchange) -> Reply:
         """Ask over TCP what UDP has left open: an answer there counts; silence there leaves the first word."""
-        if question.edns and _rcode_of(outcome) == FORMERR and self._habits.refuse_cookies():
+        if question.edns and _rcode_of(outcome) == FORMERR and self.habits.refuse_cookies():
             # "OPTION-CODE values not understood MUST be ignored" (RFC 6891 §6.1.2), and some do not.
             outcome = await self._try(exchange, question, self._timeout_s)
         if exchange == self._over_udp and not _is_answer(outcome, question):
@@ -169,31 +170,31 @@ class Resolver:
 
     async def _try(self, exchange: Exchange, question: _Question, timeout_s: float) -> TryOutcome:
         """Ask once and return what came of it."""
-        query = self._habits.query_for(
+        query = self.habits.query_for(
             question.name,
             question.rdtype,
             checking_disabled=question.checking_disabled,
             edns=question.edns,
             recursive=self._recursive,
         )
-        where = self.address.to_url()
         self.tally.count_question(self._now())
         try:
-            outcome = await asyncio.wait_for(exchange(query, question), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                outcome = await exchange(query, question)
         except TimeoutError:
-            return FetchFailure("timeout", f"no answer from {where}")
+            return FetchFailure("timeout", f"no answer from {self.address.to_url()}")
         except (OSError, UnicodeError) as error:
             said = getattr(error, "strerror", None) or error
-            return FetchFailure("unreachable", f"{where}: {said}")
+            return FetchFailure("unreachable", f"{self.address.to_url()}: {said}")
         except Mismatch as error:
             self._pass_over(question, error)
-            return FetchFailure("mismatch", f"{where} sends no answer to the question: {error}")
+            return FetchFailure("mismatch", f"{self.address.to_url()} sends no answer to the question: {error}")
         except FormError as error:
-            return FetchFailure("malformed", f"{where} sends no DNS message: {error}")
+            return FetchFailure("malformed", f"{self.address.to_url()} sends no DNS message: {error}")
         if isinstance(outcome, Response):
-            self._habits.learn(query, outcome, stream=exchange != self._over_udp)
+            self.habits.learn(query, outcome, stream=exchange != self._over_udp)
             if outcome.rcode == BADCOOKIE:
-                return FetchFailure("rcode", f"{where} answers BADCOOKIE", BADCOOKIE)
+                return FetchFailure("rcode", f"{self.address.to_url()} answers BADCOOKIE", BADCOOKIE)
         return outcome
 
     @staticmethod
@@ -202,7 +203,7 @@ class Resolver:
 
     def _pass_over(self, question: _Question, mismatch: Mismatch) -> None:
         self.tally.pass_over(mismatch.kind, self._now())
-        self._habits.is_guessed_at = True
+        self.habits.is_guessed_at = True
         question.passed_over += 1
         question.last_mismatch = str(mismatch)
 
@@ -210,7 +211,7 @@ class Resolver:
         return self._over_stream if stream or self.address.scheme != "udp" else self._over_udp
 
     async def _over_udp(self, query: Query, question: _Question) -> Response | ErrorHeader:
-        case_kept, cookie_kept = self._habits.case_kept is True, self._habits.cookie_kept
+        case_kept, cookie_kept = self.habits.case_kept is True, self.habits.cookie_kept
         passed_over = 0
         async with contextlib.aclosing(self._transport.datagrams(query.wire)) as replies:
             async for wire in replies:

@@ -7,6 +7,8 @@ zone and of the zones above, and says the same each time it is asked. Source: RF
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from collector.dnssec import records
 from collector.dnssec.fault import Case, Fault
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response, read_response
@@ -123,4 +125,4 @@ def as_stripped(result: ValidationResult, fault: Fault) -> ValidationResult:
 def _unknown(judged: JudgedRRset, fault: Fault) -> JudgedRRset:
     if judged.verdict not in (Verdict.BOGUS, Verdict.INDETERMINATE):
         return judged
-    return replace(judged, verdict=Verdict.INDETERMINATE, reason=fault)
+    return structs.replace(judged, verdict=Verdict.INDETERMINATE, reason=fault)

@@ -12,12 +12,21 @@ from collector.dnssec import names, records
 from collector.dnssec.anchors import TrustAnchors
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import MAX_NODE_TTL_S, ChainNode, Context
-from collector.dnssec.judgement import AnswerFacts, ZoneFacts, answer_facts, fresh_until, make_judgement, zone_facts
+from collector.dnssec.judgement import (
+    AnswerFacts,
+    ZoneFacts,
+    answer_facts,
+    evidence_of,
+    fresh_until,
+    make_judgement,
+    zone_facts,
+)
 from collector.dnssec.message import NOERROR, NXDOMAIN, Response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import ALGORITHMS_SHA1, Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply
 from collector.dnssec.replay import responses_in, validate_from
+from collector.dnssec.resigned import verify_resigned
 from collector.dnssec.validation import ValidationResult, validate
 from collector.resolvers.claims import differs, embeds, read_claim
 from collector.resolvers.dialogue import Instant, Question, Steps, pose, pose_together, share
@@ -35,7 +44,7 @@ from collector.resolvers.stripping import (
 from schemas.catalogue import Doubt, codes_where
 from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
-from schemas.messages import Evidence
+from schemas.messages import Evidence, SignatureWindow
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
@@ -44,16 +53,27 @@ TIMING = codes_where(lambda row: Doubt.CLOCK in row.doubts)
 
 @dataclass(frozen=True)
 class Judged:
-    """A judgement, its evidence, and until when it stands (POSIX seconds) while the same answer comes.
+    """A judgement, and until when it stands (POSIX seconds) while the same answer comes.
 
-    What it shows of zones and of the answer is put together when somebody asks for it.
+    Its evidence, and what it shows of zones and of the answer, are put together when somebody asks for them.
     """
 
     judgement: Judgement
-    evidence: Evidence
     fresh_until: int
     result: ValidationResult
     context: Context
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Return the messages that prove the judgement, with all that is needed to validate them again."""
+        judgement = self.judgement
+        name, rdtype = names.from_text(judgement.name), records.type_from_text(judgement.type)
+        return evidence_of(self.context, self.result, name, rdtype)
+
+    @property
+    def attested(self) -> Judgement:
+        """Return the judgement with the digest of its evidence."""
+        return msgspec.structs.replace(self.judgement, evidence=self.evidence.digest)
 
     @cached_property
     def zones(self) -> tuple[ZoneFacts, ...]:
@@ -118,7 +138,7 @@ class View:
         That is the key set of the topmost trust anchor and, as some networks are cut off from it, what was answered
         last.
         """
-        questions = {Ask(min(self._anchors.by_zone, key=len), records.DNSKEY)}
+        questions = {Ask(min(self._anchors.by_zone, key=len, default=names.ROOT), records.DNSKEY)}
         if self._answered is not None:
             questions.add(self._answered)
         replies = yield from pose_together(
@@ -155,13 +175,27 @@ class View:
                 result, context = again, context_again
                 self._nodes.update(nodes)
         result = yield from self._weigh_stripping(result, context.met_error)
-        judgement, evidence = make_judgement(context, result, name, rdtype, self.name)
-        other = yield from self._other_profile(judgement, budget, name, rdtype)
-        lenient = self._lenient(context, result, judgement, evidence, name, rdtype)
+        judgement = make_judgement(context, result, name, rdtype, self.name)
+        other = yield from self._other_profile(result, budget, name, rdtype)
+        lenient = self._lenient(context, result, judgement, name, rdtype)
         if lenient is not None or other is not None:
             judgement = msgspec.structs.replace(judgement, lenient_verdict=lenient, other_verdict=other)
         self._homes.learn(result)
-        return Judged(judgement, evidence, fresh_until(result), result, context)
+        return Judged(judgement, fresh_until(result), result, context)
+
+    def resigned(self, name: Name, rdtype: int, response: Response, content: bytes) -> SignatureWindow | None:
+        """Return from when until when the signature over an answer is valid, if all else of it was validated before.
+
+        ``content`` is what ``resigned.content_of`` returned of the full validation. Nothing is asked; None: it has to
+        be validated in full.
+        """
+        return verify_resigned(
+            self._context(self._policy, Budget(self._policy), self._nodes), name, rdtype, response, content
+        )
+
+    def _context(self, policy: Policy, budget: Budget, nodes: dict[Name, ChainNode]) -> Context:
+        now = int(self._instant.at)
+        return Context(now, self._anchors, policy, budget, nodes, longest_node_s=self._longest_node_s)
 
     def _sweep(self) -> None:
         """Forget nodes that are no longer fresh, now and then: names come and go, and each holds whole messages."""
@@ -287,9 +321,7 @@ class View:
         *,
         stream: bool,
     ) -> Steps[tuple[ValidationResult, Context]]:
-        context = Context(
-            int(self._instant.at), self._anchors, policy, budget, nodes, longest_node_s=self._longest_node_s
-        )
+        context = self._context(policy, budget, nodes)
         context.signatures_seen = not self.is_resolver  # else nobody stands between us and a zone that is unsigned
         questions = validate(context, name, rdtype)
         is_first_asked_here = first is None and not stream
@@ -327,7 +359,6 @@ class View:
         context: Context,
         result: ValidationResult,
         judgement: Judgement,
-        evidence: Evidence,
         name: Name,
         rdtype: int,
     ) -> Verdict | None:
@@ -335,17 +366,20 @@ class View:
         if result.verdict is not Verdict.BOGUS or not any(r.code in TIMING for r in judgement.reasons):
             return None
         lenient = Context(context.now, self._anchors, self._policy, Budget(self._policy), {}, lenient=True)
+        evidence = evidence_of(context, result, name, rdtype)
         return validate_from(responses_in(evidence.messages), lenient, name, rdtype).verdict
 
-    def _other_profile(self, judgement: Judgement, budget: Budget, name: Name, rdtype: int) -> Steps[Verdict | None]:
+    def _other_profile(
+        self, result: ValidationResult, budget: Budget, name: Name, rdtype: int
+    ) -> Steps[Verdict | None]:
         """Return what the other algorithm profile says, where a SHA-1 algorithm takes part."""
-        sha1 = {str(algorithm) for algorithm in ALGORITHMS_SHA1}
-        if not any(ds.split()[1] in sha1 for link in judgement.chain for ds in link.ds):
+        nodes = [judged.node for judged in result.rrsets if judged.node is not None]
+        if all(node.ds_algorithms.isdisjoint(ALGORITHMS_SHA1) for node in nodes):
             return None
         other = "legacy" if self._policy.profile == "iana2025" else "iana2025"
         policy = msgspec.structs.replace(self._policy, profile=other)
-        result, _ = yield from self._run(name, rdtype, policy, budget, {}, None, stream=False)
-        return result.verdict
+        by_other, _ = yield from self._run(name, rdtype, policy, budget, {}, None, stream=False)
+        return by_other.verdict
 
 
 def _is_spent(result: ValidationResult) -> bool:

@@ -1,16 +1,16 @@
 """Denials that deny what is there, after slack.com in 2021."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.judgement import AliasLink, Judgement, Verdict
 from schemas.messages import Finding, Message, Observation
+from tests.support.databases import AnyHistory
 from tests.support.making import AT, judgement, observation, polls, snapshot, with_zones
 
 NAME, TARGET = "api.bank.example.", "edge.bank.example."
@@ -31,7 +31,7 @@ def denial(*denies: str, owner: str = NAME, **more: Any) -> Judgement:
 class Run:
     """The two types of one name, by the minute; ``told`` are the findings of this code."""
 
-    def __init__(self, history: ClickHouseHistory, clock: Any) -> None:
+    def __init__(self, history: AnyHistory, clock: Any) -> None:
         self.analyzer, self.clock = Analyzer(history, clock), clock
         self.told: list[Finding] = []
         self.made: dict[str, Observation] = {}
@@ -39,7 +39,7 @@ class Run:
 
     def take(self, minute: float, *batch: Message) -> None:
         self.clock.seconds = (AT + timedelta(minutes=minute)).timestamp()
-        found = asyncio.run(self.analyzer.handle(with_zones(batch)))
+        found = InlineLoop().run(self.analyzer.handle(with_zones(batch)))
         self.told += [one for one in found if isinstance(one, Finding) and one.code == "denial_contradicts_data"]
 
     def see(self, minute: float, *judged: Judgement) -> None:
@@ -59,8 +59,8 @@ class Run:
 
 
 @pytest.fixture
-def run(history: ClickHouseHistory, clock: Any) -> Run:
-    return Run(history, clock)
+def run(any_history: AnyHistory, clock: Any) -> Run:
+    return Run(any_history, clock)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

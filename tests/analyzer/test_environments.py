@@ -1,6 +1,5 @@
 """Names that production shares with other environments, or that are answered from there."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +7,11 @@ import msgspec
 import pytest
 
 from analyzer.findings.environments import is_other, is_production
-from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.judgement import AliasLink, Judgement, Verdict
 from schemas.messages import Endpoint, Finding, Identity, InventorySnapshot, Message, Observation
+from tests.support.databases import AnyHistory
 from tests.support.making import AT, judgement, observation, polls, with_zones
 
 NAME, STAGING = "api.bank.example", "staging.bank.example"
@@ -59,12 +59,12 @@ def aliased(target: str) -> Judgement:
 class Run:
     """One name, by the minute; ``told`` are the findings of this code."""
 
-    def __init__(self, history: ClickHouseHistory, clock: Any) -> None:
+    def __init__(self, history: AnyHistory, clock: Any) -> None:
         self.analyzer, self.told = Analyzer(history, clock), list[Finding]()
         self.made: Observation | None = None
 
     def take(self, *batch: Message) -> None:
-        found = asyncio.run(self.analyzer.handle(with_zones(batch)))
+        found = InlineLoop().run(self.analyzer.handle(with_zones(batch)))
         self.told += [one for one in found if isinstance(one, Finding) and one.code == "environment_mixed"]
 
     def see(self, minute: float, judged: Judgement) -> None:
@@ -86,8 +86,8 @@ MIXED = [("medium", "bank.example.", f"{NAME}.", True)]
 
 
 @pytest.fixture
-def run(history: ClickHouseHistory, clock: Any) -> Run:
-    return Run(history, clock)
+def run(any_history: AnyHistory, clock: Any) -> Run:
+    return Run(any_history, clock)
 
 
 def test_a_name_that_production_and_staging_consume_is_told_until_one_of_them_left(run: Run) -> None:

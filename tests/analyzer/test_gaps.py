@@ -1,14 +1,14 @@
 """Endpoints that nobody polls while others are polled, through the real analyzer."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.messages import Finding, InventoryIndex, Message, Observation, SelfReport
+from tests.support.databases import AnyHistory
 from tests.support.making import AT, judgement, observation, polls, snapshot, with_zones
 
 HOSTS = ("a.bank.example", "b.bank.example", "c.shop.example")
@@ -17,7 +17,7 @@ HOSTS = ("a.bank.example", "b.bank.example", "c.shop.example")
 class Run:
     """Three hosts, polled every minute as told; ``told`` are the findings of this code."""
 
-    def __init__(self, history: ClickHouseHistory, clock: Any, vantages: tuple[str, ...] = ("corp",)) -> None:
+    def __init__(self, history: AnyHistory, clock: Any, vantages: tuple[str, ...] = ("corp",)) -> None:
         self.analyzer, self.clock = Analyzer(history, clock, interval_s=60.0), clock
         self.told: list[Finding] = []
         self.made: dict[str, Observation] = {}
@@ -31,7 +31,7 @@ class Run:
 
     def take(self, *batch: Message) -> None:
         self.clock.seconds = self.at.timestamp()
-        found = asyncio.run(self.analyzer.handle(with_zones(batch)))
+        found = InlineLoop().run(self.analyzer.handle(with_zones(batch)))
         self.told += [one for one in found if isinstance(one, Finding) and one.code == "self_observation_gap"]
 
     def see(self, *hosts: str, **judged: Any) -> None:
@@ -53,8 +53,8 @@ class Run:
 
 
 @pytest.fixture
-def run(history: ClickHouseHistory, clock: Any) -> Run:
-    run = Run(history, clock)
+def run(any_history: AnyHistory, clock: Any) -> Run:
+    run = Run(any_history, clock)
     run.see(*HOSTS)
     run.poll(15, *HOSTS)
     return run
@@ -119,8 +119,8 @@ def test_a_backlog_that_comes_unevenly_is_no_gap(run: Run) -> None:
     assert run.told == []
 
 
-def test_a_vantage_that_is_lost_has_a_finding_of_its_own(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock, ("corp", "other"))
+def test_a_vantage_that_is_lost_has_a_finding_of_its_own(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock, ("corp", "other"))
     run.see(*HOSTS)
     run.see(*HOSTS, vantage="other")
     both = (*HOSTS, *(f"{host}other" for host in HOSTS))
@@ -131,8 +131,8 @@ def test_a_vantage_that_is_lost_has_a_finding_of_its_own(history: ClickHouseHist
     assert run.told == []
 
 
-def test_a_vantage_that_no_collector_polls_is_missed(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock, ("corp", "other"))
+def test_a_vantage_that_no_collector_polls_is_missed(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock, ("corp", "other"))
     run.see(*HOSTS)
     run.poll(25, *HOSTS)
 
@@ -158,9 +158,9 @@ def test_a_restart_neither_closes_nor_opens_it(run: Run) -> None:
     assert run.now == []
 
 
-def test_without_an_interval_nothing_is_missed(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
-    run.analyzer = Analyzer(history, clock)
+def test_without_an_interval_nothing_is_missed(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
+    run.analyzer = Analyzer(any_history, clock)
     run.see(*HOSTS)
     run.poll(30, HOSTS[0])
 

@@ -172,6 +172,40 @@ class TestSafe:
         assert set(zone.told()) == {"key_rollover"}
         assert all("algorithm_conservative" in one.detail for one in zone.seen)
 
+    def test_its_last_step_is_to_sign_without_the_key_that_went(self, zone: Zone) -> None:
+        """RFC 6781 §4.1.4: the old signatures stay until no cache has the old key set. That they end begins nothing."""
+        both = (OLD_KSK, OLD_ZSK, KSK, ZSK)
+        zone.look(AT, both, (OLD_DS,), signs=((OLD_ZSK, ZSK),))
+        zone.look(AT + DAY, both, (DS,), signs=((OLD_ZSK, ZSK),))
+        (withdrawn,) = zone.look(AT + 3 * DAY, (KSK, ZSK), (DS,), signs=((OLD_ZSK, ZSK),))
+        (ended,) = zone.look(AT + 5 * DAY, (KSK, ZSK), (DS,), signs=((ZSK,),))
+
+        assert "next: sign without key 7 (algorithm 8), not before 2026-11-27 12:55 UTC" in withdrawn.detail
+        assert "data are signed by 7 (algorithm 8) no more; the rollover is complete" in ended.detail
+
+    def test_a_key_of_an_algorithm_that_signs_nothing_yet_may_sign_at_once(self, zone: Zone) -> None:
+        """RFC 4035 §2.2 wants it to; signatures beside those of before harm no cache."""
+        zone.look(AT, (OLD_KSK, OLD_ZSK), (OLD_DS,), signs=((OLD_ZSK,),))
+        zone.look(AT + DAY, (OLD_KSK, OLD_ZSK, KSK, ZSK), (OLD_DS,), signs=((OLD_ZSK,),))
+        both = zone_at(zone, AT + DAY, (OLD_KSK, OLD_ZSK, KSK, ZSK))
+
+        assert "sign with ZSK 2 (algorithm 13)" in [step.to_text() for step in zone.rollover.next_steps(both)]
+
+    @pytest.mark.parametrize("later", [DAY, 3 * DAY], ids=["cached", "not cached"])
+    def test_a_key_whose_ds_went_is_to_be_withdrawn_and_not_to_get_it_back(self, zone: Zone, later: timedelta) -> None:
+        zone.look(AT, (KSK, KSK2, ZSK))
+        zone.look(AT + DAY, (KSK, KSK2, ZSK), (DS2,))
+        (published,) = zone.look(AT + DAY + later, (KSK, KSK2, ZSK, ZSK2), (DS2,))
+
+        assert "withdraw KSK 1 (algorithm 13)" in published.detail
+        assert "publish the DS" not in published.detail
+
+    def test_an_instant_is_rounded_up_to_the_minute(self, zone: Zone) -> None:
+        zone.look(AT, (KSK, ZSK))
+        (published,) = zone.look(AT + DAY + timedelta(seconds=1), (KSK, ZSK, ZSK2))
+
+        assert "not before 2026-11-25 12:56 UTC" in published.detail
+
     def test_several_signers_whose_servers_answer_in_turn(self, zone: Zone) -> None:
         """RFC 8901 §2.1.2: each signs with its own keys and publishes those of the other."""
         one, other = (KSK, ZSK, ZSK2), (KSK2, ZSK, ZSK2)

@@ -1,6 +1,5 @@
-"""The analyzer on the real engine: drift, states, restarts, replays."""
+"""The analyzer over its history: drift, states, restarts, replays."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,9 +9,11 @@ import pytest
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.faults import Rejected, Transient
 from schemas.judgement import Reason, ResolverClaim, Verdict
 from schemas.messages import Finding, InventoryIndex, InventorySnapshot, Message, SelfReport
+from tests.support.databases import AnyHistory
 from tests.support.making import AT, judgement, link, observation, polls, snapshot, with_zones
 from tests.support.operations import calls_of
 
@@ -27,7 +28,7 @@ class Run:
         self.last: list[Finding] = []
 
     def handle(self, *batch: Message) -> list[tuple[str, str, bool]]:
-        out = asyncio.run(self._handle(batch))
+        out = InlineLoop().run(self._handle(batch))
         self.last = out
         return [(f.code, str(f.status), f.confirmed) for f in out]
 
@@ -39,8 +40,8 @@ def bogus(name: str = "api.bank.example.", **more: Any) -> Any:
     return judgement(name, verdict="bogus", code="rrsig_expired", **more)
 
 
-def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     bad = observation(bogus(), AT)
     good = observation(judgement(), AT + 2 * MINUTE)
 
@@ -50,7 +51,7 @@ def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(history: C
     assert run.handle(good) == []
     assert run.handle(polls(good, at=AT + 3 * MINUTE)) == []
     assert run.handle(polls(good, at=AT + 4 * MINUTE)) == [("rrsig_expired", "closed", True)]
-    assert history.open_findings() == []
+    assert any_history.open_findings() == []
 
 
 class TestNamesApart:
@@ -59,8 +60,8 @@ class TestNamesApart:
     def forged(self, name: str, at: Any) -> Any:
         return observation(bogus(f"{name}.bank.example.", rrset=f"{name}.bank.example. A"), at)
 
-    def test_a_forgery_beside_an_odd_name_is_a_finding_of_its_own(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_a_forgery_beside_an_odd_name_is_a_finding_of_its_own(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(self.forged("odd", AT), observation(judgement("www.bank.example."), AT))
         forged = self.forged("www", AT + MINUTE)
 
@@ -69,28 +70,28 @@ class TestNamesApart:
         assert run.last[0].before == "secure: 192.0.2.1"
         assert run.handle(polls(forged, at=AT + 2 * MINUTE)) == [("rrsig_expired", "updated", True)]
 
-    def test_many_names_of_a_zone_are_the_zones_fault(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_many_names_of_a_zone_are_the_zones_fault(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(*(self.forged(f"h{number}", AT) for number in range(40)))
 
         assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example." for n in range(3))]
         assert max(f.endpoint_count for f in run.last) == 37
 
-    def test_cuts_of_many_names_below_a_zone_are_one_finding(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_cuts_of_many_names_below_a_zone_are_one_finding(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(*(observation(bogus(f"h{n}.bank.example.", rrset=f"h{n}.bank.example. DS"), AT) for n in range(40)))
 
         assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example. DS" for n in range(3))]
 
-    def test_a_fault_at_one_cut_affects_what_lies_below_it_alone(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_a_fault_at_one_cut_affects_what_lies_below_it_alone(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(observation(judgement("www.bank.example."), AT))
         run.handle(observation(bogus("odd.bank.example.", rrset="odd.bank.example. DS"), AT + MINUTE))
 
         assert run.last[0].endpoints == ("odd.bank.example. A",)
 
-    def test_of_a_vantage_three_names_of_ten_zones_are_apart(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_of_a_vantage_three_names_of_ten_zones_are_apart(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         forged = [f"h{n}.z{z}.example." for z in range(11) for n in range(4)]
         run.handle(
             *(
@@ -102,29 +103,29 @@ class TestNamesApart:
         places = {finding.cause_rrset for finding in run.last}
         assert places == {"vantage corp", *(f"vantage corp h{n}.z{z}.example." for z in range(10) for n in range(3))}
 
-    def test_a_restart_keeps_them_apart(self, history: ClickHouseHistory, clock: Any) -> None:
-        first = Run(history, clock)
+    def test_a_restart_keeps_them_apart(self, any_history: AnyHistory, clock: Any) -> None:
+        first = Run(any_history, clock)
         made = [self.forged(f"h{number}", AT) for number in range(6)]
         first.handle(snapshot("sa", *(f"h{number}.bank.example" for number in range(6))), *made)
         opened = {finding.id for finding in first.last}
-        second = Run(history, clock)
+        second = Run(any_history, clock)
         second.handle()
         second.handle(polls(*made, at=AT + MINUTE))
 
-        assert {finding.id for finding in history.open_findings()} == opened
+        assert {finding.id for finding in any_history.open_findings()} == opened
 
 
 class TestHealedMeansProvenHealed:
     @pytest.mark.parametrize("restarts", [False, True])
     def test_a_clock_set_back_heals_no_signature_that_has_ended(
-        self, history: ClickHouseHistory, clock: Any, restarts: bool
+        self, any_history: AnyHistory, clock: Any, restarts: bool
     ) -> None:
-        run = Run(history, clock)
+        run = Run(any_history, clock)
         ended = AT - timedelta(minutes=5)
         bad = observation(bogus(), AT)
         run.handle(snapshot("sa", "api.bank.example"), bad, polls(bad, at=AT + MINUTE))
         if restarts:
-            run = Run(history, clock)
+            run = Run(any_history, clock)
             run.handle()
         back = AT - timedelta(minutes=30)
         seems_good = observation(judgement(expires_at=ended), back)
@@ -137,10 +138,8 @@ class TestHealedMeansProvenHealed:
         run.handle(polls(renewed, at=back + 7 * MINUTE))
         assert run.handle(polls(renewed, at=back + 8 * MINUTE)) == [("rrsig_expired", "closed", True)]
 
-    def test_verdicts_are_counted_and_the_ends_of_signatures_known(
-        self, history: ClickHouseHistory, clock: Any
-    ) -> None:
-        run = Run(history, clock)
+    def test_verdicts_are_counted_and_the_ends_of_signatures_known(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         soon = judgement(inception_at=AT - timedelta(days=1), expires_at=AT + timedelta(days=9))
         run.handle(snapshot("sa", "api.bank.example", "www.bank.example"))
         run.handle(observation(soon, AT), observation(judgement("www.bank.example."), AT))
@@ -153,10 +152,10 @@ class TestHealedMeansProvenHealed:
         assert run.analyzer.next_ends == {"bank.example.": AT + timedelta(days=9), **above}
 
     def test_only_the_next_ends_are_kept(
-        self, history: ClickHouseHistory, clock: Any, monkeypatch: pytest.MonkeyPatch
+        self, any_history: AnyHistory, clock: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("analyzer.signatures.MOST_ENDS_KNOWN", 2)
-        run = Run(history, clock)
+        run = Run(any_history, clock)
         ends = {f"h{n}.z{n}.example.": AT + timedelta(days=20 - n) for n in range(4)}
         run.handle(*(observation(judgement(name, zone=name, chain=(), expires_at=at), AT) for name, at in ends.items()))
         clock.advance(60)
@@ -164,8 +163,8 @@ class TestHealedMeansProvenHealed:
 
         assert sorted(run.analyzer.next_ends.values()) == [AT + timedelta(days=17), AT + timedelta(days=18)]
 
-    def test_signatures_are_looked_at_when_the_clock_was_set_back(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_signatures_are_looked_at_when_the_clock_was_set_back(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
         clock.advance(-3600)
         back = AT - timedelta(hours=1)
@@ -174,10 +173,8 @@ class TestHealedMeansProvenHealed:
 
         assert run.handle(expiring) == [("rrsig_expiring", "opened", True)]
 
-    def test_a_chain_that_breaks_above_says_nothing_of_a_fault_below(
-        self, history: ClickHouseHistory, clock: Any
-    ) -> None:
-        run = Run(history, clock)
+    def test_a_chain_that_breaks_above_says_nothing_of_a_fault_below(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(observation(bogus(rrset="api.bank.example. A"), AT))
         above = judgement(
             verdict="bogus",
@@ -191,10 +188,10 @@ class TestHealedMeansProvenHealed:
         for minute in range(2, 7):
             run.handle(polls(broken, at=AT + minute * MINUTE))
 
-        assert {f.code for f in history.open_findings()} == {"rrsig_expired", "dnskey_missing"}
+        assert {f.code for f in any_history.open_findings()} == {"rrsig_expired", "dnskey_missing"}
 
-    def test_a_claim_that_was_not_heard_ends_no_disagreement(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_a_claim_that_was_not_heard_ends_no_disagreement(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         forged = ResolverClaim(True, "NOERROR", ("api.bank.example. A 203.0.113.66",))
         run.handle(observation(judgement(plain=forged), AT))
         unheard = observation(judgement(), AT + MINUTE)
@@ -202,12 +199,12 @@ class TestHealedMeansProvenHealed:
         for minute in range(2, 7):
             run.handle(polls(unheard, at=AT + minute * MINUTE))
 
-        assert [f.code for f in history.open_findings()] == ["resolver_disagrees"]
+        assert [f.code for f in any_history.open_findings()] == ["resolver_disagrees"]
 
     def test_the_blast_radius_told_is_the_live_one_and_says_what_it_was_at_most(
-        self, history: ClickHouseHistory, clock: Any
+        self, any_history: AnyHistory, clock: Any
     ) -> None:
-        run = Run(history, clock)
+        run = Run(any_history, clock)
         names = [f"h{number}.bank.example" for number in range(22)]
         run.handle(snapshot("sa", *names))
         made = [observation(bogus(f"{name}.", rrset="bank.example. DNSKEY"), AT) for name in names]
@@ -219,12 +216,12 @@ class TestHealedMeansProvenHealed:
         clock.advance(600)
         run.handle()
 
-        (finding,) = history.open_findings()
+        (finding,) = any_history.open_findings()
         assert (finding.endpoint_count, finding.endpoint_peak) == (6, 22)
 
 
-def test_one_renewal_of_a_zone_is_one_however_many_names_show_it(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_one_renewal_of_a_zone_is_one_however_many_names_show_it(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     names = [f"h{number}.bank.example." for number in range(9)]
     ending = AT + timedelta(days=12, hours=12)
     run.handle(*(observation(judgement(name, expires_at=ending), AT) for name in names))
@@ -234,7 +231,7 @@ def test_one_renewal_of_a_zone_is_one_however_many_names_show_it(history: ClickH
         run.analyzer.current[name, "A", "corp"].applied_at = at - MINUTE
         run.handle(observation(judgement(name, inception_at=at, expires_at=at + timedelta(days=14)), at))
 
-    (shares,) = history.renewals().values()
+    (shares,) = any_history.renewals().values()
     assert len(shares) == 1
 
 
@@ -243,24 +240,24 @@ class TestAHostThatDoesNotExist:
         judged = msgspec.structs.replace(judgement(answers=()), type=rdtype, rcode=rcode)
         return observation(judged, at)
 
-    def test_it_is_absent_only_when_no_type_is_there(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_it_is_absent_only_when_no_type_is_there(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(snapshot("sa", "api.bank.example", types=("A", "AAAA")))
         run.handle(observation(judgement(), AT), self.absent(AT, "AAAA"))
-        assert history.open_findings() == []
+        assert any_history.open_findings() == []
 
         assert run.handle(self.absent(AT + MINUTE)) == [("endpoint_absent", "opened", False)]
         assert run.last[0].severity == "high", "it was there until now"
 
-    def test_at_first_sight_it_is_medium(self, history: ClickHouseHistory, clock: Any) -> None:
-        run = Run(history, clock)
+    def test_at_first_sight_it_is_medium(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
         run.handle(snapshot("sa", "api.bank.example", types=("A",)), self.absent(AT, rcode="NXDOMAIN"))
 
         assert [(f.code, str(f.severity)) for f in run.last] == [("endpoint_absent", "medium")]
 
 
-def test_a_forged_claim_is_confirmed_by_the_second_poll(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_forged_claim_is_confirmed_by_the_second_poll(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(), AT))
     forged = observation(
         judgement(plain=ResolverClaim(True, "NOERROR", ("api.bank.example. A 203.0.113.66",))), AT + MINUTE
@@ -271,45 +268,45 @@ def test_a_forged_claim_is_confirmed_by_the_second_poll(history: ClickHouseHisto
     assert run.last[0].severity == "critical"
 
 
-def test_a_claim_that_repeats_what_was_proven_lately_is_no_disagreement(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_claim_that_repeats_what_was_proven_lately_is_no_disagreement(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(answers=("192.0.2.7",)), AT))
     run.handle(observation(judgement(), AT + MINUTE))
     lagging = ResolverClaim(True, "NOERROR", ("api.bank.example. A 192.0.2.7",))
     run.handle(observation(judgement(plain=lagging), AT + 2 * MINUTE))
 
-    assert "resolver_disagrees" not in {finding.code for finding in history.open_findings()}
+    assert "resolver_disagrees" not in {finding.code for finding in any_history.open_findings()}
 
 
 def test_a_suspected_negative_anchor_outlives_a_restart_and_ends_once_the_resolver_refuses(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     good = observation(judgement("www.bank.example.", claim=ResolverClaim(True, "NOERROR")), AT)
     run.handle(snapshot("sa", "api.bank.example", "www.bank.example"), good)
     handed = observation(bogus(claim=ResolverClaim(False, "NOERROR")), AT + MINUTE)
     run.handle(handed)
     run.handle(polls(handed, at=AT + 2 * MINUTE))
     run.handle(polls(handed, at=AT + 4 * MINUTE))
-    named = {f.cause_rrset for f in history.open_findings() if f.code == "resolver_nta_suspected" and f.confirmed}
+    named = {f.cause_rrset for f in any_history.open_findings() if f.code == "resolver_nta_suspected" and f.confirmed}
     assert named == {"vantage corp bank.example."}
 
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     for minute in (5, 6, 7):
         run.handle(polls(handed, at=AT + minute * MINUTE))
-    assert "resolver_nta_suspected" in {one.code for one in history.open_findings()}
+    assert "resolver_nta_suspected" in {one.code for one in any_history.open_findings()}
 
     refused = observation(bogus(claim=ResolverClaim(False, "SERVFAIL")), AT + 8 * MINUTE)
     run.handle(refused)
     for minute in (9, 10):
         run.handle(polls(refused, at=AT + minute * MINUTE))
-    assert {one.code for one in history.open_findings()} == {"rrsig_expired"}
+    assert {one.code for one in any_history.open_findings()} == {"rrsig_expired"}
 
 
 def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_goes_on(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     first, second = observation(judgement(), AT), observation(bogus(), AT + timedelta(seconds=1))
     run.handle(snapshot("sa", "api.bank.example"), first)
     run.handle(polls(first, at=AT + timedelta(seconds=2)))
@@ -319,15 +316,13 @@ def test_an_observation_that_another_collector_made_meanwhile_is_the_one_that_go
     assert run.handle(polls(second, at=AT + timedelta(seconds=3))) == [("rrsig_expired", "updated", True)]
     assert run.analyzer.unmatched == 0
 
-    again = Run(history, clock)
+    again = Run(any_history, clock)
     again.handle()
     assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
 
 
-def test_polls_of_a_collector_whose_first_word_was_overtaken_go_on_with_it(
-    history: ClickHouseHistory, clock: Any
-) -> None:
-    run = Run(history, clock)
+def test_polls_of_a_collector_whose_first_word_was_overtaken_go_on_with_it(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     new, old = observation(judgement(), AT + timedelta(seconds=2)), observation(bogus(), AT + timedelta(seconds=1))
     run.handle(snapshot("sa", "api.bank.example"), new)
     run.handle(old)
@@ -340,24 +335,24 @@ def test_polls_of_a_collector_whose_first_word_was_overtaken_go_on_with_it(
 
 
 def test_the_observation_polled_last_goes_on_after_a_restart_though_clocks_differ(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     first, second = observation(judgement(), AT), observation(bogus(), AT - MINUTE)
     run.handle(snapshot("sa", "api.bank.example"), first)
     run.handle(second)
     run.handle(polls(second, at=AT + MINUTE))
 
-    again = Run(history, clock)
+    again = Run(any_history, clock)
     again.handle()
 
     assert again.analyzer.current["api.bank.example.", "A", "corp"].observation == second.id
 
 
 def test_a_collector_that_was_five_minutes_ahead_silences_no_name_that_it_handed_over(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     ahead = observation(judgement(), AT + 5 * MINUTE)
     run.handle(snapshot("sa", "api.bank.example"), ahead)
     run.handle(polls(ahead, at=AT + 6 * MINUTE))
@@ -371,9 +366,9 @@ def test_a_collector_that_was_five_minutes_ahead_silences_no_name_that_it_handed
 
 
 def test_the_last_polls_of_a_collector_that_is_ahead_do_not_silence_the_one_that_goes_on(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     ahead, bad = observation(judgement(), AT + 5 * MINUTE), observation(bogus(), AT + MINUTE)
     run.handle(snapshot("sa", "api.bank.example"), ahead)
     run.handle(bad)
@@ -383,14 +378,14 @@ def test_the_last_polls_of_a_collector_that_is_ahead_do_not_silence_the_one_that
     assert [("rrsig_expired", "updated", True)] in found
     assert run.analyzer.dropped == 0
 
-    again = Run(history, clock)
+    again = Run(any_history, clock)
     again.handle()
     assert again.handle(polls(bad, at=AT + 2 * MINUTE + timedelta(seconds=40))) == []
     assert again.analyzer.confirmed == 1, "after a restart, too"
 
 
-def test_polls_that_come_again_are_dropped_and_counted(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_polls_that_come_again_are_dropped_and_counted(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     ahead, other = observation(judgement(), AT + 5 * MINUTE), observation(judgement(), AT + MINUTE)
     run.handle(snapshot("sa", "api.bank.example"), ahead)
     run.handle(polls(ahead, at=AT + 6 * MINUTE))
@@ -407,10 +402,10 @@ def test_polls_that_come_again_are_dropped_and_counted(history: ClickHouseHistor
 
 
 def test_polls_of_an_observation_that_never_arrived_are_counted_and_their_subjects_named(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
     """It expired on its topic while the analyzer was stopped, or is a dead letter."""
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     first, lost, never = (observation(judgement(f"{n}.bank.example."), AT) for n in ("a", "b", "c"))
     later = observation(judgement("a.bank.example."), AT + MINUTE)
     run.handle(snapshot("sa", "a.bank.example", "b.bank.example"), first)
@@ -426,8 +421,8 @@ def test_polls_of_an_observation_that_never_arrived_are_counted_and_their_subjec
     assert run.analyzer.take_unknown() == {}
 
 
-def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_one_bad_poll_is_never_confirmed(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(bogus(), AT))
     good = observation(judgement(), AT + MINUTE)
 
@@ -446,9 +441,9 @@ def test_one_bad_poll_is_never_confirmed(history: ClickHouseHistory, clock: Any)
     ],
 )
 def test_what_a_resolver_claims_counts_once_it_outlasts_its_caches(
-    history: ClickHouseHistory, clock: Any, claim: ResolverClaim, code: str
+    any_history: AnyHistory, clock: Any, claim: ResolverClaim, code: str
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     lagging = observation(judgement(claim=claim), AT)
     start = run.handle(lagging)
 
@@ -458,8 +453,8 @@ def test_what_a_resolver_claims_counts_once_it_outlasts_its_caches(
     assert run.handle(polls(lagging, at=AT + timedelta(seconds=90))) == [(code, "updated", True)]
 
 
-def test_four_hundred_names_below_one_zone_are_one_finding(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_four_hundred_names_below_one_zone_are_one_finding(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     hosts = [f"h{i}.bank.example" for i in range(400)]
 
     found = run.handle(snapshot("sa", *hosts), *[observation(bogus(f"{host}."), AT) for host in hosts])
@@ -468,8 +463,8 @@ def test_four_hundred_names_below_one_zone_are_one_finding(history: ClickHouseHi
     assert run.last[0].endpoint_count == 400
 
 
-def test_a_drift_is_found_against_what_was_validated_before(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_drift_is_found_against_what_was_validated_before(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(), AT))
     run.handle(observation(bogus(answers=("203.0.113.9",)), AT + MINUTE))
     unsigned = judgement(
@@ -483,8 +478,8 @@ def test_a_drift_is_found_against_what_was_validated_before(history: ClickHouseH
     assert "answer_changed" not in codes
 
 
-def test_a_drift_never_closes_by_itself(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_drift_never_closes_by_itself(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(), AT))
     run.handle(observation(judgement(answers=("192.0.2.99",)), AT + MINUTE))
 
@@ -493,11 +488,11 @@ def test_a_drift_never_closes_by_itself(history: ClickHouseHistory, clock: Any) 
             run.handle(polls(observation(judgement(answers=("192.0.2.99",)), AT + MINUTE), at=AT + minute * MINUTE))
             == []
         )
-    assert [finding.code for finding in history.open_findings()] == ["answer_changed"]
+    assert [finding.code for finding in any_history.open_findings()] == ["answer_changed"]
 
 
-def test_an_indeterminate_poll_says_nothing_about_an_open_fault(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_an_indeterminate_poll_says_nothing_about_an_open_fault(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(bogus(), AT))
     away = observation(judgement(verdict="indeterminate", code="verdict_indeterminate"), AT + MINUTE)
     run.handle(away)
@@ -505,11 +500,11 @@ def test_an_indeterminate_poll_says_nothing_about_an_open_fault(history: ClickHo
     for minute in range(2, 7):
         run.handle(polls(away, at=AT + minute * MINUTE))
 
-    assert {finding.code for finding in history.open_findings()} == {"rrsig_expired", "verdict_indeterminate"}
+    assert {finding.code for finding in any_history.open_findings()} == {"rrsig_expired", "verdict_indeterminate"}
 
 
-def test_a_lost_vantage_is_one_finding_and_no_name_is_blamed(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_a_lost_vantage_is_one_finding_and_no_name_is_blamed(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     names = [f"h{i}.bank.example." for i in range(5)]
     run.handle(*[observation(judgement(name), AT) for name in names])
     lost = SelfReport(code="self_vantage_lost", subject="corp", at=AT + MINUTE, detail="no answer")
@@ -523,8 +518,8 @@ def test_a_lost_vantage_is_one_finding_and_no_name_is_blamed(history: ClickHouse
     assert ("self_vantage_lost", "closed", True) in run.handle(back)
 
 
-def test_critical_needs_two_vantages_or_a_third_poll(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_critical_needs_two_vantages_or_a_third_poll(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(vantage="other"), AT))
     bad = observation(bogus(), AT)
 
@@ -533,8 +528,8 @@ def test_critical_needs_two_vantages_or_a_third_poll(history: ClickHouseHistory,
     assert run.handle(polls(bad, at=AT + 2 * MINUTE)) == [("rrsig_expired", "updated", True)]
 
 
-def test_expiring_signatures_are_reported_by_time_alone(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_expiring_signatures_are_reported_by_time_alone(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(observation(judgement(), AT))
     severities = []
 
@@ -546,13 +541,13 @@ def test_expiring_signatures_are_reported_by_time_alone(history: ClickHouseHisto
     assert severities == [(9, "low"), (11, "high"), (12, "critical")]
 
 
-def test_a_restart_forgets_nothing_and_opens_nothing_twice(history: ClickHouseHistory, clock: Any) -> None:
-    first = Run(history, clock)
+def test_a_restart_forgets_nothing_and_opens_nothing_twice(any_history: AnyHistory, clock: Any) -> None:
+    first = Run(any_history, clock)
     bad = observation(bogus(), AT)
     first.handle(snapshot("sa", "api.bank.example"), bad, polls(bad, at=AT + MINUTE))
-    known = history.open_findings()
+    known = any_history.open_findings()
 
-    second = Run(history, clock)
+    second = Run(any_history, clock)
     assert second.handle() == [("rrsig_expired", "opened", True)]
     assert [(f.id, f.version) for f in second.last] == [(f.id, f.version) for f in known]
 
@@ -565,11 +560,11 @@ def test_a_restart_forgets_nothing_and_opens_nothing_twice(history: ClickHouseHi
     assert [identity.id for identity in second.last[0].identities] == ["sa"]
 
 
-def test_a_fault_that_healed_while_we_were_away_closes(history: ClickHouseHistory, clock: Any) -> None:
-    first = Run(history, clock)
+def test_a_fault_that_healed_while_we_were_away_closes(any_history: AnyHistory, clock: Any) -> None:
+    first = Run(any_history, clock)
     bad = observation(bogus(), AT)
     first.handle(snapshot("sa", "api.bank.example"), bad, polls(bad, at=AT + MINUTE))
-    second = Run(history, clock)
+    second = Run(any_history, clock)
     second.handle()
     good = observation(judgement(), AT + 60 * MINUTE)
 
@@ -579,8 +574,8 @@ def test_a_fault_that_healed_while_we_were_away_closes(history: ClickHouseHistor
     assert second.handle(polls(good, at=AT + 62 * MINUTE)) == [("rrsig_expired", "closed", True)]
 
 
-def test_a_replayed_batch_reports_the_same_drift(history: ClickHouseHistory, clock: Any) -> None:
-    first = Run(history, clock)
+def test_a_replayed_batch_reports_the_same_drift(any_history: AnyHistory, clock: Any) -> None:
+    first = Run(any_history, clock)
     first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
     batch = [observation(judgement(answers=("192.0.2.99",)), AT + MINUTE)]
     first.handle(*batch)
@@ -590,17 +585,17 @@ def test_a_replayed_batch_reports_the_same_drift(history: ClickHouseHistory, clo
     first.handle(*batch)
     assert [(f.id, f.version, f.code) for f in first.last] == reported
 
-    second = Run(history, clock)
+    second = Run(any_history, clock)
     second.handle()
     second.handle(*batch)
     assert [(f.id, f.version, f.code) for f in second.last] == reported
-    assert len(history.findings()) == len({identity for identity, _, _ in reported})
+    assert len(any_history.findings()) == len({identity for identity, _, _ in reported})
 
 
 class Flaky:
-    """A history whose method ``failing`` is away: the real one behind it."""
+    """A history whose method ``failing`` is away: another one behind it."""
 
-    def __init__(self, history: ClickHouseHistory) -> None:
+    def __init__(self, history: AnyHistory) -> None:
         self._history, self.failing = history, ""
 
     def __getattr__(self, name: str) -> Any:
@@ -632,10 +627,8 @@ def test_a_history_that_is_away_changes_nothing_about_the_outcome(
         ]
 
 
-def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(
-    history: ClickHouseHistory, clock: Any
-) -> None:
-    flaky = Flaky(history)
+def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(any_history: AnyHistory, clock: Any) -> None:
+    flaky = Flaky(any_history)
     run = Run(flaky, clock)
     names = [f"h{n}.bank.example." for n in range(3)]
     run.handle(snapshot("sa", *(name.rstrip(".") for name in names)))
@@ -650,7 +643,7 @@ def test_a_batch_that_was_given_up_and_comes_otherwise_cut_loses_nothing(
 
     assert found.count(("answer_changed", "opened", True)) == 3
     assert len({finding.id for finding in run.last}) == 3
-    assert len(history.findings(code="answer_changed")) == 3
+    assert len(any_history.findings(code="answer_changed")) == 3
 
 
 def test_a_bug_in_the_middle_of_a_batch_loses_nothing(history: ClickHouseHistory, clock: Any) -> None:
@@ -666,8 +659,8 @@ def test_a_bug_in_the_middle_of_a_batch_loses_nothing(history: ClickHouseHistory
     assert len(history.intervals("api.bank.example.")) == 1
 
 
-def test_what_is_watched_no_more_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_what_is_watched_no_more_holds_nothing_open(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     run.handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
 
     gone = run.handle(snapshot("sa", "other.example"))
@@ -676,9 +669,9 @@ def test_what_is_watched_no_more_holds_nothing_open(history: ClickHouseHistory, 
 
 
 def test_what_ends_since_it_left_the_inventory_says_so_and_what_healed_does_not(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     run.handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
 
     run.handle(InventorySnapshot(id="sa", seen_at=AT + MINUTE, identity=None, source="/etc/inventory.csv"))
@@ -693,20 +686,20 @@ def test_what_ends_since_it_left_the_inventory_says_so_and_what_healed_does_not(
     assert healed.closed_because == ""
 
 
-def test_who_left_the_inventory_while_we_were_away_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
-    Run(history, clock).handle(snapshot("sa", "api.bank.example"), snapshot("sb"), observation(bogus(), AT))
-    second = Run(history, clock)
+def test_who_left_the_inventory_while_we_were_away_holds_nothing_open(any_history: AnyHistory, clock: Any) -> None:
+    Run(any_history, clock).handle(snapshot("sa", "api.bank.example"), snapshot("sb"), observation(bogus(), AT))
+    second = Run(any_history, clock)
     second.handle()
 
     gone = second.handle(InventoryIndex(seen_at=AT + MINUTE, ids=("sb",)))
 
     assert gone == [("rrsig_expired", "closed", False)]
-    assert [identity_id for identity_id, _ in history.identities()] == ["sb"]
+    assert [identity_id for identity_id, _ in any_history.identities()] == ["sb"]
 
 
-def test_a_vantage_that_left_the_configuration_holds_nothing_open(history: ClickHouseHistory, clock: Any) -> None:
-    Run(history, clock).handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
-    second = Run(history, clock)
+def test_a_vantage_that_left_the_configuration_holds_nothing_open(any_history: AnyHistory, clock: Any) -> None:
+    Run(any_history, clock).handle(snapshot("sa", "api.bank.example"), observation(bogus(), AT))
+    second = Run(any_history, clock)
     second.handle()
 
     gone = second.handle(InventoryIndex(seen_at=AT + MINUTE, ids=("sa",), vantages=("other",)))
@@ -714,19 +707,19 @@ def test_a_vantage_that_left_the_configuration_holds_nothing_open(history: Click
     assert gone == [("rrsig_expired", "closed", False)]
 
 
-def test_nobody_is_told_of_names_that_are_watched_no_more(history: ClickHouseHistory, clock: Any) -> None:
-    first = Run(history, clock)
+def test_nobody_is_told_of_names_that_are_watched_no_more(any_history: AnyHistory, clock: Any) -> None:
+    first = Run(any_history, clock)
     first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
     first.handle(snapshot("sa", "other.example"))
     clock.advance(13 * 86_400)
 
-    assert Run(history, clock).handle() == []
+    assert Run(any_history, clock).handle() == []
 
 
-def test_stored_signatures_page_nobody_before_the_first_poll(history: ClickHouseHistory, clock: Any) -> None:
-    Run(history, clock).handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+def test_stored_signatures_page_nobody_before_the_first_poll(any_history: AnyHistory, clock: Any) -> None:
+    Run(any_history, clock).handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
     clock.advance(12.5 * 86_400)
-    second = Run(history, clock)
+    second = Run(any_history, clock)
 
     assert second.handle() == []
     second.handle(observation(judgement(), clock.at))
@@ -734,8 +727,8 @@ def test_stored_signatures_page_nobody_before_the_first_poll(history: ClickHouse
     assert second.handle() == [("rrsig_expiring", "opened", True)]
 
 
-def test_an_end_that_no_longer_matters_closes_its_finding(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_an_end_that_no_longer_matters_closes_its_finding(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     clock.advance(12.5 * 86_400)
     run.handle(observation(judgement(), clock.at))
     assert [finding.code for finding in run.last] == ["rrsig_expiring"]
@@ -746,33 +739,33 @@ def test_an_end_that_no_longer_matters_closes_its_finding(history: ClickHouseHis
 
 
 @pytest.mark.parametrize("code", ["self_vantage_lost", "self_inventory_stale", "spoofing_suspected"])
-def test_our_own_troubles_end_across_a_restart(history: ClickHouseHistory, clock: Any, code: str) -> None:
-    first = Run(history, clock)
+def test_our_own_troubles_end_across_a_restart(any_history: AnyHistory, clock: Any, code: str) -> None:
+    first = Run(any_history, clock)
     first.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
     first.handle(SelfReport(code=code, subject="corp", at=AT, detail="away"))
-    second = Run(history, clock)
+    second = Run(any_history, clock)
     second.handle()
 
     assert second.handle(SelfReport(code=code, subject="corp", at=AT + MINUTE)) == [(code, "closed", True)]
-    assert not [finding for finding in history.open_findings() if finding.code == code]
+    assert not [finding for finding in any_history.open_findings() if finding.code == code]
 
 
 def test_suspected_spoofing_is_a_finding_on_the_vantage_at_once_and_outlives_a_restart(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    first = Run(history, clock)
+    first = Run(any_history, clock)
     suspected = SelfReport(code="spoofing_suspected", subject="corp", at=AT, detail="corp: 21 replies match nothing")
 
     assert first.handle(suspected) == [("spoofing_suspected", "opened", True)]
     assert (first.last[0].cause_zone, first.last[0].cause_rrset) == ("", "vantage corp")
     assert first.last[0].vantages == ("corp",)
-    second = Run(history, clock)
+    second = Run(any_history, clock)
     second.handle()
-    assert [finding.code for finding in history.open_findings()] == ["spoofing_suspected"]
+    assert [finding.code for finding in any_history.open_findings()] == ["spoofing_suspected"]
 
 
-def test_each_jump_of_our_clock_is_a_drift_of_its_own(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_each_jump_of_our_clock_is_a_drift_of_its_own(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     back = SelfReport(code="self_clock_jumped", subject="back 1800 s to X", at=AT, detail="set back")
     forward = SelfReport(code="self_clock_jumped", subject="forward 1800 s to Y", at=AT + MINUTE, detail="set forward")
 
@@ -781,9 +774,9 @@ def test_each_jump_of_our_clock_is_a_drift_of_its_own(history: ClickHouseHistory
 
 
 def test_an_unstable_answer_is_one_finding_on_its_name_until_the_remark_is_gone(
-    history: ClickHouseHistory, clock: Any
+    any_history: AnyHistory, clock: Any
 ) -> None:
-    run = Run(history, clock)
+    run = Run(any_history, clock)
     where = "api.bank.example. A"
     remark = Reason("answer_unstable", "bank.example.", "changed 13 times", None, where)
     unstable = observation(msgspec.structs.replace(judgement(), remarks=(remark,)), AT)
@@ -791,18 +784,18 @@ def test_an_unstable_answer_is_one_finding_on_its_name_until_the_remark_is_gone(
     run.handle(unstable)
     run.handle(polls(unstable, at=AT + MINUTE))
 
-    finding = next(one for one in history.open_findings() if one.code == "answer_unstable")
+    finding = next(one for one in any_history.open_findings() if one.code == "answer_unstable")
     assert (finding.cause_rrset, finding.confirmed) == (where, True)
     calm = observation(judgement(), AT + 60 * MINUTE)
     run.handle(calm)
     for minute in range(61, 64):
         run.handle(polls(calm, at=AT + minute * MINUTE))
-    assert "answer_unstable" not in {one.code for one in history.open_findings()}
+    assert "answer_unstable" not in {one.code for one in any_history.open_findings()}
 
 
-def test_the_cost_of_a_poll_does_not_grow_with_the_members_of_a_finding(history: ClickHouseHistory, clock: Any) -> None:
+def test_the_cost_of_a_poll_does_not_grow_with_the_members_of_a_finding(any_history: AnyHistory, clock: Any) -> None:
     def cost(count: int) -> int:
-        run = Run(history, clock)
+        run = Run(any_history, clock)
         claim = ResolverClaim(False, "NOERROR")
         made = [observation(judgement(f"h{n}.bank.example.", claim=claim), AT) for n in range(count)]
         run.handle(*made)
@@ -812,8 +805,8 @@ def test_the_cost_of_a_poll_does_not_grow_with_the_members_of_a_finding(history:
     assert cost(600) < 12 * cost(60)
 
 
-def test_an_inventory_that_can_not_be_read_is_a_finding_until_it_can(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock)
+def test_an_inventory_that_can_not_be_read_is_a_finding_until_it_can(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock)
     stale = SelfReport(
         code="self_inventory_stale", subject="inventory.yaml", at=AT, detail="inventory.yaml:3: not YAML"
     )

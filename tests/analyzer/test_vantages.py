@@ -1,15 +1,15 @@
 """What vantages see differently, from the observations through the real analyzer."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.judgement import Verdict
 from schemas.messages import Finding, InventoryIndex, Message, Observation
+from tests.support.databases import AnyHistory
 from tests.support.making import AT, judgement, link, observation, polls, snapshot, with_zones
 
 HOME, AWAY, THERE = "192.0.2.1", "203.0.113.66", "198.51.100.9"
@@ -22,7 +22,7 @@ VANTAGES = ("a", "b", "c")
 class Run:
     """One name through three vantages, by the minute; ``findings`` are those of this code."""
 
-    def __init__(self, history: ClickHouseHistory, clock: Any, vantages: tuple[str, ...] = VANTAGES) -> None:
+    def __init__(self, history: AnyHistory, clock: Any, vantages: tuple[str, ...] = VANTAGES) -> None:
         self.analyzer, self.clock, self.vantages = Analyzer(history, clock), clock, vantages
         self.findings: list[Finding] = []
         self.last: dict[str, Observation] = {}
@@ -31,7 +31,7 @@ class Run:
     def take(self, minute: float, *batch: Message) -> None:
         at = AT + timedelta(minutes=minute)
         self.clock.seconds = at.timestamp()
-        found = asyncio.run(self.analyzer.handle(with_zones(batch)))
+        found = InlineLoop().run(self.analyzer.handle(with_zones(batch)))
         self.findings += [one for one in found if isinstance(one, Finding) and one.code == "vantage_disagreement"]
 
     def see(self, minute: float, vantage: str, **judged: Any) -> None:
@@ -63,8 +63,8 @@ class Run:
 
 
 @pytest.fixture
-def run(history: ClickHouseHistory, clock: Any) -> Run:
-    return Run(history, clock)
+def run(any_history: AnyHistory, clock: Any) -> Run:
+    return Run(any_history, clock)
 
 
 START = 2 * DAY
@@ -108,8 +108,8 @@ def test_vantages_that_were_not_polled_since_are_no_evidence(run: Run) -> None:
     assert run.now == []
 
 
-def test_a_long_ttl_is_waited_for(history: ClickHouseHistory, clock: Any) -> None:
-    run = Run(history, clock, ("a", "b"))
+def test_a_long_ttl_is_waited_for(any_history: AnyHistory, clock: Any) -> None:
+    run = Run(any_history, clock, ("a", "b"))
     for vantage in run.vantages:
         run.unsigned(0, vantage, HOME, ttl_s=4 * 3600)
     for minute in range(360, START + 1, 360):

@@ -12,7 +12,7 @@ from anchorwatch.web.config import HttpConfig
 from schemas.messages import Act
 from tests.anchorwatch.test_doors import BEARER, EVERYWHERE, app_of, ask
 from tests.support.office import Office, finding_of, move
-from tests.support.running import Lab, call, running
+from tests.support.running import Lab, call_here, running
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_zones_are_listed_and_one_is_shown_whole(lab: Lab, tmp_path: Path) -> No
     ],
 )
 def test_a_command_that_can_not_be_meant_is_refused_with_a_sentence(words: list[str], said: str) -> None:
-    done = call(*words)
+    done = call_here(*words)
 
     assert done.returncode in (1, 2)
     assert said in done.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from tests.anchorwatch.test_doors import app_of, ask
 from tests.support.office import Office, finding_of, move
-from tests.support.running import Lab, call, running
+from tests.support.running import Lab, call_here, running
 
 MILDER = """\
 rules:
@@ -85,7 +85,7 @@ def test_bad_rules_are_refused_as_at_the_start(tmp_path: Path, rules: str, words
     )
     (tmp_path / "new.yaml").write_text(rules)
 
-    done = call("backtest", "--rules", "new.yaml", *words, folder=tmp_path)
+    done = call_here("backtest", "--rules", "new.yaml", *words, folder=tmp_path)
 
     assert done.returncode in (1, 2)
     assert said in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Lab, call, free_port, running
+from tests.support.running import Lab, call, call_here, free_port, running
 
 INVENTORY = """\
 identities:
@@ -56,26 +56,26 @@ class TestValidate:
         ids=["121 labels", "long", "escapes", "internationalised", "root"],
     )
     def test_odd_names_are_judged_like_others(self, lab: Lab, name: str) -> None:
-        done = call("validate", name, "TXT", *lab.options, "--json")
+        done = call_here("validate", name, "TXT", *lab.options, "--json")
 
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout)["verdict"] == "secure"
 
     def test_another_anchor_makes_it_bogus(self, lab: Lab) -> None:
-        done = call("validate", "api.bank.example", "--resolver", lab.url)
+        done = call_here("validate", "api.bank.example", "--resolver", lab.url)
 
         assert done.returncode == 2
         assert "trust_anchor_mismatch" in done.stdout
         assert "RFC 4035 §5" in done.stdout
 
     def test_another_time_makes_it_bogus(self, lab: Lab) -> None:
-        done = call("validate", "api.bank.example", *lab.options, "--at", "2030-01-01T00:00:00Z", "--json")
+        done = call_here("validate", "api.bank.example", *lab.options, "--at", "2030-01-01T00:00:00Z", "--json")
 
         assert done.returncode == 2
         assert json.loads(done.stdout)["reasons"][0]["code"] == "rrsig_expired"
 
     def test_an_absent_resolver_makes_it_indeterminate(self) -> None:
-        done = call("validate", "a.example", "--resolver", f"udp://127.0.0.1:{free_port()}", "--timeout", "0.1")
+        done = call_here("validate", "a.example", "--resolver", f"udp://127.0.0.1:{free_port()}", "--timeout", "0.1")
 
         assert done.returncode == 3
         assert "INDETERMINATE" in done.stdout
@@ -95,7 +95,7 @@ class TestValidate:
         names = tmp_path / "names"
         names.write_text("# names\napi.bank.example A\nsoap.legacy.example AAAA\n\nlogin.idp.example\n")
 
-        done = call("validate", "--batch", str(names), *lab.options)
+        done = call_here("validate", "--batch", str(names), *lab.options)
 
         verdicts = [json.loads(line)["verdict"] for line in done.stdout.splitlines()]
         assert verdicts == ["secure", "insecure", "secure"]
@@ -120,7 +120,7 @@ class TestValidate:
         ],
     )
     def test_usage_errors_are_3_and_a_sentence(self, words: list[str], said: str) -> None:
-        done = call("validate", *words)
+        done = call_here("validate", *words)
 
         assert done.returncode == 3
         assert said in done.stderr
@@ -142,9 +142,9 @@ class TestCheck:
         )
         lab.stage(lambda world: world.stage_expired("clearing.example."))
         try:
-            table = call("check", str(tmp_path / "inventory.csv"), *lab.options)
-            as_json = call("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "json")
-            plugin = call("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "plugin")
+            table = call_here("check", str(tmp_path / "inventory.csv"), *lab.options)
+            as_json = call_here("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "json")
+            plugin = call_here("check", str(tmp_path / "inventory.csv"), *lab.options, "--format", "plugin")
         finally:
             lab.stage(lambda world: world.restore("clearing.example."))
 
@@ -161,7 +161,7 @@ class TestCheck:
     def test_bad_rows_are_named_and_the_rest_is_checked(self, lab: Lab, tmp_path: Path) -> None:
         (tmp_path / "i.yaml").write_text("identities:\n- {id: sa, endpoints: [api.bank.example, 192.0.2.1]}\n")
 
-        done = call("check", str(tmp_path / "i.yaml"), *lab.options)
+        done = call_here("check", str(tmp_path / "i.yaml"), *lab.options)
 
         assert done.returncode == 3
         assert "i.yaml:2" in done.stdout
@@ -172,7 +172,7 @@ class TestCheck:
         if content is not None:
             (tmp_path / name).write_text(content)
 
-        done = call("check", str(tmp_path / name))
+        done = call_here("check", str(tmp_path / name))
 
         assert done.returncode == 3
         assert name in done.stderr
@@ -211,10 +211,10 @@ class TestRun:
             assert (opened["code"], opened["cause_zone"]) == ("rrsig_expired", "idp.example.")
             assert opened["identities"][0]["owner"] == "payments"
             assert first.until(lambda: (tmp_path / "told").exists(), "the notification")
-            listed = call("findings", "--api", url)
+            listed = call_here("findings", "--api", url)
             assert "rrsig_expired" in listed.stdout
-            assert "OPEN" in call("incidents", "--api", url).stdout
-            evidence = call("evidence", opened["evidence"], "--api", url)
+            assert "OPEN" in call_here("incidents", "--api", url).stdout
+            evidence = call_here("evidence", opened["evidence"], "--api", url)
             assert "is BOGUS" in evidence.stdout
             assert first.end(signal.SIGINT) == 0
 
@@ -227,7 +227,7 @@ class TestRun:
             again.until(lambda: not [i for i in again.get("/api/v1/incidents") if i["open"]], "the end of the incident")
             intervals = again.get("/api/v1/history?name=login.idp.example&type=A")
             assert {interval["verdict"] for interval in intervals} == {"secure", "bogus"}
-            assert "login.idp.example." in call("history", "login.idp.example", "--json", "--api", url).stdout
+            assert "login.idp.example." in call_here("history", "login.idp.example", "--json", "--api", url).stdout
             assert again.end() == 0
         events = [json.loads(line)["event"] for line in (tmp_path / "told").read_text().splitlines() if line]
         assert events == ["trigger", "resolve"]
@@ -288,7 +288,7 @@ class TestRun:
         config = write_config(tmp_path, lab, free_port())
         config.write_text(config.read_text().replace("inventory.yaml", "inventroy.yaml"))
 
-        done = call("run", str(config))
+        done = call_here("run", str(config))
 
         assert done.returncode == 2
         assert "inventroy.yaml" in done.stderr
@@ -338,7 +338,7 @@ class TestRun:
 
 
 def test_questions_to_nobody_are_a_sentence() -> None:
-    done = call("findings", "--api", f"http://127.0.0.1:{free_port()}")
+    done = call_here("findings", "--api", f"http://127.0.0.1:{free_port()}")
 
     assert done.returncode == 1
     assert "is it running?" in done.stderr
@@ -352,9 +352,10 @@ def test_the_help_lists_the_commands() -> None:
         assert command in done.stdout
 
 
-def test_the_demo_tells_every_incident() -> None:
-    done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}")
+def test_the_demo_tells_every_incident_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}", TMPDIR=str(tmp_path))
 
+    assert list(tmp_path.iterdir()) == []
     assert done.returncode == 0, done.stdout + done.stderr
     codes = "rrsig_expired dnskey_missing rrsig_crypto_invalid secure_to_insecure key_change_unexpected"
     for code in (*codes.split(), "alias_exits_signed_space", "PR.DS-02", "NHI8:2025", "6 incidents"):

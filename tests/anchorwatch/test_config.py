@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from anchorwatch.configuration.values import parse_duration
 from collector.authorities.addresses import family_of, is_public
 from collector.authorities.hints import ROOT_HINTS
 from collector.config import Authorities
+from collector.resolvers.identity import Identity
 from schemas.faults import ConfigError
+from tests.support.certificates import Authority
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 INVENTORY = "identities:\n- {id: sa, endpoints: [a.example]}\n"
@@ -42,6 +45,12 @@ SAID = {
     "norway": "quote it",
     "not-yaml": "not YAML",
     "pagerduty-without-key": "needs a 'routing_key_file'",
+    "pin-that-is-none": ":2: vantages[0].pins[0]: a pin is the SHA-256 digest",
+    "pins-over-udp": ":2: vantages[0].pins: only a resolver of tls:// or https:// can prove who it is",
+    "pins-without-any": ":2: vantages[0].pins: the list is empty",
+    "server-name-that-is-none": "vantages[0].server_name: 'https://dns.example' is no host name",
+    "vantage-authority-not-there": "vantages[0].ca_file: {folder}/gone.pem can't be used: No such file or directory",
+    "vantage-authority-that-is-none": "inventory.yaml can't be used: it holds no certificates in PEM",
     "receiver-of-a-strange-key": ":2: receivers[0].url: unknown key; known here: type, name",
     "receiver-without-type": "receivers[0]: the key 'type' is missing; one of webhook, pagerduty, console, command",
     "resolver-of-another-scheme": "begins with udp://",
@@ -99,7 +108,7 @@ def test_each_fault_is_named_with_its_place(folder: Path, path: Path) -> None:
         load_config(copy)
 
     assert all(problem.startswith(str(copy)) for problem in caught.value.problems)
-    assert SAID[path.stem] in caught.value.problems[0]
+    assert SAID[path.stem].replace("{folder}", str(folder)) in caught.value.problems[0]
 
 
 def test_a_document_nested_without_end_is_named(folder: Path) -> None:
@@ -123,6 +132,48 @@ def test_all_problems_come_at_once(folder: Path) -> None:
         load_config(config)
 
     assert len(caught.value.problems) == 6
+
+
+def test_all_that_is_wrong_with_how_resolvers_prove_who_they_are_comes_at_once(folder: Path) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\nvantages:\n"
+        "- {name: a, resolver: 'udp://127.0.0.1', ca_file: gone.pem, server_name: dns.example, pins: []}\n"
+        "- {name: b, resolver: 'authoritative:', server_name: dns.example}\n"
+        "- {name: c, resolver: 'ftp://x', ca_file: '', pins: [x, y]}\n"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+
+    assert [problem.partition("yaml:")[2].split(": ")[:2] for problem in caught.value.problems] == [
+        ["3", "vantages[0].ca_file"],
+        ["3", "vantages[0].server_name"],
+        ["3", "vantages[0].pins"],
+        ["3", "vantages[0].ca_file"],
+        ["3", "vantages[0].pins"],
+        ["4", "vantages[1].server_name"],
+        ["5", "vantages[2].resolver"],
+        ["5", "vantages[2].ca_file"],
+        ["5", "vantages[2].pins[0]"],
+        ["5", "vantages[2].pins[1]"],
+    ]
+
+
+def test_how_a_resolver_proves_who_it_is_can_be_set(folder: Path) -> None:
+    authority = Authority(folder, "ours")
+    pin = base64.b64encode(bytes(range(32))).decode()
+    config = folder / "anchorwatch.yaml"
+    config.write_text(
+        "inventory: [{path: inventory.yaml}]\nvantages:\n"
+        f"- {{name: a, resolver: 'tls://10.0.0.53', ca_file: ours.pem, server_name: dns.example, pins: ['{pin}']}}\n"
+        "- {name: b, resolver: 'tls://dns.example'}\n"
+    )
+
+    first, second = load_config(config).collector.vantages
+
+    assert first.address.identity == Identity(authority.path, "dns.example", (bytes(range(32)),))
+    assert second.address.identity == Identity()
 
 
 def test_the_shortest_configuration_is_an_inventory(folder: Path) -> None:

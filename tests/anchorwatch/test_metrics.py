@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from anchorwatch import __version__
 from anchorwatch.metrics import add_analyzer_metrics, add_collector_metrics
 from anchorwatch.telemetry import Meter
+from collector.polling.status import PollingStatus
 from tests.support.clock import NOW
 
 
@@ -52,9 +53,8 @@ def test_what_the_analyzer_knows_is_read_at_each_scrape() -> None:
 
 def test_each_kind_of_reply_passed_over_is_a_label() -> None:
     meter = Meter()
-    numbers = dict.fromkeys(("polls", "validations", "queries", "hosts", "watched", "polls_late", "polls_waiting"), 1)
-    collector: Any = SimpleNamespace(**numbers, resting=0, mismatches=len, answered_at={"corp": 1e9})
-    add_collector_metrics(meter, collector)
+    status = PollingStatus(polls=1, passed_over={"id": 2}, answered_at={"corp": 1e9})
+    add_collector_metrics(meter, lambda: status)
     shown = scraped(meter)
 
     assert shown["anchorwatch_replies_passed_over_total"][("id",)] == 2.0

@@ -14,7 +14,7 @@ from anchorwatch.web.guard import HEADERS
 from anchorwatch.web.server import BACKLOG, Limits, Server, connections_for
 from tests.anchorwatch.test_commands import write_config
 from tests.anchorwatch.test_doors import OURS, app_of
-from tests.support.running import COMMAND, Lab, Running, call, environment, free_port
+from tests.support.running import COMMAND, Lab, Running, call_here, environment, free_port
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 HEALTH = f"GET /-/healthy HTTP/1.1\r\nHost: {OURS}\r\n\r\n".encode()
@@ -221,10 +221,10 @@ def test_the_commands_ask_with_the_token(lab: Lab, tmp_path: Path) -> None:
     try:
         one.until(lambda: one.ask("/-/ready")[0] == 200, "readiness")
 
-        told = call("findings", "--api", url, "--token-file", str(tmp_path / "token"))
-        refused = call("findings", "--api", url)
-        mistaken = call("incidents", "--api", url, "--token-file", str(tmp_path / "wrong"))
-        absent = call("incidents", "--api", url, "--token-file", str(tmp_path / "none"))
+        told = call_here("findings", "--api", url, "--token-file", str(tmp_path / "token"))
+        refused = call_here("findings", "--api", url)
+        mistaken = call_here("incidents", "--api", url, "--token-file", str(tmp_path / "wrong"))
+        absent = call_here("incidents", "--api", url, "--token-file", str(tmp_path / "none"))
 
         assert told.returncode == 0, told.stderr
         assert (refused.returncode, "--token-file" in refused.stderr) == (1, True)

@@ -15,6 +15,8 @@ from anchorwatch.cli.terminal import fit_text, to_ascii_json, wants_colour
 from tests.support.running import COMMAND, Lab, environment
 
 ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "iso8859-15", "cp437", "koi8-r", "utf-16"]
+# One of each kind: that has all signs, none of them, some of them, and not an octet each.
+KINDS = {"utf-8", "ascii", "cp1252", "utf-16"}
 BOGUS = 2
 
 
@@ -42,7 +44,9 @@ def in_shell(redirection: str, *words: str, **environ: str) -> "subprocess.Compl
     )
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "encoding", [one if one in KINDS else pytest.param(one, marks=pytest.mark.slow) for one in ENCODINGS]
+)
 @pytest.mark.parametrize("trailing", [[], ["--json"]], ids=["screen", "json"])
 def test_the_verdict_comes_through_every_encoding(lab: Lab, encoding: str, trailing: list[str]) -> None:
     done = in_shell("", *bogus(lab), *trailing, PYTHONIOENCODING=encoding)
@@ -82,7 +86,9 @@ def test_octets_that_are_no_text_are_refused_in_a_sentence() -> None:
     "redirection",
     ["| head -0", "| true", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", ">/dev/full 2>/dev/full"],
 )
-@pytest.mark.parametrize("trailing", [[], ["--json"]], ids=["screen", "json"])
+@pytest.mark.parametrize(
+    "trailing", [pytest.param([], id="screen"), pytest.param(["--json"], id="json", marks=pytest.mark.slow)]
+)
 def test_the_exit_status_is_the_verdict_wherever_the_output_goes(
     lab: Lab, redirection: str, trailing: list[str]
 ) -> None:

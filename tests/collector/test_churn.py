@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.polling.churn import Churn
-from collector.polling.memory import Memory, decide_occasion, remember, take_note
+from collector.polling.memory import PollTarget, decide_occasion, memory_of, remember, take_note
 from schemas.judgement import ChainLink, Judgement, Reason, ResolverClaim, Verdict, ZoneKey
 from schemas.messages import Occasion
 
@@ -34,7 +34,7 @@ class Poller:
     """What the collector does with each validated poll."""
 
     def __init__(self) -> None:
-        self.memory = Memory()
+        self.memory = memory_of(PollTarget((b"example", b"api"), 1, "lab"))
         self.observed: list[tuple[float, Occasion, Judgement]] = []
 
     def poll(self, one: Judgement, now: float) -> bool:

@@ -4,10 +4,16 @@ import heapq
 from itertools import pairwise
 
 from collector.polling.fairness import LONGEST_DISTANCE, FairShares
-from collector.polling.schedule import Schedule
+from collector.polling.schedule import UNSCHEDULED, Schedule, phase_of
 
 TIMEOUT_S = 10.5
 ANSWER_S = 0.05
+
+
+class Name(str):
+    """A name that has turns."""
+
+    due = usual = UNSCHEDULED
 
 
 class World:
@@ -18,12 +24,12 @@ class World:
         self.asked: list[tuple[float, str]] = []
         self.now = 0.0
         self.most_running: dict[str, int] = {}
-        self._zones = zones
-        self.shares: FairShares[str] = FairShares(slots, interval_s)
-        self.shares.set_items(dict(zones))
-        self.schedule: Schedule[str] = Schedule(interval_s)
-        self.schedule.set_items(zones, now=0)
-        self._ends: list[tuple[float, str]] = []
+        self._zones = {Name(name): zone for name, zone in zones.items()}
+        self.shares: FairShares[Name] = FairShares(slots, interval_s)
+        self.shares.set_items(self._zones)
+        self.schedule: Schedule[Name] = Schedule(interval_s, phase_of)
+        self.schedule.add(self._zones, now=0)
+        self._ends: list[tuple[float, Name]] = []
         self._running: dict[str, int] = {}
 
     def run(self, until: float) -> None:
@@ -42,7 +48,7 @@ class World:
             due = self.schedule.next_due_at() or until
             self.now = max(self.now + 0.001, min(ends, due, self.shares.next_probe_at(), until))
 
-    def _end(self, item: str) -> None:
+    def _end(self, item: Name) -> None:
         if item in self.silent:
             self.shares.silent(item, self.now)
         else:

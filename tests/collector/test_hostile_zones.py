@@ -1,11 +1,11 @@
 """What a hostile zone may cost: bounded operations and questions, and a good zone beside it keeps its pace."""
 
 import random
-from dataclasses import replace
 from unittest.mock import patch
 
 import dns.message
 import pytest
+from msgspec.structs import replace
 
 from anchorwatch.lab.zones import Nsec3Params
 from collector.dnssec import names, records

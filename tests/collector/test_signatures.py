@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dns.message
@@ -7,6 +6,7 @@ import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from anchorwatch.lab.zones import SigningKey, Zone, generate_key
 from collector.dnssec import names, records

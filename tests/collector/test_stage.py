@@ -1,6 +1,7 @@
 """The collector's loop and the lab's resolver, in virtual time: no clock, no socket, no wait."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from collector.config import CollectorConfig, InventorySource, VantagePoint
 from collector.dnssec import names
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
+from collector.resolvers.authentication import EXPIRED, Authentication
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
 from collector.stage import Collector
+from schemas.egress import DIRECT
 from schemas.judgement import Judgement
 from schemas.messages import InventoryIndex, InventorySnapshot, Message, Observation, PollBatch, SelfReport
 from tests.support.clock import NOW
@@ -63,13 +66,15 @@ class Watch:
         self.resolver = DeafResolver(self.world.world, self.world.anchors, lambda: self.clock())
         self.said: list[Message] = []
         self.settings: dict[str, Any] = {}
+        self.address = Address("udp", "127.0.0.1", 53)
+        self.carried_by: type[Memory] = Memory
 
     def run(self, story: Callable[["Watch"], Any], *, read: bool = True) -> list[Message]:
         async def bounded() -> None:
             self.passed_s = asyncio.get_running_loop().time
             config = CollectorConfig(
                 sources=(InventorySource(path=self.path, format="yaml"),),
-                vantages=(VantagePoint(name="lab", address=Address("udp", "127.0.0.1", 53)),),
+                vantages=(VantagePoint(name="lab", address=self.address),),
                 anchors=self.world.anchors,
                 policy=Policy(),
                 **{"interval_s": 60.0, "attempts": 1, **self.settings},
@@ -78,7 +83,7 @@ class Watch:
                 config,
                 lambda: self.clock(),
                 ticks=self.passed_s,
-                open_transport=lambda address: Memory(self.resolver.reply_to),
+                open_transport=lambda address: self.carried_by(self.resolver.reply_to),
             )
             reader = asyncio.create_task(self.read()) if read else None
             try:
@@ -166,6 +171,33 @@ def test_a_lost_vantage_is_told_and_its_return(watch: Watch) -> None:
     assert [bool(report.detail) for report in lost] == [False, True, False]
 
 
+def test_a_vantage_that_can_not_show_who_it_is_is_lost_with_reason_and_remedy(watch: Watch) -> None:
+    class Expires(Memory):
+        async def stream(self, wire: bytes) -> bytes:
+            if loop().time() < 100 or loop().time() > 400:
+                return await super().stream(wire)
+            raise Authentication(address, DIRECT).explain(expired)
+
+    loop = asyncio.get_running_loop
+    address = Address("tls", "192.0.2.1", 853)
+    expired = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
+    expired.verify_code = EXPIRED
+    watch.address, watch.carried_by = address, Expires
+
+    async def story(w: Watch) -> None:
+        await w.until(lambda said: len(lost(w)) == 1)
+        await w.until(lambda said: w.of(SelfReport)[-1].detail == "")
+
+    watch.run(story)
+
+    assert [one.detail for one in lost(watch)] == [
+        "lab: tls://192.0.2.1:853: not authenticated: its certificate, or one that vouches for it, has expired."
+        " Renew it at the resolver; if it has not, this machine's clock is wrong;"
+        " the names behind it are not watched through it"
+    ]
+    assert "bogus" not in {one.judgement.verdict for one in watch.of(Observation)}, "no name is to blame"
+
+
 def test_names_taken_over_make_it_news_how_their_vantage_is(watch: Watch) -> None:
     async def story(w: Watch) -> None:
         await w.until(lambda said: w.of(Observation))
@@ -203,7 +235,7 @@ def test_a_crash_of_one_poll_is_raised_once_and_a_second_start_works(watch: Watc
     async def story(w: Watch) -> None:
         crashed = asyncio.create_task(crash())
         await asyncio.wait({crashed})
-        w.collector._finished(set())(crashed)
+        w.collector._finished(crashed)
         with pytest.raises(ZeroDivisionError):
             await w.read()
         reading = asyncio.create_task(w.read())
@@ -226,7 +258,7 @@ def test_an_inventory_that_breaks_keeps_its_rows_and_is_said(watch: Watch, broke
 
     watch.run(story)
 
-    assert watch.collector.watched == 1
+    assert watch.collector.status().watched == 1
     assert any("inventory.yaml" in report.detail for report in watch.of(SelfReport))
 
 
@@ -252,7 +284,7 @@ def test_who_leaves_the_inventory_is_polled_no_more(watch: Watch) -> None:
     watch.run(story)
 
     assert watch.of(InventoryIndex)[-1].ids == ("other",)
-    assert watch.collector.watched == 1
+    assert watch.collector.status().watched == 1
 
 
 # time
@@ -268,8 +300,8 @@ def test_polling_goes_on_when_the_clock_is_set_and_the_jump_is_told_once(
     async def story(w: Watch) -> None:
         nonlocal offset
         await w.until(lambda said: len(w.of(PollBatch)) >= 2)
-        polls, offset = w.collector.polls, seconds
-        await w.until(lambda said: w.collector.polls >= polls + 5 and len(w.of(Observation)) >= 2)
+        polls, offset = w.collector.status().polls, seconds
+        await w.until(lambda said: w.collector.status().polls >= polls + 5 and len(w.of(Observation)) >= 2)
 
     watch.run(story)
 
@@ -326,8 +358,8 @@ def test_a_dead_zone_is_one_cause_and_no_lost_vantage(watch: Watch, cold: bool) 
             await w.until(lambda said: len(w.of(Observation)) == 6)
         w.resolver.dead_zone = dns.name.from_text("bank.example.")
         await w.until(lambda said: len(silent(w)) == 5)
-        seen = w.collector.polls
-        await w.until(lambda said: w.collector.polls > seen + 10)
+        seen = w.collector.status().polls
+        await w.until(lambda said: w.collector.status().polls > seen + 10)
 
     watch.run(story)
 
@@ -345,9 +377,9 @@ def test_a_dead_zone_rests_and_comes_back_whole(watch: Watch) -> None:
     async def story(w: Watch) -> None:
         await w.until(lambda said: len(w.of(Observation)) == 4)
         w.resolver.dead_zone = dns.name.from_text("bank.example.")
-        await w.until(lambda said: w.collector.resting == 3)
+        await w.until(lambda said: w.collector.status().resting == 3)
         w.resolver.dead_zone = None
-        await w.until(lambda said: not w.collector.resting)
+        await w.until(lambda said: not w.collector.status().resting)
         await w.until(lambda said: set(verdicts(w).values()) == {"secure"})
 
     def verdicts(w: Watch) -> dict[str, str]:
@@ -370,8 +402,8 @@ def test_silences_that_waited_through_an_outage_make_no_second_one(watch: Watch)
         w.resolver.muted = False
         count = len(w.of(SelfReport))
         await w.until(lambda said: len(w.of(SelfReport)) > count)
-        seen = w.collector.polls
-        await w.until(lambda said: w.collector.polls > seen + 100)
+        seen = w.collector.status().polls
+        await w.until(lambda said: w.collector.status().polls > seen + 100)
 
     watch.run(story)
 
@@ -389,7 +421,7 @@ def test_a_flood_of_replies_that_match_nothing_is_told_of_the_vantage(watch: Wat
     async def story(w: Watch) -> None:
         await w.until(lambda said: w.of(Observation))
         for _ in range(30):
-            w.collector._resolvers["lab"].tally.pass_over("id", asyncio.get_running_loop().time())
+            w.collector._tallies["lab"].pass_over("id", asyncio.get_running_loop().time())
         await w.until(lambda said: any(one.code == "spoofing_suspected" for one in w.of(SelfReport)))
 
     watch.run(story)
@@ -397,7 +429,7 @@ def test_a_flood_of_replies_that_match_nothing_is_told_of_the_vantage(watch: Wat
     report = next(one for one in watch.of(SelfReport) if one.code == "spoofing_suspected")
     assert report.subject == "lab"
     assert "match no question" in report.detail
-    assert watch.collector.mismatches("id") == 30
+    assert watch.collector.status().passed_over["id"] == 30
 
 
 # churn
@@ -413,8 +445,8 @@ def test_an_answer_that_changes_at_every_poll_is_observed_a_bounded_number_of_ti
             zone.remove("api", "A")
             zone.add("api", "A", f"192.0.2.{number + 1}")
             w.world.sign(zone)
-            seen = w.collector.validations
-            await w.until(lambda said, seen=seen: w.collector.validations > seen + 1)  # type: ignore[misc]
+            seen = w.collector.status().validations
+            await w.until(lambda said, seen=seen: w.collector.status().validations > seen + 1)  # type: ignore[misc]
 
     watch.run(story)
 

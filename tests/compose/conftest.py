@@ -1,17 +1,21 @@
 """The folder that an operator copies, and a history to look at: an hour of one broken zone among others."""
 
-import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import msgspec
 import pytest
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.judgement import ChainLink, Verdict
 from schemas.messages import InventoryIndex, Message, Occasion
+from tests.support.clock import ManualClock
+from tests.support.databases import lay_out, new_database
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, with_zones
 
 COMPOSE = Path(__file__).parents[2] / "compose"
@@ -23,18 +27,23 @@ def compose() -> Path:
     return COMPOSE
 
 
-@pytest.fixture
-def demo(history: ClickHouseHistory, clock: Any) -> ClickHouseHistory:
-    """A history of the hour from AT on, by real messages through the real analyzer.
+@pytest.fixture(scope="module")
+def demo(engine: str, admin: Any, migrated: list[str]) -> Iterator[Any]:
+    """A client of a history of the hour from AT on, to be read only, by real messages through the real analyzer.
 
     ``api.bank.example.`` renews its signatures and turns bogus for good; ``pay.bank.example.`` gets another address;
     ``www.shop.example.`` is unsigned. Both identities consume the first, one of them the others too.
     """
-    analyzer = Analyzer(history, clock)
+    database = new_database()
+    admin.command(f"CREATE DATABASE {database}")
+    client = clickhouse_connect.get_client(interface="chdb", path=engine, database=database)
+    lay_out(client, migrated)
+    clock = ManualClock()
+    analyzer = Analyzer(ClickHouseHistory(client), clock)
 
     def handle(minute: int, *messages: Message) -> None:
         clock.seconds = (AT + minute * MINUTE).timestamp()
-        asyncio.run(analyzer.handle(with_zones(messages)))
+        InlineLoop().run(analyzer.handle(with_zones(messages)))
 
     soon, later = AT + timedelta(hours=12), AT + timedelta(days=9)
     old, new = _chain(soon), _chain(later, new_key=True)
@@ -61,7 +70,9 @@ def demo(history: ClickHouseHistory, clock: Any) -> ClickHouseHistory:
     )
     for minute in (40, 41, 42, 60):
         handle(minute, *([broken] if minute == 40 else []), polls(broken, moved, first[2], at=AT + minute * MINUTE))
-    return history
+    yield client
+    client.close()
+    admin.command(f"DROP DATABASE {database}")
 
 
 def _chain(ends: Any, *, new_key: bool = False) -> tuple[ChainLink, ...]:

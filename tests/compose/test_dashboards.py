@@ -55,12 +55,12 @@ def expand(sql: str, span: tuple[datetime, datetime] = RANGE) -> str:
 
 
 @pytest.fixture
-def rows(demo: ClickHouseHistory, client: Any) -> Callable[..., list[dict[str, Any]]]:
+def rows(demo: Any) -> Callable[..., list[dict[str, Any]]]:
     """A function that asks the query of a panel: dashboard, title, then values of variables."""
 
     def ask(name: str, title: str, /, **values: str) -> list[dict[str, Any]]:
         (panel,) = [panel for panel in dashboard(name)["panels"] if panel["title"] == title]
-        return query(client, panel["targets"][0]["rawSql"], AHEAD if name == "calendar" else RANGE, values)
+        return query(demo, panel["targets"][0]["rawSql"], AHEAD if name == "calendar" else RANGE, values)
 
     return ask
 
@@ -120,19 +120,17 @@ def test_every_panel_has_a_title_a_unit_a_place_and_a_provisioned_source(name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_query_returns_rows_with_the_columns_that_its_panel_shows(
-    demo: ClickHouseHistory, client: Any, name: str
-) -> None:
+def test_every_query_returns_rows_with_the_columns_that_its_panel_shows(demo: Any, name: str) -> None:
     source = yaml.safe_load((GRAFANA / "sources" / f"{name}.yaml").read_text(encoding="utf-8"))
     span = AHEAD if name == "calendar" else RANGE
 
     for variable in source.get("variables", ()):
-        listed = query(client, variable["sql"], span, {})
+        listed = query(demo, variable["sql"], span, {})
         assert VALUES[variable["name"]] in [next(iter(row.values())) for row in listed]
     for panel in source["panels"]:
         if "sql" not in panel:
             continue
-        found = query(client, panel["sql"], span, {})
+        found = query(demo, panel["sql"], span, {})
         assert found, panel["title"]
         shown = {*panel.get("colours", ()), *panel.get("coloured", ())}
         shown |= {column for part in ("links", "units", "widths") for column in panel.get(part, ())}
@@ -232,12 +230,12 @@ def test_the_calendar_says_what_ends_next(rows: Callable[..., Any]) -> None:
     ]
 
 
-def test_a_zone_that_stays_the_same_is_shown_long_after_it_was_stored(demo: ClickHouseHistory, client: Any) -> None:
+def test_a_zone_that_stays_the_same_is_shown_long_after_it_was_stored(demo: Any) -> None:
     later = (AT + timedelta(days=2), AT + timedelta(days=3))
     panels = {panel["title"]: panel["targets"][0]["rawSql"] for panel in dashboard("zone")["panels"]}
 
     def ask(title: str) -> list[dict[str, Any]]:
-        return query(client, panels[title], later, {"zone": "bank.example."})
+        return query(demo, panels[title], later, {"zone": "bank.example."})
 
     assert [(row["time"], row["verdict"]) for row in ask("Verdict of the zone")] == [(later[0], 0)]
     assert {row["tag"] for row in ask("Keys") if row["in_newest"] == "yes"} == {1, 2, 3}

@@ -7,7 +7,7 @@ ANCHORWATCH_TEST_CLICKHOUSE_PASSWORD_FILE names) has each test run in a database
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from schemas.faults import Rejected, Transient
 from schemas.judgement import Verdict
 from schemas.messages import Act, ActKind, Finding, FindingStatus, InventorySnapshot, Observation
 from tests.support.clickhouse_front import FrontProcess
-from tests.support.databases import new_database
+from tests.support.databases import AnyHistory, lay_out, new_database
 from tests.support.findings import closed, finding
 from tests.support.making import AT, judgement, key, link, observation, polls, snapshot, zone_observation, zones_of
 from tests.support.sweeps import sweep
@@ -38,7 +38,6 @@ SERVER = "ANCHORWATCH_TEST_CLICKHOUSE"
 
 Tables = dict[str, list[Row]]
 Opening = Callable[[], ClickHouseHistory]
-AnyHistory = ClickHouseHistory | MemoryHistory
 
 
 def bank(host: str = "api", at: Any = AT, **more: Any) -> Observation:
@@ -99,7 +98,7 @@ def answers_of(history: ClickHouseHistory) -> list[Any]:
 
 
 @contextlib.contextmanager
-def embedded(engine: str, admin: Any) -> Iterator[tuple[Opening, Any]]:
+def embedded(engine: str, admin: Any, migrated: list[str]) -> Iterator[tuple[Opening, Any]]:
     database = new_database()
     admin.command(f"CREATE DATABASE {database}")
 
@@ -112,14 +111,17 @@ def embedded(engine: str, admin: Any) -> Iterator[tuple[Opening, Any]]:
         return ClickHouseHistory(opened)
 
     direct = client()
+    lay_out(direct, migrated)
     yield opening, direct
     direct.close()
     admin.command(f"DROP DATABASE {database}")
 
 
 @contextlib.contextmanager
-def on_server(config: HistoryConfig) -> Iterator[tuple[Opening, Any]]:
+def on_server(config: HistoryConfig, migrated: Iterable[str] = ()) -> Iterator[tuple[Opening, Any]]:
     direct = connect_server(config)
+    if migrated:
+        lay_out(direct, migrated)
     yield lambda: open_history(config), direct
     direct.command(f"DROP DATABASE `{direct.database}`")
     direct.close()
@@ -144,8 +146,17 @@ def config_of_server() -> HistoryConfig:
 def place_of(kind: str, request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[tuple[Opening, Any]]:
     """Return how to open the one history again and again, and a client to look behind it."""
     if kind == "chdb":
-        return embedded(request.getfixturevalue("engine"), request.getfixturevalue("admin"))
-    return on_server(config_of_front(request.getfixturevalue("front")) if kind == "http" else config_of_server())
+        return embedded(*map(request.getfixturevalue, ("engine", "admin", "migrated")))
+    if kind == "http":
+        return on_server(config_of_front(request.getfixturevalue("front")), request.getfixturevalue("migrated_front"))
+    return on_server(config_of_server())
+
+
+@pytest.fixture(scope="module")
+def migrated_front(front: FrontProcess, migrated: list[str]) -> list[str]:
+    """The front with a database that is migrated, and the statements that copy its tables."""
+    open_history(HistoryConfig(url=front.history_url("migrated"), base=Path())).close()
+    return migrated
 
 
 @pytest.fixture(params=["chdb", "http", "server"])

@@ -1,7 +1,9 @@
 """Attacks one by one, each with the verdict it must get. In process, no sockets."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 
 import dns.name
@@ -13,7 +15,7 @@ from anchorwatch.lab.zones import Nsec3Params, SigningKey, Zone
 from collector.dnssec import crypto, names, records
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import ChainNode, Context
-from collector.dnssec.judgement import make_judgement
+from collector.dnssec.judgement import evidence_of, make_judgement
 from collector.dnssec.message import NXDOMAIN, Response, read_response
 from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
@@ -43,6 +45,19 @@ class Stage:
     made: SignedWorld = field(default_factory=lambda: SignedWorld(NOW))
     forged: dict[tuple[Name, int], Message] = field(default_factory=dict)
     context: Context | None = None
+
+    def twin(self) -> "Stage":
+        """Return another stage with the same zones, as they are signed."""
+        made = Stage()
+        for one in self.made.zones:
+            data, rrsets, signatures = (
+                {key: copy(rrset) for key, rrset in rrsets.items()} for rrsets in (one.data, one.rrsets, one.signatures)
+            )
+            keys, published = list(one.keys), list(one.published)
+            made.made.world.add(
+                replace(one, keys=keys, published=published, data=data, rrsets=rrsets, signatures=signatures)
+            )
+        return made
 
     def zone(self, name: str, *, nsec3: Nsec3Params | None = None, signed: bool = True) -> Zone:
         keys = [key(name), key(name + "zsk", 256)] if signed else []
@@ -156,6 +171,11 @@ def renamed(rrset: Rrset, owner: str) -> Rrset:
 
 @pytest.fixture
 def stage() -> Stage:
+    return signed_stage().twin()
+
+
+@cache
+def signed_stage() -> Stage:
     """``example.`` over ``sec.`` (NSEC), ``sec3.`` (NSEC3), ``ins.``; ``open.`` (opt-out) over ``in.`` and ``out.``."""
     made = Stage()
     made.zone(".")
@@ -1086,7 +1106,8 @@ def test_a_verdict_over_keys_can_be_had_again_from_its_evidence(stage: Stage, rc
     stage.answer("sec.example.", DNSKEY, keys, rcode=rcode)
     result = stage.ask("www.sec.example.", A)
     assert stage.context is not None
-    judgement, evidence = make_judgement(stage.context, result, n("www.sec.example."), A, "here")
+    judgement = make_judgement(stage.context, result, n("www.sec.example."), A, "here")
+    evidence = evidence_of(stage.context, result, n("www.sec.example."), A)
 
     again = replay(evidence)
 

@@ -1,5 +1,6 @@
 """Every genuine denial record of a random world at once proves nothing that is false in it."""
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -34,8 +35,15 @@ def verdict_of(made: SignedWorld, question: Question, forged: dict[Question, Mes
     return drive(validate(context, *question), reply_to).verdict.value
 
 
-def what_is_there(made: SignedWorld) -> list[Question]:
+@cache
+def world_of(seed: int) -> SignedWorld:
+    return make_world(Random(f"exhaustive/{seed}"), NOW)
+
+
+@cache
+def what_is_there(seed: int) -> list[Question]:
     """Return the names and types whose honest answer is secure data."""
+    made = world_of(seed)
     found: list[Question] = []
     for zone in made.zones:
         for owner, rdtype in sorted(zone.data):
@@ -53,8 +61,8 @@ def every_denial(made: SignedWorld, question: Question) -> list[Record]:
 
 @pytest.mark.parametrize("seed", WORLDS)
 def test_no_denial_record_of_the_world_denies_what_is_there(seed: int) -> None:
-    made = make_world(Random(f"exhaustive/{seed}"), NOW)
-    for question in Random(seed).sample(there := what_is_there(made), min(len(there), 12)):
+    made = world_of(seed)
+    for question in Random(seed).sample(there := what_is_there(seed), min(len(there), 12)):
         for rcode in (0, NXDOMAIN):
             forged = {question: Message(rcode, [], every_denial(made, question))}
             assert allowed(made, question, verdict_of(made, question, forged)), (question, rcode)
@@ -62,8 +70,8 @@ def test_no_denial_record_of_the_world_denies_what_is_there(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", WORLDS)
 def test_no_denial_record_of_the_world_makes_a_cut_where_none_is(seed: int) -> None:
-    made = make_world(Random(f"exhaustive/{seed}"), NOW)
-    for name, rdtype in Random(seed).sample(there := what_is_there(made), min(len(there), 12)):
+    made = world_of(seed)
+    for name, rdtype in Random(seed).sample(there := what_is_there(seed), min(len(there), 12)):
         if rdtype == DS:
             continue
         unsigned = Message(0, [Record(name, A, 300, bytes(4))], [])
@@ -77,9 +85,9 @@ def test_no_denial_record_of_the_world_makes_a_cut_where_none_is(seed: int) -> N
 
 @pytest.mark.parametrize("seed", WORLDS)
 def test_no_denial_record_of_the_world_lets_a_wildcard_replace_a_name(seed: int) -> None:
-    made = make_world(Random(f"exhaustive/{seed}"), NOW)
+    made = world_of(seed)
     wildcards = [one for zone in made.zones for one in made.pool(zone) if one[0].owner[-1:] == (b"*",)]
-    for name, rdtype in Random(seed).sample(there := what_is_there(made), min(len(there), 12)):
+    for name, rdtype in Random(seed).sample(there := what_is_there(seed), min(len(there), 12)):
         for wildcard in wildcards:
             if (
                 wildcard[0].rdtype not in (rdtype, CNAME)
@@ -102,6 +110,6 @@ def allowed(made: SignedWorld, question: Question, verdict: str) -> bool:
 
 
 def test_the_worlds_hold_both_kinds_of_denial() -> None:
-    pools = [all_denials(made := make_world(Random(f"exhaustive/{seed}"), NOW), made.zones) for seed in WORLDS]
+    pools = [all_denials(made := world_of(seed), made.zones) for seed in WORLDS]
 
     assert {one[0].rdtype == NSEC3 for pool in pools for one in pool} == {True, False}

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import Random
 
 import dns.dnssec
@@ -96,7 +96,7 @@ def make_key(rng: Random, algorithm: int, flags: int = 256) -> SigningKey:
 class ShortKey(SigningKey):
     """An RSA key of 512 bits, to be published and vouched for; it signs nothing."""
 
-    @property
+    @cached_property
     def record(self) -> dns.rdtypes.ANY.DNSKEY.DNSKEY:
         """Return the DNSKEY record."""
         rng = Random("short")

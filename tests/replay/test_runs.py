@@ -1,6 +1,9 @@
 """Whole runs: the same result each time, restarts that change nothing, and the scenarios that ship."""
 
 import json
+import signal
+import subprocess
+import time
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from anchorwatch.replay.reading import parse_scenario
 from anchorwatch.replay.record import Record
 from anchorwatch.replay.report import as_object, passed, table
 from anchorwatch.replay.running import run_scenario
+from tests.support.running import COMMAND, environment
 from tests.support.scenarios import SCENARIOS, run, shipped
 
 QUICK = {"A3", "R7"}
@@ -68,7 +72,7 @@ def test_another_seed_is_another_world() -> None:
     assert one["findings"] != other["findings"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_restarts_change_nothing_that_is_told(seed: int) -> None:
     _, record, outcomes = run(BROKEN, restarts=6, seed=seed)
 
@@ -139,3 +143,27 @@ def test_the_command_says_what_happened_and_exits_by_the_result(tmp_path: Path) 
     assert failed.exit_code == 1
     assert json.loads(failed.output)["expectations"][1]["found"].startswith("1 of them")
     assert "'heal' is meant?" in str(getattr(refused.exception, "problems", ""))
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path: Path, number: int, status: int) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "long.yaml").write_text(BROKEN.replace("lasts: 8h", "lasts: 300d"))
+    process = subprocess.Popen(
+        [*COMMAND, "replay", str(tmp_path / "long.yaml")],
+        stderr=subprocess.DEVNULL,
+        env={**environment(), "TMPDIR": str(tmp_path / "made")},
+    )
+    try:
+        while process.poll() is None and not list((tmp_path / "made").glob("anchorwatch-replay-*")):
+            time.sleep(0.02)
+        process.send_signal(number)
+        ended = process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert ended == status
+    assert list((tmp_path / "made").iterdir()) == []

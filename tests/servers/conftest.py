@@ -1,4 +1,4 @@
-"""One world of real servers for all tests here, and one anchorwatch that watches it."""
+"""One world of real servers, and one anchorwatch that watches it: both are busy, so they end with the module."""
 
 import shutil
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rolling import Harbour
 from tests.support.watch import Instance, Watch
 from tests.support.world import World, missing_tools
 
@@ -17,7 +18,7 @@ NEEDED = (
 INVENTORY = Path(__file__).with_name("inventory.yaml")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """The servers, running. Every test breaks zones of its own only, and mends what others need."""
     missing = missing_tools()
@@ -33,7 +34,7 @@ def world() -> Iterator[World]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def watch(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """`anchorwatch run`, ready."""
     folder = tmp_path_factory.mktemp("watch")
@@ -56,4 +57,5 @@ def pytest_runtest_makereport(
         used = item.funcargs.values()
         report.sections += [("anchorwatch", one.account()) for one in used if isinstance(one, Watch)]
         report.sections += [("servers", one.logs()) for one in used if isinstance(one, World)]
+        report.sections += [("servers", one.signers.logs()) for one in used if isinstance(one, Harbour)]
     return report

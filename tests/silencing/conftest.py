@@ -1,6 +1,5 @@
-"""Observations in, pages out: the real analyzer on the real engine, and the real alerts."""
+"""Observations in, pages out: the real analyzer and the real alerts."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
+from anchorwatch.replay.inline import InlineLoop
 from schemas.messages import Finding, Message
+from tests.support.databases import AnyHistory
 from tests.support.desk import Desk
 from tests.support.making import AT, with_zones
 
@@ -18,13 +18,13 @@ from tests.support.making import AT, with_zones
 class Pipeline:
     """``at`` a minute, take messages in; ``told`` is what the pager was told."""
 
-    def __init__(self, folder: Path, history: ClickHouseHistory, clock: Any) -> None:
+    def __init__(self, folder: Path, history: AnyHistory, clock: Any) -> None:
         self.analyzer, self.desk, self.clock = Analyzer(history, clock), Desk(folder, clock), clock
         self.findings: list[Finding] = []
 
     def at(self, minute: float, *batch: Message) -> None:
         self.clock.seconds = (AT + timedelta(minutes=minute)).timestamp()
-        found = [one for one in asyncio.run(self.analyzer.handle(with_zones(batch))) if isinstance(one, Finding)]
+        found = [one for one in InlineLoop().run(self.analyzer.handle(with_zones(batch))) if isinstance(one, Finding)]
         self.findings += found
         self.desk.handle(*found)
         self.desk.handle()
@@ -40,8 +40,8 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, history: ClickHouseHistory, clock: Any) -> Pipeline:
-    return Pipeline(tmp_path, history, clock)
+def pipeline(tmp_path: Path, any_history: AnyHistory, clock: Any) -> Pipeline:
+    return Pipeline(tmp_path, any_history, clock)
 
 
 @pytest.fixture

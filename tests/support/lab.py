@@ -79,7 +79,7 @@ class Lab:
         qname, qtype = names.from_text(name), records.type_from_text(rdtype)
         result = drive(validate(context, qname, qtype), self.reply)
         self.context = context
-        judgement = make_judgement(context, result, qname, qtype, "lab")[0]
+        judgement = make_judgement(context, result, qname, qtype, "lab")
         unsaid = [why.detail for why in (*judgement.reasons, *judgement.remarks) if "?" in why.detail]
         assert unsaid == [], "a fault lacks what its sentence shows"
         return judgement

@@ -1,6 +1,7 @@
 """The lab's resolver in a thread, and the command as a process: what a user has."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -10,17 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
+from anchorwatch.__main__ import cli
+from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.lab.partners import PartnerWorld
 from anchorwatch.lab.server import LabResolver
 
 COMMAND = [sys.executable, "-m", "anchorwatch"]
 PATIENCE_S = 30.0
+CALL_WITHIN_S = 120.0
 
 
 class Lab:
@@ -62,18 +66,35 @@ class Lab:
         return ["--resolver", self.url, "--trust-anchor", str(self.anchors)]
 
 
-def call(*words: str, folder: Path | None = None, **more: Any) -> "subprocess.CompletedProcess[str]":
+def call(
+    *words: str, folder: Path | None = None, input: str | None = None, **environ: str
+) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end."""
     return subprocess.run(
         [*COMMAND, *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=CALL_WITHIN_S,
         check=False,
         cwd=folder,
-        env=environment(),
-        **more,
+        input=input,
+        env={**environment(), **environ},
     )
+
+
+def call_here(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end in this process, where the process shows nothing: it takes a tenth of the time."""
+    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["anchorwatch", *words]
+    try:
+        with redirect_stdout(out), redirect_stderr(err), chdir(folder or Path()):
+            run_and_exit(cli)
+    except SystemExit as ended:
+        status = ended.code
+    finally:
+        sys.argv = before
+    assert isinstance(status, int)
+    return subprocess.CompletedProcess([*words], status, out.getvalue(), err.getvalue())
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""Follows the inventory: reads it where it has changed, in a thread, and says what that means for what is polled."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from collector.config import CollectorConfig
+from collector.dnssec import names
+from collector.inventory.rows import Inventory
+from collector.polling.outbox import Outbox
+from collector.polling.registrable import public_suffixes
+from collector.polling.roster import Roster, RosterChange, compare
+from schemas.codes import Code
+from schemas.messages import Message
+
+log = logging.getLogger(__name__)
+
+RELOAD_CHECK_S = 5.0
+
+
+class InventoryFeed(Protocol):
+    """Where the collector learns what to watch. ``changed`` is asked by the loop, the others by one thread at a time.
+
+    ``troubles`` maps what can't be read to one sentence, ``shrunk`` what lost too many rows.
+    """
+
+    troubles: dict[str, str]
+    shrunk: dict[str, str]
+
+    def changed(self) -> bool:
+        """Return whether ``load`` would return something else than the last time."""
+        ...
+
+    def load(self) -> Inventory:
+        """Return the inventory as it is now; blocks, for a large one long."""
+        ...
+
+    def news(self, now: float) -> list[Message]:
+        """Return what others must be told of the inventory since the last ``load``."""
+        ...
+
+    def is_ours(self, name: names.Name) -> bool:
+        """Return whether it is for this collector to poll a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a reading of the inventory came to: what is polled now, what of it is different, and what is to be told."""
+
+    roster: Roster
+    change: RosterChange
+    messages: list[Message]
+    problems: int
+
+
+class InventoryFollower:
+    """Reads an inventory again and again; ``clock`` returns POSIX seconds, ``wake`` is called when a reading is over.
+
+    The reading outlives the loop that asks for it, so that there are never two threads at one feed.
+    """
+
+    def __init__(
+        self, config: CollectorConfig, feed: InventoryFeed, clock: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        self._config, self._feed, self._clock, self._wake = config, feed, clock, wake
+        self._suffixes = public_suffixes()
+        self._reports = Outbox()
+        self._is_wanted = False
+        self._next_check = float("-inf")
+        self._reading: asyncio.Task[Read] | None = None
+        self.roster = Roster()
+
+    def reload_soon(self) -> None:
+        """Read the inventory again at the next occasion, changed or not."""
+        self._is_wanted = True
+        self._wake()
+
+    def look_again(self) -> None:
+        """Look at the next occasion whether it has changed."""
+        self._next_check = float("-inf")
+
+    def look(self, now: float) -> Read | None:
+        """Begin to read the inventory where it has changed; return what the last reading came to, once it is over.
+
+        Raises:
+            Exception: the feed has crashed.
+        """
+        if self._reading is None:
+            if self._is_wanted or now >= self._next_check:
+                self._next_check = now + RELOAD_CHECK_S
+                if self._is_wanted or self._feed.changed():
+                    self._is_wanted = False
+                    self._reading = asyncio.create_task(asyncio.to_thread(self._read))
+                    self._reading.add_done_callback(lambda _: self._wake())
+            return None
+        if not self._reading.done():
+            return None
+        reading, self._reading = self._reading, None
+        read = reading.result()
+        log.info("inventory read", extra={"identities": len(read.roster.identities), "problems": read.problems})
+        self.roster = read.roster
+        return read
+
+    def _read(self) -> Read:
+        """Read the inventory and compare it with what is known of it; blocks."""
+        inventory = self._feed.load()
+        identities, problems = list(inventory.identities), len(inventory.problems)
+        del inventory  # the rows are freed one by one
+        vantages = self._config.vantage_names
+        roster, change = compare(self.roster, identities, vantages, self._feed.is_ours, self._suffixes)
+        at = self._clock()
+        return Read(roster, change, [*self._feed.news(at), *self._report(at)], problems)
+
+    def _report(self, at: float) -> Sequence[Message]:
+        told = ((Code.SELF_INVENTORY_STALE, self._feed.troubles), (Code.SELF_INVENTORY_SHRUNK, self._feed.shrunk))
+        return [
+            message
+            for source in self._config.sources
+            for code, details in told
+            for message in self._reports.news_of(code, str(source.path), details.get(str(source.path), ""), at)
+        ]
