@@ -7,6 +7,7 @@ import click
 from anchorwatch import __version__
 from anchorwatch.cli.acts import accept, ack, acts, change, note, reopen
 from anchorwatch.cli.ask import evidence, findings, history, incidents
+from anchorwatch.cli.assessment import digest, report
 from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
@@ -28,6 +29,7 @@ COMMANDS = (
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
     *(incident, finding, why, ack, reopen, note, silence, routes, notify),
+    *(report, digest),
 )
 
 

@@ -46,6 +46,7 @@ from anchorwatch.pipeline.run import (
 from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
+from anchorwatch.web.hooks import hooks_of
 from anchorwatch.web.server import Server
 from collector.inventory.sources import InventorySources
 from collector.stage import Collector
@@ -293,7 +294,11 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         handle=begun.handle,
         forget=forget,
         close=close,
-        shown={"ledger": ledger, "maintenance": config.alerts.maintenance},
+        shown={
+            "ledger": ledger,
+            "maintenance": config.alerts.maintenance,
+            "hooks": hooks_of(config.alerts.receivers),
+        },
         sink=NotificationSink(),
         acts=KafkaSink(bus, "alerts", _source("alerts"), letters, meter),
         finish=alerts.finish,

@@ -35,6 +35,7 @@ from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.pipeline.workers import Workers, default_workers
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
+from anchorwatch.web.hooks import hooks_of
 from anchorwatch.web.server import Server
 from collector.stage import Collector
 from schemas.messages import Message
@@ -99,6 +100,7 @@ class Instance:
             act=self._act,
             warnings=config.warnings,
             maintenance=config.alerts.maintenance,
+            hooks=hooks_of(config.alerts.receivers),
         )
         self.server = Server(make_app(parts, config.http), *config.listen)
         self._steps = {

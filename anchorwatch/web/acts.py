@@ -21,6 +21,7 @@ from anchorwatch.configuration.values import parse_duration
 from anchorwatch.web.deeds import make_deed
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused
 from anchorwatch.web.guard import peer_of
+from anchorwatch.web.hooks import Said
 from anchorwatch.web.incidents import find_incident, is_hex
 from anchorwatch.web.queries import find_findings, read_name
 from anchorwatch.web.silences import find_silence, make_expiry, make_new_silence
@@ -28,6 +29,7 @@ from anchorwatch.web.threads import Threads
 from schemas.catalogue import Kind
 from schemas.cause import owner_of
 from schemas.messages import Act, Finding, Message, utc
+from schemas.wire import digest_of
 
 MAX_BODY = 16_384
 FORM = "application/x-www-form-urlencoded"
@@ -97,6 +99,21 @@ class Desk:
             Transient: the history, the ledger or the bus does not answer.
         """
         return await self.take_body(await _read_body(request), f"API, from {peer_of(request) or 'a socket'}")
+
+    async def take_hook(self, said: Said) -> list[Act]:
+        """Hand on what somebody did at a receiver; nothing where its incident is over or already so."""
+        try:
+            incident = await self._of_ledger.ask(find_incident, self._ledger, said.incident)
+            now = utc(time.time())
+            act = make_deed(incident, said.kind, by=said.by, why=said.why, at=now, source=said.source)
+        except Refused:
+            return []
+        taken = incident.acknowledged
+        if said.kind == "acknowledge" and taken is not None and (taken.by, taken.source) == (said.by, said.source):
+            return []
+        act = msgspec.structs.replace(act, id=digest_of("hook", said.source, said.event)[:32])
+        await self._send([act])
+        return [act]
 
     async def take_body(self, body: ActBody, source: str) -> list[Act]:
         """Hand on what is asked for; ``source`` says through which door it came.
@@ -227,18 +244,23 @@ def _find(acts: Acts, act_id: str) -> DeclaredChange | None:
 async def _read_body(request: Request) -> ActBody:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused("Content-Type: application/json is expected", 415)
-    octets = await _read_octets(request)
+    octets = await read_octets(request)
     try:
         return msgspec.json.decode(octets, type=ActBody)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadQuery(f"this is no act: {error}") from error
 
 
-async def _read_octets(request: Request) -> bytes:
+async def read_octets(request: Request, most: int = MAX_BODY) -> bytes:
+    """Return the body.
+
+    Raises:
+        Refused: it is longer than ``most``.
+    """
     octets = b""
     async for part in request.stream():
         octets += part
-        if len(octets) > MAX_BODY:
+        if len(octets) > most:
             raise Refused("the body is too long", 413)
     return octets
 
@@ -251,7 +273,7 @@ async def read_form(request: Request, subject: str = "") -> ActBody:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Refused("a form is expected", 415)
-    octets = await _read_octets(request)
+    octets = await read_octets(request)
     try:
         fields = parse_qs(octets.decode(), max_num_fields=10, strict_parsing=True)
         words: dict[str, Any] = {key: values[0].strip() for key, values in fields.items()}

@@ -5,8 +5,8 @@ Everything shown comes from the history, the ledger and the analyzer's state. On
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -30,11 +30,13 @@ from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
-from anchorwatch.web.acts import Desk, Send, change_view, read_form
+from anchorwatch.web.acts import Desk, Send, change_view, read_form, read_octets
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, read_number
 from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login, peer_of
+from anchorwatch.web.hooks import MAX_BODY as MAX_HOOK
+from anchorwatch.web.hooks import SIGNATURE, check_signature, read_hook
 from anchorwatch.web.incidents import find_incident, incident_view, whole_view
 from anchorwatch.web.queries import (
     MAX_LIMIT,
@@ -72,7 +74,8 @@ class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
-    on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is.
+    on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
+    ``hooks`` has the secrets of receivers that may call us.
     """
 
     meter: Meter
@@ -84,6 +87,7 @@ class Parts:
     act: Send | None = None
     warnings: tuple[str, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    hooks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Api:
@@ -148,6 +152,17 @@ class Api:
     async def act(self, request: Request) -> Response:
         """Do what a person asks for; the stage that handles it takes it in after the answer."""
         return JSON(await self._at_desk.take(request), status_code=202)
+
+    async def pagerduty(self, request: Request) -> Response:
+        """Take what somebody did at PagerDuty; its signature says that it comes from there."""
+        receiver = request.path_params["receiver"]
+        secret = self._parts.hooks.get(receiver, "")
+        if not secret:
+            raise Refused("no receiver of this name expects calls", 404)
+        body = await read_octets(request, MAX_HOOK)
+        check_signature(secret, request.headers.get(SIGNATURE, ""), body)
+        said = read_hook(receiver, body)
+        return JSON(await self._at_desk.take_hook(said) if said is not None else [], status_code=202)
 
     @property
     def _at_desk(self) -> Desk:
@@ -424,6 +439,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/changes", _taking(api.changes, "limit")),
         Route("/api/v1/silences", _taking(api.silences, "limit")),
         Route("/api/v1/silences/matching", _taking(api.matching, "matcher", repeated=True)),
+        Route("/api/v1/hooks/pagerduty/{receiver}", _taking(api.pagerduty), methods=["POST"]),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),

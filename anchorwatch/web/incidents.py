@@ -60,6 +60,7 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "open": incident.ended_at is None,
         "state": incident.state,
         "acknowledged": {"by": taken.by, "at": taken.at, "why": taken.why} if taken is not None else None,
+        "first_acknowledged_at": next((one.at for one in incident.log if one.what == "acknowledged"), None),
         "reopened_because": incident.reopened_because if taken is None else "",
         "opened_at": incident.opened_at,
         "updated_at": incident.updated_at,
