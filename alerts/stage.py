@@ -116,6 +116,11 @@ class Alerts:
         return {name: finding.detail.partition(UNDELIVERED)[0] for name, finding in list(self._book.failing.items())}
 
     @property
+    def states(self) -> dict[str, int]:
+        """Return how many open incidents are in each state; silenced ones are one of their own."""
+        return self._book.count_states()
+
+    @property
     def reaches_nobody(self) -> bool:
         """Return whether there are receivers, and all of them fail."""
         return bool(self._notifiers) and self._book.failing.keys() >= self._notifiers.keys()

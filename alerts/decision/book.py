@@ -98,6 +98,13 @@ class IncidentBook:
         """Return the open incidents by id."""
         return self._open
 
+    def count_states(self) -> dict[str, int]:
+        """Return how many are open, acknowledged, reopened, and silenced, of which nobody is told at all."""
+        counts = dict.fromkeys(("open", "acknowledged", "reopened", "silenced"), 0)
+        for incident in self._open.all():
+            counts["silenced" if incident.silenced and not incident.receivers else str(incident.state)] += 1
+        return counts
+
     @property
     def failing(self) -> Mapping[str, Finding]:
         """Return the receivers that can't be reached, with the finding that says so."""

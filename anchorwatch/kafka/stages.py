@@ -276,7 +276,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         ticks=time.monotonic,
     )
     log_warnings(config)
-    add_alerts_metrics(meter, ledger)
+    add_alerts_metrics(meter, ledger, alerts)
 
     letters = KafkaDeadLetters(bus, f"{bus.prefix}-alerts")
 

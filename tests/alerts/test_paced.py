@@ -220,6 +220,7 @@ class TestWhatReceiversNote:
         desk.handle(closed(opened))
         desk.clock.advance(REFRESH_EVERY_S)
         desk.handle()
+        assert desk.stage._refreshing is not None
         desk.stage._refreshing.result(5)
 
         assert [sorted(one) for one in desk.pager.again[-2:]] == [["bank.example.", "idp.example."], ["idp.example."]]

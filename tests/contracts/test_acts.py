@@ -169,7 +169,7 @@ def test_what_people_do_at_any_alerts_process_counts_at_the_active_one_and_after
             return await ask(waiting, "/api/v1/silences")
 
         await until(silenced, "the silence in the ledger")
-        taken = {"opened_at": now, "updated_at": now}
+        taken: dict[str, Any] = {"opened_at": now, "updated_at": now}
         await sink.send([finding(**taken), finding(zone="idp.example.", **taken)])
 
         async def incidents() -> Any:

@@ -105,7 +105,7 @@ def test_accepting_and_declaring_reach_no_state(desk: Desk) -> None:
     opened = finding()
     desk.handle(opened)
     for kind in ("accept", "declare_change", "end_change", "accept_inventory"):
-        desk.do(Act(id=kind, kind=kind, by="eve", at=AT, subject=opened.id))  # type: ignore[arg-type]
+        desk.do(Act(id=kind, kind=kind, by="eve", at=AT, subject=opened.id))
 
     assert events(desk) == ["trigger"]
     assert len(desk.ledger.open_incidents()) == 1
