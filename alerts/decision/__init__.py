@@ -2,7 +2,8 @@
 
 Where to look
     book                findings and the passing of time in, orders out
-    order               what a decision asks for
+    draft, order        a step under way, and what it asks for
+    telling             what an incident notes of who is told
     rules, frameworks   severity, receivers and controls of a finding
     incidents           findings with one cause
     open_incidents      the open ones, by cause, and what they explain

@@ -5,7 +5,6 @@ those that are withheld because of an incident that changed. So a batch costs wh
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,50 +23,31 @@ from alerts.decision.deeds import (
     take_deed,
     why_reopened,
 )
+from alerts.decision.draft import Draft
 from alerts.decision.failing import FAILED_CODE, end_failure
 from alerts.decision.frameworks import match_controls
 from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
 from alerts.decision.inhibition import may_explain
-from alerts.decision.life import Happening
 from alerts.decision.open_incidents import OpenIncidents
-from alerts.decision.order import Order, Step, Withheld
+from alerts.decision.order import Order, Step
 from alerts.decision.pace import paces_of
 from alerts.decision.routing import Routing
 from alerts.decision.silences import Silence, Silences
 from alerts.decision.storms import Storms, keys_of, with_member
+from alerts.decision.telling import (
+    about_to_be_told,
+    ended,
+    make_orders,
+    note_muted,
+    note_waiting,
+    note_withheld,
+    told,
+)
 from alerts.decision.timekeeping import Moment
 from schemas.messages import Act, Finding, FindingStatus
-from schemas.wire import digest_of
 
 SILENCES = "silences"
 """Under this key the agenda has when other silences count."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A step under way; ``shifted`` are the causes that explain something else than before."""
-
-    incidents: dict[str, Incident] = field(default_factory=dict)
-    taken: list[Finding] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    withheld: list[Withheld] = field(default_factory=list)
-    undeliverable: list[Order] = field(default_factory=list)
-    shifted: set[str] = field(default_factory=set)
-    acts: list[tuple[Act, str]] = field(default_factory=list)
-    silences: list[Silence] = field(default_factory=list)
-
-    def step(self) -> Step:
-        """Return what came of it."""
-        return Step(
-            incidents=tuple(self.incidents.values()),
-            taken=tuple(self.taken),
-            handled={finding.id: finding.version for finding in self.taken} | {act.id: 1 for act, _ in self.acts},
-            orders=tuple(self.orders),
-            withheld=tuple(self.withheld),
-            undeliverable=tuple(self.undeliverable),
-            acts=tuple(self.acts),
-            silences=tuple(self.silences),
-        )
 
 
 class IncidentBook:
@@ -160,7 +140,7 @@ class IncidentBook:
         ``handled`` are the versions that were taken in before, by the finding's id: those and older ones are left out.
         So are acts whose id is among them.
         """
-        draft = _Draft()
+        draft = Draft()
         versions = dict(handled)
         for finding in findings:
             if finding.version > versions.get(finding.id, 0):
@@ -181,14 +161,14 @@ class IncidentBook:
     def fail(self, failure: Finding, undelivered: Iterable[Order], at: Moment) -> Step:
         """Note that the receiver ``failure.cause_rrset`` can't be reached; others are notified instead."""
         self._failing[failure.cause_rrset] = failure
-        draft, step = _Draft(), self.take([failure], {}, at)
+        draft, step = Draft(), self.take([failure], {}, at)
         for order in {order.id: order for order in undelivered}.values():
             self._stand_in(order, draft, at)
         return Step.joined([step, draft.step()])
 
     def remember(self, memos: Iterable[tuple[str, str, str]]) -> Step:
         """Note what receivers want to find again: incident, receiver and memo each."""
-        draft = _Draft()
+        draft = Draft()
         for key, receiver, memo in memos:
             incident = self._open.get(key)
             if incident is not None and incident.memos.get(receiver) != memo:
@@ -199,13 +179,13 @@ class IncidentBook:
         """Note that a receiver that failed works again."""
         return self.take([end_failure(self._failing.pop(receiver), at.wall)], {}, at)
 
-    def _put(self, incident: Incident, draft: _Draft) -> None:
+    def _put(self, incident: Incident, draft: Draft) -> None:
         draft.incidents[incident.id] = incident
         self._storms.heed(incident)
         if self._open.put(incident):
             draft.shifted.add(incident.cause)
 
-    def _place(self, finding: Finding, draft: _Draft) -> None:
+    def _place(self, finding: Finding, draft: Draft) -> None:
         """Put a finding into its incident."""
         assessment = self._routing.assess(finding)
         incident = find_incident(finding, assessment.severity, self._open.on(cause_of(finding)), self._join)
@@ -225,7 +205,7 @@ class IncidentBook:
             taken = taken.noting(happening)
         self._put(bound_incident(taken), draft)
 
-    def _take_act(self, act: Act, draft: _Draft, at: Moment) -> None:
+    def _take_act(self, act: Act, draft: Draft, at: Moment) -> None:
         """Take in what somebody did, if it is for us."""
         if act.kind in OF_INCIDENTS:
             self._take_deed(act, draft, at)
@@ -235,7 +215,7 @@ class IncidentBook:
             if silence is not None:
                 draft.silences.append(silence)
 
-    def _silence(self, draft: _Draft, at: Moment) -> None:
+    def _silence(self, draft: Draft, at: Moment) -> None:
         """Have the entries of incidents say what silences them now; of all incidents where other silences count."""
         keys = list(self._open) if self._silences.turn(at) else [key for key in draft.incidents if key in self._open]
         for key in keys:
@@ -254,7 +234,7 @@ class IncidentBook:
         silenced = self._silences.find(entry) if entry.is_open or entry.is_news else None
         return entry if silenced == entry.silenced else msgspec.structs.replace(entry, silenced=silenced)
 
-    def _take_deed(self, act: Act, draft: _Draft, at: Moment) -> None:
+    def _take_deed(self, act: Act, draft: Draft, at: Moment) -> None:
         """Do to an incident what somebody did to it; receivers that know of it hear that somebody has it."""
         incident, why_not = take_deed(self._open.get(act.subject), act, at)
         draft.acts.append((act, why_not))
@@ -277,7 +257,7 @@ class IncidentBook:
                 return reachable
         return tuple(others or everybody)
 
-    def _concerned(self, draft: _Draft, at: Moment) -> list[str]:
+    def _concerned(self, draft: Draft, at: Moment) -> list[str]:
         """Return the incidents to decide on now."""
         found = dict.fromkeys(draft.incidents)
         found |= self._unfinished
@@ -292,7 +272,7 @@ class IncidentBook:
             return []
         return [key for key, below in self._explained.items() if any(may_explain(one, below) for one in causes)]
 
-    def _decide_on(self, concerned: Sequence[str], draft: _Draft, at: Moment) -> None:
+    def _decide_on(self, concerned: Sequence[str], draft: Draft, at: Moment) -> None:
         """Decide on incidents and carry it out; an incident that explains others names them in what it says."""
         concerned = list(dict.fromkeys([*concerned, *self._sync_storms(draft)]))
         for key in concerned:
@@ -314,7 +294,7 @@ class IncidentBook:
         self._unfinished |= dict.fromkeys(self._explained_below(draft.shifted))
         self._unfinished |= dict.fromkeys(self._sync_storms(draft))
 
-    def _gather(self, decisions: dict[str, Decision], draft: _Draft, at: Moment) -> None:
+    def _gather(self, decisions: dict[str, Decision], draft: Draft, at: Moment) -> None:
         """Have incidents whose first pages are due, or wait, join a storm or make one; decide again on all of these."""
         changed: dict[str, None] = {}
         for key, decision in decisions.items():
@@ -338,7 +318,7 @@ class IncidentBook:
         for key in changed:
             decisions[key] = self._decision_on(key, at)
 
-    def _enter(self, storm: Incident, members: Sequence[Incident], receiver: str, draft: _Draft) -> list[str]:
+    def _enter(self, storm: Incident, members: Sequence[Incident], receiver: str, draft: Draft) -> list[str]:
         """Put incidents into a storm; return all whose decisions that changes."""
         for incident in members:
             joined = msgspec.structs.replace(incident, storms={**incident.storms, receiver: storm.id})
@@ -348,7 +328,7 @@ class IncidentBook:
         self._put(storm, draft)
         return [*(one.id for one in members), storm.id]
 
-    def _sync_storms(self, draft: _Draft) -> list[str]:
+    def _sync_storms(self, draft: Draft) -> list[str]:
         """Bring storms up to what their members are; return the storms that this concerns."""
         found: dict[str, None] = {}
         for incident in self._storms.take_unsynced():
@@ -360,7 +340,7 @@ class IncidentBook:
                         self._put(newer, draft)
         return list(found)
 
-    def _check_acknowledged(self, key: str, draft: _Draft, at: Moment) -> None:
+    def _check_acknowledged(self, key: str, draft: Draft, at: Moment) -> None:
         """Have nobody own an incident any more that is worse than what was acknowledged, or was forgotten."""
         incident = self._open[key]
         if because := why_reopened(incident, at, self._holds.acknowledged):
@@ -372,36 +352,19 @@ class IncidentBook:
         is_held = incident.is_storm and self._storms.is_held(key)
         return decide(incident, self._open.explaining, paces, at=at, holds=self._holds, is_held=is_held)
 
-    def _carry_out(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
+    def _carry_out(self, incident: Incident, decision: Decision, draft: Draft, at: Moment) -> None:
         if decision.receivers:
             return self._order(incident, decision, draft, at)
         before = incident
-        incident = _waiting(incident, decision, at)
-        if not incident.notified and not decision.ends and decision.reason != incident.withheld:
-            if not decision.waits:  # that is over in seconds, and the page follows
-                withheld_id = digest_of(incident.id, "withheld", decision.reason)[:32]
-                draft.withheld.append(Withheld(withheld_id, incident, decision.event, decision.reason))
-            incident = msgspec.structs.replace(incident, withheld=decision.reason)
-        incident = self._note_muted(incident, draft)
+        incident = note_muted(note_withheld(note_waiting(incident, decision, at), decision, draft), draft)
         if decision.ends:
-            incident = _ended(incident, decision, at)
+            incident = ended(incident, decision, at)
         elif any(severity.rank > incident.severity.rank for severity in incident.notified.values()):
             # The worst is over: when it comes back, receivers are notified of it again.
             incident = msgspec.structs.replace(incident, notified=dict.fromkeys(incident.notified, incident.severity))
         if incident is not before:
             self._put(incident, draft)
         return self._plan(incident, at)
-
-    @staticmethod
-    def _note_muted(incident: Incident, draft: _Draft) -> Incident:
-        """Note which receivers that know of an incident a silence keeps from hearing more; put that on record once."""
-        muted = {name: str(one) for name, one in incident.silenced.items() if name in incident.notified}
-        if not muted.items() - incident.muted.items():
-            return incident
-        for reason in dict.fromkeys(text for name, text in muted.items() if incident.muted.get(name) != text):
-            withheld_id = digest_of(incident.id, "muted", reason)[:32]
-            draft.withheld.append(Withheld(withheld_id, incident, "reminder", reason))
-        return msgspec.structs.replace(incident, muted={**incident.muted, **muted})
 
     def _plan(self, incident: Incident, at: Moment) -> None:
         """Note when, and because of what else, to look at an incident again."""
@@ -413,48 +376,19 @@ class IncidentBook:
         else:
             self._explained.pop(incident.id, None)
 
-    def _order(self, incident: Incident, decision: Decision, draft: _Draft, at: Moment) -> None:
+    def _order(self, incident: Incident, decision: Decision, draft: Draft, at: Moment) -> None:
         """Order a page for each receiver, and note in the incident that they are notified."""
-        incident = _waiting(self._note_muted(incident, draft), decision, at)
-        rings = {name: incident.rings.get(name, 0) + 1 for name in decision.rings if name in decision.receivers}
-        incident = msgspec.structs.replace(incident, rings={**incident.rings, **rings})
-        if decision.event == "trigger":
-            first = dict.fromkeys(decision.receivers, incident.severity)
-            incident = msgspec.structs.replace(incident, first_said={**first, **incident.first_said})
-        number = incident.deliveries + 1
-        for receiver in decision.receivers:
-            draft.orders.append(
-                Order(
-                    id=digest_of(incident.id, receiver, decision.event, str(number))[:32],
-                    receiver=receiver,
-                    event=decision.event,
-                    reason=decision.reason,
-                    incident=msgspec.structs.replace(incident, log=()),
-                    decided_at=at.wall,
-                    base=self._config.public_url,
-                    rings=receiver in decision.rings,
-                )
-            )
-        ordered = msgspec.structs.replace(incident, deliveries=number)
-        if decision.event != "acknowledge":  # that says nothing of what is the case
-            ordered = msgspec.structs.replace(
-                ordered,
-                notified={**incident.notified, **dict.fromkeys(decision.receivers, incident.severity)},
-                said={**incident.said, **dict.fromkeys(decision.receivers, incident.story)},
-                last_notified_at=at.steady,
-                told_at={**incident.told_at, **dict.fromkeys(decision.receivers, at.steady)},
-                first_told={**dict.fromkeys(decision.receivers, at.steady), **incident.first_told},
-                escalated=(*incident.escalated, *(decision.receivers if decision.escalates else ())),
-                muted={name: text for name, text in incident.muted.items() if name not in decision.receivers},
-            )
+        incident = about_to_be_told(note_waiting(note_muted(incident, draft), decision, at), decision)
+        draft.orders += make_orders(incident, decision, at, self._config.public_url)
+        ordered = told(incident, decision, at)
         if decision.ends:
-            ordered = _ended(ordered, decision, at)
+            ordered = ended(ordered, decision, at)
         self._put(ordered, draft)
         self._plan(ordered, at)
         # Receivers that were notified before may need an update.
         self._unfinished[ordered.id] = None
 
-    def _stand_in(self, undelivered: Order, draft: _Draft, at: Moment) -> None:
+    def _stand_in(self, undelivered: Order, draft: Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
         if undelivered.event == "acknowledge":
             return  # it stays nobody's secret: the incident and its next page say who has it
@@ -474,14 +408,3 @@ class IncidentBook:
         event = undelivered.event if notified else "trigger"
         reason = f"receiver {undelivered.receiver} can't be reached"
         self._order(incident, Decision(event, tuple(stand_ins), reason), draft, at)
-
-
-def _ended(incident: Incident, decision: Decision, at: Moment) -> Incident:
-    noted = incident.noting(Happening(at=at.wall, what="resolved", text=decision.reason))
-    return msgspec.structs.replace(noted, ended_at=at.wall)
-
-
-def _waiting(incident: Incident, decision: Decision, at: Moment) -> Incident:
-    """Return the incident with the receivers whose first page waits for what belongs to it, each since when."""
-    waiting = {name: incident.waiting.get(name, at.steady) for name in decision.waits}
-    return incident if waiting == incident.waiting else msgspec.structs.replace(incident, waiting=waiting)
