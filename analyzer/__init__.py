@@ -17,6 +17,8 @@ Where to look
     signatures         signatures that run out
     inventory          who joins and who leaves
     self_reports       what is wrong with ourselves
+    reporters          who reports a trouble of its own, and who is gone
+    wording            instants and spans of time in words
     detected           a condition lasts, a drift happens
     sightings          records that an endpoint has shown, and for how long
     endpoints/ zones/ findings/ history/   the rooms, each with a map of its own

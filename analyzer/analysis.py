@@ -148,6 +148,7 @@ class Analysis:
         self._book.trigger = "time"
         self._self_reports.check_disks(full or {}, utc(now))
         self._check_expiry(now)
+        self._self_reports.check_reporters(now, is_idle=not batch)
         self._self_reports.check_gaps(now)
         for finding, trigger in self._book.take_changes(utc(now)):
             out.messages.append(finding)

@@ -16,7 +16,8 @@ class Condition:
     """One thing that is wrong: code, cause and severity. Equal keys are one finding.
 
     ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
-    ``servers`` are the authoritative servers at fault, where it is known which.
+    ``servers`` are the authoritative servers at fault, where it is known which; ``reporters`` the processes of ours
+    that report it of themselves.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Condition:
     vantage: str = ""
     lag: timedelta = timedelta()
     servers: tuple[str, ...] = ()
+    reporters: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -36,7 +38,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One edge between two observations. Equal (code, cause, before, after) seen from several places are one event."""
+    """One edge between two observations. Equal (code, cause, before, after) seen from several places are one event.
+
+    ``of_entry``: it is a step of the secure-entry keys or of the DS set. ``is_planned``: somebody declared such a step.
+    """
 
     code: str
     cause_zone: str
@@ -46,6 +51,8 @@ class Drift:
     before: str
     after: str
     servers: tuple[str, ...] = ()
+    of_entry: bool = False
+    is_planned: bool = False
 
 
 def condition_of(finding: Finding) -> Condition:

@@ -3,25 +3,29 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from analyzer.detected import Condition, Drift
+from analyzer.detected import Condition, Drift, condition_of
 from analyzer.endpoints.conditions import of_vantage
 from analyzer.endpoints.gaps import Gaps
 from analyzer.estate import Estate
+from analyzer.findings.attribution import CauseKey
 from analyzer.findings.book import FindingBook
+from analyzer.reporters import Reporters
 from schemas.catalogue import CATALOGUE, Kind
 from schemas.codes import Code
 from schemas.messages import Finding, SelfReport, Subject, utc
 
 DISK_FULL = Code.SELF_DISK_FULL
 GAP_CHECK_S = 60.0
+OF_VANTAGE = frozenset({Code.SELF_VANTAGE_LOST, Code.SPOOFING_SUSPECTED})
 
 
 class SelfReports:
-    """State: why each disk is full, as it was reported last, and when gaps were looked for."""
+    """State: why each disk is full, as it was reported last, who reports what, and when gaps were looked for."""
 
     def __init__(self, estate: Estate, book: FindingBook, interval_s: float | None) -> None:
         self._estate, self._book = estate, book
         self._full: dict[str, str] = {}
+        self._reporters = Reporters()
         self._gaps = Gaps(estate.current, interval_s) if interval_s is not None else None
         self._gaps_looked_at = 0.0
 
@@ -31,26 +35,39 @@ class SelfReports:
             self._estate.lost.update(finding.vantages)
         if finding.code == DISK_FULL:
             self._full[finding.cause_rrset] = finding.detail
+        if finding.reporters:
+            vantage = finding.vantages[0] if finding.code in OF_VANTAGE and finding.vantages else ""
+            self._reporters.restore(condition_of(finding), vantage, finding.reporters)
 
     def take(self, message: SelfReport) -> None:
         """Take in what a stage reports of itself, or of a vantage; one without a detail ends what was reported."""
-        over = not message.detail
         row = CATALOGUE[Code(message.code)]
         if row.kind is Kind.DRIFT:
-            if not over:
+            if message.detail:
                 edge = Drift(message.code, "", message.subject, row.severity, message.detail, "", "")
                 self._book.drift(edge, ("", "", ""), message.at, "")
             return
-        subjects: list[Subject] = []
-        if message.code == Code.SELF_VANTAGE_LOST:
-            condition = of_vantage(row.code, message.subject, message.detail)
-            subjects = [subject for subject in self._estate.current if subject[2] == message.subject]
-            (self._estate.lost.discard if over else self._estate.lost.add)(message.subject)
-        elif message.code == Code.SPOOFING_SUSPECTED:
+        if message.code in OF_VANTAGE:
             condition = of_vantage(row.code, message.subject, message.detail)
         else:
             condition = Condition(message.code, "", message.subject, row.severity, message.detail)
-        self._book.report(condition, subjects, message.at, over=over)
+        self._tell(self._reporters.take(condition, message.by), condition.key, message.at)
+
+    def check_reporters(self, now: float, *, is_idle: bool) -> None:
+        """End what is reported by processes that report nothing any more, while others do; ``is_idle``: nothing came.
+
+        That is said: nobody knows whether it is over.
+        """
+        for condition, because in self._reporters.look(now, is_idle=is_idle):
+            self._tell(condition, condition.key, utc(now), because)
+
+    def _tell(self, condition: Condition, key: CauseKey, at: datetime, because: str = "") -> None:
+        """Have a finding say what is reported now; a condition without a detail is over."""
+        over, subjects = not condition.detail, list[Subject]()
+        if key[0] == Code.SELF_VANTAGE_LOST:
+            subjects = [subject for subject in self._estate.current if subject[2] == condition.vantage]
+            (self._estate.lost.discard if over else self._estate.lost.add)(condition.vantage)
+        self._book.report(condition, subjects, at, over=over, because=because)
 
     def check_disks(self, full: Mapping[str, str], now: datetime) -> None:
         """Report a disk that is full, once, and again when it has room."""

@@ -14,6 +14,7 @@ from analyzer.detected import Condition, condition_of
 from analyzer.endpoints.current import Current
 from analyzer.estate import Estate
 from analyzer.findings.book import FindingBook
+from analyzer.wording import in_days, to_minute
 from analyzer.zones.cadence import Cadence, CadenceKey, Renewal
 from analyzer.zones.expiry import Agenda, Expiry, decide_tier, expiries_of, expiry_of, is_renewed, next_look_at
 from analyzer.zones.timeline import ZoneState
@@ -224,7 +225,7 @@ def _of_old_copy(condition: Condition, vantage: str, other: str) -> Condition:
 
 def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
     left = expiry.expires_at - at
-    ends = f"{expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+    ends = f"{to_minute(expiry.expires_at)}"
     detail = f"the signatures of {expiry.zone} end at {ends}, {expiry.left_ratio(at):.0%} of their lifetime is left"
     if left < timedelta():
         detail = f"the signatures of {expiry.zone} ended at {ends} and were not renewed"
@@ -234,15 +235,7 @@ def _expiring(expiry: Expiry, severity: Severity, at: datetime) -> Condition:
 def _overdue(expiry: Expiry, at: datetime, usual: timedelta | None) -> Condition:
     row, what = CATALOGUE[Code.RRSIG_REFRESH_OVERDUE], "key set" if expiry.of_keys else "data"
     detail = (
-        f"{expiry.zone} renews the signatures over its {what} every {_days(usual or timedelta())}, and those that are"
-        f" served now begin {_days(at - expiry.inception_at)} ago; they end {expiry.expires_at:%Y-%m-%d %H:%M} UTC"
+        f"{expiry.zone} renews the signatures over its {what} every {in_days(usual or timedelta())}, and those that are"
+        f" served now begin {in_days(at - expiry.inception_at)} ago; they end {to_minute(expiry.expires_at)}"
     )
     return Condition(row.code, expiry.zone, "", row.severity, detail)
-
-
-def _days(time: timedelta) -> str:
-    return (
-        f"{time.total_seconds() / 86_400:.1f} days"
-        if time >= timedelta(days=2)
-        else f"{time.total_seconds() / 3600:.0f} h"
-    )

@@ -6,9 +6,10 @@ it, so that it is confirmed and found healed after as many looks as a name, howe
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from analyzer.batch import Batch, Knowledge
-from analyzer.detected import Condition
+from analyzer.detected import Condition, Drift
 from analyzer.endpoints.current import Current, ancestors_of
 from analyzer.estate import FORGOTTEN_AFTER, Estate
 from analyzer.findings.attribution import CauseKey
@@ -16,10 +17,13 @@ from analyzer.findings.book import FindingBook
 from analyzer.history import rows
 from analyzer.signatures import Signatures
 from analyzer.zones.timeline import ZoneState
+from analyzer.zones.unseen import as_unseen, with_earlier_sets
+from schemas.catalogue import Change
 from schemas.codes import Code
 from schemas.judgement import VALIDATED
 from schemas.messages import Subject, ZoneObservation
 
+SOME_NAMES = 16
 WITNESS_AWAY = timedelta(minutes=2)
 """A witness that was not polled for so long gives way to any other name."""
 
@@ -45,7 +49,11 @@ class WatchedZones:
         for message in stored:
             if message.zone in above or self._estate.current.is_through(message.zone, message.vantage):
                 self._estate.zones.stale.add(message.subject)
-                self._put(message)
+                before = self._estate.zones.get(message.subject)
+                state = self._put(message)
+                for edge in state.drifts:
+                    step = self._weighed(edge, state, before, message.observed_at)
+                    self._book.restore_step(step, message.observed_at)
         shown = (subject for subject, state in self._estate.zones.items() if state.conditions)
         self.witnesses.update(dict.fromkeys(shown))
 
@@ -68,8 +76,8 @@ class WatchedZones:
             if self._put(message).conditions:
                 self.witnesses[message.subject] = None
 
-    def _put(self, message: ZoneObservation) -> ZoneState:
-        state = self._estate.zones.put(message)
+    def _put(self, message: ZoneObservation, seen_at: datetime | None = None) -> ZoneState:
+        state = self._estate.zones.put(message, seen_at)
         if message.windows:
             self._signatures.look_soon(message.subject)
         return state
@@ -85,16 +93,18 @@ class WatchedZones:
         out.store_evidence(message.evidence)
         # Stored even so: if it comes again after the zone changed, it must be known as what came before.
         repeats = self._estate.zones.adds_nothing(message)
-        out.store("zones", rows.zone_row(message, repeats=repeats))
-        if repeats:
-            return
         subject, at = message.subject, message.observed_at
         earlier = self._estate.zones.get(subject)
-        validated = earlier.validated if earlier is not None else None
-        ttl_s = validated.link.ttl_s if validated is not None else 0
-        state = self._put(message)
+        seen_at = self._seen_at(earlier, at) if earlier is not None else None
+        if earlier is not None and seen_at is not None:
+            message = with_earlier_sets(message, earlier.observation, seen_at)
+        out.store("zones", rows.zone_row(message, repeats=repeats))
+        if repeats:
+            self._estate.zones.repeat(message)
+            return
+        state = self._put(message, seen_at)
         for edge in state.drifts:
-            self._book.drift(self._estate.acts.lower(edge, at, lag_s=ttl_s), subject, at, message.evidence.digest)
+            self._book.drift(self._weighed(edge, state, earlier, seen_at), subject, at, message.evidence.digest)
         self._estate.zones.stale.discard(subject)
         if not self._estate.current.is_through(message.zone, message.vantage):
             self._unclaimed.setdefault(subject, at)
@@ -102,6 +112,32 @@ class WatchedZones:
         if state.conditions or subject in self.witnesses:
             self.witnesses[subject] = None
             self._poll(subject, state, at)
+
+    def _weighed(self, edge: Drift, state: ZoneState, earlier: ZoneState | None, seen_at: datetime | None) -> Drift:
+        """Return a change as it is to be told, held against what was declared of its zone."""
+        acts, message = self._estate.acts, state.observation
+        validated = earlier.validated if earlier is not None else None
+        lag_s = validated.link.ttl_s if validated is not None else 0
+        if edge.of_entry and validated is not None:
+            old, new = validated.link, message.link
+            kinds = frozenset(
+                kind
+                for kind, differs in ((Change.KEYS, old.keys != new.keys), (Change.DS, old.ds != new.ds))
+                if differs
+            )
+            edge = acts.weigh_step(edge, kinds, seen_at or message.observed_at, message.observed_at, lag_s)
+            if seen_at is not None:
+                edge = as_unseen(edge, validated, message, seen_at)
+        return acts.lower(edge, message.observed_at, lag_s=lag_s)
+
+    def _seen_at(self, state: ZoneState, at: datetime) -> datetime | None:
+        """Return when what is known of a zone was last seen: told, or polled through a name that was validated."""
+        zone, _, vantage = state.observation.subject
+        current = self._estate.current
+        behind = islice(next(current.chains_behind(zone, vantage), frozenset()), SOME_NAMES)
+        polled = [current[one].applied_at for one in behind if current[one].validated and zone in current[one].chain]
+        known = [one for one in (*polled, state.seen_at) if one is not None and one <= at]
+        return max(known, default=None)
 
     def _poll(self, subject: Subject, state: ZoneState, at: datetime) -> None:
         """Count a poll of a zone; what it does not show any more and no finding holds open needs no witness."""

@@ -23,6 +23,7 @@ from anchorwatch.cli.silence import silence
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
+from anchorwatch.garbage import collect_seldom
 
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
@@ -48,6 +49,7 @@ for command in COMMANDS:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    collect_seldom()
     run_and_exit(cli)
 
 

@@ -68,6 +68,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     shadow_every: every n-th poll that only repeats a reply is validated in full all the same, to compare; 0: none.
     changes_per_hour: of one endpoint's data, so many changes an hour are observed; of more, only the count.
     authorities: how authoritative servers are asked; None: they are not.
+    by: what this collector reports its own troubles as; empty where it is the only one.
     """
 
     sources: tuple[InventorySource, ...]
@@ -86,6 +87,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     changes_per_hour: int = 12
     shadow_every: int = 0
     authorities: Authorities | None = None
+    by: str = ""
 
     def __post_init__(self) -> None:
         if self.authorities is None and self.walked:

@@ -67,7 +67,7 @@ class InventoryFollower:
     ) -> None:
         self._config, self._feed, self._clock, self._wake = config, feed, clock, wake
         self._suffixes = public_suffixes()
-        self._reports = Outbox()
+        self._reports = Outbox(config.by)
         self._is_wanted = False
         self._next_check = float("-inf")
         self._reading: asyncio.Task[Read] | None = None
@@ -103,6 +103,11 @@ class InventoryFollower:
         log.info("inventory read", extra={"identities": len(read.roster.identities), "problems": read.problems})
         self.roster = read.roster
         return read
+
+    def tell_again(self) -> Sequence[Message]:
+        """Return what is still wrong with the inventory, where it is time to tell it again."""
+        self._reports.tell_again(self._clock(), of_vantages=False)
+        return self._reports.take()
 
     def _read(self) -> Read:
         """Read the inventory and compare it with what is known of it; blocks."""

@@ -39,6 +39,6 @@ class Collector(Poller):
         """Follow the inventory; return what is to be told once it was read."""
         read = self._following.look(now)
         if read is None:
-            return ()
+            return self._following.tell_again()
         self.change(read.change)
         return read.messages

@@ -476,7 +476,7 @@ ROWS: tuple[CatalogueRow, ...] = (
     _drift(
         Code.KEY_CHANGE_UNEXPECTED,
         _C,
-        "the secure-entry key and its DS were replaced without overlap",
+        "the secure-entry keys or the DS changed without overlap, with the delegation, or outside a declared window",
         "RFC 6781 §4.3",
         planned_by=frozenset({_KEYS, _DS}),
     ),

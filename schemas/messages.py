@@ -97,6 +97,19 @@ class DenialParameters(msgspec.Struct, frozen=True):
     opt_out: bool = False
 
 
+class DenialSpan(msgspec.Struct, frozen=True):
+    """A span of an NSEC3 chain: of names whose hashes lie after ``first`` and before ``next`` (hex) none exists.
+
+    The chain is known by its iterations and its salt (hex). With ``opt_out`` unsigned delegations may lie in between.
+    """
+
+    iterations: Number16
+    salt: str
+    first: str
+    next: str
+    opt_out: bool = False
+
+
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """How some data of a zone, other than its key set, are signed: by these keys (tag, algorithm), or by none.
 
@@ -126,9 +139,12 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     facts of the zone that do not change the verdict. ``windows`` are those of the signatures that this link rests on:
     over the key set, over the DS set, or over the proof that there is none. ``key_ttl_s`` and ``ds_ttl_s`` are the TTLs
     that the signatures name (the original ones; 0: unknown). ``signings`` say how data of the zone are signed;
-    ``denial`` says how it proves absence, None while no proof was seen. ``earlier_keys_until`` and
-    ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the observation before this one
-    had: those that asked when the vantage last did. None: nothing was seen before.
+    ``denial`` says how it proves absence, None while no proof was seen; ``denials`` are all the ways that were seen by
+    turns, ``spans`` some of the NSEC3 spans, and ``turned`` those that had no opt-out and have it now.
+    ``earlier_keys_until`` and ``earlier_ds_until`` say until when caches may keep the key set and the DS set that the
+    observation before this one had: those that asked when the vantage last did. None: nothing was seen before.
+    ``keys_until`` and ``ds_until`` say the same of the sets of this one, None in early messages; ``from_servers``: the
+    vantage asks the zone's servers with each poll, so that what it shows is no copy.
     """
 
     id: str
@@ -145,12 +161,19 @@ class ZoneObservation(Message, frozen=True, kw_only=True, tag="zone.v1"):
     ds_ttl_s: Number32 = 0
     signings: tuple[Signing, ...] = ()
     denial: DenialParameters | None = None
+    denials: tuple[DenialParameters, ...] = ()
+    spans: tuple[DenialSpan, ...] = ()
+    turned: tuple[str, ...] = ()
     earlier_keys_until: datetime | None = None
     earlier_ds_until: datetime | None = None
+    keys_until: datetime | None = None
+    ds_until: datetime | None = None
+    from_servers: bool = False
     evidence: Evidence
 
     def __post_init__(self) -> None:
-        require_utc(self.observed_at, self.earlier_keys_until, self.earlier_ds_until)
+        instants = (self.earlier_keys_until, self.earlier_ds_until, self.keys_until, self.ds_until)
+        require_utc(self.observed_at, *instants)
 
     @property
     def subject(self) -> "Subject":
@@ -368,13 +391,16 @@ class InventoryIndex(Message, frozen=True, kw_only=True, tag="inventory-index.v1
 class SelfReport(Message, frozen=True, kw_only=True, tag="self.v1"):
     """A trouble of the collector's own: begins with a detail, ends when ``detail`` is empty.
 
-    ``code`` is a ``self_`` code of the catalogue; ``subject`` says what it is about (a path, a vantage).
+    ``code`` is a ``self_`` code of the catalogue; ``subject`` says what it is about (a path, a vantage). ``by`` is who
+    reports it, where several may: another one's report ends nothing of it. It is then told again while it lasts, so
+    that who does not tell it any more is known to be gone.
     """
 
     code: str
     subject: str
     at: datetime
     detail: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at)
@@ -467,6 +493,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     up to 50 hosts each (the count is 0 in early messages, which listed all). ``endpoint_peak`` and ``identity_peak``
     are what the counts were at most. ``closed_because`` is empty where good polls ended a state; otherwise it says why
     the finding is closed though nobody proved that it is over. ``accepted_by`` is who accepted a drift as planned.
+    ``reporters`` are the processes that report it of themselves, where several may.
     """
 
     id: str
@@ -496,6 +523,7 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     closed_at: datetime | None = None
     closed_because: str = ""
     accepted_by: str = ""
+    reporters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)

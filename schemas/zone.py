@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from schemas.judgement import ChainLink, Verdict
-from schemas.messages import SignatureWindow, ZoneObservation
+from schemas.messages import DenialSpan, SignatureWindow, ZoneObservation
 from schemas.wire import digest_of
 
 RENEWED_BY = 0.1
@@ -25,9 +25,23 @@ def content_of(message: ZoneObservation) -> str:
     for reason in (*message.reasons, *message.remarks):
         parts += (reason.code, reason.zone, reason.rrset)
     parts += (f"{signing.keys}" for signing in message.signings if is_current(signing.keys, link))
-    if message.denial is not None:
-        parts += (f"{message.denial}",)
+    ways = message.denials or ((message.denial,) if message.denial is not None else ())
+    parts += sorted(f"{way}" for way in ways)
+    parts += message.turned
     return digest_of(*parts)
+
+
+def overlap(span: DenialSpan, other: DenialSpan) -> bool:
+    """Return whether two spans are of one chain and have hashes in common; the last span of a chain wraps around."""
+    if (span.iterations, span.salt) != (other.iterations, other.salt):
+        return False
+    return _lies_in(span.first, other) or _lies_in(other.first, span)
+
+
+def _lies_in(digest: str, span: DenialSpan) -> bool:
+    if span.first < span.next:
+        return span.first <= digest < span.next
+    return digest >= span.first or digest < span.next
 
 
 def is_current(signers: tuple[tuple[int, int], ...], link: ChainLink) -> bool:

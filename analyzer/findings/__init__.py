@@ -3,6 +3,7 @@
 Where to look
     book          the life of findings: what opens, confirms and closes them
     drifts        changes that happened, and who joined them since
+    folding       changes that come too often to be told one by one
     tracked       one finding with its members, and when it is due to be announced again
     attribution   whether a fault is one name's or its zone's
     takeover      changes that together look like a takeover

@@ -13,6 +13,7 @@ from analyzer.detected import Drift
 from analyzer.findings.changes import (
     CONFIGURATION,
     LONGEST_TAIL,
+    REMEMBERED,
     ChangeState,
     DeclaredChange,
     Plan,
@@ -22,8 +23,9 @@ from analyzer.findings.changes import (
     end_of,
     explains,
     lowered,
+    unannounced,
 )
-from schemas.catalogue import Kind
+from schemas.catalogue import Change, Kind
 from schemas.codes import Code
 from schemas.judgement import Judgement, data_of
 from schemas.messages import Act, Finding, FindingStatus
@@ -148,6 +150,20 @@ class Acts:
             if change.counts_at(at, lag_s) and explains(change, drift, came):
                 return lowered(drift, change)
         return drift
+
+    def weigh_step(self, step: Drift, kinds: frozenset[Change], since: datetime, at: datetime, lag_s: float) -> Drift:
+        """Return a step of the secure-entry keys or the DS set (``kinds``), as it is to be told, seen at an instant.
+
+        It is planned if one window explains all of it. If it is not, and such steps of the zone are declared usually,
+        it is unexpected. It may have happened since the zone was seen last, at ``since``.
+        """
+        changes = [self._changes[key] for key in self._by_subject.get(step.cause_zone, ())]
+        counting_now = [one for one in changes if one.counts_between(since, at, lag_s)]
+        if any(kinds <= set(one.act.what) for one in counting_now):
+            return replace(step, is_planned=True)
+        lately = [one for one in changes if one.last_at >= at - REMEMBERED]
+        usual = kinds & {Change(what) for one in lately for what in one.act.what}
+        return unannounced(step, usual) if usual else step
 
     def accepted_answers(self, name: str, rdtype: str, vantage: str) -> frozenset[str]:
         """Return the data (such as ``192.0.2.1``) that were accepted last for a name and type, seen there.

@@ -143,19 +143,34 @@ class FindingBook:
             tracked = self._changed[key] = self._open[key]
             tracked.grown = self.trigger
 
-    def report(self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool) -> None:
-        """Open or end a finding about ourselves; its subjects are those it leaves unwatched."""
+    def report(
+        self, condition: Condition, subjects: Iterable[Subject], at: datetime, *, over: bool, because: str = ""
+    ) -> None:
+        """Open or end a finding about ourselves; its subjects are those it leaves unwatched.
+
+        ``because`` says why it ends though nobody said that it is over.
+        """
         if not over:
             for subject in list(subjects) or [("", "", condition.vantage)]:
                 self._bad(subject, condition, at, "", "", "")
+            self._note_reporters(condition, at)
             return
         tracked = self._open.get(condition.key)
         if tracked is None:
             return
         for subject in list(tracked.members):
-            self._remove(subject, condition.key, at)
+            self._remove(subject, condition.key, at, because)
         if condition.key in self._open:  # taken back after a restart without any subject that is still watched
-            self._close(condition.key, at)
+            self._close(condition.key, at, because)
+
+    def _note_reporters(self, condition: Condition, at: datetime) -> None:
+        tracked = self._open[condition.key]
+        if tracked.finding.reporters != condition.reporters:
+            is_told = tracked.finding.version > 0
+            tracked.finding = msgspec.structs.replace(
+                tracked.finding, reporters=condition.reporters, detail=condition.detail, updated_at=at
+            )
+            tracked.changed_by = self.trigger if is_told else tracked.changed_by
 
     def hold(self, condition: Condition, subjects: Collection[Subject], at: datetime) -> None:
         """Have a finding about ourselves held open by just these subjects; without any it ends."""
@@ -273,6 +288,10 @@ class FindingBook:
     def drift(self, event: Drift, subject: Subject, at: datetime, evidence: str) -> None:
         """Take in an edge; the same edge seen from another endpoint within a day joins the finding that is there."""
         self._drifts.take(event, subject, at, evidence, self.trigger)
+
+    def restore_step(self, event: Drift, at: datetime) -> None:
+        """Take in a step of a rollover that an earlier process told: its finding does not say which keys it was of."""
+        self._drifts.restore_part(event, at)
 
     def find_drift(self, finding_id: str) -> Finding | None:
         """Return a drift that happened within a day, None where there is none of this id."""

@@ -22,6 +22,8 @@ CONFIGURATION = "configuration"
 """The source of what is declared in the configuration file."""
 LONGEST = timedelta(days=30)
 FARTHEST_AHEAD = timedelta(days=366)
+REMEMBERED = timedelta(days=366)
+"""Whoever declared a change of a zone's keys within this time is expected to declare the next one."""
 LONGEST_TAIL = timedelta(days=1)
 """A zone that sets a TTL of weeks does not prolong a window by weeks."""
 LONGEST_NAME = 1100  # 253 octets, each written as four signs, and dots
@@ -65,6 +67,15 @@ class DeclaredChange:
         if self.ended is not None:
             return self.begins_at <= at <= min(self.ends_at, self.ended.at)
         return self.begins_at <= at <= self.ends_at + min(timedelta(seconds=lag_s), LONGEST_TAIL)
+
+    def counts_between(self, since: datetime, at: datetime, lag_s: float) -> bool:
+        """Return whether what happened unseen at some time between two instants may have happened within the window."""
+        return self.counts_at(at, lag_s) or (self.begins_at <= at and self.last_at >= since)
+
+    @property
+    def last_at(self) -> datetime:
+        """Return the end of its window, as somebody may have set it early."""
+        return self.ends_at if self.ended is None else min(self.ends_at, self.ended.at)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +206,13 @@ def lowered(drift: Drift, change: DeclaredChange) -> Drift:
         f" from {change.begins_at:%Y-%m-%d %H:%M} to {change.ends_at:%Y-%m-%d %H:%M} UTC{why}"
     )
     return replace(drift, severity=row.planned_severity, detail=f"{drift.detail}; {note}")
+
+
+def unannounced(drift: Drift, kinds: Collection[Change]) -> Drift:
+    """Return what is told of a step of a rollover outside all windows that are declared for such steps of its zone."""
+    said = f"outside every window that is declared for a change of {', '.join(sorted(kinds))} of {drift.cause_zone}"
+    row = CATALOGUE[Code.KEY_CHANGE_UNEXPECTED]
+    return replace(drift, code=row.code, severity=row.severity, detail=f"{drift.detail}; {said}")
 
 
 def announcement_of(act: Act, cause_rrset: str) -> Drift:

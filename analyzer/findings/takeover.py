@@ -19,8 +19,10 @@ from schemas.codes import Code
 WINDOW = timedelta(hours=24)
 DELEGATION = frozenset({Code.NS_SET_CHANGED})
 PROTECTION = frozenset({Code.SECURE_TO_INSECURE, Code.KEY_CHANGE_UNEXPECTED})
+STEPS = frozenset({Code.KEY_ROLLOVER})
+"""Steps of the secure-entry keys or the DS set: a rollover like any other, but for a delegation that changed too."""
 ANSWERS = frozenset({Code.ANSWER_CHANGED})
-PARTS = DELEGATION | PROTECTION | ANSWERS
+PARTS = DELEGATION | PROTECTION | ANSWERS | STEPS
 FEWEST_LABELS = 2
 """Of a zone with fewer (the root, a top-level domain) the answers below it are not its own."""
 
@@ -32,11 +34,10 @@ class Part:
     at: datetime
     severity: Severity
     detail: str
-
-    @property
-    def is_planned(self) -> bool:
-        """Return whether somebody declared it: no part is as mild as that by itself."""
-        return self.severity.rank <= Severity.LOW.rank
+    is_planned: bool
+    """Somebody declared it."""
+    before: str = ""
+    after: str = ""
 
 
 class Takeovers:
@@ -54,7 +55,12 @@ class Takeovers:
         """Take in a change; return the pattern of each zone that it completes, or that it is a further part of."""
         zones = list(self._note(event, at))
         self._prune(at)
-        return [pattern for zone in zones if (pattern := self._pattern_of(zone, at)) is not None]
+        found = []
+        for zone in zones if event.code in DELEGATION | STEPS else ():
+            if (joint := self._joint_of(zone, at)) is not None:
+                found.append(joint)
+                list(self._note(joint, at))
+        return [*found, *(pattern for zone in zones if (pattern := self._pattern_of(zone, at)) is not None)]
 
     def restore(self, event: Drift, at: datetime) -> None:
         """Take in a change that an earlier process told."""
@@ -65,23 +71,42 @@ class Takeovers:
         """Note a change, and yield the zones that it counts for."""
         if event.code not in PARTS or (event.code in ANSWERS and event.severity.rank < Severity.MEDIUM.rank):
             return
-        part = Part(at, event.severity, event.detail)
+        if event.code in STEPS and not event.of_entry:
+            return
+        # No part but a step is as mild as that by itself.
+        is_planned = event.is_planned if event.code in STEPS else event.severity.rank <= Severity.LOW.rank
+        part = Part(at, event.severity, event.detail, is_planned, event.before, event.after)
         for zone in _zones_of(event):
             parts = self._parts.setdefault(zone, {})
             first, last = parts.get(event.code, (part, part))
             if abs(at - first.at) > WINDOW:  # the last one goes on in its place
                 first = last if abs(at - last.at) <= WINDOW else part
-            if first.severity.rank < part.severity.rank:
+            if first.severity.rank < part.severity.rank or (first.is_planned and not part.is_planned):
                 first = part
             parts[event.code] = first, part
             yield zone
 
-    def _pattern_of(self, zone: str, at: datetime) -> Drift | None:
-        parts = {
+    def _joint_of(self, zone: str, at: datetime) -> Drift | None:
+        """Return that the secure-entry keys, or the DS set, changed together with the delegation, if they did."""
+        parts = self._recent(zone, at)
+        step, move = parts.get(Code.KEY_ROLLOVER), parts.get(Code.NS_SET_CHANGED)
+        if step is None or move is None:
+            return None
+        row = CATALOGUE[Code.KEY_CHANGE_UNEXPECTED]
+        severity = row.planned_severity if step.is_planned and move.is_planned else row.severity
+        detail = f"{step.detail}; within 24 hours of a change of the delegation, at {move.at:%H:%M} ({move.detail})"
+        return drift_of(row.code, zone, detail, step.before, step.after, severity)
+
+    def _recent(self, zone: str, at: datetime) -> dict[str, Part]:
+        """Return of each code the first change of the last day."""
+        return {
             code: next(part for part in known if abs(at - part.at) <= WINDOW)
             for code, known in self._parts[zone].items()
             if any(abs(at - part.at) <= WINDOW for part in known)
         }
+
+    def _pattern_of(self, zone: str, at: datetime) -> Drift | None:
+        parts = {code: part for code, part in self._recent(zone, at).items() if code not in STEPS}
         kinds = [kind for kind in (DELEGATION, PROTECTION, ANSWERS) if kind & parts.keys()]
         if len(kinds) < 2 or (ANSWERS in kinds and len(kinds) == 2 and _labels_of(zone) < FEWEST_LABELS):
             return None

@@ -5,6 +5,7 @@ Where to look
     conditions   what is wrong with a zone now
     drift        edges between two validated sights: DS set, protection
     rollover     at which step a rollover is, what comes next, and what is unsafe
+    unseen       what is known across a time in which nobody looked: what caches hold, what a gap explains
     keychange    what kind of change a key set went through
     expiry       signatures that run out: how urgent that is, and when to look again
     cadence      the rhythm in which a zone renews its signatures, and whether it has missed it

@@ -1,7 +1,9 @@
 """The rhythm in which each zone renews its signatures, and whether it has missed it.
 
 A key set is often signed by other hands, and more seldom, than the data of its zone, so it has a rhythm of its own. A
-zone that signs each answer on the fly has none: its signatures begin anew with each look.
+zone that signs each answer on the fly has none: its signatures begin anew with each look. A signature that is valid
+for much longer or shorter than those before says that the rhythm is another one: until it is learnt, the zone is
+expected to renew at the same share of the lifetime.
 
 Source: RFC 6781 §4.4.2 (refresh before the validity period ends).
 """
@@ -18,6 +20,10 @@ RENEWED_AGAIN_AFTER = 0.05  # of the lifetime: renewals closer to each other are
 OVERDUE_BY = 1.5
 UNEVEN_BY = 1.1
 """A zone that spreads its renewals is overdue only beyond the longest of its last intervals, and a little more."""
+OTHER_LIFETIME = 1.5
+"""Lifetimes that differ by more than this factor belong to another rhythm: signers spread them by less."""
+LEAST_SHARE = 0.02
+"""What is renewed as soon as this says nothing of how long it would have been valid."""
 LEAST_DELAY = timedelta(hours=2)
 """Signers wait for a quiet moment, and begin signatures an hour before they make them."""
 
@@ -76,11 +82,26 @@ class Cadence:
         return overdue_at is not None and now > overdue_at
 
     def _intervals(self, expiry: Expiry) -> list[float]:
-        known = [seconds for _, seconds in self._renewals.get((expiry.zone, expiry.of_keys), ()) if seconds > 0]
-        return known if len(known) >= RENEWALS_FOR_RHYTHM else []
+        """Return the intervals between renewals, as they are to be expected of a signature that lives so long."""
+        known = [one for one in self._renewals.get((expiry.zone, expiry.of_keys), ()) if one[1] > 0]
+        alike = [seconds for left, seconds in known if _is_alike(left, seconds, expiry)]
+        if len(alike) >= RENEWALS_FOR_RHYTHM:
+            return alike
+        if len(known) < RENEWALS_FOR_RHYTHM:
+            return []
+        lifetime_s = expiry.lifetime.total_seconds()
+        return [s if _is_alike(left, s, expiry) else (1 - left) * lifetime_s for left, s in known]
 
     def forget(self, zone: str) -> None:
         """Forget a zone that nothing is watched in."""
         for key in ((zone, True), (zone, False)):
             self._renewals.pop(key, None)
             self._renewed_at.pop(key, None)
+
+
+def _is_alike(left: float, interval_s: float, expiry: Expiry) -> bool:
+    """Return whether a renewal was of a signature that lived about as long: the share of it that was used tells."""
+    if 1 - left < LEAST_SHARE:
+        return True
+    ratio = interval_s / (1 - left) / max(expiry.lifetime.total_seconds(), 1.0)
+    return 1 / OTHER_LIFETIME <= ratio <= OTHER_LIFETIME

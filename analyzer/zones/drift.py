@@ -10,7 +10,8 @@ from analyzer.detected import Drift, drift_of
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import VALIDATED, ChainLink, Verdict
-from schemas.messages import ZoneObservation
+from schemas.messages import DenialParameters, ZoneObservation
+from schemas.zone import overlap
 
 # Bits of security of each algorithm and digest, the deprecated ones at what is left of them. Source: NIST SP 800-57
 # part 1 table 2, RFC 8624 §3.1, RFC 9905.
@@ -83,7 +84,35 @@ def _weaker(earlier: ChainLink, link: ChainLink) -> Iterable[Drift]:
 
 
 def _opted_out(before: ZoneObservation, after: ZoneObservation) -> Iterable[Drift]:
-    """Report that the spans of a zone's denial may hide unsigned delegations now. Source: RFC 5155 §6."""
-    if before.denial is not None and after.denial is not None and after.denial.opt_out and not before.denial.opt_out:
+    """Report that spans of a zone's denial may hide unsigned delegations now, and did not. Source: RFC 5155 §6.
+
+    Opt-out is a flag of each span, and servers may have chains of their own: a span that was never seen says nothing of
+    what was turned on, unless it is of a chain that is new to a zone where no opt-out was known.
+    """
+    if _ways(before) and (_is_turned(before, after) or _has_new_chain(before, after)):
         detail = f"{after.zone}: opt-out was turned on: unsigned delegations can be added without a signature"
         yield drift_of(Code.ALGORITHM_DOWNGRADED, after.zone, detail, "without opt-out", "opt-out")
+
+
+def _ways(message: ZoneObservation) -> tuple[DenialParameters, ...]:
+    return message.denials or ((message.denial,) if message.denial is not None else ())
+
+
+def _is_turned(before: ZoneObservation, after: ZoneObservation) -> bool:
+    """Return whether a span that had no opt-out has it, be it since before the collector was started."""
+    if set(after.turned) - set(before.turned):
+        return True
+    plain = [span for span in before.spans if not span.opt_out]
+    opted = [span for span in after.spans if span.opt_out]
+    is_known = any(way.opt_out for way in _ways(before))
+    return not is_known and any(overlap(span, one) for span in opted for one in plain)
+
+
+def _has_new_chain(before: ZoneObservation, after: ZoneObservation) -> bool:
+    if any(way.opt_out for way in _ways(before)) or not any(way.opt_out for way in _ways(after)):
+        return False
+    if not after.spans:  # of an early collector, which told no spans
+        return True
+    known = {(span.iterations, span.salt) for span in before.spans}
+    was_told = bool(before.spans) or not any(way.nsec3 for way in _ways(before))
+    return was_told and any(span.opt_out and (span.iterations, span.salt) not in known for span in after.spans)

@@ -127,6 +127,11 @@ def _by_digest(keys: tuple[ZoneKey, ...]) -> dict[str, ZoneKey]:
     return {key.digest: key for key in keys}
 
 
+def touches_entry(earlier: ChainLink, later: ChainLink) -> bool:
+    """Return whether the secure-entry keys, or the DS set, are others than before."""
+    return _entries(earlier) != _entries(later) or set(earlier.ds) != set(later.ds)
+
+
 def _entries(link: ChainLink) -> set[str]:
     """Return the digests of the secure-entry keys."""
     return {key.digest for key in entry_keys(link.keys)}

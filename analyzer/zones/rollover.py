@@ -9,11 +9,12 @@ Source: RFC 7583 §3 (timing), RFC 6781 §4.1 (kinds), RFC 5011 §2.4.1 (hold-do
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from analyzer.detected import Drift, drift_of
+from analyzer.wording import to_next_minute
 from analyzer.zones.keychange import (
     REVOKE,
     SEP,
@@ -23,14 +24,14 @@ from analyzer.zones.keychange import (
     describe_keys,
     entry_keys,
     id_of_ds,
+    touches_entry,
 )
+from analyzer.zones.unseen import HOLD_DOWN
 from schemas.catalogue import Severity
 from schemas.codes import Code
 from schemas.judgement import VALIDATED, ChainLink, Verdict, ZoneKey
 from schemas.messages import ZoneObservation
 
-HOLD_DOWN = timedelta(days=30)
-"""For so long a new key of an anchored zone must be seen before it may be trusted. Source: RFC 5011 §2.4.1."""
 ROLLOVERS_TAKE = timedelta(days=60)
 """What a zone showed longer ago belongs to no rollover that is under way."""
 TAG_KEPT = timedelta(days=7)
@@ -68,7 +69,7 @@ class Step:
 
     def to_text(self) -> str:
         """Return it for people."""
-        return self.what if self.not_before is None else f"{self.what}, not before {_utc(self.not_before)}"
+        return self.what if self.not_before is None else f"{self.what}, not before {to_next_minute(self.not_before)}"
 
 
 class _Mix(NamedTuple):
@@ -226,11 +227,12 @@ class Rollover:
                 yield drift_of(change.code, new.zone, change.detail, change.before, change.after)
                 return
             self.scheme = _refined(self.scheme, change.scheme)
-            yield self._step(message, f"{change.before} → {change.after}", change.before, change.after)
+            step = self._step(message, f"{change.before} → {change.after}", change.before, change.after)
+            yield replace(step, of_entry=touches_entry(old, new))
         elif old.ds != new.ds and message.parent and self.is_step(old, new):
             self.scheme = _refined(self.scheme, self._scheme_of_ds(old, new))
             before, after = (", ".join(ds.split()[0] for ds in one.ds) for one in (old, new))
-            yield self._step(message, f"DS {before} → {after}", f"DS {before}", f"DS {after}")
+            yield replace(self._step(message, f"DS {before} → {after}", f"DS {before}", f"DS {after}"), of_entry=True)
         elif begun := self._begun_to_sign(message):
             self.scheme = _refined(self.scheme, self._scheme_of_signing(message, begun))
             which = ", ".join(f"{tag} (algorithm {algorithm})" for tag, algorithm in begun)
@@ -352,8 +354,8 @@ class Rollover:
             if key not in self._reported:
                 self._reported[key] = mix.until
                 detail = (
-                    f"{message.zone}: {mix.why}; where caches hold {mix.held}, until {_utc(mix.until)}, answers are"
-                    f" bogus though all looks well from here; until then, {mix.remedy}"
+                    f"{message.zone}: {mix.why}; where caches hold {mix.held}, until {to_next_minute(mix.until)},"
+                    f" answers are bogus though all looks well from here; until then, {mix.remedy}"
                 )
                 now_is = describe_keys(message.link.keys) or "unsigned"
                 yield drift_of(Code.ROLLOVER_UNSAFE, message.zone, detail, mix.held, now_is, mix.severity)
@@ -410,8 +412,3 @@ def _refined(scheme: str, step: str) -> str:
     if scheme.startswith("algorithm_") or (scheme == "ksk_double_ds" and step == "ksk_double_key"):
         return scheme
     return step if not scheme or step != "zsk_prepublish" else scheme
-
-
-def _utc(at: datetime) -> str:
-    """Return an instant for people, rounded up: nothing is safe in the minute before."""
-    return f"{at + timedelta(seconds=59, microseconds=999_999):%Y-%m-%d %H:%M} UTC"

@@ -65,7 +65,8 @@ class Difference(Generic[Said]):
 def find_difference(said: Sequence[tuple[ServerSight, Said]], serials: Serials = NO_SERIALS) -> Difference[Said]:
     """Return which servers say otherwise than the others, though no transfer of the zone is on its way to them.
 
-    Right is what most servers say, those left out that are stale; among equals what those with the latest serials say.
+    Right is what most servers say, those left out that are stale; among equals what those with the latest serials say,
+    where a signature holds: else serials prove nothing.
     Where that does not decide, either, every server is wrong. Excused are a server that lags, and one that differs only
     since all the others lag behind it.
     """
@@ -76,9 +77,11 @@ def find_difference(said: Sequence[tuple[ServerSight, Said]], serials: Serials =
         return Difference(next(iter(votes), None), frozenset())
     counts = {value: sum(not serials.is_stale(server) for server in servers) for value, servers in votes.items()}
     most = [value for value, count in counts.items() if count == max(counts.values())]
-    right = most[0] if len(most) == 1 else _latest(most, votes, serials)
+    right = most[0] if len(most) == 1 else _latest(most, votes, serials) if serials.are_proven else None
     others = {server for value, servers in votes.items() if right is None or value != right for server in servers}
     wrong = {server for server in others if not serials.lags(server)}
+    if right is None and not serials.are_proven and any(serials.lags(sight.server) for sight, _ in said):
+        wrong = set()  # a transfer may explain it until a refresh is over, and then serials do no more
     if right is not None and all(serials.lags(server) for server in votes[right]):
         wrong = {server for server in wrong if serials.is_behind(server)}
     return Difference(right, frozenset(wrong))

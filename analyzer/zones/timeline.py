@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from analyzer.detected import Condition, Drift
 from analyzer.zones.conditions import key_tag_conditions, zone_conditions
 from analyzer.zones.drift import detect_zone_drift
 from analyzer.zones.rollover import Rollover
+from analyzer.zones.unseen import as_unseen
 from schemas.codes import Code
 from schemas.judgement import VALIDATED, Verdict
 from schemas.messages import Subject, ZoneObservation
@@ -19,7 +22,7 @@ class ZoneState:
     """One zone through one vantage, now; ``validated`` is its last secure or insecure observation, maybe this one.
 
     ``drifts`` are the edges that led here; ``rollover`` has what came before, and ``reused_tags`` the key tags that
-    belonged to other keys lately.
+    belonged to other keys lately. ``seen_at`` is when ``validated`` was told last, be it again.
     """
 
     observation: ZoneObservation
@@ -29,6 +32,7 @@ class ZoneState:
     drifts: tuple[Drift, ...]
     rollover: Rollover
     reused_tags: tuple[tuple[int, int], ...]
+    seen_at: datetime | None = None
 
     def says_of(self, key: tuple[str, str, str]) -> bool:
         """Return whether a look at the zone as it is now can be evidence that a finding is over.
@@ -67,8 +71,24 @@ class Timeline(Mapping[Subject, ZoneState]):
             return False  # what a tag belonged to before is forgotten by now
         return not is_renewed(state.observation.windows, message.windows, message.observed_at)
 
-    def put(self, message: ZoneObservation) -> ZoneState:
-        """Take an observation in; the order of arrival says which is the newest, since clocks differ."""
+    def repeat(self, message: ZoneObservation) -> None:
+        """Note that what is known was told again: how long caches may keep it, and that it was seen."""
+        state = self._states[message.subject]
+        latest = {
+            name: max(
+                (at for one in (state.observation, message) if (at := getattr(one, name)) is not None), default=None
+            )
+            for name in ("keys_until", "ds_until")
+        }
+        state.observation = msgspec.structs.replace(state.observation, **latest)
+        if message.link.verdict in VALIDATED:
+            state.seen_at = message.observed_at
+
+    def put(self, message: ZoneObservation, seen_at: datetime | None = None) -> ZoneState:
+        """Take an observation in; the order of arrival says which is the newest, since clocks differ.
+
+        ``seen_at`` is when what was known of the zone was last seen, None where it is not to be judged what changed.
+        """
         earlier = self._states.get(message.subject)
         baseline = earlier.validated if earlier is not None else None
         rollover = earlier.rollover if earlier is not None else Rollover()
@@ -78,8 +98,12 @@ class Timeline(Mapping[Subject, ZoneState]):
         if baseline is not None:
             ds_step = rollover.is_step(baseline.link, message.link)
             drifts = [*detect_zone_drift(baseline, message, ds_step=ds_step), *drifts]
-        validated = message if message.link.verdict in VALIDATED else baseline
-        state = ZoneState(message, content_of(message), conditions, validated, tuple(drifts), rollover, reused)
+            if seen_at is not None:
+                drifts = [as_unseen(drift, baseline, message, seen_at) for drift in drifts]
+        is_validated = message.link.verdict in VALIDATED
+        validated = message if is_validated else baseline
+        told_at = message.observed_at if is_validated else earlier.seen_at if earlier is not None else None
+        state = ZoneState(message, content_of(message), conditions, validated, tuple(drifts), rollover, reused, told_at)
         self._states[message.subject] = state
         return state
 

@@ -97,3 +97,8 @@ def _token(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'not ASCII'}") from error
+
+
+def to_minute(instant: str) -> str:
+    """Return an instant of the API (RFC 3339, in UTC) for people, to the minute."""
+    return f"{instant[:10]} {instant[11:16]} UTC"

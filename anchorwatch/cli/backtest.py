@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anchorwatch.cli.api import fetch, token_option, url_option
+from anchorwatch.cli.api import fetch, to_minute, token_option, url_option
 
 if TYPE_CHECKING:
     from alerts.decision.comparison import Comparison, Told
@@ -59,10 +59,10 @@ def backtest(
     told, is_cut = _notifications(alerts_api or api, token_file, begins_at)
     longer_than = max(SHORTEST_GAP_S, int(GAP_INTERVALS * config.collector.interval_s))
     gaps = fetch(api, token_file, "/api/v1/history/gaps", since=begins_at.isoformat(), longer_than=str(longer_than))
-    notes = [f"no data from {_short(gap['from'])} to {_short(gap['to'])}" for gap in gaps]
+    notes = [f"no data from {to_minute(gap['from'])} to {to_minute(gap['to'])}" for gap in gaps]
     if is_cut:
         first = min((one.at for one in told), default=until)
-        notes.append(f"what was paged is known from {_short(first.isoformat())} on only")
+        notes.append(f"what was paged is known from {to_minute(first.isoformat())} on only")
     _show(begins_at, until, notes, compare(rehearsal, told), as_json=as_json)
 
 
@@ -167,7 +167,3 @@ def _as_json(one: "Comparison") -> dict[str, Any]:
         }
 
     return {"outcome": one.outcome, "why": one.why, "would": told(one.would), "did": told(one.did)}
-
-
-def _short(instant: str) -> str:
-    return f"{instant[:10]} {instant[11:16]} UTC"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from anchorwatch.cli.api import api_options, fetch, print_rows
+from anchorwatch.cli.api import api_options, fetch, print_rows, to_minute
 
 SEP, REVOKE = 0x0001, 0x0080
 MOST_LISTED = 10_000
@@ -38,7 +38,7 @@ def _line(zone: dict[str, Any]) -> str:
 
 def _whole(zone: dict[str, Any]) -> Iterator[str]:
     """Yield all that is known of a zone through one vantage."""
-    since = f" since {_minute(zone['since_at'])}" if zone["since_at"] else ""
+    since = f" since {to_minute(zone['since_at'])}" if zone["since_at"] else ""
     below = f", below {zone['parent']}" if zone["parent"] else ", with a trust anchor"
     yield f"{zone['zone']} is {zone['verdict'].upper()} through {zone['vantage']}{since}{below}"
     for reason in zone["reasons"]:
@@ -52,7 +52,7 @@ def _whole(zone: dict[str, Any]) -> Iterator[str]:
         size = f", {key['bits']} bits" if key["bits"] else ""
         yield f"  {_role(key)} {key['tag']}, algorithm {key['algorithm']}{size}{signs}"
     for window in zone["windows"]:
-        span = f"{_minute(window['inception_at'])} to {_minute(window['expires_at'])}"
+        span = f"{to_minute(window['inception_at'])} to {to_minute(window['expires_at'])}"
         yield f"  signature over {window['rrset']} by {window['zone']}: {span}"
     if zone["evidence"]:
         yield f"  evidence {zone['evidence']}"
@@ -69,8 +69,4 @@ def _role(key: dict[str, Any]) -> str:
 
 
 def _end_of(instant: str | None) -> str:
-    return f"signatures end {_minute(instant)}" if instant else "no signatures"
-
-
-def _minute(instant: str) -> str:
-    return f"{instant[:10]} {instant[11:16]} UTC"
+    return f"signatures end {to_minute(instant)}" if instant else "no signatures"

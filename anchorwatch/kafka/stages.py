@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
+
 from alerts.receivers.exchange import Line
 from alerts.stage import Alerts
 from analyzer.history.clickhouse import ClickHouseHistory, open_history
@@ -93,7 +95,8 @@ class CollectorProcess:
         _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
         files = InventorySources(config.collector.sources, config.collector.vantage_names, config.collector.state)
         self._inventory = AssignedInventory(bus, partitions, files, config.collector.vantage_names, meter)
-        self._collector = Collector(config.collector, time.time, self._inventory)
+        named = msgspec.structs.replace(config.collector, by=socket.gethostname())
+        self._collector = Collector(named, time.time, self._inventory)
         dead_letters = KafkaDeadLetters(bus, f"{bus.prefix}-collector")
         sink = KafkaSink(bus, "collector", _source("collector"), dead_letters, meter)
         self.progress = progress = Progress(time.monotonic)

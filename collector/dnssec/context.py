@@ -17,7 +17,7 @@ from collector.dnssec.questions import Ask, FetchFailure, Questions
 from collector.dnssec.records import KeyRecord, RRset
 from collector.dnssec.signatures import Signers, Verified, absolute_time, verify_rrset
 from schemas.judgement import ChainLink, Verdict
-from schemas.messages import DenialParameters, SignatureWindow, utc
+from schemas.messages import DenialParameters, DenialSpan, SignatureWindow, utc
 
 MAX_NODE_TTL_S = 86_400
 LONGEST_CACHED_S = 604_800
@@ -132,7 +132,7 @@ class Context:
     ``signatures_seen``: the vantage has delivered some signature, so it does not strip them all. ``met_silence``: a
     question stayed without any answer. ``longest_node_s``: no node is good for longer, whatever its TTLs. ``signings``
     have for each zone how its data are signed, and until when caches keep such data, ``unsigned`` the owners of data
-    that nobody signed, where that is no fault; ``denials`` how a zone proves absence.
+    that nobody signed, where that is no fault; ``denials`` how a zone proves absence, ``spans`` by which NSEC3 spans.
     """
 
     now: int
@@ -149,6 +149,7 @@ class Context:
     signings: dict[Name, dict[Signers, int]] = field(default_factory=dict)
     unsigned: dict[Name, set[Name]] = field(default_factory=dict)
     denials: dict[Name, DenialParameters] = field(default_factory=dict)
+    spans: dict[Name, dict[DenialSpan, None]] = field(default_factory=dict)
     verified: dict[tuple[Name, RRset], Verified | Fault] = field(default_factory=dict)
 
     def note_signing(self, node: ChainNode, rrset: RRset, verified: Verified) -> None:
@@ -157,13 +158,15 @@ class Context:
         Of signatures that can't be verified those count whose algorithm no key of the zone has yet: a change of the
         algorithm begins with them. Source: RFC 6781 §4.1.4.
         """
-        present = {key.algorithm for key in node.keys}
-        ahead = {
-            (one.key_tag, one.algorithm)
-            for one in rrset.signatures
-            if one.signer == node.zone and one.algorithm not in present
-        }
-        signers = tuple(sorted({*verified.signers, *ahead}))
+        signers = verified.signers
+        if len(signers) < len(rrset.signatures):
+            present = {key.algorithm for key in node.keys}
+            ahead = {
+                (one.key_tag, one.algorithm)
+                for one in rrset.signatures
+                if one.signer == node.zone and one.algorithm not in present
+            }
+            signers = tuple(sorted({*signers, *ahead}))
         # RFC 4035 §5.3.3: no longer than the original TTL, and than the signature lasts.
         left_s = self.window_of(verified).expiration - self.now
         self._note(node.zone, signers, min(rrset.ttl, verified.signature.original_ttl, left_s))

@@ -17,7 +17,7 @@ from collector.dnssec.records import Nsec, Nsec3, RRset
 from collector.dnssec.signatures import Verified, name_of
 from schemas.codes import Code
 from schemas.judgement import Verdict
-from schemas.messages import DenialParameters
+from schemas.messages import DenialParameters, DenialSpan
 
 MAX_TTL_S = 86_400
 
@@ -102,6 +102,8 @@ def _arrange(context: Context, zone: Name, rrsets: list[tuple[RRset, Verified]])
         return Fault(Code.DENIAL_INVALID, Case.MALFORMED_DENIAL, zone)
     assert window is not None
     context.denials[zone] = _parameters(by_params)
+    for chain in by_params.values():
+        context.spans.setdefault(zone, {}).update(dict.fromkeys(map(_span_of, chain)))
     return Gathered(tuple(proofs), window, ttl_s, tuple(remarks), over_limit)
 
 
@@ -112,6 +114,11 @@ def _parameters(by_params: dict[tuple[int, bytes], list[Nsec3]]) -> DenialParame
     iterations, salt = max(by_params)
     opt_out = any(nsec3.opt_out for chain in by_params.values() for nsec3 in chain)
     return DenialParameters(nsec3=True, iterations=iterations, salt_octets=len(salt), opt_out=opt_out)
+
+
+def _span_of(nsec3: Nsec3) -> DenialSpan:
+    first, following = nsec3.owner_hash.hex(), nsec3.next_hash.hex()
+    return DenialSpan(nsec3.iterations, nsec3.salt.hex(), first, following, nsec3.opt_out)
 
 
 def _over_limit(context: Context, zone: Name, iterations: int) -> tuple[Verdict, Fault]:

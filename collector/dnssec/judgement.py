@@ -19,7 +19,7 @@ from collector.dnssec.validation import JudgedRRset, ValidationResult
 from collector.dnssec.wording import make_reason
 from schemas.codes import Code
 from schemas.judgement import ChainLink, Judgement, Reason, Verdict
-from schemas.messages import DenialParameters, Evidence, SignatureWindow, utc
+from schemas.messages import DenialParameters, DenialSpan, Evidence, SignatureWindow, utc
 from schemas.wire import digest_of
 
 # What endpoints are asked for, and the alias that leads to it.
@@ -83,6 +83,7 @@ class ZoneFacts:
     ds_until: int = 0
     signings: Mapping[Signers, int] = field(default_factory=dict)
     denial: DenialParameters | None = None
+    spans: tuple[DenialSpan, ...] = ()
     unsigned: tuple[str, ...] = ()
 
 
@@ -133,6 +134,7 @@ def _facts_of(node: ChainNode, link: ChainLink, parent: str, wires: tuple[bytes,
         ds_until=ds.cached_until if ds is not None else 0,
         signings=context.signings.get(node.zone, {}),
         denial=context.denials.get(node.zone),
+        spans=tuple(context.spans.get(node.zone, ())),
         unsigned=tuple(map(names.to_text, sorted(context.unsigned.get(node.zone, ())))),
     )
 

@@ -9,12 +9,15 @@ from collector.dnssec.signatures import Signers
 from collector.dnssec.skim import Imprint, says_the_same
 from collector.polling.basis import Basis
 from collector.polling.churn import Churn
+from collector.polling.flood import Flood
 from collector.polling.schedule import UNSCHEDULED
+from schemas.codes import Code
 from schemas.judgement import VALIDATED, Judgement, ResolverClaim, Verdict
 from schemas.messages import Occasion, SignatureWindow
 from schemas.wire import digest_of
 
 NEVER = float("-inf")
+UNSIGNED = (0, 0)
 
 
 class PollTarget(msgspec.Struct, frozen=True, gc=False):
@@ -37,17 +40,19 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     answer whatever its signature's times, empty where that is no matter of one signature. ``renewals`` are those of the
     basis that ``signings`` were noted for: the zones of the answer, and how each signed it.
     ``content`` is the digest of what would make a new observation. ``observed_at`` is monotonic, so that a clock that
-    is set changes nothing. ``signed`` is the window of the answer's signature, ``zones`` those of the chain, ``trail``
-    what is swept for its sake.
+    is set changes nothing. ``signed`` is from when to when the answer's signature is valid (POSIX seconds; zeros
+    without one), ``zones`` those of the chain, ``trail`` what is swept for its sake.
     ``unanswered`` counts polls in a row without a reply. ``cause`` is what is wrong.
     ``claim`` and ``plain`` are what the resolver told its clients last, ``claim_mark`` and ``plain_mark`` stand for the
-    responses that said so; for so many polls more as ``disputed`` says, it is asked again.
+    responses that said so; for so many polls more as ``disputed`` says, it is asked again. ``flood`` is None until the
+    first change.
     ``is_under_way``: a quick poll waits for its reply. ``has_missed``: the last one got none.
     ``has_new_claim``: clients were told something else in a question beside the polls. ``due`` and ``usual`` are the
     schedule's.
     """
 
     target: PollTarget
+    host: str = ""
     octets: bytes = b""
     imprint: Imprint | None = None
     stands_until: float = 0.0
@@ -56,7 +61,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     signed_content: bytes = b""
     signings: tuple[tuple[str, Signers], ...] = ()
     content: str = ""
-    signed: SignatureWindow | None = None
+    signed: tuple[int, int] = UNSIGNED
     zones: tuple[str, ...] = ()
     trail: Trail = NOWHERE
     verdict: Verdict | None = None
@@ -77,6 +82,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     has_new_claim: bool = False
     due: int = UNSCHEDULED
     usual: int = UNSCHEDULED
+    flood: Flood | None = None
 
     @property
     def is_watched(self) -> bool:
@@ -95,15 +101,51 @@ class Memory(msgspec.Struct, gc=False, eq=False):
         """Return whether a response like the last one needs no validation at ``at``, in POSIX seconds."""
         return self.basis is not None and at < self.stands_until and at < self.basis.fresh_until
 
+    def is_calm(self, now: float) -> bool:
+        """Return whether what changed all the time has come to rest, which is to be told; ``now`` is monotonic."""
+        return self.churn.is_over(now) or (self.flood is not None and self.flood.is_over(now))
+
     def distrust(self) -> None:
         """Have the next poll validated and observed in full."""
         self.stands_until, self.observed_at = 0.0, NEVER
+
+    def weigh(
+        self, judgement: Judgement, now: float, *, refresh_s: float, most: int, of_verdict: bool
+    ) -> tuple[Occasion | None, Judgement, bool]:
+        """Return why a validated poll must become an observation, if it must, what it then says, and if it is withheld.
+
+        ``most`` changes of data an hour are observed one by one; ``of_verdict``: not only the data changed.
+        """
+        change = decide_occasion(self, judgement, now, refresh_s)
+        occasion, told = self.churn.weigh(judgement, change, self.observed_at, now, most)
+        flood = self.flood
+        if flood is not None and (flood.is_over(now) or flood.owes):
+            occasion = Occasion.CHANGE  # what was withheld is no last word, however often it was there since
+        if occasion is not Occasion.CHANGE:
+            return occasion, told, False
+        flood = self.flood = flood or Flood()
+        new = set(judgement.answers) - set(self.answers)
+        if not flood.may_tell(now, content_of(judgement), sorted(new), of_verdict=of_verdict):
+            return None, told, True
+        where = f"{judgement.name} {judgement.type}"
+        zone = judgement.chain[-1].zone if judgement.chain else judgement.name
+        if remarks := flood.name_withheld(zone, where, now):
+            kept = tuple(one for one in told.remarks if one.code != Code.ANSWER_UNSTABLE)
+            told = msgspec.structs.replace(told, remarks=(*kept, *remarks))
+        return occasion, told, False
+
+
+def signed_of(window: SignatureWindow | None) -> tuple[int, int]:
+    """Return from when to when a signature is valid, in POSIX seconds; zeros without one."""
+    if window is None:
+        return UNSIGNED
+    return int(window.inception_at.timestamp()), int(window.expires_at.timestamp())
 
 
 def memory_of(target: PollTarget) -> Memory:
     """Return what is remembered of an endpoint before its first poll."""
     octets = names.to_wire(target.name) + target.rdtype.to_bytes(2, "big") + b"\0\1"
-    return Memory(target, octets)
+    return Memory(target, names.to_text(target.name), octets)
 
 
 def contradicts(verdict: Verdict, claim: ResolverClaim | None) -> bool:

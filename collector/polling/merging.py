@@ -31,9 +31,9 @@ class MergedReports:
         known[number] = report.detail
         if not report.detail and any(known.values()):
             return False  # another one still has it
-        if self._told.get(key) == report.detail:
+        if not report.detail and self._told.get(key) == "":
             return False
-        self._told[key] = report.detail
+        self._told[key] = report.detail  # one that lasts is told again now and then, and that is to be seen
         return True
 
     def _is_first_jump(self, number: int, report: SelfReport) -> bool:

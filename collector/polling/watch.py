@@ -34,10 +34,10 @@ from collector.polling.memory import (
     PollTarget,
     cause_of,
     contradicts,
-    decide_occasion,
     is_news,
     memory_of,
     remember,
+    signed_of,
     take_note,
     zone_turned,
 )
@@ -84,14 +84,14 @@ class Watch:
         self._clock_watch = ClockWatch(config.interval_s)
         self._jumped_at = NEVER
         self._memory: dict[PollTarget, Memory] = {}
-        self._zones = ZonesTold(config.refresh_s)
+        self._zones = ZonesTold(config.refresh_s, config.walked)
         self._suffixes = public_suffixes()
         self._views = {name: self._view_of(name) for name in config.vantage_names}
         self._bases = {name: Bases() for name in config.vantage_names}
         self._windows = {name: self._steady.window(name) for name in config.vantage_names}
         self._heard: set[str] = set()
         self._reach = {name: Reachability(config.interval_s) for name in config.vantage_names}
-        self._outbox = Outbox()
+        self._outbox = Outbox(config.by)
         self._changes: deque[RosterChange] = deque()
         self._late = 0
         self.hosts = 0
@@ -301,6 +301,7 @@ class Watch:
 
     def take_messages(self) -> list[Message]:
         """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
+        self._outbox.tell_again(self._instant.at, of_vantages=bool(self._memory))
         return self._outbox.take()
 
     def reports(self, code: str, subject: str, detail: str, at: float) -> list[Message]:
@@ -326,7 +327,7 @@ class Watch:
             and not memory.has_new_claim
             and memory.disputed == 0
             and now - memory.observed_at < self._config.refresh_s
-            and not memory.churn.is_over(now)
+            and not memory.is_calm(now)
             and not self._is_shadow_due(memory)
         )
 
@@ -367,7 +368,7 @@ class Watch:
                 self._zones.note_signing(zone, vantage, signers, int(instant.at) + least_ttl(wire))
         if memory in self._confirmations:
             self._confirm_soon(memory, memory.cause, is_news=False)
-        self._outbox.confirm(memory.target, memory.observation, instant.at, memory.signed)
+        self._outbox.confirm(memory, instant.at)
 
     def _take_quick(self, memory: Memory, reply: Reply, *, is_silence: bool) -> None:
         """Go on with a quick poll that brought something else: with its reply, or, without one, from the beginning."""
@@ -395,8 +396,8 @@ class Watch:
             return False
         self.resigned += 1
         memory.imprint = take_imprint(response.wire, memory.imprint)
-        memory.stands_until = window.expires_at.timestamp()
-        memory.signed = window
+        memory.signed = signed_of(window)
+        memory.stands_until = memory.signed[1]
         return True
 
     def _take_claim(self, claim: Claim, reply: Reply) -> None:
@@ -451,7 +452,7 @@ class Watch:
             or memory.has_new_claim
             or is_claim_due(memory.polls - 1, self._config.claim_every)
         )
-        refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.churn.is_over(now)
+        refresh_due = now - memory.observed_at >= self._config.refresh_s or memory.is_calm(now)
         stands = isinstance(reply, Response) and memory.says_the_same(reply.wire, instant.at)
         if stands and is_shadow_due:
             yield from self._compare(memory, view, reply, began_at, claim_due=claim_due)
@@ -460,7 +461,7 @@ class Watch:
             if memory.is_watched:
                 self._note_reply(memory, reply)
                 self._confirm_soon(memory, memory.cause, is_news=False)
-                self._outbox.confirm(target, memory.observation, instant.at, memory.signed)
+                self._outbox.confirm(memory, instant.at)
             return
         yield from self._validate(memory, view, reply, began_at, claim_due=claim_due)
 
@@ -546,7 +547,7 @@ class Watch:
         now, at, target = self._instant.now, utc(self._instant.at), memory.target
         seen = self._zones.see(judged.zones, judged.evidence, target.vantage, at, now)
         self._outbox.add(*seen.news)
-        memory.signed = judged.answer.signed
+        memory.signed = signed_of(judged.answer.signed)
         zones = tuple(link.zone for link in judgement.chain)
         cause = cause_of(judgement)
         if self._sweeps is not None:
@@ -557,14 +558,23 @@ class Watch:
             self._zones.release(memory.zones, target.vantage)
             memory.zones = zones
         self._confirm_soon(memory, cause, is_news=is_news(memory, judgement, cause))
+        of_verdict = judgement.verdict is not memory.verdict or cause != memory.cause
         self._rest_on(memory, judged, reply)
         memory.cause = cause
-        occasion = decide_occasion(memory, judgement, now, self._config.refresh_s)
-        occasion, told = memory.churn.weigh(judgement, occasion, memory.observed_at, now, self._config.changes_per_hour)
+        refresh_s, most = self._config.refresh_s, self._config.changes_per_hour
+        occasion, told, is_withheld = memory.weigh(
+            judgement, now, refresh_s=refresh_s, most=most, of_verdict=of_verdict
+        )
+        if seen.is_withheld or is_withheld:
+            memory.basis = None  # looked at in full until it is told
+        if is_withheld:
+            if not of_verdict:
+                self._outbox.confirm(memory, at.timestamp())
+            return
         if occasion is None:
             if memory.churn.is_unstable:
                 take_note(memory, judgement)
-            self._outbox.confirm(target, memory.observation, at.timestamp(), memory.signed)
+            self._outbox.confirm(memory, at.timestamp())
             return
         message = observation_of(told, occasion, judged.answer, seen, judged.evidence, at)
         remember(memory, judgement, message.id, now)

@@ -1,6 +1,6 @@
 """What was told of each zone, so that it is told once however many names lie below, and again when it changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,8 +9,10 @@ import msgspec
 from collector.dnssec.judgement import AnswerFacts, ZoneFacts
 from collector.dnssec.signatures import Signers
 from collector.polling.copies import Copies
+from collector.polling.denials import Denials
+from collector.polling.flood import Flood
 from schemas.judgement import ChainLink, Judgement
-from schemas.messages import DenialParameters, Evidence, Observation, Occasion, Signing, ZoneObservation, utc
+from schemas.messages import Evidence, Observation, Occasion, Signing, ZoneObservation, utc
 from schemas.wire import digest_of
 from schemas.zone import content_of, is_current, is_renewed
 
@@ -22,11 +24,15 @@ MOST_SIGNINGS = 16
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How the zones of one validation are referred to: ids and evidence of their observations, and what is new."""
+    """How the zones of one validation are referred to: ids and evidence of their observations, and what is new.
+
+    ``is_withheld``: a zone is another one than was told, and is to be looked at until that may be told.
+    """
 
     ids: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     news: tuple[ZoneObservation, ...] = ()
+    is_withheld: bool = False
 
 
 @dataclass(slots=True)
@@ -44,11 +50,16 @@ class _Told:
     keys: Copies
     ds: Copies
     signings: dict[Signers, int]
-    denial: DenialParameters | None
+    denials: Denials
+    flood: Flood | None = None
+
+    def owes(self, now: float) -> bool:
+        """Return whether it must be told that changes were withheld, or that there are none any more."""
+        return self.flood is not None and (self.flood.owes or self.flood.is_over(now))
 
     def shows(self, facts: ZoneFacts) -> bool:
         """Return whether the same node shows the zone again, its data signed and denied in ways that are known."""
-        if facts.link is not self.link or facts.denial not in (None, self.denial):
+        if facts.link is not self.link or not self.denials.is_known(facts.denial, facts.spans):
             return False
         return facts.signings.keys() <= self.signings.keys()
 
@@ -56,6 +67,7 @@ class _Told:
         """Take in what another validation shows of the same key set and DS set."""
         for signers, until in facts.signings.items():
             self.signings[signers] = max(until, self.signings.get(signers, 0))
+        self.denials = self.denials.see(facts.denial, facts.spans)
         now = int(at.timestamp())
         self.keys = self.keys.see(facts.key_ttl_s, facts.keys_until, now)
         self.ds = self.ds.see(facts.ds_ttl_s, facts.ds_until, now)
@@ -64,9 +76,9 @@ class _Told:
 class ZonesTold:
     """The last observation of each zone as each vantage sees it."""
 
-    def __init__(self, refresh_s: float) -> None:
-        """A zone that stays the same is told again after ``refresh_s``."""
-        self._refresh_s = refresh_s
+    def __init__(self, refresh_s: float, walked: Collection[str] = ()) -> None:
+        """A zone that stays the same is told again after ``refresh_s``; ``walked`` vantages ask the zones' servers."""
+        self._refresh_s, self._walked = refresh_s, walked
         self._told: dict[ZoneAtVantage, _Told] = {}
         self._holders: dict[ZoneAtVantage, int] = {}
         self._unheld: dict[ZoneAtVantage, None] = {}
@@ -75,35 +87,47 @@ class ZonesTold:
         """Take in the zones of a validation; ``now`` is monotonic, ``evidence`` that of the whole validation."""
         ids: dict[str, str] = {}
         digests: dict[str, str] = {}
-        news = []
+        news, is_withheld = [], False
         for one in (self._without_children(fact, vantage) for fact in facts):
             zone = one.link.zone
             known = self._told.get((zone, vantage))
-            if known is not None and known.shows(one) and now - known.told_at < self._refresh_s:
+            is_fresh = known is not None and now - known.told_at < self._refresh_s and not known.owes(now)
+            if known is not None and is_fresh and known.shows(one):
                 known.see(one, at)
                 ids[zone], digests[zone] = known.message.id, known.message.evidence.digest
                 continue
             signings = _merged(known.signings if known is not None else {}, one.signings, one.link)
-            denial = one.denial or (known.denial if known is not None else None)
-            message = _unproven(one, evidence, vantage, at, known, signings, denial)
+            denials = (known.denials if known is not None else Denials()).see(one.denial, one.spans)
+            message = _unproven(one, evidence, vantage, at, known, signings, denials)
+            message = msgspec.structs.replace(message, from_servers=vantage in self._walked)
             content = content_of(message)
             occasion = self._occasion(known, message, content, now)
+            flood = known.flood if known is not None else None
+            if known is not None and occasion is Occasion.CHANGE:
+                flood = known.flood = known.flood or Flood()
+                if not _may_tell(flood, known.message, message, content, now):
+                    ids[zone], digests[zone], is_withheld = known.message.id, known.message.evidence.digest, True
+                    continue
+                remarks = flood.name_withheld(zone, f"{zone} DNSKEY", now)
+                message = msgspec.structs.replace(message, remarks=(*message.remarks, *remarks))
             if occasion is None and known is not None:
                 if message.windows == known.message.windows:
                     known.link = one.link
                 message = known.message
-                known.signings, known.denial = signings, denial
+                known.signings = signings
                 known.see(one, at)
             else:
                 above = tuple(digests[name] for name in _above(one, facts) if name in digests)
                 message = _with_evidence(message, one, above, evidence, content, occasion or Occasion.FIRST)
                 kept = {signers: until for signers, until in signings.items() if is_current(signers, message.link)}
                 keys, ds = (known.keys, known.ds) if known is not None else (Copies(), Copies())
-                told = self._told[zone, vantage] = _Told(message, one.link, content, now, keys, ds, kept, denial)
+                before = known.denials if known is not None else Denials()
+                told = _Told(message, one.link, content, now, keys, ds, kept, before, flood)
+                self._told[zone, vantage] = told
                 told.see(one, at)
                 news.append(message)
             ids[zone], digests[zone] = message.id, message.evidence.digest
-        return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news))
+        return Seen(tuple(ids.values()), tuple(digests.values()), tuple(news), is_withheld)
 
     def note_signing(self, zone: str, vantage: str, signers: Signers, until: int) -> None:
         """Note that data of a zone are still signed so, in copies that caches keep until an instant."""
@@ -127,7 +151,8 @@ class ZonesTold:
     def _occasion(self, known: _Told | None, message: ZoneObservation, content: str, now: float) -> Occasion | None:
         if known is None:
             return Occasion.FIRST
-        if known.content != content or is_renewed(known.message.windows, message.windows, message.observed_at):
+        is_same = known.content == content and not known.owes(now)
+        if not is_same or is_renewed(known.message.windows, message.windows, message.observed_at):
             return Occasion.CHANGE
         return Occasion.REFRESH if now - known.told_at >= self._refresh_s else None
 
@@ -163,6 +188,16 @@ class ZonesTold:
         self._unheld.clear()
 
 
+def _may_tell(flood: Flood, told: ZoneObservation, message: ZoneObservation, content: str, now: float) -> bool:
+    """Return whether a zone's change may be told; what it shows are the keys and DS records that were not told."""
+    link, before = message.link, told.link
+    shown = [f"key {key.tag} {key.digest[:16]}" for key in link.keys if key not in before.keys]
+    shown += [f"DS {ds}" for ds in link.ds if ds not in before.ds]
+    reasons = ({one.code for one in told.reasons}, {one.code for one in message.reasons})
+    of_verdict = link.verdict is not before.verdict or reasons[0] != reasons[1]
+    return flood.may_tell(now, content, shown, of_verdict=of_verdict)
+
+
 def _above(one: ZoneFacts, facts: Sequence[ZoneFacts]) -> list[str]:
     """Return the zones above one, root first."""
     parents = {fact.link.zone: fact.parent for fact in facts}
@@ -196,7 +231,7 @@ def _unproven(
     at: datetime,
     known: _Told | None,
     signings: Mapping[Signers, int],
-    denial: DenialParameters | None,
+    denials: Denials,
 ) -> ZoneObservation:
     """Return what is to be said of a zone, before its own evidence is cut out: mostly it was said already."""
     return ZoneObservation(
@@ -213,9 +248,14 @@ def _unproven(
         key_ttl_s=one.key_ttl_s,
         ds_ttl_s=one.ds_ttl_s,
         signings=tuple(Signing(keys=keys, cached_until=utc(until)) for keys, until in sorted(signings.items())),
-        denial=denial,
+        denial=denials.last,
+        denials=tuple(sorted(denials.ways, key=str)),
+        spans=tuple(denials.spans),
+        turned=tuple(sorted(denials.turned)),
         earlier_keys_until=utc(known.keys.others_until) if known is not None and known.keys.until else None,
         earlier_ds_until=utc(known.ds.others_until) if known is not None and known.ds.until else None,
+        keys_until=utc(one.keys_until) if one.keys_until else None,
+        ds_until=utc(one.ds_until) if one.ds_until else None,
         evidence=evidence,
     )
 

@@ -4,8 +4,11 @@ Where to look
     address, transport    where a resolver is, and how octets get there
     streams, connection   kept-open connections: which one a query takes, what is asked again, when they close
     lines, https          how a connection is opened: TCP, TLS, HTTPS through a proxy
-    framing, http1, http2 which reply belongs to which query on one connection; http: what DoH wants of a response
-    identity              how a resolver proves who it is; authentication: whether it did, and what was wrong
+    framing               which reply belongs to which query on one connection
+    http1, http2          the same over HTTP
+    http                  what DoH wants of a response
+    identity              how a resolver proves who it is
+    authentication        whether it did, and what was wrong
     carrier               which way a question takes to one resolver
     datagrams, ports      many questions at once over a pool of UDP sockets, one try each
     resolver              one question: retries, deadlines, truncation

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.polling.churn import Churn
-from collector.polling.memory import PollTarget, decide_occasion, memory_of, remember, take_note
+from collector.polling.memory import PollTarget, memory_of, remember, take_note
 from schemas.judgement import ChainLink, Judgement, Reason, ResolverClaim, Verdict, ZoneKey
 from schemas.messages import Occasion
 
@@ -38,8 +38,9 @@ class Poller:
         self.observed: list[tuple[float, Occasion, Judgement]] = []
 
     def poll(self, one: Judgement, now: float) -> bool:
-        occasion = decide_occasion(self.memory, one, now, 86_400)
-        occasion, told = self.memory.churn.weigh(one, occasion, self.memory.observed_at, now, MOST)
+        occasion, told, is_withheld = self.memory.weigh(one, now, refresh_s=86_400, most=MOST, of_verdict=False)
+        if is_withheld:
+            return False
         if occasion is None:
             if self.memory.churn.is_unstable:
                 take_note(self.memory, one)

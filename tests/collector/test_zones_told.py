@@ -116,3 +116,17 @@ def test_signatures_in_ever_new_ways_push_out_none_that_the_keys_of_now_make() -
 
     assert len(changed.signings) <= MOST_SIGNINGS
     assert ours in [signing.keys for signing in changed.signings]
+
+
+def test_what_is_told_says_until_when_caches_may_keep_it_and_whether_the_servers_were_asked() -> None:
+    told, now_s = ZonesTold(86_400.0, walked=("authoritative",)), int(AT.timestamp())
+    one = replace(facts("."), keys_until=now_s + 3600, ds_until=now_s + 60)
+
+    (asked,) = told.see([one], EVIDENCE, "authoritative", AT, 0.0).news
+    (copied,) = told.see([one], EVIDENCE, "corp", AT, 0.0).news
+
+    assert asked.from_servers
+    assert not copied.from_servers
+    assert asked.keys_until is not None
+    assert asked.ds_until is not None
+    assert (asked.keys_until.timestamp(), asked.ds_until.timestamp()) == (now_s + 3600, now_s + 60)
