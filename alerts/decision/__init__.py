@@ -15,7 +15,8 @@ Where to look
     bounds              how large an incident may grow
     coverage            receivers and severities that no rule reaches
     life, deeds         who took an incident, and what people do to it
-    silences, matchers  what people silence; schedule: weekly windows
+    silences, matchers  what people silence
+    schedule            weekly windows in a time zone
     routing, pace       where a finding goes, and how insistently
     storms              many incidents at once are one page
     timekeeping         a clock that is never set
