@@ -371,7 +371,7 @@ class IncidentBook:
         is_open = incident.ended_at is None
         paces = paces_of(incident, self._routing, at.wall) if is_open else {}
         self._agenda.note(incident.id, next_look_at(incident, paces, at=at, holds=self._holds) if is_open else None)
-        if is_open and any(name not in incident.notified for name in incident.receivers):
+        if is_open and any(name not in (*incident.notified, *incident.storms) for name in incident.receivers):
             self._explained[incident.id] = incident.cause
         else:
             self._explained.pop(incident.id, None)

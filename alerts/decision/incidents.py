@@ -97,10 +97,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     By receiver, all in steady time: ``waiting`` has since when its first page waits for what belongs to it,
     ``first_told`` and ``told_at`` when its first and its last page were ordered. ``rings`` counts its updates that had
-    to ring, ``first_said`` has the severity of its first page, ``memos`` what it wants to find again. ``escalated`` are
-    receivers that were told since nobody acknowledged it. ``storms`` names the storm that tells a receiver of it;
-    ``members`` are the first of the ``member_count`` that a storm had, the most critical first, and ``storm_key`` what
-    they share.
+    to ring, ``memos`` has what it wants to find again. ``escalated`` are receivers that were told since nobody
+    acknowledged it. ``storms`` names the storm that tells a receiver of it; ``members`` are the first of the
+    ``member_count`` that a storm had, the most critical first, and ``storm_key`` what they share.
     """
 
     id: str
@@ -123,7 +122,6 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     first_told: dict[str, datetime] = msgspec.field(default_factory=dict)
     told_at: dict[str, datetime] = msgspec.field(default_factory=dict)
     rings: dict[str, int] = msgspec.field(default_factory=dict)
-    first_said: dict[str, Severity] = msgspec.field(default_factory=dict)
     memos: dict[str, str] = msgspec.field(default_factory=dict)
     escalated: tuple[str, ...] = ()
     reopened_at: datetime | None = None

@@ -24,6 +24,8 @@ JOINABLE = timedelta(minutes=5)
 """So long after the last one joined a storm takes further incidents in."""
 MOST_LISTED = 200
 MOST_ENTRIES = 50
+MOST_KEYS = 2_000
+"""From so many things that incidents may share those of long ago are forgotten."""
 LEAST_OF_GROUP = 2
 CODE, BELOW, GROUP = "code", "below", "group"
 Key = tuple[str, ...]
@@ -91,6 +93,8 @@ class Storms:
 
     def note(self, incident: Incident, keys: list[Key], at: Moment) -> None:
         """Note that an incident begins now, as far as its receivers are concerned."""
+        if len(self._recent) > MOST_KEYS:
+            self._recent = {key: some for key, some in self._recent.items() if not _is_late(key, some, at)}
         for key in keys:
             self._recent.setdefault(key, {}).setdefault(incident.id, at.steady)
 
@@ -137,6 +141,11 @@ class Storms:
     def add(self, storm: str, incident: Incident) -> None:
         """Note that an incident is in a storm."""
         self._members.setdefault(storm, set()).add(incident.id)
+
+
+def _is_late(key: Key, recent: Mapping[str, datetime], at: Moment) -> bool:
+    """Return whether what shares a key can make no storm any more."""
+    return key[1] != GROUP and all(abs(at.steady - since) > WITHIN for since in recent.values())
 
 
 def cause_of_storm(key: Key) -> str:

@@ -29,14 +29,12 @@ def make_orders(incident: Incident, decision: Decision, at: Moment, base: str) -
 
 
 def about_to_be_told(incident: Incident, decision: Decision) -> Incident:
-    """Return the incident as its pages show it: counted, with the pages that ring and the severity of first ones."""
+    """Return the incident as its pages show it: they are counted, and those that ring are."""
     rings = {name: incident.rings.get(name, 0) + 1 for name in decision.rings if name in decision.receivers}
-    first = dict.fromkeys(decision.receivers, incident.severity) if decision.event == "trigger" else {}
     return msgspec.structs.replace(
         incident,
         deliveries=incident.deliveries + 1,
         rings={**incident.rings, **rings},
-        first_said={**first, **incident.first_said},
     )
 
 

@@ -1,11 +1,12 @@
 """Prometheus Alertmanager, API v2: an incident is one alert, sent again while it fires, so that silences there count.
 
 Alertmanager forgets alerts when it restarts, and ends those that nobody sends again; hence ``refresh``. What identifies
-an alert is its label set, so nothing that changes is in a label but the severity's first value: what changes is in the
-annotations. Source: Alertmanager, "Sending alerts" and api/v2/openapi.yaml.
+an alert is its label set: labels stay those of the first page, which are noted; what changes is in the annotations.
+Source: Alertmanager, "Sending alerts" and api/v2/openapi.yaml.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -64,7 +65,10 @@ class AlertmanagerNotifier:
 
     def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Post one alert; who has an incident is an annotation of it."""
-        return self._post([make_alert(delivery, now)])
+        alert = make_alert(delivery, now)
+        outcome = self._post([alert])
+        labels = msgspec.json.encode(alert["labels"]).decode()
+        return replace(outcome, memo=labels) if outcome.delivered else outcome
 
     def refresh(self, firing: Sequence[Delivery], now: float) -> DeliveryOutcome:
         """Post what still fires again."""
@@ -96,14 +100,7 @@ def make_alert(delivery: Delivery, now: float) -> dict[str, object]:
         "dashboard_url": links.get(INCIDENT, ""),
     }
     return {
-        "labels": {
-            "alertname": f"anchorwatch_{_first_code(delivery)}",
-            "incident": incident.id,
-            "zone": printable(incident.cause),
-            "owner": printable(_first_owner(delivery)),
-            "environment": printable(_first_environment(delivery)),
-            "severity": _first_severity(delivery),
-        },
+        "labels": _labels_of(delivery),
         "annotations": {name: text for name, text in annotations.items() if text},
         "startsAt": incident.opened_at.isoformat(),
         "endsAt": max(ends_at, incident.opened_at).isoformat(),
@@ -111,20 +108,17 @@ def make_alert(delivery: Delivery, now: float) -> dict[str, object]:
     }
 
 
-def _first_code(delivery: Delivery) -> str:
-    first = min(delivery.incident.entries.values(), key=lambda e: (e.finding.opened_at, e.finding.id))
-    return first.finding.code
-
-
-def _first_owner(delivery: Delivery) -> str:
-    return min((i.owner for e in delivery.incident.entries.values() for i in e.finding.identities), default="")
-
-
-def _first_environment(delivery: Delivery) -> str:
-    return min((i.environment for e in delivery.incident.entries.values() for i in e.finding.identities), default="")
-
-
-def _first_severity(delivery: Delivery) -> str:
-    """Return the severity that this receiver was told of first: it must not change while the alert fires."""
-    story = delivery.incident.first_said.get(delivery.receiver)
-    return str(story or delivery.incident.severity)
+def _labels_of(delivery: Delivery) -> dict[str, str]:
+    """Return the labels of the first page, or what they are if this is it."""
+    incident = delivery.incident
+    if memo := incident.memos.get(delivery.receiver):
+        return msgspec.json.decode(memo, type=dict[str, str])
+    people = incident.identities
+    return {
+        "alertname": f"anchorwatch_{incident.lead.code}",
+        "incident": incident.id,
+        "zone": printable(incident.cause),
+        "owner": printable(people[0].owner if people else ""),
+        "environment": printable(people[0].environment if people else ""),
+        "severity": str(incident.severity),
+    }

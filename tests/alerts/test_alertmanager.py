@@ -16,10 +16,9 @@ import urllib3
 
 from alerts.delivery.delivery import Delivery
 from alerts.receivers.alertmanager import FIRES_FOR, AlertmanagerNotifier, make_alert
-from schemas.catalogue import Severity
 from tests.support.daemons import until
 from tests.support.findings import finding
-from tests.support.messages import deliveries, delivery_of, incident_of
+from tests.support.messages import PAYMENTS, deliveries, delivery_of, incident_of
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 real = pytest.mark.skipif(PROGRAM is None, reason="needs Alertmanager (apt-get install prometheus-alertmanager)")
@@ -109,19 +108,18 @@ def test_an_alert_fires_with_what_people_need_and_ends(manager: Manager) -> None
 
 
 @real
-def test_updates_and_acknowledgements_are_the_same_alert(manager: Manager) -> None:
+def test_updates_and_acknowledgements_are_the_same_alert_whatever_changes(manager: Manager) -> None:
     notifier = AlertmanagerNotifier(manager.url)
-    worse = incident_of(finding("alias_chain_broken"), finding("dnskey_missing"))
-    first = delivery_of("trigger", msgspec.structs.replace(worse, first_said={"soc": Severity.HIGH}), "confirmed")
-    for one in (
-        first,
-        msgspec.structs.replace(first, event="update"),
-        msgspec.structs.replace(first, event="acknowledge"),
-    ):
-        assert notifier.send(one, time.time()).delivered
+    mild = incident_of(finding("alias_chain_broken"))
+    first = notifier.send(delivery_of("trigger", mild, "confirmed"), time.time())
+    other = msgspec.structs.replace(PAYMENTS[0], id="a", owner="a team", environment="a place")
+    worse = incident_of(finding("alias_chain_broken"), finding("dnskey_missing", identities=(other,)))
+    worse = msgspec.structs.replace(worse, id=mild.id, memos={"soc": first.memo})
+    for event in ("update", "acknowledge"):
+        assert notifier.send(delivery_of(event, worse, "severity rose"), time.time()).delivered
 
     (alert,) = until(manager.alerts, "the alert")
-    assert alert["labels"]["severity"] == "high", "labels identify: they must not change"
+    assert (alert["labels"]["severity"], alert["labels"]["owner"]) == ("high", "payments")
     assert alert["annotations"]["severity_now"] == "critical"
 
 
