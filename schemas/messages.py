@@ -49,9 +49,11 @@ def require_utc(*instants: datetime | None, years: range = YEARS) -> None:
     msgspec checks the time zone on decode only, and a naive instant would be stored as local time.
     """
     for instant in instants:
-        if instant is not None and instant.utcoffset() is None:
+        if instant is None:
+            continue
+        if instant.tzinfo is not UTC and instant.utcoffset() is None:
             raise ValueError("an instant without a time zone")
-        if instant is not None and instant.year not in years:
+        if instant.year not in years:
             raise ValueError(f"an instant in the year {instant.year}")
 
 

@@ -12,7 +12,7 @@ import msgspec
 from alerts.decision.life import Acknowledgement, Happening, State, add_to_log
 from alerts.decision.news import Story
 from schemas.catalogue import Kind, Severity, codes_where
-from schemas.cause import owner_of, vantage_of
+from schemas.cause import CUT, owner_of, vantage_of
 from schemas.codes import Code
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
@@ -319,9 +319,15 @@ def find_incident(
 
 
 def _fires_for(incident: Incident, finding: Finding, severity: Severity) -> bool:
-    owner = owner_of(finding.cause_rrset)
+    """Return whether the same thing fires in an incident: of the same owner name, or of the zone as a whole.
+
+    A zone whose signatures fail shows that by one delegation after the other; data of a name are another matter.
+    """
+    owners = {owner_of(finding.cause_rrset)}
+    if finding.cause_rrset.endswith(CUT):
+        owners.add("")
     return any(
-        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) == owner
+        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) in owners
         for e in incident.entries.values()
     )
 

@@ -28,7 +28,7 @@ class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
 
     ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
-    clock that it was made by.
+    clock that it was made by. ``owner`` is the owner name at fault where the finding tells of many.
     """
 
     severity: Severity
@@ -37,6 +37,7 @@ class Member:
     good_in_row: int = 0
     bad_polls: int = 0
     servers: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def agrees(self) -> bool:

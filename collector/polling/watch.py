@@ -517,15 +517,16 @@ class Watch:
         return found
 
     def _claim_stands(self, memory: Memory, view: View) -> Steps[bool]:
-        """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
-        if memory.claim is None or memory.disputed > 0:
+        """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then.
+
+        Where something else was heard beside a poll, both ways are to be asked: this turn may be the other one's.
+        """
+        if memory.claim is None or memory.disputed > 0 or memory.has_new_claim:
             return False
         edns = is_edns_due(memory.polls - 1, self._config.claim_every)
         known = memory.claim if edns else memory.plain
         heard = yield from view.ask_client(memory.target.name, memory.target.rdtype, edns=edns)
-        is_same = says_the_same(known, read_claim(heard))
-        memory.has_new_claim = memory.has_new_claim and not is_same
-        return is_same
+        return says_the_same(known, read_claim(heard))
 
     def _ask_claims(self, memory: Memory, view: View, judgement: Judgement, *, both: bool) -> Steps[None]:
         """Ask what clients are told: in turn with DO=1 and without EDNS, in both ways where there is doubt."""
