@@ -7,7 +7,6 @@ may hold a secret.
 import difflib
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -218,7 +217,13 @@ def _text(value: Mapping[str, Any], field: str) -> str:
         return ""
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise _Problem(f"{field!r} is a text{_boolean_hint(found)}")
-    return sys.intern(str(found).strip())  # of a million rows many say the same
+    return _once(str(found).strip())
+
+
+@lru_cache(maxsize=65_536)
+def _once(text: str) -> str:
+    """Return a text; of those that many rows say, the same object."""
+    return text
 
 
 def _read_endpoint(value: object) -> list[Endpoint]:
