@@ -14,6 +14,7 @@ from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.drifts import Drifts
 from analyzer.findings.radius import Radius
+from analyzer.findings.recurring import Recurring
 from analyzer.findings.tracked import Member, Tracked, opened
 from analyzer.zones.faults import SWEPT
 from schemas.catalogue import Confirmation, Kind, Severity, codes_where
@@ -53,6 +54,7 @@ class FindingBook:
         self._apart = NamesApart()
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts = Drifts()
+        self._recurring = Recurring()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self.trigger = "time"
@@ -202,6 +204,7 @@ class FindingBook:
         member = tracked.members.get(subject)
         if member is None:
             member = tracked.members[subject] = Member(condition.severity, at)
+            member.good_for = self._recurring.pause_of(subject, condition.key, at)
             self._by_subject.setdefault(subject, set()).add(condition.key)
             tracked.grown = self.trigger
         else:
@@ -229,8 +232,10 @@ class FindingBook:
         member.good_in_row += 1
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], False)
         tracked.count(subject, member, 1)
-        enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
-        if member.good_in_row >= enough:
+        if key[0] in IMMEDIATE:
+            self._remove(subject, key, at)
+        elif member.good_in_row >= GOOD_POLLS_TO_CLOSE and abs(at - member.bad_at) >= member.good_for:
+            self._recurring.ended(subject, key, member.bad_at, at)
             self._remove(subject, key, at)
 
     def _remove(self, subject: Subject, key: CauseKey, at: datetime, because: str = "") -> None:
