@@ -113,6 +113,7 @@ PURE_IMPORTS = {
         "types",
         "typing",
         "urllib.parse",
+        "weakref",
     ],
     *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist", "re2"],
     *["h2", "h11"],  # HTTP as octets in and out

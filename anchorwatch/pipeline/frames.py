@@ -51,7 +51,7 @@ _status = msgspec.msgpack.Decoder(PollingStatus)
 
 
 class Closed(Exception):
-    """The other end of the pipe is gone."""
+    """The other end of the pipe is gone, or says what can't be read."""
 
 
 def order_frame(order: Order) -> bytes:
@@ -88,10 +88,13 @@ async def read_report(reader: asyncio.StreamReader) -> list[Message] | PollingSt
     """Return the next that a process which polls says.
 
     Raises:
-        Closed: it is gone.
+        Closed: it is gone, or something else writes to its pipe.
     """
     kind, content = await _read(reader)
-    return _messages.decode(content) if kind == MESSAGES else _status.decode(content)
+    try:
+        return _messages.decode(content) if kind == MESSAGES else _status.decode(content)
+    except msgspec.MsgspecError as error:
+        raise Closed(f"a frame that can't be read: {error}") from error
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -69,9 +69,8 @@ class Instance:
         self.history.on_full = meter.transients.labels("analyzer").inc
         self.ledger = OverflowLedger(config.alerts.ledger)
         count = default_workers() if config.collectors is None else config.collectors
-        self.collector: Polling = (
-            Workers(config.collector, count, meter, config.log) if count else Collector(config.collector, time.time)
-        )
+        workers = Workers(config.collector, count, meter, config.log) if count else None
+        self.collector: Polling = workers or Collector(config.collector, time.time)
         disks = {"history": self.history.why_full, "ledger": self.ledger.why_full}
         interval_s = config.collector.interval_s
         self.analyzer = Analyzer(self.history, time.time, disks, config.changes, interval_s=interval_s)
@@ -85,6 +84,8 @@ class Instance:
         progress.add_reason("start", lambda: "" if self.ready else "starting or ending")
         self._probe = HistoryProbe(self.history)
         progress.add_reason("history", self._probe.why_not)
+        if workers is not None:
+            progress.add_reason("polling", workers.why_not)
         add_delivery_reasons(progress, self.alerts)
         self._heartbeat = Heartbeat(config.heartbeat, progress, line, meter) if config.heartbeat else None
         log_warnings(config)

@@ -11,12 +11,14 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
 from anchorwatch.configuration.loading import LogSection
 from anchorwatch.pipeline.frames import Again, Closed, Order, Start, Stop, order_frame, read_report
+from anchorwatch.pipeline.progress import SLOW_S
 from anchorwatch.telemetry import Meter
 from collector.config import CollectorConfig
 from collector.following import InventoryFollower, Read
@@ -38,6 +40,7 @@ LONGEST_FAREWELL_S = 8.0
 LONGEST_SILENCE_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 STEADY_S = 60.0
+MOST_ENDS, ENDS_WITHIN_S = 5, 300.0
 MOST_BYTES = 1 << 22
 
 
@@ -61,9 +64,10 @@ class Workers:
         self._following = InventoryFollower(config, files, time.time, self._wake.set)
         self._shares = Shares(count, public_suffixes())
         self._merged = MergedReports(count)
-        self._workers = [_Worker(number, self) for number in range(count)]
         self._hosts = 0
+        self.interval_s = config.interval_s
         self.is_stopping = False
+        self._workers = [_Worker(number, self) for number in range(count)]
 
     def status(self) -> PollingStatus:
         """Return what is polled, and how polling goes, by all together."""
@@ -84,7 +88,7 @@ class Workers:
         self.is_stopping = True
         self._wake.set()
 
-    async def observe(self) -> AsyncIterator[Sequence[Message]]:
+    async def observe(self) -> AsyncGenerator[Sequence[Message], None]:
         """Yield batches of messages until ``stop``; an empty batch means that time passed."""
         self._following.look_again()
         tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
@@ -95,6 +99,8 @@ class Workers:
                 if read is not None:
                     self._divide(read)
                     yield read.messages
+                elif told := self._following.tell_again():
+                    yield told
                 batch = await self._next(TURN_S)
                 yield batch if batch is not None else ()
             for worker in self._workers:
@@ -124,9 +130,16 @@ class Workers:
         return self._start
 
     async def share_of(self, number: int) -> RosterChange:
-        """Return all that a worker polls."""
-        roster = self._following.roster
-        return await asyncio.to_thread(self._shares.all_of, number, roster, self._config.vantage_names)
+        """Return all that a worker polls by the inventory as it is when this returns."""
+        while True:
+            roster = self._following.roster
+            share = await asyncio.to_thread(self._shares.all_of, number, roster, self._config.vantage_names)
+            if roster is self._following.roster:
+                return share
+
+    def why_not(self) -> str:
+        """Return which process does not poll its share, though others do; empty while all do."""
+        return "; ".join(filter(None, (worker.why_not(time.monotonic()) for worker in self._workers)))
 
     def count_restart(self) -> None:
         """Count a worker that had to be replaced."""
@@ -165,6 +178,9 @@ class _Worker:
         self._status = PollingStatus()
         self._before = PollingStatus()
         self._listening_since: float | None = None
+        self._polled_at = time.monotonic()
+        self._ended_at: deque[float] = deque(maxlen=MOST_ENDS)
+        self._slow_s = SLOW_S + 2 * all_workers.interval_s
 
     @property
     def total(self) -> PollingStatus:
@@ -186,10 +202,14 @@ class _Worker:
         """Keep a process running until it is told to stop."""
         pause_s = FIRST_PAUSE_S
         while True:
+            await self._begin_anew()
+            if self._is_over:
+                return
             began_at = time.monotonic()
             await self._run_once()
             if self._is_over:
                 return
+            self._ended_at.append(time.monotonic())
             self._all.count_restart()
             pause_s = FIRST_PAUSE_S if time.monotonic() - began_at > STEADY_S else min(pause_s * 2, LONGEST_PAUSE_S)
             log.error(
@@ -197,12 +217,29 @@ class _Worker:
                 extra={"worker": self._number, "in_s": round(pause_s, 1)},
             )
             await asyncio.sleep(pause_s)
-            self._orders = asyncio.Queue()
-            if self._has_share:
-                self.change(await self._all.share_of(self._number))
+
+    async def _begin_anew(self) -> None:
+        """Have the next process told all that its share is now; what was to be told to the last one is part of that."""
+        if not self._has_share:
+            return
+        share = await self._all.share_of(self._number)
+        self._orders = asyncio.Queue()
+        self.change(share)
+
+    def why_not(self, now: float) -> str:
+        """Return why the share is not polled as it should be, empty if it is; ``now`` is monotonic."""
+        since = self._listening_since
+        if len(self._ended_at) == MOST_ENDS and now - self._ended_at[0] < ENDS_WITHIN_S:
+            return f"process {self._number} that polls ended {MOST_ENDS} times within {ENDS_WITHIN_S:g} s"
+        if since is not None and now - since > self._slow_s:
+            return f"process {self._number} that polls has said nothing for {now - since:.0f} s"
+        if self._status.watched and now - self._polled_at > self._slow_s:
+            return f"process {self._number} has polled nothing for {now - self._polled_at:.0f} s"
+        return ""
 
     async def _run_once(self) -> None:
         process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, limit=MOST_BYTES)
+        self._process = process
         self._before, self._status = self.total.counts(), PollingStatus()
         telling = asyncio.create_task(self._tell_all(process))
         watching = asyncio.create_task(self._watch_over(process))
@@ -241,6 +278,8 @@ class _Worker:
             finally:
                 self._listening_since = None
             if isinstance(report, PollingStatus):
+                if report.polls != self._status.polls or not self._status.watched:
+                    self._polled_at = time.monotonic()
                 self._status = report
             elif messages := self._all.take(self._number, report):
                 await self._all.report(messages)

@@ -8,6 +8,7 @@ Source: RFC 4035 §5.3.
 """
 
 from hashlib import blake2b
+from typing import NamedTuple
 
 from collector.dnssec import names, records
 from collector.dnssec.chain import find_known, has_known_cut, negative_anchor_over
@@ -25,6 +26,14 @@ VALIDATED_IN_FULL = NEVER_EXPANDED | {records.CNAME, records.RRSIG, records.ANY}
 """Types that have rules of their own."""
 
 
+class Resigned(NamedTuple):
+    """From when to when the new signature is valid, and until when the same answer needs no validation (POSIX seconds):
+    until the TTL may outlast the signature, which is to be remarked."""
+
+    window: SignatureWindow
+    stands_until: int
+
+
 def content_of(result: ValidationResult, response: Response) -> bytes:
     """Return 16 octets that stand for a validated answer whatever its signature's times.
 
@@ -39,10 +48,8 @@ def content_of(result: ValidationResult, response: Response) -> bytes:
     return _digest(rrset) if rrset is not None else b""
 
 
-def verify_resigned(
-    context: Context, name: Name, rdtype: int, response: Response, content: bytes
-) -> SignatureWindow | None:
-    """Return from when until when the signature over an answer is valid, None where it must be validated in full.
+def verify_resigned(context: Context, name: Name, rdtype: int, response: Response, content: bytes) -> Resigned | None:
+    """Return how long the signature over an answer is valid, None where the answer must be validated in full.
 
     ``content`` is what ``content_of`` returned when the answer was validated. All checks of a signature are those of
     the full validation, and the nodes are those that it left in ``context``.
@@ -60,9 +67,10 @@ def verify_resigned(
     if not isinstance(verified, Verified) or verified.encloser is not None or verified.failed:
         return None
     window = context.window_of(verified)
-    if rrset.ttl > window.expiration - context.now:
-        return None  # a remark is due
-    return describe_window(name, rdtype, node.zone, window)
+    stands_until = window.expiration - max(rrset.ttl, signature.original_ttl)
+    if stands_until <= context.now:
+        return None  # a remark may be due
+    return Resigned(describe_window(name, rdtype, node.zone, window), stands_until)
 
 
 def _plain_answer(response: Response, name: Name, rdtype: int) -> RRset | None:

@@ -105,8 +105,9 @@ def says_the_same(imprint: Imprint, wire: bytes) -> bool:
 def least_ttl(wire: bytes) -> int:
     """Return the smallest TTL in a response that can be walked, in seconds; 0 without a record."""
     walk = _walked(wire)
-    ttls = [wire[row.ttl_at : row.ttl_at + 4] for row in walk.rows] if walk is not None else []
-    return min((int.from_bytes(ttl, "big") for ttl in ttls), default=0)
+    rows = walk.rows if walk is not None else []
+    ttls = [int.from_bytes(wire[row.ttl_at : row.ttl_at + 4], "big") for row in rows]
+    return min((ttl if ttl < _NO_TTL else 0 for ttl in ttls), default=0)
 
 
 def take_claim_mark(wire: bytes) -> bytes:

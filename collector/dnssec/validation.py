@@ -40,7 +40,8 @@ class JudgedRRset(msgspec.Struct, frozen=True, gc=False):
 
     ``node`` is the zone it was judged in, None where nothing could be learnt. ``no_data``: the proof is one of no data
     although the rcode said NXDOMAIN. ``types`` are all that the name has, where a proof that holds says it.
-    ``own`` is the window of its own signature or proof, ``window`` the earliest of the whole way.
+    ``own`` is the window of its own signature or proof, ``window`` the earliest of the whole way. ``original_ttl_s`` is
+    the TTL that its signature names.
     """
 
     owner: Name
@@ -56,6 +57,7 @@ class JudgedRRset(msgspec.Struct, frozen=True, gc=False):
     signed_by: tuple[int, ...] = ()
     no_data: bool = False
     types: frozenset[int] | None = None
+    original_ttl_s: int = 0
 
     def described(self) -> AliasLink:
         """Return it as messages have it."""
@@ -397,6 +399,7 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
         own,
         min(rrset.ttl, verified.signature.original_ttl),
         (verified.key.tag, verified.key.algorithm),
+        original_ttl_s=verified.signature.original_ttl,
     )
 
 
@@ -466,14 +469,19 @@ def _judge_denial_below(
         cut = _insecure_cut(gathered, node.zone, name if qtype != records.DS else name[:-1])
         if cut is not None:
             outcome = Verdict.INSECURE, Fault(Code.UNSIGNED_DELEGATION, Case.NO_DS, cut, other=node.zone)
+    of_soa: Window | None = None
     if not isinstance(outcome, Fault) and outcome[0] is Verdict.SECURE:
-        outcome = _check_soa(context, node, response) or outcome
+        soa = _check_soa(context, node, response)
+        if isinstance(soa, Fault):
+            outcome = soa
+        else:
+            of_soa = soa
     if isinstance(outcome, Fault):
         local = _served_locally(node, name, qtype) if outcome.code == Code.DENIAL_MISSING else None
         return local or _bogus(node, name, qtype, outcome)
     verdict, why = outcome
     assert isinstance(gathered, Gathered)
-    window = gathered.window.or_earlier(node.window)
+    own = gathered.window.or_earlier(of_soa)
     types = None
     if verdict is Verdict.SECURE:
         is_absent = response.rcode == NXDOMAIN and not no_data
@@ -486,8 +494,8 @@ def _judge_denial_below(
         why,
         gathered.remarks,
         None,
-        window,
-        gathered.window,
+        own.or_earlier(node.window),
+        own,
         gathered.ttl_s,
         no_data=no_data,
         types=types,
@@ -512,11 +520,12 @@ def _proves_nodata(gathered: Gathered | Fault, name: Name, qtype: int) -> bool:
     return any(proof.outcome is ProofOutcome.PROVEN for proof in proofs)
 
 
-def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault | None:
-    """Return the fault of the SOA beside a denial, None if there is none; the SOA decides how long a denial is kept.
+def _check_soa(context: Context, node: ChainNode, response: Response) -> Window | Fault | None:
+    """Return the window of the SOA beside a denial, or its fault, None where no SOA is there.
 
-    Source: RFC 2308 §3, §5.
+    It decides how long a denial is kept. Source: RFC 2308 §3, §5.
     """
+    window: Window | None = None
     for (owner, rdtype), rrset in response.authority.items():
         if rdtype != records.SOA or not rrset.rdatas:
             continue
@@ -525,7 +534,8 @@ def _check_soa(context: Context, node: ChainNode, response: Response) -> Fault |
         verified = context.verify_in(node, rrset)
         if isinstance(verified, Fault):
             return verified
-    return None
+        window = context.window_of(verified).or_earlier(window)
+    return window
 
 
 def _insecure_cut(gathered: Gathered, zone: Name, name: Name) -> Name | None:

@@ -5,8 +5,8 @@ endpoint is validated in full, and the others go on.
 """
 
 from collections.abc import Iterable, Sequence
-
-import msgspec
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from collector.dnssec.context import ChainNode
 from collector.dnssec.judgement import ZoneFacts
@@ -16,10 +16,11 @@ from collector.dnssec.validation import JudgedRRset, ValidationResult
 
 Signings = tuple[tuple[str, Signers], ...]
 NEVER = float("-inf")
-MOST_BASES = 200_000
+MOST_SIGNINGS = 200_000
 
 
-class Basis(msgspec.Struct, gc=False, eq=False):
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Basis:
     """The chains that answers rest on, until ``fresh_until`` (POSIX seconds); ``renewals`` counts how often they were
     shown anew and came out the same."""
 
@@ -29,18 +30,22 @@ class Basis(msgspec.Struct, gc=False, eq=False):
 
 
 class Bases:
-    """All that one vantage shows, by the zones that lead to an answer."""
+    """All that one vantage shows, by where each of the ways to an answer ends; kept while something rests on it.
+
+    Two names of a zone rest on the same only where their ways end at one name: between the apex and a name further
+    below, a cut may come up.
+    """
 
     def __init__(self) -> None:
-        self._by_zones: dict[tuple[object, ...], Basis] = {}
+        self._by_ends: WeakValueDictionary[tuple[Name, ...], Basis] = WeakValueDictionary()
         self._signings: dict[Signings, Signings] = {}
 
     def see(self, result: ValidationResult) -> Basis:
         """Return what a validation rests on; where that is other than before, whatever rested on it is over."""
-        zones = tuple(judged.node.zone for judged in result.rrsets if judged.node is not None)
+        ends = tuple(judged.node.name for judged in result.rrsets if judged.node is not None)
         content = tuple(map(_content_of, result.rrsets))
         until = min((_fresh_until(node) for judged in result.rrsets for node in _path_of(judged)), default=0)
-        known = self._by_zones.get(zones)
+        known = self._by_ends.get(ends)
         if known is not None and known.content == content:
             if until > known.fresh_until:
                 known.fresh_until = until
@@ -48,33 +53,36 @@ class Bases:
             return known
         if known is not None:
             known.fresh_until = NEVER
-        elif len(self._by_zones) >= MOST_BASES:
-            self.forget()
-        basis = self._by_zones[zones] = Basis(content, until)
+        basis = self._by_ends[ends] = Basis(content, until)
         return basis
 
     def signings_of(self, zones: Iterable[ZoneFacts]) -> Signings:
         """Return how the data of an answer are signed; the same for all that are signed so."""
         signings = tuple((zone.link.zone, signers) for zone in zones for signers in zone.signings)
-        if len(self._signings) >= MOST_BASES:
+        if len(self._signings) >= MOST_SIGNINGS:
             self._signings.clear()
         return self._signings.setdefault(signings, signings)
 
     def forget(self) -> None:
         """Have everything validated anew."""
-        for basis in self._by_zones.values():
+        for basis in self._by_ends.values():
             basis.fresh_until = NEVER
-        self._by_zones = {}
+        self._by_ends.clear()
 
 
 def stands_until(result: ValidationResult) -> float:
     """Return until when the answer's own signatures and proofs hold, POSIX seconds; infinite where it has none.
 
+    Where the TTL may outlast a signature from an instant on, it stands until then, as long as that was not remarked.
     Nothing stands for which no zone was found.
     """
     if any(judged.node is None for judged in result.rrsets):
         return NEVER
-    ends = [judged.own.expiration for judged in result.rrsets if judged.own is not None]
+    ends = [
+        judged.own.expiration - (0 if judged.remarks else judged.original_ttl_s)
+        for judged in result.rrsets
+        if judged.own is not None
+    ]
     return min(ends, default=float("inf"))
 
 

@@ -82,7 +82,7 @@ class Watch:
         self._shares: FairShares[Memory] = FairShares(config.concurrency, config.interval_s)
         self._confirmations: Confirmations[Memory] = Confirmations()
         self._clock_watch = ClockWatch(config.interval_s)
-        self._jumped_at = NEVER
+        self._distrusted_at = NEVER  # what was validated by a poll that began until then is no matter of now
         self._memory: dict[PollTarget, Memory] = {}
         self._zones = ZonesTold(config.refresh_s, config.walked)
         self._suffixes = public_suffixes()
@@ -201,6 +201,7 @@ class Watch:
             view.trust(anchors)
         for bases in self._bases.values():
             bases.forget()
+        self._distrusted_at = self._instant.now
         if self._sweeps is not None:
             self._sweeps.trust(anchors)
 
@@ -216,7 +217,7 @@ class Watch:
             return None
         self._instant.now, self._instant.at = now, at
         self._outbox.add(describe_jump(jump))
-        self._jumped_at = now
+        self._distrusted_at = now
         for view in self._views.values():
             view.forget()
         for bases in self._bases.values():
@@ -391,13 +392,12 @@ class Watch:
         if not memory.signed_content or not memory.stands_below(self._instant.at):
             return False
         target = memory.target
-        window = self._views[target.vantage].resigned(target.name, target.rdtype, response, memory.signed_content)
-        if window is None:
+        anew = self._views[target.vantage].resigned(target.name, target.rdtype, response, memory.signed_content)
+        if anew is None:
             return False
         self.resigned += 1
         memory.imprint = take_imprint(response.wire, memory.imprint)
-        memory.signed = signed_of(window)
-        memory.stands_until = memory.signed[1]
+        memory.signed, memory.stands_until = signed_of(anew.window), anew.stands_until
         return True
 
     def _take_claim(self, claim: Claim, reply: Reply) -> None:
@@ -437,6 +437,7 @@ class Watch:
                 self._shares.unknown(memory, instant.now)
                 self._schedule.hasten(memory, instant.now)
                 return
+            memory.has_missed = True
             if not (yield from self._weigh_silence(memory, began_at)):
                 return
             if not self._reach[target.vantage].is_lost:
@@ -493,9 +494,9 @@ class Watch:
             yield from self._ask_claims(memory, view, judgement, both=is_new)
         if not memory.is_watched:
             return None  # it left the inventory meanwhile
-        self._hand_on(memory, judged, reply, was_answered=was_answered)
-        if began_at <= self._jumped_at:
-            memory.stands_until = 0.0  # by the clock as it was
+        # By the clock or from the anchors as they were: told, but nothing rests on it.
+        is_of_now = began_at > self._distrusted_at
+        self._hand_on(memory, judged, reply, was_answered=was_answered, is_of_now=is_of_now)
         return judgement
 
     def _compare(self, memory: Memory, view: View, reply: Reply, began_at: float, *, claim_due: bool) -> Steps[None]:
@@ -540,7 +541,7 @@ class Watch:
         memory.has_new_claim = False
         memory.disputed = DISPUTED_POLLS if doubtful else max(0, memory.disputed - 1)
 
-    def _hand_on(self, memory: Memory, judged: Judged, reply: Reply, *, was_answered: bool) -> None:
+    def _hand_on(self, memory: Memory, judged: Judged, reply: Reply, *, was_answered: bool, is_of_now: bool) -> None:
         """Make an observation of a judgement where it says something new, else note that it does not."""
         resolver, plain = (memory.claim, memory.plain) if was_answered else (None, None)
         whole = msgspec.structs.replace(judged.judgement, resolver=resolver, plain=plain)
@@ -560,7 +561,10 @@ class Watch:
             memory.zones = zones
         self._confirm_soon(memory, cause, is_news=is_news(memory, judgement, cause))
         of_verdict = judgement.verdict is not memory.verdict or cause != memory.cause
-        self._rest_on(memory, judged, reply)
+        if is_of_now:
+            self._rest_on(memory, judged, reply)
+        else:
+            memory.basis = memory.imprint = None
         memory.cause = cause
         refresh_s, most = self._config.refresh_s, self._config.changes_per_hour
         occasion, told, is_withheld = memory.weigh(
@@ -584,11 +588,12 @@ class Watch:
     def _rest_on(self, memory: Memory, judged: Judged, reply: Reply) -> None:
         """Note for how long, and for which responses, a judgement stands.
 
-        The reply at hand counts only if it is what was validated: another one may have taken its place.
+        The reply at hand counts only if it is what was validated, and all of it: another one may have taken its place,
+        and an alias that the resolver did not follow leads to data of which it says nothing.
         """
         vantage = memory.target.vantage
         is_quick = judged.judgement.verdict in VALIDATED and self._views[vantage].is_resolver
-        if not is_quick or not isinstance(reply, Response) or reply.wire not in judged.result.messages:
+        if not is_quick or not isinstance(reply, Response) or judged.result.messages != [reply.wire]:
             memory.basis = memory.imprint = None
             return
         memory.imprint = take_imprint(reply.wire, memory.imprint)

@@ -73,7 +73,7 @@ class Carrier:
         return self._datagrams.next_expiry_at() if self._datagrams is not None else float("inf")
 
     def close(self) -> None:
-        """Give up everything that is under way."""
+        """Give up everything that is under way; no reply is brought any more."""
         for task in [*self._tasks, *([self._opening] if self._opening is not None else [])]:
             task.cancel()
         self._hang_up()
@@ -92,22 +92,25 @@ class Carrier:
             return
         finally:
             self._opening = None
-        self._hang_up()
+        unanswered = self._hang_up()
         self._found, self._ports = found, ports
         resolver = self._resolver
         self._datagrams = Datagrams(
             resolver.habits, resolver.tally, ports, secrets.token_bytes, timeout_s=self._timeout_s
         )
         asyncio.get_running_loop().add_reader(ports.fileno(), self._receive)
-
-    def _hang_up(self) -> None:
-        if self._ports is None or self._datagrams is None:
-            return
-        asyncio.get_running_loop().remove_reader(self._ports.fileno())
-        for sent in self._datagrams.expire(float("inf")):
+        for sent in unanswered:  # only now, as what is asked next must leave by the new ports
             self._give_up(sent, "timeout", "no answer from {where} in 1 try")
+
+    def _hang_up(self) -> list[Sent]:
+        """Close the ports; return the questions that were under way."""
+        if self._ports is None or self._datagrams is None:
+            return []
+        asyncio.get_running_loop().remove_reader(self._ports.fileno())
+        unanswered = self._datagrams.expire(float("inf"))
         self._ports.close()
         self._ports, self._datagrams, self._found = None, None, None
+        return unanswered
 
     def _receive(self) -> None:
         assert self._ports is not None

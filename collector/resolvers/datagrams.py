@@ -22,7 +22,9 @@ from collector.resolvers.suspicion import Tally
 
 MOST_PASSED_OVER = 100
 REMEMBERED_S = 5.0
-"""For so long at least a port and id are known to have been ours, so that a late or repeated reply is no guess."""
+"""For so long at least a port and id are known to have been ours, so that a repeated reply is no guess."""
+LATE_S = 60.0
+"""For so long where no reply came: resolvers go on looking for an answer, and send one, or SERVFAIL, in the end."""
 
 _DRAWN_AT_ONCE = 4096
 _BARE_OPT = opt_record(b"")
@@ -56,6 +58,28 @@ class Sent(msgspec.Struct, gc=False, eq=False):
     passed_over: int = 0
 
 
+class Remembered:
+    """Ports and ids that are remembered for ``least_s`` seconds, and for twice that at most."""
+
+    def __init__(self, least_s: float) -> None:
+        self._least_s = least_s
+        self._recent: set[int] = set()
+        self._before: set[int] = set()
+        self._turned_at = float("-inf")
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._recent or key in self._before
+
+    def add(self, key: int) -> None:
+        """Remember one."""
+        self._recent.add(key)
+
+    def turn(self, now: float) -> None:
+        """Forget what was remembered for long enough."""
+        if now - self._turned_at >= self._least_s:
+            self._before, self._recent, self._turned_at = self._recent, set(), now
+
+
 class Datagrams:
     """The questions under way to one resolver. ``timeout_s`` is how long each waits for its reply.
 
@@ -77,9 +101,8 @@ class Datagrams:
         self._server_cookie, self._opt = b"", opt_record(habits.client_cookie)
         self._under_way: dict[int, Sent] = {}
         self._order: deque[Sent] = deque()
-        self._recent: set[int] = set()
-        self._before: set[int] = set()
-        self._turned_at = float("-inf")
+        self._answered = Remembered(REMEMBERED_S)
+        self._unanswered = Remembered(LATE_S)
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -118,7 +141,7 @@ class Datagrams:
         key = port << 16 | int.from_bytes(wire[:2], "big")
         sent = self._under_way.get(key)
         if sent is None:
-            if key not in self._recent and key not in self._before:
+            if key not in self._answered and key not in self._unanswered:
                 self._pass_over("id" if len(wire) >= HEADER_BYTES else "malformed", now)
             return None
         return sent
@@ -138,8 +161,8 @@ class Datagrams:
 
     @staticmethod
     def is_truncated(wire: bytes) -> bool:
-        """Return the TC bit of a datagram."""
-        return bool(wire[2] & 0x02)
+        """Return the TC bit of a datagram, which may be too short to have one."""
+        return bool(int.from_bytes(wire[2:3], "big") & 0x02)
 
     def read(self, sent: Sent, wire: bytes, now: float) -> Response | None:
         """Return the response in a datagram; None where it is to be passed over, or settles nothing.
@@ -172,7 +195,7 @@ class Datagrams:
     def settle(self, sent: Sent) -> None:
         """Note that a question waits no longer."""
         if self._under_way.pop(sent.key, None) is not None:
-            self._recent.add(sent.key)
+            self._answered.add(sent.key)
 
     def expire(self, now: float) -> list[Sent]:
         """Return the questions that have waited too long; they wait no longer."""
@@ -180,10 +203,11 @@ class Datagrams:
         while self._order and (self._order[0].until <= now or not self.is_under_way(self._order[0])):
             sent = self._order.popleft()
             if self.is_under_way(sent):
-                self.settle(sent)
+                del self._under_way[sent.key]
+                self._unanswered.add(sent.key)
                 expired.append(sent)
-        if now - self._turned_at >= REMEMBERED_S:
-            self._before, self._recent, self._turned_at = self._recent, set(), now
+        self._answered.turn(now)
+        self._unanswered.turn(now)
         return expired
 
     def fail(self, port: int) -> list[Sent]:

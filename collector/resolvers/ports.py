@@ -60,8 +60,12 @@ class UdpPorts:
         self._replace_at = clock()
         self._every_s = LONGEST_S / count
         self.refused: list[int] = []
-        for _ in range(count):
-            self._open.append(self._open_one())
+        try:
+            for _ in range(count):
+                self._open.append(self._open_one())
+        except OSError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """Return a file descriptor that can be read while datagrams wait."""
@@ -103,7 +107,10 @@ class UdpPorts:
         return refused
 
     def renew(self) -> None:
-        """Replace the oldest ports that have served long enough, and close those whose replies must have come."""
+        """Replace the oldest ports that have served long enough, and close those whose replies must have come.
+
+        While none can be opened, for want of descriptors or of a network, the old ones go on serving.
+        """
         now = self._clock()
         while self._draining and self._draining[0][0] <= now:
             self._close(self._draining.pop(0)[1])
@@ -112,9 +119,13 @@ class UdpPorts:
             self._replace_at = now + self._every_s
             self._next = (self._next + 1) % len(self._open)
             worn.append(self._next)
-        for at in worn:
+        for at in dict.fromkeys(worn):
+            try:
+                fresh = self._open_one()
+            except OSError:
+                return
             self._draining.append((now + DRAIN_S, self._open[at]))
-            self._open[at] = self._open_one()
+            self._open[at] = fresh
 
     def close(self) -> None:
         """Close all sockets."""
@@ -125,9 +136,13 @@ class UdpPorts:
     def _open_one(self) -> int:
         family, address = self._address
         connection = socket.socket(family, socket.SOCK_DGRAM)
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        connection.connect(address)
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            connection.connect(address)
+        except OSError:
+            connection.close()
+            raise
         self._numbers += 1
         number = self._numbers
         self._sockets[number], self._sent[number] = connection, 0

@@ -26,7 +26,7 @@ from collector.dnssec.names import Name
 from collector.dnssec.policy import ALGORITHMS_SHA1, Policy
 from collector.dnssec.questions import Ask, FetchFailure, Reply
 from collector.dnssec.replay import responses_in, validate_from
-from collector.dnssec.resigned import verify_resigned
+from collector.dnssec.resigned import Resigned, verify_resigned
 from collector.dnssec.validation import ValidationResult, validate
 from collector.resolvers.claims import differs, embeds, read_claim
 from collector.resolvers.dialogue import Instant, Question, Steps, pose, pose_together, share
@@ -44,7 +44,7 @@ from collector.resolvers.stripping import (
 from schemas.catalogue import Doubt, codes_where
 from schemas.codes import Code
 from schemas.judgement import Judgement, ResolverClaim, Verdict, data_of
-from schemas.messages import Evidence, SignatureWindow
+from schemas.messages import Evidence
 
 SWEEP_EVERY_S = 300.0
 CONTROL_FOR_S = 5.0
@@ -167,13 +167,14 @@ class View:
         if isinstance(first, FetchFailure) and first.is_silence:
             first = self._homes.located(first, name)
         budget = Budget(self._policy)
-        result, context = yield from self._run(name, rdtype, self._policy, budget, self._nodes, first, stream=False)
+        shared = self._nodes  # what is forgotten meanwhile must not come back
+        result, context = yield from self._run(name, rdtype, self._policy, budget, shared, first, stream=False)
         if result.verdict is Verdict.BOGUS:
             nodes: dict[Name, ChainNode] = {}
             again, context_again = yield from self._run(name, rdtype, self._policy, budget, nodes, None, stream=True)
             if again.verdict is not Verdict.INDETERMINATE and not _is_spent(again):
                 result, context = again, context_again
-                self._nodes.update(nodes)
+                shared.update(nodes)
         if result.verdict is not Verdict.SECURE:
             result = yield from self._weigh_stripping(result, context.met_error)
         judgement = make_judgement(context, result, name, rdtype, self.name)
@@ -184,8 +185,8 @@ class View:
         self._homes.learn(result)
         return Judged(judgement, fresh_until(result), result, context)
 
-    def resigned(self, name: Name, rdtype: int, response: Response, content: bytes) -> SignatureWindow | None:
-        """Return from when until when the signature over an answer is valid, if all else of it was validated before.
+    def resigned(self, name: Name, rdtype: int, response: Response, content: bytes) -> Resigned | None:
+        """Return how long the signature over an answer is valid, if all else of it was validated before.
 
         ``content`` is what ``resigned.content_of`` returned of the full validation. Nothing is asked; None: it has to
         be validated in full.

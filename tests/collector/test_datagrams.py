@@ -243,6 +243,22 @@ def test_late_and_repeated_replies_are_no_guesses_for_some_seconds() -> None:
     assert desk.tally.by_kind == {"id": 1}
 
 
+def test_a_resolver_that_answers_long_after_the_wait_guesses_nothing() -> None:
+    """BIND answers SERVFAIL after ten seconds, Unbound after up to a minute; of a zone that is gone, for each name."""
+    desk = Desk()
+    asked = [desk.ask(now=0) for _ in range(100)]
+    for second in range(2, 60):
+        desk.datagrams.expire(second)
+        port, query = asked[second]
+        assert desk.datagrams.match(port, reply_to(query), second) is None
+    assert desk.tally.by_kind == {}
+
+    for second in range(60, 130):
+        desk.datagrams.expire(second)
+    assert desk.datagrams.match(asked[0][0], reply_to(asked[0][1]), 130) is None
+    assert desk.tally.by_kind == {"id": 1}
+
+
 def test_a_question_that_can_not_leave_is_not_under_way() -> None:
     desk = Desk()
     desk.pool.is_full = True

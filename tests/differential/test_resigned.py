@@ -24,12 +24,13 @@ from collector.dnssec.names import Name
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import Ask, drive
 from collector.dnssec.records import AAAA, CNAME, DS, SOA, TXT, A
-from collector.dnssec.resigned import content_of, verify_resigned
+from collector.dnssec.resigned import Resigned, content_of, verify_resigned
 from collector.dnssec.validation import ValidationResult, validate
+from collector.polling.basis import stands_until
 from collector.resolvers.dialogue import Dialogues, Instant
 from collector.resolvers.view import Judged, View
 from schemas.judgement import Judgement, Verdict
-from schemas.messages import SignatureWindow, utc
+from schemas.messages import utc
 
 NOW = 1_800_000_000
 HOUR_S = 3_600
@@ -117,7 +118,7 @@ class Watched:
         at = utc(NOW)
         return msgspec.structs.replace(whole, inception_at=at, expires_at=at, validated_at=at, ttl_s=0)
 
-    def in_short(self, response: Response, now: int) -> SignatureWindow | None:
+    def in_short(self, response: Response, now: int) -> Resigned | None:
         return verify_resigned(self.context(now), self.name, self.rdtype, response, self.content)
 
     def signed_anew(self, inception: int, expiration: int) -> Message:
@@ -183,12 +184,13 @@ def test_the_short_way_never_says_more_than_the_full_validation(
         assume(False)
         raise AssertionError from None
 
-    window = watched.in_short(response, now)
+    anew = watched.in_short(response, now)
 
-    if window is not None:
+    if anew is not None:
         result, context = watched.in_full(response, now)
         assert result.verdict is Verdict.SECURE
-        assert window == answer_facts(result, now).signed
+        assert anew.window == answer_facts(result, now).signed
+        assert anew.stands_until <= stands_until(result)
         assert watched.judged(result, context) == watched.judgement
         assert content_of(result, response) == watched.content
 
@@ -198,11 +200,11 @@ def test_a_new_signature_over_the_same_data_is_enough(question: tuple[Name, int]
     watched = Watched(*question)
     response = watched.response(watched.signed_anew(NOW - 60, NOW + DAY_S))
 
-    window = watched.in_short(response, NOW + 5)
+    anew = watched.in_short(response, NOW + 5)
 
-    assert window is not None
-    assert (window.inception_at, window.expires_at) == (utc(NOW - 60), utc(NOW + DAY_S))
-    assert window == answer_facts(watched.in_full(response, NOW + 5)[0], NOW + 5).signed
+    assert anew is not None
+    assert (anew.window.inception_at, anew.window.expires_at) == (utc(NOW - 60), utc(NOW + DAY_S))
+    assert anew.window == answer_facts(watched.in_full(response, NOW + 5)[0], NOW + 5).signed
 
 
 @pytest.mark.parametrize("question", [QUESTIONS[5], QUESTIONS[6], QUESTIONS[7], QUESTIONS[8]])
