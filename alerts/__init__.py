@@ -6,5 +6,5 @@ Where to look
     stage      the driver: ledger, clock and threads around the book
     config     its section of the configuration
     journal    what is noted of each step in the log
-    decision/ delivery/ receivers/ ledger/   the rooms, each with a map of its own
+    decision/ delivery/ receivers/ ledger/ runbooks/   the rooms, each with a map of its own
 """

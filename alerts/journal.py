@@ -11,7 +11,7 @@ from alerts.delivery.failures import shown_of, shown_of_attempt, summary_of
 from alerts.delivery.record import record_withheld
 from alerts.delivery.wording import screen
 from alerts.ledger.ledger import Ledger
-from schemas.messages import Notification
+from schemas.messages import Act, Notification
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,12 @@ class Journal:
             deliveries=[*settlement.renewed, *map(delivery_of, step.orders)],
             settled=settlement.settled,
             notifications=notifications,
+            silences=step.silences,
         )
         for finding in step.taken:
             log.info(f"finding {finding.status}", extra=shown_of(finding))
+        for act, why_not in step.acts:
+            _log_act(act, why_not)
         for one in withheld:
             log.info("notification withheld", extra={"incident": one.incident, "reason": one.reason})
         for order in step.undeliverable:
@@ -56,3 +59,12 @@ class Journal:
         for delivery, outcome in attempts:
             level, text, shown = shown_of_attempt(delivery, outcome)
             log.log(levels[level], text, extra=shown)
+
+
+def _log_act(act: Act, why_not: str) -> None:
+    """Log what somebody did: who can act can also try to hide something."""
+    shown = {"act": act.id, "kind": act.kind, "who": act.by, "subject": act.subject, "why": act.why, "via": act.source}
+    if why_not:
+        log.warning("an act has no effect", extra={**shown, "detail": why_not})
+    else:
+        log.info("an act was taken in", extra=shown)

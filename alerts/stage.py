@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -19,16 +19,16 @@ from alerts.config import AlertsConfig
 from alerts.decision.book import IncidentBook
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment, SteadyClock
-from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled
+from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled, delivery_of
 from alerts.delivery.dispatch import Attempt, Dispatch, Settlement
 from alerts.delivery.failures import UNDELIVERED, make_failure
-from alerts.delivery.notifier import Notifier
+from alerts.delivery.notifier import Notifier, Refreshing
 from alerts.delivery.record import record_delivery
 from alerts.delivery.sending import GONE, Sender
 from alerts.journal import Journal
 from alerts.ledger.ledger import Ledger
 from schemas.faults import Rejected, Transient
-from schemas.messages import Finding, Message, Notification, NotificationStatus, utc
+from schemas.messages import Act, Finding, Message, Notification, NotificationStatus, Recall, utc
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ AT_ONCE = 64
 PATIENCE_S = 0.5
 FAREWELL_S = 3.0
 GATHER_S = 0.2
+REFRESH_EVERY_S = 60.0
 Result = TypeVar("Result")
 
 
@@ -97,6 +98,9 @@ class Alerts:
         self._sender: Sending = sender or Sender(notifiers, clock)
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
         self._thread = ThreadPoolExecutor(1, "ledger")
+        self._refresher = ThreadPoolExecutor(1, "refresh")
+        self._refreshing: Future[None] | None = None
+        self._refreshed_at = 0.0
         self._book = IncidentBook(config, notifiers)
         self._dispatch = Dispatch(notifiers, config.max_attempts)
         self._unsettled: list[Attempt] = []
@@ -110,6 +114,11 @@ class Alerts:
     def failing(self) -> dict[str, str]:
         """Return the receivers that can't be reached, with what they answer."""
         return {name: finding.detail.partition(UNDELIVERED)[0] for name, finding in list(self._book.failing.items())}
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Return how many open incidents are in each state; silenced ones are one of their own."""
+        return self._book.count_states()
 
     @property
     def reaches_nobody(self) -> bool:
@@ -129,16 +138,17 @@ class Alerts:
         finally:
             self._sender.close()
             self._thread.shutdown(wait=False)
+            self._refresher.shutdown(wait=False, cancel_futures=True)
 
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
-        """Take in findings, decide, send what is due, and return the notifications that came of it so far.
+        """Take in findings and what people did, decide, and send what is due.
 
-        An empty batch means that time passed: reminders, retries and ends fall due. What is still on its way is in the
-        notifications of a later call.
+        Returns the notifications that came of it so far; what is still on its way is in those of a later call. An empty
+        batch means that time passed: reminders, retries and ends fall due.
 
         Raises:
             Transient: the ledger can't be written; nothing was taken in.
-            Rejected: a message that is no finding.
+            Rejected: a message that is neither a finding nor an act.
         """
         try:
             if not self._loaded:
@@ -161,7 +171,7 @@ class Alerts:
         lost = [one for one in self._ledger.deliveries() if one.receiver not in self._notifiers]
         records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost]
         book = IncidentBook(self._config, self._notifiers)
-        step = book.load(self._ledger.open_incidents(), at)
+        step = book.load(self._ledger.open_incidents(), at, self._ledger.silences())
         self._journal.write(step, Settlement([Settled(one, True) for one in lost], notifications=records), at.wall)
         self._book, self._loaded = book, True
 
@@ -171,19 +181,21 @@ class Alerts:
         Without a batch nothing is decided but what the deliveries say of their receivers.
         """
         at = self._now()
-        findings = _findings_of(batch or ())
-        handled = self._ledger.handled_versions([finding.id for finding in findings])
+        findings, acts = _split(batch or ())
+        handled = self._ledger.handled_versions([*(one.id for one in findings), *(act.id for act in acts)])
         self._unsettled += self._sender.take()
         attempts = self._own_attempts()
         settlement = self._dispatch.settle(attempts, self._book.incidents, at)
-        steps = self._hear(settlement, at)
+        memos = [(one.incident.id, one.receiver, outcome.memo) for one, outcome in attempts if outcome.memo]
+        steps = [*self._hear(settlement, at), *([self._book.remember(memos)] if memos else [])]
         if batch is not None:
-            steps.append(self._book.take(findings, handled, at))
+            steps.append(self._book.take(findings, handled, at, acts))
         said = self._journal.write(Step.joined(steps), settlement, at.wall)
         self._dispatch.conclude(settlement)
         self._unsettled = []
         self._journal.log_attempts(attempts)
         self._begin_due()
+        self._refresh(at)
         return said
 
     def _own_attempts(self) -> list[Attempt]:
@@ -203,6 +215,21 @@ class Alerts:
                 left = [report.delivery, *(one for one in waiting if one.id not in settlement.done)]
                 steps.append(self._book.fail(make_failure(report.delivery, report.detail, at.wall), left, at))
         return steps
+
+    def _refresh(self, at: Moment) -> None:
+        """Have receivers that forget be told again, every minute, of what goes on; in a thread beside the others."""
+        if self._refreshing is not None and not self._refreshing.done():
+            return
+        if abs(at.steady.timestamp() - self._refreshed_at) < REFRESH_EVERY_S:
+            return
+        self._refreshed_at = at.steady.timestamp()
+        work = []
+        for name, notifier in self._notifiers.items():
+            firing = self._book.firing_at(name, at) if isinstance(notifier, Refreshing) else []
+            if firing and isinstance(notifier, Refreshing):
+                work.append(partial(notifier.refresh, list(map(delivery_of, firing)), self._clock()))
+        if work:
+            self._refreshing = self._refresher.submit(_run_all, work)
 
     def _begin_due(self) -> None:
         """Hand what is due to the receivers' threads."""
@@ -225,8 +252,18 @@ class Alerts:
         return said
 
 
-def _findings_of(batch: Sequence[Message]) -> list[Finding]:
+def _split(batch: Sequence[Message]) -> tuple[list[Finding], list[Act]]:
+    """Return the findings and what people did; what analyzer and collectors ask each other is not for us."""
     for message in batch:
-        if not isinstance(message, Finding):
+        if not isinstance(message, Finding | Act | Recall):
             raise Rejected(f"the alerts stage has no use for a {type(message).__name__}")
-    return [message for message in batch if isinstance(message, Finding)]
+    findings = [message for message in batch if isinstance(message, Finding)]
+    return findings, [message for message in batch if isinstance(message, Act)]
+
+
+def _run_all(work: Iterable[Callable[[], DeliveryOutcome]]) -> None:
+    """Do one thing after the other; what fails is logged, and comes again in a minute."""
+    for one in work:
+        outcome = one()
+        if not outcome.delivered:
+            log.warning("what goes on could not be said again", extra={"detail": outcome.detail})

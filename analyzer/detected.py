@@ -17,7 +17,8 @@ class Condition:
 
     ``lag`` is for how long caches may still show it though nothing is wrong: it is not confirmed before.
     ``servers`` are the authoritative servers at fault, where it is known which; ``reporters`` the processes of ours
-    that report it of themselves.
+    that report it of themselves. ``owner`` is the owner name that shows what is told as the fault of a whole zone or
+    vantage.
     """
 
     code: str
@@ -29,6 +30,7 @@ class Condition:
     lag: timedelta = timedelta()
     servers: tuple[str, ...] = ()
     reporters: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:

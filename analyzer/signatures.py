@@ -25,6 +25,7 @@ from schemas.judgement import VALIDATED, Verdict
 from schemas.messages import Finding, Subject, ZoneObservation, utc
 
 EXPIRING = frozenset({Code.RRSIG_EXPIRING, Code.RRSIG_REFRESH_OVERDUE})
+GOOD_POLLS = 3
 SEEN_LATELY = timedelta(hours=1)
 """Beyond such a gap between two polls it is not known when a signature was renewed, nor that it was not."""
 MOST_ENDS_KNOWN = 1_000
@@ -32,7 +33,10 @@ SOME_NAMES = 16
 
 
 class Signatures:
-    """State: when to look at which subject, those that show something, and how each zone renews."""
+    """State: when to look at which subject, those that show something, and how each zone renews.
+
+    ``well`` has of those that showed something, and now do not, the instants of the polls since.
+    """
 
     def __init__(self, estate: Estate, book: FindingBook) -> None:
         self._estate, self._book = estate, book
@@ -40,6 +44,7 @@ class Signatures:
         self._expiring: set[Subject] = set()
         self._cadence = Cadence()
         self._zone_renewed: dict[Subject, dict[str, Expiry]] = {}
+        self._well: dict[Subject, set[datetime]] = {}
 
     def restore(self, renewals: Mapping[CadenceKey, Sequence[Renewal]]) -> None:
         """Begin with the renewals that were learnt before."""
@@ -113,6 +118,7 @@ class Signatures:
         self._agenda.drop(subject)
         self._expiring.discard(subject)
         self._zone_renewed.pop(subject, None)
+        self._well.pop(subject, None)
 
     def forget_habit(self, zone: str) -> None:
         """Forget how a zone renews that nothing is watched in."""
@@ -166,11 +172,33 @@ class Signatures:
                 conditions.setdefault((condition.code, expiry.zone), placed)
             if (look_at := next_look_at(expiry, at, habit, overdue_at)) is not None:
                 self._agenda.put(subject, look_at.timestamp())
-        self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
+        if conditions or not expiries or self._is_well(subject):
+            self._well.pop(subject, None)
+            self._book.poll(subject, list(conditions.values()), at, evidence=evidence, only=EXPIRING)
         if conditions or self._book.holds(subject, EXPIRING):
             self._expiring.add(subject)
         else:
             self._expiring.discard(subject)
+
+    def _is_well(self, subject: Subject) -> bool:
+        """Return whether a subject that showed something has been well for as many polls as end any finding.
+
+        Where secondaries differ, a resolver gives old signatures and new ones in turn.
+        """
+        if not self._book.holds(subject, EXPIRING):
+            return True
+        polls = self._well.setdefault(subject, set())
+        if (seen_at := self._seen_at(subject)) is not None:
+            polls.add(seen_at)
+        return len(polls) >= GOOD_POLLS
+
+    def _seen_at(self, subject: Subject) -> datetime | None:
+        """Return when a subject was polled last: a zone by some of the names behind it."""
+        current = self._estate.current
+        if subject[1]:
+            return current[subject].applied_at
+        behind = next(current.chains_behind(subject[0], subject[2]), frozenset())
+        return max((current[one].applied_at for one in islice(behind, SOME_NAMES)), default=None)
 
     def _renewed_at(self, subject: Subject, expiry: Expiry, at: datetime) -> str:
         """Return a vantage that sees a later signature over the same, good now: then this one is of an old copy."""
@@ -189,13 +217,10 @@ class Signatures:
 
     def _is_seen(self, subject: Subject, at: datetime) -> bool:
         """Return whether what is known of a subject is known from lately: a renewal that nobody saw is none missed."""
-        current = self._estate.current
         if subject[2] in self._estate.lost:
             return False
-        if subject[1]:
-            return at - current[subject].applied_at <= SEEN_LATELY
-        behind = next(current.chains_behind(subject[0], subject[2]), frozenset())
-        return any(at - current[one].applied_at <= SEEN_LATELY for one in islice(behind, SOME_NAMES))
+        seen_at = self._seen_at(subject)
+        return seen_at is not None and at - seen_at <= SEEN_LATELY
 
     def next_ends(self) -> dict[str, datetime]:
         """Return of the zones whose signatures end next, when they do: the soonest thousand."""

@@ -220,7 +220,7 @@ class WatchedEndpoints:
             if window != current.window or not current.live:
                 current.window = window
                 self._signatures.keep(subject, current, current, expiry_between(current.signer, *window), at, out)
-            current.applied_at, current.newest_at = at, max(at, current.newest_at)
+            self._current.polled(current, at)
             knowledge.polled_until[observation] = at
             confirmed += 1
             verdicts[observation] = (str(current.verdict), current.cause_zone)
@@ -249,16 +249,17 @@ class WatchedEndpoints:
             conditions = [*conditions, *self._contradictions.of(subject)]
         if self._views:
             conditions = [*conditions, *self._views.conditions(subject, self._estate.vantages)]
-        self._book.poll(
-            subject,
-            conditions,
-            at,
-            evidence=current.evidence,
-            before=before,
-            after=after,
-            says_of=current.says_of,
-            ends_at=current.expiry.expires_at if current.expiry is not None else None,
-        )
+        if conditions or self._book.holds(subject):
+            self._book.poll(
+                subject,
+                conditions,
+                at,
+                evidence=current.evidence,
+                before=before,
+                after=after,
+                says_of=current.says_of,
+                ends_at=current.expiry.expires_at if current.expiry is not None else None,
+            )
         if zones.stale:
             self._zones.freshen(current.chain, subject[2])
         if self._zones.witnesses:

@@ -14,13 +14,16 @@ from analyzer.zones.faults import SWEPT
 from analyzer.zones.sweeps import read_memory, swept_subject, write_memory
 from schemas.messages import Subject, ZoneSweep
 
+UNNEEDED_EVERY = FORGOTTEN_AFTER / 6
+
 
 class WatchedServers:
-    """State: the swept zones that nothing is watched behind, and since when."""
+    """State: the swept zones that nothing is watched behind, and since when; when all were looked at."""
 
     def __init__(self, estate: Estate, book: FindingBook, counts: Counts) -> None:
         self._estate, self._book, self._counts = estate, book, counts
         self._unneeded: dict[str, datetime] = {}
+        self._looked_at: datetime | None = None
 
     def restore(self, stored: Iterable[tuple[str, str, str]]) -> None:
         """Take up what an earlier process remembered of the servers of zones that something watched lies behind."""
@@ -72,7 +75,10 @@ class WatchedServers:
         return bool(self._estate.consumers.endpoints_at(name, rdtype))
 
     def drop_unneeded(self, at: datetime) -> None:
-        """Forget the servers of zones that nothing watched has lain behind for an hour."""
+        """Forget the servers of zones that nothing watched has lain behind for an hour; look at all now and then."""
+        if self._looked_at is not None and abs(at - self._looked_at) < UNNEEDED_EVERY:
+            return
+        self._looked_at = at
         unneeded = {subject[0] for subject in self._estate.swept if not self._estate.is_needed(subject[0])}
         self._unneeded = {zone: self._unneeded.get(zone, at) for zone in unneeded}
         for zone, since in self._unneeded.items():

@@ -5,24 +5,32 @@ from typing import NoReturn
 import click
 
 from anchorwatch import __version__
-from anchorwatch.cli.acts import accept, acts, change
+from anchorwatch.cli.acts import accept, ack, acts, change, note, reopen
 from anchorwatch.cli.ask import evidence, findings, history, incidents
+from anchorwatch.cli.assessment import digest, report
 from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
 from anchorwatch.cli.exit_status import run_and_exit
 from anchorwatch.cli.inventory import inventory
+from anchorwatch.cli.notify import notify
 from anchorwatch.cli.replay import replay
+from anchorwatch.cli.routes import routes
 from anchorwatch.cli.run import run
+from anchorwatch.cli.show import finding, incident, why
+from anchorwatch.cli.silence import silence
 from anchorwatch.cli.stages import alerts, analyzer, collector
 from anchorwatch.cli.validate import validate
 from anchorwatch.cli.zones import zones
+from anchorwatch.garbage import collect_seldom
 
 COMMANDS = (
     *(validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
+    *(incident, finding, why, ack, reopen, note, silence, routes, notify),
+    *(report, digest),
 )
 
 
@@ -41,6 +49,7 @@ for command in COMMANDS:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    collect_seldom()
     run_and_exit(cli)
 
 

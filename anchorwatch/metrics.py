@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from alerts.ledger.ledger import Record
+from alerts.stage import Alerts
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
@@ -82,9 +83,16 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
     )
 
 
-def add_alerts_metrics(meter: Meter, ledger: Record) -> None:
-    """Show what still has to be delivered."""
+def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Alerts) -> None:
+    """Show what still has to be delivered, and who has what is open."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
+    text = "Open incidents: nobody's, somebody's, given back, or silenced for everybody."
+    meter.gauges(
+        "anchorwatch_open_incidents",
+        text,
+        ("state",),
+        lambda: {(state,): float(count) for state, count in alerts.states.items()},
+    )
 
 
 def _open_findings(analyzer: Analyzer) -> Mapping[tuple[str, ...], float]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from anchorwatch.garbage import collect_seldom
 from bench.pipeline import measure_pipeline
 from bench.world import Served, free_port, served, which
 from collector.anchor_file import read_anchor_file
@@ -205,7 +206,8 @@ async def judge_all(world: Served, hosts: list[str]) -> Pace:
             verdicts[judged.judgement.verdict] += 1
 
     wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(worker() for _ in range(64)))
+    async with vantage:
+        await asyncio.gather(*(worker() for _ in range(64)))
     pace = Pace(len(hosts) / (time.perf_counter() - wall), len(hosts) / (time.process_time() - cpu))
     assert verdicts == {"secure": len(hosts)}, verdicts
     return pace
@@ -294,6 +296,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer names and endpoints, and goals at half")
     quick = parser.parse_args().quick
+    collect_seldom()  # as every process of ours does
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     table = Table(slack=2.0 if quick else 1.0)
     with (

@@ -56,6 +56,7 @@ inventory: [{{path: inventory.yaml}}]
 vantages: [{{name: bench, resolver: "udp://127.0.0.1:9"}}]
 bus: {{url: "kafka://{kafka}", partitions: 6}}
 history: {{url: "{history}"}}
+alerts: {{group_wait: 0s, group_interval: 0s, storm: 0}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "127.0.0.1:{port}"}}

@@ -9,7 +9,8 @@ name, ``vantage corp`` a resolver, ``vantage corp www.zone.test.`` one name as t
 from schemas.catalogue import codes_where
 
 KEYS = " DNSKEY"
-INFRASTRUCTURE = (KEYS, " DS")
+CUT = " DS"
+INFRASTRUCTURE = (KEYS, CUT)
 OF_CHAIN = codes_where(lambda row: row.explains_below)
 VERSION = " SOA"
 VANTAGE = "vantage "

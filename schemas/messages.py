@@ -11,7 +11,7 @@ InventoryIndex     collector → analyzer   all identities and vantages there ar
 SelfReport         collector → analyzer   the collector's own troubles: an inventory that can't be read
 Recall             analyzer → collector   observe these anew: an observation was lost on the way
 Finding            analyzer → alerts      opened, updated or closed
-Act                people → stages        what somebody did: accepted, acknowledged, silenced, declared, ended
+Act                people → stages        what somebody did: acknowledged, noted, accepted, silenced, declared, ended
 Notification       alerts → record        what was sent where, and why; also why something was not sent
 """
 
@@ -49,9 +49,11 @@ def require_utc(*instants: datetime | None, years: range = YEARS) -> None:
     msgspec checks the time zone on decode only, and a naive instant would be stored as local time.
     """
     for instant in instants:
-        if instant is not None and instant.utcoffset() is None:
+        if instant is None:
+            continue
+        if instant.tzinfo is not UTC and instant.utcoffset() is None:
             raise ValueError("an instant without a time zone")
-        if instant is not None and instant.year not in years:
+        if instant.year not in years:
             raise ValueError(f"an instant in the year {instant.year}")
 
 
@@ -421,7 +423,15 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall.v1"):
 
 
 ActKind = Literal[
-    "acknowledge", "accept", "silence", "expire_silence", "declare_change", "end_change", "accept_inventory"
+    "acknowledge",
+    "reopen",
+    "note",
+    "accept",
+    "silence",
+    "expire_silence",
+    "declare_change",
+    "end_change",
+    "accept_inventory",
 ]
 
 
@@ -520,6 +530,12 @@ class Finding(Message, frozen=True, kw_only=True, tag="finding.v1"):
     def __post_init__(self) -> None:
         require_utc(self.opened_at, self.updated_at, self.closed_at)
 
+    def is_about(self, name: str) -> bool:
+        """Return whether it lies at an owner name, or lists it among its endpoints."""
+        return self.cause_rrset.partition(" ")[0] == name or any(
+            endpoint.startswith(f"{name} ") for endpoint in self.endpoints
+        )
+
 
 class NotificationStatus(StrEnum):
     """What became of a notification."""
@@ -545,14 +561,14 @@ class Control(msgspec.Struct, frozen=True):
     citation: str = ""
 
 
-NotificationEvent = Literal["trigger", "update", "reminder", "resolve"]
+NotificationEvent = Literal["trigger", "update", "reminder", "acknowledge", "resolve"]
 
 
 class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
     """One delivery, or the decision against one.
 
-    ``id`` stays the same over retries and is the receiver's idempotency key. ``event`` is trigger, update, reminder
-    or resolve; ``reason`` says why it was sent or withheld.
+    ``id`` stays the same over retries and is the receiver's idempotency key. ``event`` is trigger, update, reminder,
+    acknowledge (somebody has it) or resolve; ``reason`` says why it was sent or withheld.
     """
 
     id: str

@@ -76,6 +76,8 @@ def is_secret_name(name: str) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Return whether a text has the shape of credentials: ``password=…``, ``scheme://user:…@``."""
+    if "=" not in text and ":" not in text:
+        return False  # both shapes have one of them
     return bool(_GLUED_PAIR.search(text) or _URL_USERINFO.search(text))
 
 

@@ -122,9 +122,8 @@ def time_of(message: Message) -> datetime:
 
 def digest_of(*parts: str | bytes) -> str:
     """Return the hex SHA-256 of the parts, each preceded by its length: no two lists share a digest by shifting."""
-    state = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "big"))
-        state.update(data)
-    return state.hexdigest()
+        pieces += (len(data).to_bytes(8, "big"), data)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.runbooks.library import LIBRARY, as_markdown
 from anchorwatch.replay import language
 from collector.dnssec.policy import Policy
 from schemas.catalogue import ROWS, CatalogueRow, Confirmation, Kind, Scope, Severity
@@ -15,6 +16,7 @@ README = Path(__file__).parents[1] / "README.md"
 FINDINGS = Path(__file__).parents[1] / "docs/findings.md"
 SCENARIOS = Path(__file__).parents[1] / "docs/scenarios.md"
 DETECTION = Path(__file__).parents[1] / "docs/detection.md"
+RUNBOOKS = Path(__file__).parents[1] / "docs/runbooks"
 KINDS = {
     Kind.STATE: "A state: it opens, and closes once it is gone.",
     Kind.DRIFT: "A drift: a change between two observations; it does not close by itself.",
@@ -67,7 +69,14 @@ def _entry(row: CatalogueRow) -> str:
     if row.ede:
         numbers = ", ".join(str(code) for code in row.ede)
         facts.append(f"Extended DNS errors that say the same: {numbers} (RFC 8914).")
+    if row.kind is not Kind.REASON:
+        facts.append(f"What to do: [runbooks/{row.code}.md](runbooks/{row.code}.md).")
     return f"## {row.code}\n\n{row.sentence[0].upper()}{row.sentence[1:]}.\n\n{' '.join(facts)}"
+
+
+def runbooks() -> dict[str, str]:
+    """Return every runbook as a page, by the name of its file."""
+    return {f"{code}.md": as_markdown(code, runbook) for code, runbook in LIBRARY.items()}
 
 
 def policy() -> str:
@@ -150,3 +159,6 @@ if __name__ == "__main__":
     FINDINGS.write_text(findings(), encoding="utf-8")
     SCENARIOS.write_text(fill_scenarios(SCENARIOS.read_text(encoding="utf-8")), encoding="utf-8")
     DETECTION.write_text(fill_detection(DETECTION.read_text(encoding="utf-8")), encoding="utf-8")
+    RUNBOOKS.mkdir(exist_ok=True)
+    for name, page in runbooks().items():
+        (RUNBOOKS / name).write_text(page, encoding="utf-8")

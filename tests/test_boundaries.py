@@ -44,6 +44,13 @@ IO = {
     "alerts.receivers.pagerduty",  # HTTP
     "alerts.receivers.console",  # standard output
     "alerts.receivers.command",  # processes
+    "alerts.receivers.alertmanager",  # HTTP
+    "alerts.receivers.apprise",  # Apprise
+    "alerts.receivers.jsm",  # HTTP
+    "alerts.receivers.mail",  # SMTP
+    "alerts.receivers.slack",  # HTTP
+    "alerts.receivers.syslog",  # sockets
+    "alerts.receivers.teams",  # HTTP
     "alerts.receivers.types",  # knows every receiver
     "alerts.journal",  # the ledger, logging
     "alerts.stage",  # threads, logging
@@ -61,7 +68,8 @@ ROOMS = {
     "analyzer.findings": {"analyzer.zones", "analyzer.endpoints"},
     "analyzer.history": set(),
     "alerts.decision": set(),
-    "alerts.delivery": {"alerts.decision"},
+    "alerts.runbooks": set(),
+    "alerts.delivery": {"alerts.decision", "alerts.runbooks"},
     "alerts.receivers": {"alerts.decision", "alerts.delivery"},
     "alerts.ledger": {"alerts.decision", "alerts.delivery"},
 }
@@ -107,7 +115,7 @@ PURE_IMPORTS = {
         "urllib.parse",
         "weakref",
     ],
-    *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist"],
+    *["collections.abc", "msgspec", "cryptography", "idna", "yaml", "publicsuffixlist", "re2"],
     *["h2", "h11"],  # HTTP as octets in and out
     *["dns.exception", "dns.name", "dns.rdata", "dns.rdataclass", "dns.rdatatype"],
 }

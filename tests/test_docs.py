@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from anchorwatch.__main__ import cli
 from anchorwatch.configuration.loading import FileSections
 from anchorwatch.web.api import make_app
+from schemas.catalogue import ROWS, Kind
 from tests import doctables
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,15 @@ def test_the_page_of_findings_is_the_catalogue() -> None:
     assert doctables.FINDINGS.read_text(encoding="utf-8") == doctables.findings(), (
         "run: .venv/bin/python -m tests.doctables"
     )
+
+
+def test_every_code_that_is_a_finding_has_a_runbook() -> None:
+    assert {path.stem for path in doctables.RUNBOOKS.glob("*.md")} == {
+        str(row.code) for row in ROWS if row.kind is not Kind.REASON
+    }
+    for name, page in doctables.runbooks().items():
+        path = doctables.RUNBOOKS / name
+        assert path.read_text(encoding="utf-8") == page, "run: .venv/bin/python -m tests.doctables"
 
 
 def test_the_words_of_a_scenario_are_those_of_the_code() -> None:

@@ -2,7 +2,8 @@
 
 Where to look
     book                findings and the passing of time in, orders out
-    order               what a decision asks for
+    draft, order        a step under way, and what it asks for
+    telling             what an incident notes of who is told
     rules, frameworks   severity, receivers and controls of a finding
     incidents           findings with one cause
     open_incidents      the open ones, by cause, and what they explain
@@ -13,6 +14,11 @@ Where to look
     failing             a receiver that fails
     bounds              how large an incident may grow
     coverage            receivers and severities that no rule reaches
+    life, deeds         who took an incident, and what people do to it
+    silences, matchers  what people silence
+    schedule            weekly windows in a time zone
+    routing, pace       where a finding goes, and how insistently
+    storms              many incidents at once are one page
     timekeeping         a clock that is never set
     rehearsal           the same over findings of the past, by any rules
     comparison          what would have been told beside what was

@@ -9,23 +9,47 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from alerts.decision.life import Acknowledgement, Happening, State, add_to_log
 from alerts.decision.news import Story
 from schemas.catalogue import Kind, Severity, codes_where
-from schemas.cause import owner_of, vantage_of
+from schemas.cause import CUT, owner_of, vantage_of
+from schemas.codes import Code
 from schemas.messages import CRITICALITY_ORDER, Affected, Control, Finding, FindingStatus
 from schemas.wire import digest_of
 
 # Codes that say that something is wrong, but not what.
 UMBRELLAS = codes_where(lambda row: row.umbrella)
+# That the answer changed is a consequence of these: a reader would name them first.
+BEHIND_ANSWERS = frozenset({Code.ALIAS_EXITS_SIGNED_SPACE, Code.SECURE_TO_INSECURE, Code.TAKEOVER_PATTERN})
+
+
+SILENCED = "silenced by "
+
+
+class Silenced(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a finding pages nobody for now: whose silence, or which maintenance window, until when."""
+
+    id: str
+    by: str
+    why: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{SILENCED}{self.by} until {self.until:%Y-%m-%d %H:%M} UTC" + (f": {self.why}" if self.why else "")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding as an incident has it: with the severity and the receivers that the rules gave it."""
+    """One finding as an incident has it: with the severity and the receivers that the rules gave it.
+
+    ``silenced`` is None while it may page. ``paths`` say by which route each receiver gets it.
+    """
 
     finding: Finding
     severity: Severity
     receivers: tuple[str, ...]
     controls: tuple[Control, ...] = ()
+    silenced: Silenced | None = None
+    paths: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -42,13 +66,40 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether it is to be notified: a confirmed state that holds, or a drift that nobody accepted."""
         return self.finding.confirmed and (self.is_open or self.is_news)
 
+    @property
+    def is_audible(self) -> bool:
+        """Return whether it is to be notified, and nobody silenced it."""
+        return self.is_live and self.silenced is None
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident of a storm: its cause, what is the case, how bad, and the most critical identity with a host."""
+
+    incident: str
+    cause: str
+    code: str
+    severity: Severity
+    criticality: str = ""
+    identity: str = ""
+    host: str = ""
+    is_open: bool = True
+    finding: str = ""
+
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Findings on one cause.
 
     ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
     ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
-    causes of the incidents that are withheld because this one explains them.
+    causes of the incidents that are withheld because this one explains them. ``acknowledged`` is None while nobody has
+    it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first. ``muted`` are
+    receivers that were notified, and were then told nothing more because of a silence.
+
+    By receiver, all in steady time: ``waiting`` has since when its first page waits for what belongs to it,
+    ``first_told`` and ``told_at`` when its first and its last page were ordered. ``rings`` counts its updates that had
+    to ring, ``memos`` has what it wants to find again. ``escalated`` are receivers that were told since nobody
+    acknowledged it. ``storms`` names the storm that tells a receiver of it; ``members`` are the first of the
+    ``member_count`` that a storm had, the most critical first, and ``storm_key`` what they share.
     """
 
     id: str
@@ -63,22 +114,66 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int = 0
     withheld: str = ""
     ended_at: datetime | None = None
+    acknowledged: Acknowledgement | None = None
+    reopened_because: str = ""
+    log: tuple[Happening, ...] = ()
+    muted: dict[str, str] = msgspec.field(default_factory=dict)
+    waiting: dict[str, datetime] = msgspec.field(default_factory=dict)
+    first_told: dict[str, datetime] = msgspec.field(default_factory=dict)
+    told_at: dict[str, datetime] = msgspec.field(default_factory=dict)
+    rings: dict[str, int] = msgspec.field(default_factory=dict)
+    memos: dict[str, str] = msgspec.field(default_factory=dict)
+    escalated: tuple[str, ...] = ()
+    reopened_at: datetime | None = None
+    storms: dict[str, str] = msgspec.field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    member_count: int = 0
+    storm_key: tuple[str, ...] = ()
+
+    @property
+    def is_storm(self) -> bool:
+        """Return whether it stands for several incidents."""
+        return bool(self.storm_key)
+
+    @property
+    def state(self) -> State:
+        """Return where it is in its life."""
+        if self.ended_at is not None:
+            return State.RESOLVED
+        if self.acknowledged is not None:
+            return State.ACKNOWLEDGED
+        return State.REOPENED if self.reopened_because else State.OPEN
+
+    def noting(self, happening: Happening) -> "Incident":
+        """Return the incident with something that happened in its log."""
+        return msgspec.structs.replace(self, log=add_to_log(self.log, happening))
 
     @property
     def severity(self) -> Severity:
-        """Return the highest severity of live entries, those with receivers first, or of all where none is live."""
+        """Return the highest severity of live entries, or of all where none is live.
+
+        Those that page count first, then those with receivers that are silenced.
+        """
+        audible = [e.severity for e in self.entries.values() if e.is_audible and e.receivers]
         routed = [e.severity for e in self.entries.values() if e.is_live and e.receivers]
         live = [e.severity for e in self.entries.values() if e.is_live]
-        return max(routed or live or [e.severity for e in self.entries.values()], key=lambda severity: severity.rank)
+        found = audible or routed or live or [e.severity for e in self.entries.values()]
+        return max(found, key=lambda severity: severity.rank)
 
     @property
     def lead(self) -> Finding:
-        """Return the finding that says most: open before closed, confirmed, severe, and exact before general."""
+        """Return the finding that says most: open before closed, confirmed, severe, and exact before general.
+
+        That an answer changed comes behind what made it change.
+        """
+        has_reason = any(e.is_audible and e.finding.code in BEHIND_ANSWERS for e in self.entries.values())
         entries = sorted(
             self.entries.values(),
             key=lambda e: (
                 e.finding.status is FindingStatus.CLOSED,
                 not e.is_live,
+                e.silenced is not None,
+                has_reason and e.finding.code == Code.ANSWER_CHANGED,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
                 e.finding.opened_at,
@@ -93,8 +188,25 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def receivers(self) -> tuple[str, ...]:
-        """Return the receivers of live entries, each once."""
-        return tuple(dict.fromkeys(name for e in self.entries.values() if e.is_live for name in e.receivers))
+        """Return the receivers of live entries that nobody silenced, each once."""
+        found = dict.fromkeys(name for e in self.entries.values() if e.is_audible for name in e.receivers)
+        return (*found, *(name for name in self.escalated if name not in found)) if found else ()
+
+    def paths_of(self, receiver: str) -> set[str]:
+        """Return the routes by which a receiver gets what may page in it; the empty one where a rule named it."""
+        return {e.paths.get(receiver, "") for e in self.entries.values() if e.is_audible and receiver in e.receivers}
+
+    @property
+    def silenced(self) -> dict[str, Silenced]:
+        """Return the receivers that silences keep from being told anything, each with the one that lasts longest."""
+        found: dict[str, Silenced] = {}
+        audible = set(self.receivers)
+        for entry in self.entries.values():
+            if entry.is_live and entry.silenced is not None:
+                for name in entry.receivers:
+                    if name not in audible and (name not in found or found[name].until < entry.silenced.until):
+                        found[name] = entry.silenced
+        return found
 
     @property
     def _shown(self) -> list[Entry]:
@@ -148,19 +260,25 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def story(self) -> Story:
         """Return what a receiver must know of the incident as it is."""
-        live = [e for e in self.entries.values() if e.is_live]
+        live = [e for e in self.entries.values() if e.is_audible]
         people = {i.id: i for e in live for i in e.finding.identities}.values()
-        worst = min((CRITICALITY_ORDER[i.criticality] for i in people), default=len(CRITICALITY_ORDER))
         return Story(
             lead=self.lead.code,
             severity=self.severity,
             owners=tuple(sorted({i.owner for i in people if i.owner})),
-            criticality=next((name for name, place in CRITICALITY_ORDER.items() if place == worst), ""),
+            criticality=self.criticality,
             drifts=tuple(sorted({e.finding.code for e in live if e.finding.kind is Kind.DRIFT})),
             names=tuple(sorted(_names_at_fault(live))),
             servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
+            members=tuple(sorted(one.cause for one in self.members if one.is_open)),
         )
+
+    @property
+    def criticality(self) -> str:
+        """Return that of the most critical identity that entries list that may page; empty where they list none."""
+        found = {i.criticality for e in self.entries.values() if e.is_audible for i in e.finding.identities}
+        return min(found, key=lambda criticality: CRITICALITY_ORDER[criticality], default="")
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -201,9 +319,15 @@ def find_incident(
 
 
 def _fires_for(incident: Incident, finding: Finding, severity: Severity) -> bool:
-    owner = owner_of(finding.cause_rrset)
+    """Return whether the same thing fires in an incident: of the same owner name, or of the zone as a whole.
+
+    A zone whose signatures fail shows that by one delegation after the other; data of a name are another matter.
+    """
+    owners = {owner_of(finding.cause_rrset)}
+    if finding.cause_rrset.endswith(CUT):
+        owners.add("")
     return any(
-        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) == owner
+        e.is_open and e.receivers and e.severity.rank >= severity.rank and owner_of(e.finding.cause_rrset) in owners
         for e in incident.entries.values()
     )
 

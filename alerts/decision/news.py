@@ -11,9 +11,9 @@ MAX_NAMED = 5
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What an incident says to people: the code that leads, how severe, who is affected, drift, and what it explains.
 
-    ``names`` are owner names at fault by themselves, ``servers`` the authoritative servers at fault. They, ``owners``,
-    ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is that of the most critical identity
-    affected, empty where none is.
+    ``names`` are owner names at fault by themselves, ``servers`` the authoritative servers at fault, ``members`` the
+    causes in a storm. They, ``owners``, ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is
+    that of the most critical identity affected, empty where none is.
     """
 
     lead: str
@@ -24,6 +24,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     explains: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 def describe_news(sent: Story, now: Story) -> str:
@@ -42,11 +43,17 @@ def describe_news(sent: Story, now: Story) -> str:
         ("also at fault:", sent.names, now.names),
         ("also at fault, of the servers:", sent.servers, now.servers),
         ("withheld as explained by it:", sent.explains, now.explains),
+        ("also in this storm:", sent.members, now.members),
     ):
         if added := sorted(set(after) - set(before)):
             more = f" and {len(added) - MAX_NAMED} more" if len(added) > MAX_NAMED else ""
             news.append(f"{word} {', '.join(added[:MAX_NAMED])}{more}")
     return "; ".join(news)
+
+
+def is_worse(sent: Story, now: Story) -> bool:
+    """Return whether an incident became worse than a receiver was told: it must ring, and waits for nothing."""
+    return now.severity.rank > sent.severity.rank or _place(now.criticality) < _place(sent.criticality)
 
 
 def _place(criticality: str) -> int:

@@ -26,6 +26,10 @@ class OpenIncidents(Mapping[str, Incident]):
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def all(self) -> list[Incident]:
+        """Return every open incident, at one stroke: another thread may be at work."""
+        return list(self._by_id.values())
+
     def on(self, cause: str) -> list[Incident]:
         """Return the open incidents on a cause."""
         return list(self._on_cause.get(cause, {}).values())

@@ -8,11 +8,16 @@ from typing import Self
 import msgspec
 
 from alerts.decision.incidents import Incident
-from schemas.messages import Finding, NotificationEvent
+from alerts.decision.silences import Silence
+from schemas.messages import Act, Finding, NotificationEvent
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell."""
+    """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell.
+
+    ``rings``: it makes things worse than they were told, and must be noticed. ``base`` is the URL under which people
+    reach our pages, empty where nobody said it.
+    """
 
     id: str
     receiver: str
@@ -20,6 +25,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     incident: Incident
     decided_at: datetime
+    base: str = ""
+    rings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,8 @@ class Withheld:
 class Step:
     """What one call of the incident book changed; the driver writes it before anything leaves.
 
-    ``handled`` are the versions of findings, by id. ``undeliverable`` are orders that no receiver takes.
+    ``handled`` are the versions of findings, by id, and the acts. ``acts`` are those taken in, each with the reason why
+    it has no effect, empty where it has one. ``undeliverable`` are orders that no receiver takes.
     """
 
     incidents: tuple[Incident, ...] = ()
@@ -45,6 +53,8 @@ class Step:
     orders: tuple[Order, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     undeliverable: tuple[Order, ...] = ()
+    acts: tuple[tuple[Act, str], ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def joined(cls, steps: Iterable[Self]) -> Self:
@@ -58,4 +68,6 @@ class Step:
             orders=tuple(order for step in steps for order in step.orders),
             withheld=tuple(one for step in steps for one in step.withheld),
             undeliverable=tuple(order for step in steps for order in step.undeliverable),
+            acts=tuple(one for step in steps for one in step.acts),
+            silences=tuple(one for step in steps for one in step.silences),
         )

@@ -1,20 +1,24 @@
 """Which rules fit a finding, and what they make of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from alerts.config import Match, Route, Rule
+from alerts.config import Match, Rule
 from schemas.catalogue import Severity
 from schemas.messages import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules make of a finding: its severity and its receivers."""
+    """What rules and routes make of a finding: its severity and its receivers.
+
+    ``paths`` name the route by which a receiver gets it, ``routes[0].routes[1]``; none where a rule named the receiver.
+    """
 
     severity: Severity
     receivers: tuple[str, ...]
+    paths: dict[str, str] = field(default_factory=dict)
 
 
 def match_finding(match: Match, finding: Finding, severity: Severity) -> bool:
@@ -34,8 +38,8 @@ def _absolute(pattern: str) -> str:
     return pattern.lower() if pattern.endswith((".", "*")) else pattern.lower() + "."
 
 
-def assess(finding: Finding, rules: Sequence[Rule], routes: Sequence[Route]) -> Assessment:
-    """Run a finding through the rules in order, then through the routes where no rule named a receiver."""
+def apply_rules(finding: Finding, rules: Sequence[Rule]) -> Assessment:
+    """Run a finding through the rules in order; the receivers are those that rules named."""
     severity = finding.severity
     receivers: list[str] = []
     for rule in rules:
@@ -46,6 +50,4 @@ def assess(finding: Finding, rules: Sequence[Rule], routes: Sequence[Route]) -> 
             receivers.append(rule.receiver)
         if rule.stop:
             break
-    if not receivers:
-        receivers = [route.receiver for route in routes if match_finding(route.match, finding, severity)]
     return Assessment(severity, tuple(dict.fromkeys(receivers)))

@@ -9,4 +9,5 @@ Where to look
     sending     threads
     failures    a receiver that fails is itself a finding
     wording     an incident in words
+    advice      what it means, who must do what, where to read on
 """

@@ -45,7 +45,8 @@ class DeliveryOutcome:
     """What one attempt came to.
 
     ``retry``: another may succeed soon; without it the receiver refuses, and somebody must change something.
-    ``unfit``: these very words must never be sent again. ``retry_after_s`` is what the receiver asked for.
+    ``unfit``: these very words must never be sent again. ``retry_after_s`` is what the receiver asked for. ``memo`` is
+    what the receiver wants to find again in further deliveries of the incident, as the thread that it opened.
     """
 
     delivered: bool
@@ -53,3 +54,4 @@ class DeliveryOutcome:
     retry: bool = True
     retry_after_s: float | None = None
     unfit: bool = False
+    memo: str = ""

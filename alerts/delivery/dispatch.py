@@ -75,7 +75,7 @@ class Dispatch:
             if delivery.unfit and delivery.incident.id not in busy:
                 self._renew(delivery, incidents.get(delivery.incident.id), now, settlement)
             else:
-                fit.append(delivery)
+                fit.append(_with_memos(delivery, incidents.get(delivery.incident.id)))
         return choose_lanes(fit, busy, works=condition.works), settlement
 
     @staticmethod
@@ -138,6 +138,13 @@ class Dispatch:
         """Return whether a failure goes on record: the first refusal, and the last try before patience is over."""
         refused_first = not outcome.retry and not delivery.refused
         return not outcome.delivered and (refused_first or delivery.attempts + 1 == self._max_attempts)
+
+
+def _with_memos(delivery: Delivery, current: Incident | None) -> Delivery:
+    """Return a delivery with what its receiver noted since it was ordered."""
+    if current is None or current.memos == delivery.incident.memos:
+        return delivery
+    return msgspec.structs.replace(delivery, incident=msgspec.structs.replace(delivery.incident, memos=current.memos))
 
 
 def _condition_after(outcome: DeliveryOutcome, before: Condition, now: float) -> Condition:

@@ -1,5 +1,6 @@
 """What the delivery asks of every way of reaching people: one attempt, and what came of it."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from alerts.delivery.delivery import Delivery, DeliveryOutcome
@@ -14,6 +15,15 @@ class Notifier(Protocol):
 
     def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Say it; repeating one delivery must be harmless to the receiver. ``now`` is POSIX seconds."""
+        ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """A receiver that forgets what it is not told again every minute."""
+
+    def refresh(self, firing: Sequence[Delivery], now: float) -> DeliveryOutcome:
+        """Say again what still goes on; a failure is no finding, since the deliveries themselves are tried on."""
         ...
 
 

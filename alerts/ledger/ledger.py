@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Protocol, TypedDict, Unpack
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery, Settled
 from schemas.messages import Notification
 
@@ -16,6 +17,7 @@ class Parts(TypedDict, total=False):
     deliveries: Iterable[Delivery]
     settled: Iterable[Settled]
     notifications: Iterable[Notification]
+    silences: Iterable[Silence]
 
 
 class Record(Protocol):
@@ -31,6 +33,22 @@ class Record(Protocol):
 
     def notifications(self, limit: int) -> list[Notification]:
         """Return what was said or withheld, newest first."""
+        ...
+
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        ...
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        ...
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        ...
+
+    def silences(self) -> list[Silence]:
+        """Return the silences, those too that are over, the one that ends last first."""
         ...
 
     def pending(self) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Unpack
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
 from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 TRY_EVERY_S = 2.0
 TIDY_EVERY = 200
 # What ended and what was said is kept for looking back: so many of each.
-KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
+KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000, Table.SILENCES: 5_000}
 FULL = "the disk of the ledger is full: notifications are noted in memory only; make room before a restart"
 # Source: https://www.sqlite.org/rescode.html (primary codes: the low octet). A disk that fails or that the system made
 # read-only is no place to write to either.
@@ -90,6 +91,22 @@ class OverflowLedger:
     def notifications(self, limit: int) -> list[Notification]:
         """Return what was said or withheld, newest first."""
         return self._current.notifications(limit)
+
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        return self._current.find_incidents(prefix, limit)
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        return self._current.incidents_on(cause, limit)
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        return self._current.notifications_of(incident)
+
+    def silences(self) -> list[Silence]:
+        """Return the silences, those too that are over, the one that ends last first."""
+        return self._current.silences()
 
     def pending(self) -> int:
         """Return how many deliveries wait."""

@@ -12,24 +12,39 @@ from typing import Any, Unpack
 import msgspec
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery, Settled
 from alerts.delivery.outbox import LONGEST_PAUSE_S
 from alerts.ledger.ledger import Parts
 from schemas.faults import ConfigError, Transient
 from schemas.messages import Notification
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, open INTEGER, updated_at REAL, content BLOB);
+CREATE TABLE IF NOT EXISTS incidents (
+    id TEXT PRIMARY KEY, open INTEGER, updated_at REAL, content BLOB, cause TEXT DEFAULT ''
+);
 CREATE TABLE IF NOT EXISTS handled (finding TEXT PRIMARY KEY, version INTEGER);
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY, position INTEGER, receiver TEXT, attempts INTEGER, next_at REAL, content BLOB
 );
-CREATE TABLE IF NOT EXISTS notifications (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB);
+CREATE TABLE IF NOT EXISTS notifications (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, at REAL, content BLOB, incident TEXT DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, ends_at REAL, content BLOB);
 CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
 CREATE INDEX IF NOT EXISTS notifications_id ON notifications (id);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
+CREATE INDEX IF NOT EXISTS incidents_cause ON incidents (cause);
+CREATE INDEX IF NOT EXISTS notifications_incident ON notifications (incident);
 """
+SINCE_1 = (
+    "ALTER TABLE incidents ADD COLUMN cause TEXT DEFAULT ''",
+    "ALTER TABLE notifications ADD COLUMN incident TEXT DEFAULT ''",
+    "UPDATE incidents SET cause = json_extract(CAST(content AS TEXT), '$.cause')",
+    "UPDATE notifications SET incident = json_extract(CAST(content AS TEXT), '$.incident')",
+)
+"""What a ledger of version 1 lacks."""
 
 
 class Table(StrEnum):
@@ -39,22 +54,27 @@ class Table(StrEnum):
     HANDLED = "handled"
     DELIVERIES = "deliveries"
     NOTIFICATIONS = "notifications"
+    SILENCES = "silences"
 
 
 OLDEST = {
     Table.INCIDENTS: "SELECT id FROM incidents WHERE open = 0 ORDER BY updated_at DESC LIMIT -1 OFFSET ?",
     Table.HANDLED: "SELECT finding FROM handled ORDER BY rowid DESC LIMIT -1 OFFSET ?",
     Table.NOTIFICATIONS: "SELECT id FROM notifications ORDER BY position DESC LIMIT -1 OFFSET ?",
+    Table.SILENCES: "SELECT id FROM silences ORDER BY ends_at DESC LIMIT -1 OFFSET ?",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerWrite:
-    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification; None: gone."""
+    """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification, a Silence.
+
+    None: it is gone.
+    """
 
     table: Table
     key: str
-    value: Incident | int | Delivery | Notification | None
+    value: Incident | int | Delivery | Notification | Silence | None
 
 
 class _About(msgspec.Struct):
@@ -84,6 +104,8 @@ class SqliteLedger:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise ConfigError([f"alerts.ledger: {path} was written by a newer anchorwatch: upgrade"])
+            for sql in SINCE_1 if version == 1 else ():
+                self._db.execute(sql)
             self._db.executescript(SCHEMA)
             if version != SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
@@ -122,7 +144,7 @@ class SqliteLedger:
         ]
 
     def rows(self, table: Table) -> list[tuple[str, bytes]]:
-        """Return the rows of incidents or notifications as they were written, oldest first."""
+        """Return the rows of incidents, notifications or silences as they were written, oldest first."""
         return [(key, content) for key, content in self._read(f"SELECT id, content FROM {table} ORDER BY rowid", ())]
 
     def open_incidents(self) -> list[Incident]:
@@ -134,6 +156,24 @@ class SqliteLedger:
         """Return incidents, open ones first, then the newest."""
         rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
+
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        sql = "SELECT content FROM incidents WHERE substr(id, 1, ?) = ? ORDER BY updated_at DESC LIMIT ?"
+        rows = self._read(sql, (len(prefix), prefix, limit))
+        return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        rows = self._read(
+            "SELECT content FROM incidents WHERE cause = ? ORDER BY updated_at DESC LIMIT ?", (cause, limit)
+        )
+        return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        rows = self._read("SELECT content FROM notifications WHERE incident = ? ORDER BY position", (incident,))
+        return [msgspec.json.decode(content, type=Notification) for (content,) in rows]
 
     def due(self, now: float, most: int) -> list[list[Delivery]]:
         """Return for each receiver up to ``most`` of its oldest deliveries that are due, in order."""
@@ -181,6 +221,11 @@ class SqliteLedger:
         rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Notification) for (content,) in rows]
 
+    def silences(self) -> list[Silence]:
+        """Return the silences, those too that are over, the one that ends last first."""
+        rows = self._read("SELECT content FROM silences ORDER BY ends_at DESC, id", ())
+        return [msgspec.json.decode(content, type=Silence) for (content,) in rows]
+
     def commit(self, **parts: Unpack[Parts]) -> None:
         """Write one step, whole or not at all."""
         if changes := self.changes_of(**parts):
@@ -202,6 +247,7 @@ class SqliteLedger:
                 LedgerWrite(Table.NOTIFICATIONS, f"{n.id}/{n.status}/{n.attempts}", n)
                 for n in parts.get("notifications", ())
             ),
+            *(LedgerWrite(Table.SILENCES, silence.id, silence) for silence in parts.get("silences", ())),
         ]
 
     def surplus(self, kept: Mapping[Table, int]) -> list[LedgerWrite]:
@@ -248,17 +294,26 @@ class SqliteLedger:
         content = msgspec.json.encode(value)
         match value:
             case Incident():
-                row: tuple[object, ...] = (key, value.ended_at is None, value.updated_at.timestamp(), content)
-                run("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)", row)
+                row: tuple[object, ...] = (
+                    *(key, value.ended_at is None, value.updated_at.timestamp()),
+                    *(content, value.cause),
+                )
+                run(
+                    "INSERT OR REPLACE INTO incidents (id, open, updated_at, content, cause) VALUES (?, ?, ?, ?, ?)",
+                    row,
+                )
             case int():
                 run("INSERT OR REPLACE INTO handled VALUES (?, ?)", (key, value))
             case Delivery():
                 self._last_position = max(self._last_position, value.position)
                 row = (key, value.position, value.receiver, value.attempts, value.next_at, content)
                 run("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)", row)
+            case Silence():
+                row = (key, value.ends_at.timestamp(), content)
+                run("INSERT OR REPLACE INTO silences VALUES (?, ?, ?)", row)
             case Notification():
-                row = (key, value.at.timestamp(), content)
-                run("INSERT INTO notifications (id, at, content) VALUES (?, ?, ?)", row)
+                row = (key, value.at.timestamp(), content, value.incident)
+                run("INSERT INTO notifications (id, at, content, incident) VALUES (?, ?, ?, ?)", row)
 
     def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -3,7 +3,8 @@
 Where to look
     types       every type that there is
     receiver    what all of them have
-    webhook, pagerduty, command, console
+    webhook, pagerduty, jsm, alertmanager, slack, teams, mail, syslog, command, console
+    apprise     the long tail
     posting     one POST of JSON, and what came of it
     exchange    one HTTP exchange with a deadline
 """

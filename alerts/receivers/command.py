@@ -28,6 +28,11 @@ class Command(Receiver, frozen=True, kw_only=True, tag="command"):
 
     command: tuple[str, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return next(iter(self.command), "")
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.command:

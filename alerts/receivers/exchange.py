@@ -30,11 +30,18 @@ class Line:
         self._tls = ssl.create_default_context(cafile=self._egress.ca_path or None)
 
     def exchange(
-        self, method: str, url: str, *, body: bytes = b"", headers: dict[str, str] | None = None, deadline_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        deadline_s: float,
+        wants_body: bool = False,
     ) -> Answer:
         """Send a request once, on a connection of its own, and return the answer; nothing is followed.
 
-        The body of an answer is read, in part, only if it says why something was refused.
+        The body of an answer is read, in part, only if it says why something was refused, or ``wants_body``.
 
         Raises:
             urllib3.exceptions.HTTPError: there was no answer in time, or none that is HTTP.
@@ -56,7 +63,7 @@ class Line:
                 )
                 with contextlib.closing(answer):
                     cutter.check()  # a head that was cut reads like a whole one
-                    return Answer(answer.status, _lower(answer.headers), _body_of(answer))
+                    return Answer(answer.status, _lower(answer.headers), _body_of(answer, wants_body))
             finally:
                 manager.clear()
 
@@ -79,9 +86,9 @@ def _lower(headers: Any) -> dict[str, str]:
     return {key.lower(): value for key, value in headers.items()}
 
 
-def _body_of(answer: urllib3.BaseHTTPResponse) -> bytes:
+def _body_of(answer: urllib3.BaseHTTPResponse, is_wanted: bool) -> bytes:
     """Return why something was refused; an answer that says yes is yes, however its body goes on."""
-    if 200 <= answer.status < 300:
+    if 200 <= answer.status < 300 and not is_wanted:
         return b""
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
         return answer.read(MAX_BODY_BYTES)

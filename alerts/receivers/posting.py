@@ -8,7 +8,7 @@ import urllib3
 
 from alerts.delivery.delivery import LONGEST_WAIT_S, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S
-from alerts.receivers.receiver import HttpClient
+from alerts.receivers.receiver import Answer, HttpClient
 from schemas.redaction import redact, secrets_of_url
 
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -25,15 +25,37 @@ def post_json(
     deadline_s: float = DEADLINE_S,
 ) -> DeliveryOutcome:
     """POST once, follow nothing, and class the answer; what it echoes of ``hidden`` is left out of what is said."""
+    answer = exchange_json(line, url, body, headers, deadline_s=deadline_s)
+    return (
+        answer
+        if isinstance(answer, DeliveryOutcome)
+        else classify_answer(answer, hidden=[*secrets_of_url(url), *hidden])
+    )
+
+
+def exchange_json(
+    line: HttpClient,
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    deadline_s: float = DEADLINE_S,
+    wants_body: bool = False,
+) -> Answer | DeliveryOutcome:
+    """POST once, follow nothing; return the answer, or what it means that there is none."""
+    headers = {"content-type": "application/json", **headers}
+    more = {"wants_body": True} if wants_body else {}
     try:
-        answer = line.exchange(
-            "POST", url, body=body, headers={"content-type": "application/json", **headers}, deadline_s=deadline_s
-        )
+        return line.exchange("POST", url, body=body, headers=headers, deadline_s=deadline_s, **more)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return _classify_silence(error)
+
+
+def classify_answer(answer: Answer, *, hidden: Sequence[str] = ()) -> DeliveryOutcome:
+    """Return what an answer means; what it echoes of ``hidden`` is left out of what is said."""
     if 200 <= answer.status < 300:
         return DeliveryOutcome(True, f"HTTP {answer.status}")
-    said = redact(answer.body.decode("utf-8", "replace"), [*secrets_of_url(url), *filter(None, hidden)])[:200]
+    said = redact(answer.body.decode("utf-8", "replace"), [one for one in hidden if one])[:200]
     retry_after = re.fullmatch(r"[0-9]{1,9}", answer.headers.get("retry-after", ""))
     return DeliveryOutcome(
         False,

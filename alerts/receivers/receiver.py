@@ -30,9 +30,16 @@ class HttpClient(Protocol):
     """The way to receivers on the net."""
 
     def exchange(
-        self, method: str, url: str, *, body: bytes = b"", headers: dict[str, str] | None = None, deadline_s: float
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        deadline_s: float,
+        wants_body: bool = False,
     ) -> Answer:
-        """Send a request once and return the answer; nothing is followed."""
+        """Send a request once and return the answer; nothing is followed. The body of a yes only if it is wanted."""
         ...
 
 
@@ -40,6 +47,16 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One receiver as the configuration has it; its secrets are in no repr."""
 
     name: str
+
+    @property
+    def where(self) -> str:
+        """Return what it is reached at, a URL or a program; empty where it is this process. It may hold a secret."""
+        return ""
+
+    @property
+    def hears_acknowledgements(self) -> bool:
+        """Return whether we hear of it when people acknowledge there; where they do it here, we do."""
+        return True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
@@ -62,6 +79,11 @@ def secret_fields(kind: type[Receiver]) -> dict[str, str]:
 def _is_secret(hint: object) -> bool:
     notes = [note for note in get_args(hint) if isinstance(note, msgspec.Meta)]
     return any((note.extra or {}).get(SECRET) for note in notes)
+
+
+def read_lines(secret: str) -> list[str]:
+    """Return the secrets in a file, one a line: the first is in use, further ones are those of before."""
+    return [line.strip() for line in secret.splitlines() if line.strip()]
 
 
 def check_url(url: str) -> Iterator[tuple[str, str]]:

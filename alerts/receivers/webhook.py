@@ -16,12 +16,13 @@ from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import describe
 from alerts.receivers.exchange import Line
 from alerts.receivers.posting import post_json
-from alerts.receivers.receiver import HttpClient, Receiver, Secret, check_url
+from alerts.receivers.receiver import HttpClient, Receiver, Secret, check_url, read_lines
 
 EVENTS = {
     "trigger": "incident.triggered",
     "update": "incident.updated",
     "reminder": "incident.reminder",
+    "acknowledge": "incident.acknowledged",
     "resolve": "incident.resolved",
 }
 _SECRET = re.compile(r"whsec_([A-Za-z0-9+/=]+)")
@@ -54,6 +55,11 @@ class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):
     url: str = ""
     secret: Secret = msgspec.field(default="", name="secret_file")
 
+    @property
+    def where(self) -> str:
+        """Return what it is reached at."""
+        return self.url
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""
         if not self.url:
@@ -62,7 +68,8 @@ class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):
             yield from check_url(self.url)
         if self.secret:
             try:
-                read_secret(self.secret)
+                for line in read_lines(self.secret):
+                    read_secret(line)
             except ValueError as error:
                 yield "secret_file", str(error)
 
@@ -78,7 +85,7 @@ class WebhookNotifier:
         self, url: str, secret: str, line: HttpClient | None = None, *, deadline_s: float = DEADLINE_S
     ) -> None:
         self._url, self._secret, self._deadline_s = url, secret, deadline_s
-        self._key = read_secret(secret) if secret else None
+        self._keys = [read_secret(line) for line in read_lines(secret)]
         self._line = line or Line()
 
     def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
@@ -91,6 +98,8 @@ class WebhookNotifier:
             }
         )
         headers = {"webhook-id": delivery.id, "webhook-timestamp": str(int(now))}
-        if self._key is not None:
-            headers["webhook-signature"] = sign(self._key, delivery.id, int(now), body)
-        return post_json(self._line, self._url, body, headers, hidden=[self._secret], deadline_s=self._deadline_s)
+        if self._keys:
+            # While a secret is rotated both are in the file, and the receiver accepts either signature.
+            headers["webhook-signature"] = " ".join(sign(key, delivery.id, int(now), body) for key in self._keys)
+        hidden = read_lines(self._secret)
+        return post_json(self._line, self._url, body, headers, hidden=hidden, deadline_s=self._deadline_s)

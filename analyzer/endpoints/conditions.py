@@ -187,12 +187,20 @@ def _resolver_conditions(judgement: Judgement) -> Iterable[Condition]:
         case Verdict.INSECURE if answered and claim.ad:
             detail = f"{name} is insecure, and the resolver calls it authentic (AD=1)"
             yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
-        case Verdict.BOGUS if answered and claim.ad:
+        case Verdict.BOGUS if answered and claim.ad and not _is_of_anchors(judgement):
             detail = f"{name} is bogus, and the resolver calls it authentic (AD=1)"
             yield of_vantage(Code.RESOLVER_DISAGREES, vantage, detail)
-        case Verdict.BOGUS if answered:
+        case Verdict.BOGUS if answered and not claim.ad:
             detail = f"{name} is bogus, and the resolver hands it to its clients"
             yield of_vantage(Code.RESOLVER_NOT_VALIDATING, vantage, detail)
+
+
+def _is_of_anchors(judgement: Judgement) -> bool:
+    """Return whether our anchors are not those that the keys call for: a resolver may well have others than we do.
+
+    Which of us is right its AD bit does not say, and that no anchor of ours matches is told of every name.
+    """
+    return any(reason.code == Code.TRUST_ANCHOR_MISMATCH for reason in judgement.reasons)
 
 
 def _negative_anchors(judgement: Judgement, known: Known) -> Iterable[Condition]:

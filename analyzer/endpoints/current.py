@@ -125,6 +125,7 @@ class CurrentState(Mapping[Subject, Current]):
     """
 
     def __init__(self) -> None:
+        self._polled_at: datetime | None = None
         self._by_subject: dict[Subject, Current] = {}
         self._by_chain: dict[tuple[str, Chain], set[Subject]] = {}
         self._through: dict[tuple[str, str], set[tuple[str, Chain]]] = {}
@@ -147,8 +148,23 @@ class CurrentState(Mapping[Subject, Current]):
     def __len__(self) -> int:
         return len(self._by_subject)
 
+    def polled(self, current: Current, at: datetime) -> None:
+        """Take in that a poll said that it is still the case."""
+        current.applied_at = at
+        if at > current.newest_at:
+            current.newest_at = at
+        if self._polled_at is None or at > self._polled_at:
+            self._polled_at = at
+
+    def take_polled_at(self) -> datetime | None:
+        """Return the latest instant of all polls since the last call, None where there were none."""
+        polled_at, self._polled_at = self._polled_at, None
+        return polled_at
+
     def put(self, subject: Subject, current: Current) -> None:
         """Take in what is the case at a subject from now on."""
+        if self._polled_at is None or current.applied_at > self._polled_at:
+            self._polled_at = current.applied_at
         earlier = self._by_subject.get(subject)
         if earlier is not None and earlier.zones == current.zones:
             self._count(subject, earlier, -1)

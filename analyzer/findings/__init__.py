@@ -5,6 +5,7 @@ Where to look
     drifts        changes that happened, and who joined them since
     folding       changes that come too often to be told one by one
     tracked       one finding with its members, and when it is due to be announced again
+    recurring     faults that come and go
     attribution   whether a fault is one name's or its zone's
     takeover      changes that together look like a takeover
     radius        which endpoints a finding affects

@@ -5,7 +5,7 @@ take in the forgery of another one. Where many names of a zone show the same fau
 tells so. What a vantage does to names of several zones is told apart for each of the first zones, too.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from analyzer.detected import Condition
@@ -22,21 +22,32 @@ class NamesApart:
     def __init__(self) -> None:
         self._open: dict[CauseKey, dict[str, set[str]]] = {}
 
-    def place(self, condition: Condition, shown: Collection[CauseKey]) -> Condition:
+    def place(
+        self,
+        condition: Condition,
+        shown: Collection[CauseKey],
+        owners_within: Callable[[CauseKey], Iterable[str]] = lambda whole: (),
+    ) -> Condition:
         """Return the condition as it is to be told; ``shown`` are the findings open at the same subject.
 
-        A subject stays with the finding that it is in.
+        ``owners_within`` yields the owner names that an open finding of the whole tells of: they take the room of
+        names told apart, so that what healed for a moment makes none in a fault of hundreds of names. A subject stays
+        with the finding that it is in.
         """
         owner = owner_of(condition.cause_rrset)
         if not owner or condition.key in shown:
             return condition
         whole = whole_of(condition.key)
         known = self._open.get(whole, {})
-        siblings = known.get(_parent_of(owner, whole), set())
+        parent = _parent_of(owner, whole)
+        siblings = known.get(parent, set())
         has_room = len(siblings) < NAMES_TOLD_APART and (siblings or len(known) < ZONES_TOLD_APART)
+        if has_room and owner not in siblings:
+            within = (one for one in owners_within(whole) if _parent_of(one, whole) == parent)
+            has_room = len(siblings) + _distinct(within, NAMES_TOLD_APART) < NAMES_TOLD_APART
         if whole not in shown and (owner in siblings or has_room):
             return condition
-        return replace(condition, cause_rrset=whole[2])
+        return replace(condition, cause_rrset=whole[2], owner=owner)
 
     def opened(self, key: CauseKey) -> None:
         """Note a finding that is open from now on."""
@@ -54,6 +65,16 @@ class NamesApart:
             known.pop(parent, None)
         if not known:
             self._open.pop(whole, None)
+
+
+def _distinct(names: Iterable[str], most: int) -> int:
+    """Return how many different names there are, counted up to ``most``."""
+    found: set[str] = set()
+    for name in names:
+        found.add(name)
+        if len(found) >= most:
+            break
+    return len(found)
 
 
 def _parent_of(owner: str, whole: CauseKey) -> str:

@@ -3,7 +3,7 @@
 State: the open findings and their members. What changed is taken out as messages, drifts included.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.drifts import Drifts
 from analyzer.findings.radius import Radius
+from analyzer.findings.recurring import Recurring
 from analyzer.findings.tracked import Member, Tracked, opened
 from analyzer.zones.faults import SWEPT
 from schemas.catalogue import Confirmation, Kind, Severity, codes_where
@@ -53,6 +54,7 @@ class FindingBook:
         self._apart = NamesApart()
         self._by_subject: dict[Subject, set[CauseKey]] = {}
         self._drifts = Drifts()
+        self._recurring = Recurring()
         self._closed: list[Tracked] = []
         self._changed: dict[CauseKey, Tracked] = {}
         self.trigger = "time"
@@ -116,13 +118,20 @@ class FindingBook:
         """Return the conditions as they are to be told; those that come to one key are one, with the servers of all."""
         found: dict[CauseKey, Condition] = {}
         for condition in conditions:
-            placed = self._apart.place(condition, shown)
+            placed = self._apart.place(condition, shown, self._owners_within)
             first = found.setdefault(placed.key, placed)
             if first is not placed and placed.servers:
                 servers = tuple(sorted({*first.servers, *placed.servers}))
                 found[placed.key] = replace(first, servers=servers)
             self._apart.opened(placed.key)  # so that the next one finds its place taken
         return list(found.values())
+
+    def _owners_within(self, whole: CauseKey) -> Iterator[str]:
+        """Yield the owner names that an open finding of a whole zone or vantage tells of; some come several times."""
+        tracked = self._open.get(whole)
+        for (name, rdtype, _), member in tracked.members.items() if tracked is not None else ():
+            if rdtype:
+                yield member.owner or name
 
     def forget(self, subject: Subject, at: datetime, because: str, rrset: str = "") -> None:
         """Drop a subject that is watched no more: it holds nothing open, and ``because`` says why it is not healed.
@@ -135,7 +144,8 @@ class FindingBook:
 
     def holds(self, subject: Subject, codes: frozenset[Code] | None = None) -> bool:
         """Return whether a subject holds any finding open, of these codes if some are given."""
-        return any(codes is None or key[0] in codes for key in self._by_subject.get(subject, ()))
+        keys = self._by_subject.get(subject)
+        return keys is not None and (codes is None or any(key[0] in codes for key in keys))
 
     def grow(self, subject: Subject) -> None:
         """Note that more depends on a subject than did: what it holds open is to be drawn again."""
@@ -194,6 +204,7 @@ class FindingBook:
         member = tracked.members.get(subject)
         if member is None:
             member = tracked.members[subject] = Member(condition.severity, at)
+            member.good_for = self._recurring.pause_of(subject, condition.key, at)
             self._by_subject.setdefault(subject, set()).add(condition.key)
             tracked.grown = self.trigger
         else:
@@ -201,7 +212,7 @@ class FindingBook:
         if condition.servers != member.servers and tracked.finding.version:
             tracked.finding = msgspec.structs.replace(tracked.finding, detail=condition.detail, updated_at=at)
             tracked.changed_by = tracked.changed_by or self.trigger
-        member.servers = condition.servers
+        member.servers, member.owner = condition.servers, condition.owner
         member.severity, member.bad_at = condition.severity, at
         member.good_in_row = 0
         member.bad_polls += 1
@@ -221,8 +232,10 @@ class FindingBook:
         member.good_in_row += 1
         member.recent = (*member.recent[-POLLS_REMEMBERED + 1 :], False)
         tracked.count(subject, member, 1)
-        enough = 1 if key[0] in IMMEDIATE else GOOD_POLLS_TO_CLOSE
-        if member.good_in_row >= enough:
+        if key[0] in IMMEDIATE:
+            self._remove(subject, key, at)
+        elif member.good_in_row >= GOOD_POLLS_TO_CLOSE and abs(at - member.bad_at) >= member.good_for:
+            self._recurring.ended(subject, key, member.bad_at, at)
             self._remove(subject, key, at)
 
     def _remove(self, subject: Subject, key: CauseKey, at: datetime, because: str = "") -> None:

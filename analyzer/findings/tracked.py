@@ -28,7 +28,8 @@ class Member:
     """One subject that shows the condition; ``recent`` are its last polls, True for bad, newest last.
 
     ``servers`` are those that it shows at fault. ``bad_at`` is the instant of the bad poll that arrived last, by the
-    clock that it was made by.
+    clock that it was made by; it has to be good for ``good_for`` from then on before it is over. ``owner`` is the owner
+    name at fault where the finding tells of many.
     """
 
     severity: Severity
@@ -36,7 +37,9 @@ class Member:
     recent: tuple[bool, ...] = ()
     good_in_row: int = 0
     bad_polls: int = 0
+    good_for: timedelta = timedelta()
     servers: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def agrees(self) -> bool:

@@ -280,27 +280,51 @@ class ClickHouseHistory:
         return rows.read_findings(content for (content,) in self._query(sql))
 
     def findings(
-        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+        self,
+        *,
+        status: str = "",
+        code: str = "",
+        zone: str = "",
+        name: str = "",
+        since: datetime | None = None,
+        limit: int = 1000,
     ) -> list[Finding]:
         """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both.
 
-        Of open ones the states come first: a drift never closes, and must not push them off a list.
+        Of open ones the states come first: a drift never closes, and must not push them off a list. With ``name`` only
+        those that are about it, or list it among their endpoints.
         """
         sql = """
             SELECT argMax(finding, version) AS newest FROM findings GROUP BY id
             HAVING (%(status)s = '' OR (argMax(status, version) = 'closed') = (%(status)s = 'closed'))
                AND (%(code)s = '' OR any(code) = %(code)s) AND (%(zone)s = '' OR any(cause_zone) = %(zone)s)
                AND toUnixTimestamp64Micro(max(updated_at)) >= %(since)s
+               AND (%(name)s = '' OR position(newest, concat(%(name)s, ' ')) > 0
+                    OR position(newest, concat(%(name)s, '"')) > 0)
             ORDER BY %(status)s = 'open' AND any(kind) != 'drift' DESC, max(updated_at) DESC LIMIT %(limit)s
         """
         since_us = int(since.timestamp() * 1_000_000) if since else 0
-        parameters = {"status": status, "code": code, "zone": zone, "since": since_us, "limit": limit}
+        quoted = msgspec.json.encode(name).decode()[:-1] if name else ""  # as the stored JSON has it at its beginning
+        parameters = {"status": status, "code": code, "zone": zone, "name": quoted, "since": since_us, "limit": limit}
         return rows.read_findings(content for (content,) in self._query(sql, parameters))
 
     def findings_of(self, ids: Sequence[str]) -> list[Finding]:
         """Return the newest version of each of these findings."""
         sql = "SELECT argMax(finding, version) FROM findings WHERE id IN %(ids)s GROUP BY id"
         return rows.read_findings(content for (content,) in self._query(sql, {"ids": list(ids) or [""]}))
+
+    def ids_of_findings(self, prefix: str, limit: int) -> list[str]:
+        """Return the ids of findings that begin so, the newest first; of a whole id only that."""
+        sql = """
+            SELECT id FROM findings WHERE startsWith(id, %(prefix)s)
+            GROUP BY id ORDER BY max(updated_at) DESC LIMIT %(limit)s
+        """
+        return [key for (key,) in self._query(sql, {"prefix": prefix, "limit": limit})]
+
+    def digests_of_evidence(self, prefix: str, limit: int) -> list[str]:
+        """Return the digests of evidence that begin so; of a whole digest only that."""
+        sql = "SELECT DISTINCT digest FROM evidence WHERE startsWith(digest, %(prefix)s) LIMIT %(limit)s"
+        return [digest for (digest,) in self._query(sql, {"prefix": prefix, "limit": limit})]
 
     def findings_at(self, at: datetime) -> list[Finding]:
         """Return the findings as they were just before an instant: states that were open, and drifts of that day."""

@@ -208,7 +208,14 @@ class MemoryHistory:
         ]
 
     def findings(
-        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+        self,
+        *,
+        status: str = "",
+        code: str = "",
+        zone: str = "",
+        name: str = "",
+        since: datetime | None = None,
+        limit: int = 1000,
     ) -> list[Finding]:
         """Return the newest version of findings, newest first; of open ones the states come first."""
         found = [
@@ -217,6 +224,7 @@ class MemoryHistory:
             if status in ("", "closed" if one.status == "closed" else "open")
             and code in ("", one.code)
             and zone in ("", one.cause_zone)
+            and (not name or one.is_about(name))
             and (since is None or one.updated_at >= since)
         ]
         found.sort(key=lambda one: one.updated_at, reverse=True)

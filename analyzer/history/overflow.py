@@ -308,10 +308,17 @@ class OverflowHistory(ClickHouseHistory):
         return [finding for finding in newest if finding.status is not FindingStatus.CLOSED]
 
     def findings(
-        self, *, status: str = "", code: str = "", zone: str = "", since: datetime | None = None, limit: int = 1000
+        self,
+        *,
+        status: str = "",
+        code: str = "",
+        zone: str = "",
+        name: str = "",
+        since: datetime | None = None,
+        limit: int = 1000,
     ) -> list[Finding]:
         """Return the newest version of findings, newest first, what waits before what is stored."""
-        stored = super().findings(status=status, code=code, zone=zone, since=since, limit=limit)
+        stored = super().findings(status=status, code=code, zone=zone, name=name, since=since, limit=limit)
         kept = _newest(self._findings_kept())
         if not kept:
             return stored
@@ -321,6 +328,7 @@ class OverflowHistory(ClickHouseHistory):
             if (not status or (finding.status is FindingStatus.CLOSED) == (status == "closed"))
             and code in ("", finding.code)
             and zone in ("", finding.cause_zone)
+            and (not name or finding.is_about(name))
             and (since is None or finding.updated_at >= since)
         ]
         superseded = {finding.id for finding in kept}
@@ -330,6 +338,11 @@ class OverflowHistory(ClickHouseHistory):
         """Return the newest version of each of these findings."""
         kept = [finding for finding in self._findings_kept() if finding.id in ids]
         return _newest([*super().findings_of(ids), *kept])
+
+    def ids_of_findings(self, prefix: str, limit: int) -> list[str]:
+        """Return the ids of findings that begin so, what waits before what is stored."""
+        kept = [finding.id for finding in self._findings_kept() if finding.id.startswith(prefix)]
+        return list(dict.fromkeys([*kept, *super().ids_of_findings(prefix, limit)]))[:limit]
 
     def versions(self, since: datetime, after: tuple[datetime, str, int] | None, limit: int) -> list[Finding]:
         """Return what was reported of findings since an instant, oldest first: every version."""

@@ -1,4 +1,4 @@
-"""``anchorwatch change``, ``accept`` and ``acts``: what people do to the watch, and who did what."""
+"""``anchorwatch change``, ``accept``, ``ack``, ``reopen``, ``note`` and ``acts``: what people do, and who did what."""
 
 import getpass
 import os
@@ -65,8 +65,8 @@ def add(
         what=what,
         answers=answers,
         begins_at=begins_at.isoformat(),
-        ends_at=_end_of(begins_at, ends_at, duration).isoformat(),
-        by=who or _user(),
+        ends_at=end_of(begins_at, ends_at, duration).isoformat(),
+        by=who or user(),
         why=why,
     )
     print_rows(done, as_json, lambda act: f"declared: {_describe(act)}", "")
@@ -74,7 +74,12 @@ def add(
         click.echo(f"to end it early: anchorwatch change end {done[0]['id']}")
 
 
-def _end_of(begins_at: datetime, ends_at: datetime | None, duration: str) -> datetime:
+def end_of(begins_at: datetime, ends_at: datetime | None, duration: str) -> datetime:
+    """Return when a window ends.
+
+    Raises:
+        UsageError: not just one of end and duration is given.
+    """
     from anchorwatch.configuration.values import parse_duration
 
     if (ends_at is None) == (not duration):
@@ -112,21 +117,22 @@ def list_changes(show_all: bool, api: str, token_file: Path | None, as_json: boo
 @api_options
 def end(change_id: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """End a declared change before its time."""
-    done = post(api, token_file, ACTS, kind="end_change", subject=change_id, by=who or _user(), why=why)
+    done = post(api, token_file, ACTS, kind="end_change", subject=change_id, by=who or user(), why=why)
     print_rows(done, as_json, lambda act: f"ended: {act['subject']}", "")
 
 
 @click.command()
-@click.argument("subject", metavar="FINDING|NAME")
+@click.argument("subject", metavar="FINDING|INCIDENT|NAME")
 @who_option
 @why_option
 @api_options
 def accept(subject: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Accept a change that was reported: it was planned, and what is the case now is what counts.
 
-    FINDING is the id of one; NAME stands for all changes of the last 30 days at this name or of this zone.
+    FINDING is the id of one, INCIDENT stands for all changes in it; the beginning of an id is enough. NAME stands for
+    all changes of the last 30 days at this name or of this zone.
     """
-    done = post(api, token_file, ACTS, kind="accept", subject=subject, by=who or _user(), why=why)
+    done = post(api, token_file, ACTS, kind="accept", subject=subject, by=who or user(), why=why)
     print_rows(
         done,
         as_json,
@@ -136,6 +142,42 @@ def accept(subject: str, who: str, why: str, api: str, token_file: Path | None, 
         ),
         "",
     )
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@who_option
+@why_option
+@api_options
+def ack(incident: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Take INCIDENT: no reminder and no escalation follows, unless it becomes worse.
+
+    The beginning of its id is enough. Its end, and what is new in it, is told all the same.
+    """
+    done = post(api, token_file, ACTS, kind="acknowledge", subject=incident, by=who or user(), why=why)
+    print_rows(done, as_json, lambda act: f"acknowledged: incident {act['subject'][:8]} by {act['by']}", "")
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@who_option
+@why_option
+@api_options
+def reopen(incident: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Give INCIDENT back: nobody has it any more, and reminders go on."""
+    done = post(api, token_file, ACTS, kind="reopen", subject=incident, by=who or user(), why=why)
+    print_rows(done, as_json, lambda act: f"reopened: incident {act['subject'][:8]}", "")
+
+
+@click.command()
+@click.argument("incident", metavar="INCIDENT")
+@click.argument("text")
+@who_option
+@api_options
+def note(incident: str, text: str, who: str, api: str, token_file: Path | None, as_json: bool) -> None:
+    """Add TEXT to the timeline of INCIDENT."""
+    done = post(api, token_file, ACTS, kind="note", subject=incident, by=who or user(), why=text)
+    print_rows(done, as_json, lambda act: f"noted: incident {act['subject'][:8]}", "")
 
 
 @click.command()
@@ -157,7 +199,7 @@ def acts(limit: int, api: str, token_file: Path | None, as_json: bool) -> None:
 
 def _describe(act: dict[str, Any]) -> str:
     """Return what was done, by whom, and why."""
-    parts = [act["subject"]]
+    parts = [act.get("subject") or " ".join(act.get("matchers", []))]
     if act.get("what"):
         parts.append(f"changes {', '.join(act['what'])}")
     if act.get("answers"):
@@ -168,5 +210,6 @@ def _describe(act: dict[str, Any]) -> str:
     return " ".join(parts) + (f": {act['why']}" if act["why"] else "")
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who uses this command."""
     return os.environ.get("SUDO_USER") or getpass.getuser()

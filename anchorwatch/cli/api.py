@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -40,14 +41,14 @@ def print_rows(document: list[dict[str, Any]], as_json: bool, line: Callable[[di
         click.echo(none)
 
 
-def fetch(api: str, token_file: Path | None, path: str, **parameters: str | None) -> Any:
-    """Return what the instance answers.
+def fetch(api: str, token_file: Path | None, path: str, **parameters: str | list[str] | None) -> Any:
+    """Return what the instance answers; a list repeats its parameter.
 
     Raises:
         ClickException: nobody answers, or with an error.
     """
-    fields = {key: value for key, value in parameters.items() if value}
-    return _request("GET", api, token_file, path, fields=fields)
+    query = urlencode({key: value for key, value in parameters.items() if value}, doseq=True)
+    return _request("GET", api, token_file, f"{path}?{query}" if query else path)
 
 
 def post(api: str, token_file: Path | None, path: str, **body: Any) -> Any:

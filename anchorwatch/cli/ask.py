@@ -23,7 +23,7 @@ def findings(status: str, code: str | None, zone: str | None, api: str, token_fi
         document,
         as_json,
         lambda f: (
-            f"{f['severity']:8} {f['code']:26} {f['cause_zone'] or f['cause_rrset']}  {f['status']}"
+            f"{f['id'][:8]} {f['severity']:8} {f['code']:26} {f['cause_zone'] or f['cause_rrset']}  {f['status']}"
             f"{'' if f['confirmed'] else ' (unconfirmed)'}  since {f['opened_at'][:19]}"
             f"  {len({e.split(' ')[0] for e in f['endpoints']})} hosts, {f['endpoint_count']} names and types,"
             f" {max(f['identity_count'], len(f['identities']))} identities"
@@ -42,7 +42,7 @@ def incidents(api: str, token_file: Path | None, as_json: bool) -> None:
         document,
         as_json,
         lambda i: (
-            f"{'OPEN ' if i['open'] else 'ended'} {i['opened_at'][:19]} {i['summary']}"
+            f"{i['id'][:8]} {'OPEN' if i['state'] == 'open' else i['state']:12} {i['opened_at'][:19]} {i['summary']}"
             f"  [{('notified ' + ', '.join(i['notified'])) if i['notified'] else 'not notified: ' + i['withheld']}]"
         ),
         "no incidents",
@@ -75,7 +75,10 @@ def history(name: str, rdtype: str, api: str, token_file: Path | None, as_json: 
 @token_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence itself.")
 def evidence(digest: str, api: str, token_file: Path | None, as_json: bool) -> None:
-    """Validate again, offline, from the evidence with this DIGEST, at the time of its capture."""
+    """Validate again, offline, from the evidence with this DIGEST, at the time of its capture.
+
+    The beginning of the digest is enough.
+    """
     import msgspec
 
     from anchorwatch.cli.chain_view import show

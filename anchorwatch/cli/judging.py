@@ -1,8 +1,9 @@
 """Validate names once, without a database: what ``validate`` and ``check`` do."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,8 +90,18 @@ async def judge_all(
     progress: Callable[[], object] | None = None,
 ) -> list[Judgement]:
     """Validate every subject through its vantage, many at a time; the result has the order of ``subjects``."""
-    vantages = {point.name: make_vantage(point, settings) for point in points}
+    async with contextlib.AsyncExitStack() as stack:
+        vantages = {point.name: await stack.enter_async_context(make_vantage(point, settings)) for point in points}
+        return await _judge_all(vantages, subjects, claims=claims, progress=progress)
 
+
+async def _judge_all(
+    vantages: Mapping[str, Vantage],
+    subjects: Sequence[PollTarget],
+    *,
+    claims: bool,
+    progress: Callable[[], object] | None,
+) -> list[Judgement]:
     async def judge(subject: PollTarget) -> Judgement:
         vantage = vantages[subject.vantage]
         judged = await vantage.judge(subject.name, subject.rdtype)

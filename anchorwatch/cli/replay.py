@@ -22,6 +22,7 @@ FAILED = 1
     "--restarts", default=3, show_default=True, type=click.IntRange(1, 1000), help="How many, with --restart-at."
 )
 @click.option("--seed", default=0, show_default=True, help="Which random instants.")
+@click.option("--until", metavar="SPAN", default="", help="End scenarios that last longer after this span, as 3w.")
 @click.option(
     "--measure", "measured", is_flag=True, help="Print at the end how soon, how early and how often was told."
 )
@@ -33,6 +34,7 @@ def replay(
     restart_at: str | None,
     restarts: int,
     seed: int,
+    until: str,
     measured: bool,
     quiet: bool,
 ) -> None:
@@ -45,13 +47,18 @@ def replay(
     from anchorwatch.replay.reading import read_scenario
     from anchorwatch.replay.report import as_object, passed, table
     from anchorwatch.replay.running import run_scenario
+    from anchorwatch.replay.times import parse_span
     from schemas.faults import ConfigError
 
+    try:
+        longest_s = parse_span(until) if until else float("inf")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--until") from None
     problems: list[str] = []
     scenarios = []
     for path in paths:
         try:
-            scenarios.append(read_scenario(path))
+            scenarios.append(read_scenario(path).cut(longest_s))
         except ConfigError as error:
             problems += error.problems
     if problems:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option("--check-config", is_flag=True, help="Only say whether the configuration and the inventory can be used.")
-def run(config_path: Path, check_config: bool) -> None:
+@click.option("--online", is_flag=True, help="With --check-config: ask resolvers, history and receivers, too.")
+def run(config_path: Path, check_config: bool, online: bool) -> None:
     """Run every stage in one process by CONFIG, until Ctrl-C or SIGTERM."""
     from anchorwatch.configuration.loading import load_config
     from anchorwatch.telemetry import set_up_logging
@@ -23,7 +24,14 @@ def run(config_path: Path, check_config: bool) -> None:
     if check_config:
         _check_inventory(config)
         warn_of_gaps(config)
+        if online:
+            from anchorwatch.cli.online import check_online
+
+            if problems := check_online(config):
+                raise ConfigError(problems)
         return
+    if online:
+        raise click.UsageError("--online belongs to --check-config")
     if config.bus is not None:
         raise click.UsageError(
             f"{config_path}: bus.url is Kafka, so each stage is a process: anchorwatch collector, analyzer, alerts"

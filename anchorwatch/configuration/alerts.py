@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from alerts.config import AlertsConfig, Route, Rule
+import msgspec
+
+from alerts.config import AlertsConfig, Pacing, Rule
 from alerts.receivers.receiver import Receiver
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.rules import check_match, read_rules, shipped_mappings, shipped_rules
+from anchorwatch.configuration.routes import HoursSection, RouteSection, read_hours, read_routes, read_tree
+from anchorwatch.configuration.rules import read_rules, shipped_mappings, shipped_rules
 from anchorwatch.configuration.values import Natural, Section, read_seconds
 from schemas.redaction import safe
+
+StormSize = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 
 
 class AlertsSection(Section, frozen=True, kw_only=True):
@@ -20,24 +26,43 @@ class AlertsSection(Section, frozen=True, kw_only=True):
     drift_hold: str = "24h"
     join: str = "15m"
     max_attempts: Natural = 8
+    acknowledged_for: str = "24h"
+    group_wait: str = "30s"
+    group_wait_critical: str = "10s"
+    group_interval: str = "5m"
+    storm: StormSize = 5
+    hours: dict[str, HoursSection] = msgspec.field(default_factory=dict)
 
 
 def read_alerts(
     section: AlertsSection,
-    routes: tuple[Route, ...],
+    routes: tuple[RouteSection, ...],
+    tree: RouteSection | None,
     receivers: tuple[Receiver, ...],
     base: Path,
     data: Path,
     document: Document,
 ) -> AlertsConfig:
     """Return what the alerts stage needs; ``data`` is the folder of the ledger unless the section names a file."""
+    if routes and tree is not None:
+        document.problem("route", "say either 'route', a tree, or 'routes', a list of which every one that fits counts")
+    hours, names = read_hours(section.hours, document), [receiver.name for receiver in receivers]
     rules = tuple(rule for one in section.rules for rule in read_rules(base / one, document))
     if not section.rules:
         rules = shipped_rules()
-    _check_receivers(rules, routes, receivers, document)
+    _check_receivers(rules, names, document)
     return AlertsConfig(
         rules=rules,
-        routes=routes,
+        routes=read_routes(routes, "routes", hours, names, document),
+        route=read_tree(tree, hours, names, document),
+        pacing=Pacing(
+            group_wait_s=read_seconds(section.group_wait, "alerts.group_wait", document, least=0.0),
+            group_wait_critical_s=read_seconds(
+                section.group_wait_critical, "alerts.group_wait_critical", document, least=0.0
+            ),
+            group_interval_s=read_seconds(section.group_interval, "alerts.group_interval", document, least=0.0),
+            storm=section.storm,
+        ),
         receivers=receivers,
         mappings=shipped_mappings(),
         ledger=base / section.ledger if section.ledger else data / "alerts.sqlite",
@@ -45,18 +70,12 @@ def read_alerts(
         drift_hold_s=read_seconds(section.drift_hold, "alerts.drift_hold", document, least=1.0),
         join_s=read_seconds(section.join, "alerts.join", document, least=0.0),
         max_attempts=section.max_attempts,
+        acknowledged_for_s=read_seconds(section.acknowledged_for, "alerts.acknowledged_for", document, least=60.0),
     )
 
 
-def _check_receivers(
-    rules: Sequence[Rule], routes: Sequence[Route], receivers: Sequence[Receiver], document: Document
-) -> None:
-    """Note each route and rule that names a receiver that is not there."""
-    known = {receiver.name for receiver in receivers}
-    for number, route in enumerate(routes):
-        check_match(route.match, f"routes[{number}].match", document)
-        if route.receiver not in known:
-            document.problem(f"routes[{number}].receiver", f"there is no receiver {safe(route.receiver)}")
+def _check_receivers(rules: Sequence[Rule], known: Sequence[str], document: Document) -> None:
+    """Note each rule that names a receiver that is not there."""
     for rule in rules:
         if rule.receiver and rule.receiver not in known:
             document.problem(

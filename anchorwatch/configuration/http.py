@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.values import Section, read_secret_file
@@ -19,6 +20,21 @@ class HttpSection(Section, frozen=True, kw_only=True):
     token_file: str = ""
     behind_proxy: tuple[str, ...] = ()
     protect_metrics: bool = False
+    public_url: str = ""
+
+
+def read_public_url(section: HttpSection, document: Document) -> str:
+    """Return the URL under which people reach the pages, without a slash at its end."""
+    text = section.public_url.rstrip("/")
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_usable = False
+    if text and (not is_usable or parts.query or parts.fragment or parts.username is not None):
+        document.problem("http.public_url", "a URL begins with https:// (or http://), names a host, and has no query")
+        return ""
+    return text
 
 
 def read_http(section: HttpSection, base: Path, document: Document) -> HttpConfig:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from alerts.config import AlertsConfig, Route
+from alerts.config import AlertsConfig
 from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
@@ -22,11 +22,13 @@ from anchorwatch.configuration.changes import ChangeSection, read_changes
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
-from anchorwatch.configuration.http import HttpSection, read_http
+from anchorwatch.configuration.http import HttpSection, read_http, read_public_url
 from anchorwatch.configuration.inventory import SourceSection, read_sources
+from anchorwatch.configuration.maintenance import MaintenanceSection, read_maintenance
 from anchorwatch.configuration.outbound import OutboundSection, read_outbound
 from anchorwatch.configuration.polling import PollSection, read_policy
 from anchorwatch.configuration.receivers import read_receivers
+from anchorwatch.configuration.routes import RouteSection
 from anchorwatch.configuration.values import Section, read_seconds
 from anchorwatch.configuration.vantages import VantageSection, read_vantages
 from anchorwatch.kafka.config import KafkaConfig
@@ -60,8 +62,10 @@ class FileSections(Section, frozen=True, kw_only=True):
     history: HistorySection = HistorySection()
     alerts: AlertsSection = AlertsSection()
     receivers: tuple[AnyReceiver, ...] = ()
-    routes: tuple[Route, ...] = ()
+    routes: tuple[RouteSection, ...] = ()
+    route: RouteSection | None = None
     changes: tuple[ChangeSection, ...] = ()
+    maintenance: tuple[MaintenanceSection, ...] = ()
     http: HttpSection = HttpSection()
     outbound: OutboundSection = OutboundSection()
     heartbeat: HeartbeatSection | None = None
@@ -124,7 +128,9 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     egress = read_outbound(sections.outbound, base, document)
     receivers = read_receivers(sections.receivers, base, document)
     data = data_folder(sections.history.url, base)
-    alerts = read_alerts(sections.alerts, sections.routes, receivers, base, data, document)
+    alerts = read_alerts(sections.alerts, sections.routes, sections.route, receivers, base, data, document)
+    alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
+    alerts = msgspec.structs.replace(alerts, public_url=read_public_url(sections.http, document))
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
     return Config(
         base=base,

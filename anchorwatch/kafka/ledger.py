@@ -20,6 +20,7 @@ from kafka.errors import KafkaError, ProducerFencedError
 from kafka.structs import TopicPartition
 
 from alerts.decision.incidents import Incident
+from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
 from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
@@ -44,12 +45,13 @@ RESTORED_AT_ONCE = 200
 PROOF_HOLDS_S = 1.0
 """Who wrote so lately is taken to be the active process still."""
 # What ended and what was said is kept for looking back: so many here, all of it on topics of their own.
-KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000}
+KEPT = {Table.NOTIFICATIONS: 5_000, Table.INCIDENTS: 5_000, Table.HANDLED: 100_000, Table.SILENCES: 5_000}
 TYPES: dict[Table, Any] = {
     Table.INCIDENTS: Incident,
     Table.HANDLED: Version,
     Table.DELIVERIES: Delivery,
     Table.NOTIFICATIONS: Notification,
+    Table.SILENCES: Silence,
 }
 
 
@@ -107,6 +109,26 @@ class KafkaLedger:
         """Return what was said or withheld, newest first."""
         self._look()
         return self._copy.notifications(limit)
+
+    def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
+        """Return the incidents whose id begins so, the newest first."""
+        self._look()
+        return self._copy.find_incidents(prefix, limit)
+
+    def incidents_on(self, cause: str, limit: int) -> list[Incident]:
+        """Return the incidents on a cause, the newest first."""
+        self._look()
+        return self._copy.incidents_on(cause, limit)
+
+    def notifications_of(self, incident: str) -> list[Notification]:
+        """Return what was said of an incident, or withheld, oldest first."""
+        self._look()
+        return self._copy.notifications_of(incident)
+
+    def silences(self) -> list[Silence]:
+        """Return the silences, those too that are over, the one that ends last first."""
+        self._look()
+        return self._copy.silences()
 
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
@@ -214,7 +236,7 @@ class KafkaLedger:
         )
         rows: list[tuple[bytes, bytes | None]] = [
             (f"{table}/{key}".encode(), content)
-            for table in (Table.INCIDENTS, Table.NOTIFICATIONS)
+            for table in (Table.INCIDENTS, Table.NOTIFICATIONS, Table.SILENCES)
             for key, content in self._copy.rows(table)
         ]
         rows += [_row_of(LedgerWrite(Table.DELIVERIES, one.id, one)) for one in self._copy.deliveries()]

@@ -34,13 +34,13 @@ class Right(msgspec.Struct, frozen=True):
 READS: dict[Role, tuple[str, ...]] = {
     "collector": (INVENTORY, ACTS),
     "analyzer": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS),
-    "alerts": (FINDINGS, LEDGER),
+    "alerts": (FINDINGS, ACTS, LEDGER),
     "operator": (DEAD, NOTIFICATIONS),
 }
 WRITES: dict[Role, tuple[str, ...]] = {
     "collector": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS, DEAD),
     "analyzer": (FINDINGS, ACTS, DEAD),
-    "alerts": (LEDGER, NOTIFICATIONS, DEAD),
+    "alerts": (LEDGER, NOTIFICATIONS, ACTS, DEAD),
     # What ``anchorwatch dead replay`` sends again.
     "operator": (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS, FINDINGS),
 }

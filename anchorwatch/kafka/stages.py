@@ -48,6 +48,7 @@ from anchorwatch.pipeline.run import (
 from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
+from anchorwatch.web.hooks import hooks_of
 from anchorwatch.web.server import Server
 from collector.inventory.sources import InventorySources
 from collector.stage import Collector
@@ -161,7 +162,7 @@ class Handling:
     """What a stage does with a batch, how it forgets and ends, and which of the ``Parts`` it shows.
 
     ``sink`` is where its outputs go if not to their topics, then ``why_not_sent`` says why they can't; ``history`` is
-    what it can't work without; ``finish``
+    what it can't work without; ``acts`` is where what people did goes to if not to ``sink``; ``finish``
     ends what it does beside the batches.
     """
 
@@ -170,6 +171,7 @@ class Handling:
     close: Callable[[], None]
     shown: dict[str, Any]
     sink: Sink | None = None
+    acts: Sink | None = None
     why_not_sent: Callable[[], str] | None = None
     history: ClickHouseHistory | None = None
     finish: Callable[[], Awaitable[None]] | None = None
@@ -199,8 +201,8 @@ class PumpedProcess:
             progress.add_reason("disk of the history", handler.history.why_full, grave=False)
         add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, stage)
-        act = sink.send if stage == "analyzer" else None
-        parts = Parts(meter=meter, progress=progress, act=act, warnings=config.warnings, **handler.shown)
+        self._acts = handler.acts or sink
+        parts = Parts(meter=meter, progress=progress, act=self._acts.send, warnings=config.warnings, **handler.shown)
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_partition_gauge(meter, stage, lambda: self._source.partitions)
         self.skews = self._source.skews
@@ -229,6 +231,8 @@ class PumpedProcess:
                 if self._handler.finish is not None:
                     await self._handler.finish()
                 await self._source.close()
+                if self._handler.acts is not None:
+                    await self._handler.acts.close()
             finally:
                 self._handler.close()
                 self._dead_letters.close()
@@ -275,24 +279,35 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         ticks=time.monotonic,
     )
     log_warnings(config)
-    add_alerts_metrics(meter, ledger)
+    add_alerts_metrics(meter, ledger, alerts)
+
+    letters = KafkaDeadLetters(bus, f"{bus.prefix}-alerts")
 
     def forget() -> None:
         ledger.forget()
         alerts.forget()
+
+    def close() -> None:
+        ledger.close()
+        letters.close()
 
     begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
     # The ledger sends notifications along with the step that they belong to.
     handling = Handling(
         handle=begun.handle,
         forget=forget,
-        close=ledger.close,
-        shown={"ledger": ledger},
+        close=close,
+        shown={
+            "ledger": ledger,
+            "maintenance": config.alerts.maintenance,
+            "hooks": hooks_of(config.alerts.receivers),
+        },
         sink=NotificationSink(),
+        acts=KafkaSink(bus, "alerts", _source("alerts"), letters, meter),
         finish=alerts.finish,
         why_not_sent=lambda: ledger.trouble,
     )
-    process = PumpedProcess(config, bus, "alerts", (FINDINGS,), handling, meter)
+    process = PumpedProcess(config, bus, "alerts", (ACTS, FINDINGS), handling, meter)
     add_delivery_reasons(process.progress, alerts)
     return process
 

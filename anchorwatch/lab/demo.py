@@ -14,12 +14,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
+from anchorwatch.assessment.page import in_words
+from anchorwatch.cli.acts import ACTS as ACTS_PATH
+from anchorwatch.cli.api import fetch, post
+from anchorwatch.cli.assessment import make_report
 from anchorwatch.cli.chain_view import COLOURS, paint
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.lab.partners import PARTNERS, PartnerWorld
@@ -39,6 +44,7 @@ inventory: [{{path: inventory.yaml}}]
 vantages: [{{name: lab, resolver: "udp://127.0.0.1:{port}"}}]
 trust_anchors: {{path: root.ds}}
 poll: {{interval: 1s, claim_every: 3}}
+alerts: {{group_wait: 1s, group_interval: 1s, storm: 0}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "{listen}"}}
@@ -50,7 +56,8 @@ log: {{level: error, format: text}}
 class Act:
     """One incident of the demo: how it is staged, what must be found, how it ends.
 
-    ``restore`` is None where nothing is put back; ``heals`` whether the incident then resolves by itself.
+    ``restore`` is None where nothing is put back; ``heals`` whether the incident then resolves by itself. ``taken``:
+    somebody acknowledges it, and accepts it in the end. ``silenced``: it is silenced before it begins.
     """
 
     title: str
@@ -59,6 +66,8 @@ class Act:
     stage: Callable[[PartnerWorld], None]
     restore: Callable[[PartnerWorld], None] | None = None
     heals: bool = False
+    taken: bool = False
+    silenced: bool = False
 
 
 ACTS = (
@@ -92,6 +101,7 @@ ACTS = (
         "secure_to_insecure",
         lambda world: world.stage_ds_removed("bank.example."),
         lambda world: world.restore("bank.example."),
+        taken=True,
     ),
     Act(
         "A model provider's keys and DS are replaced in one step, without overlap",
@@ -105,6 +115,7 @@ ACTS = (
         "alias_exits_signed_space",
         lambda world: world.stage_alias_to_unsigned("parcel.example.", "label", "edge7.cdn.example."),
         lambda world: world.restore("parcel.example."),
+        silenced=True,
     ),
 )
 
@@ -185,6 +196,7 @@ class Demo:
         click.echo("  " + ", ".join(f"{counts[v]} {click.style(v, fg=COLOURS[v])}" for v in Verdict if counts[v]))
         for number, act in enumerate(ACTS, 1):
             await self._play(number, act, instance)
+        await self._report(instance)
         took = time.monotonic() - started
         click.echo(f"\n{len(ACTS)} incidents in {took:.0f} s; {len(self._receiver.arrived)} notifications arrived.")
         if self._exit_after:
@@ -192,11 +204,29 @@ class Demo:
         click.echo(f"The page is at {click.style(instance.server.url, bold=True)} until Ctrl-C.")
         await self._over.wait()
 
+    async def _report(self, instance: Instance) -> None:
+        """Show in a few lines what a report of the last hour says."""
+        made = await asyncio.to_thread(make_report, "csf", "1h", instance.server.url, None)
+        _headline("The report")
+        click.echo("  $ anchorwatch report --framework csf --period 1h --output report.html")
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in made.verdicts.items() if count)
+        click.echo(f"  identities by the weakest name that they rest on: {counts}")
+        said = made.response
+        click.echo(
+            f"  {said.incidents} incidents, {said.told} paged after {in_words(said.to_page_s)} (median),"
+            f" {said.acknowledged} acknowledged, {said.ended} ended"
+        )
+        for control in made.controls:
+            click.echo(f"  {control.control:10} {len(control.incidents)} incidents  {control.citation[:80]}")
+
     async def _play(self, number: int, act: Act, instance: Instance) -> None:
         _headline(f"Incident {number} of {len(ACTS)}: {act.title}")
         seen = len(self._receiver.arrived)
+        silence = await self._silence(act, instance) if act.silenced else ""
         staged_at = time.monotonic()
         act.stage(self._partners)
+        if silence:
+            await self._show_silence(act, silence, instance)
 
         def arrived() -> dict[str, Any] | None:
             for message in self._receiver.arrived[seen:]:
@@ -210,15 +240,19 @@ class Demo:
         message = arrived()
         assert message is not None
         self._show(act, message, time.monotonic() - staged_at)
+        if act.taken:
+            await self._take(message["data"]["incident"], instance)
         if act.restore is None:
             click.echo("  It is not undone: a drift is an event, and stays until somebody has looked at it.")
             return
         act.restore(self._partners)
+        incident = message["data"]["incident"]
         if not act.heals:
             click.echo("  It is put right again; the drift stays on record, so that somebody looks at it.")
             await self._until(self._all_calm(instance, act.zone), f"{act.zone} did not become secure again")
+            if act.taken:
+                await self._accept(incident, instance)
             return
-        incident = message["data"]["incident"]
         await self._until(
             lambda: any(
                 one["type"] == "incident.resolved" and one["data"]["incident"] == incident
@@ -227,6 +261,69 @@ class Demo:
             f"the incident at {act.zone} was not resolved",
         )
         click.echo(click.style("  Put right again, and resolved at the receiver.", fg="green"))
+
+    async def _post(self, instance: Instance, **body: Any) -> dict[str, Any]:
+        """Do as somebody on call does, over the API."""
+        done = await asyncio.to_thread(post, instance.server.url, None, ACTS_PATH, by="ana", **body)
+        first: dict[str, Any] = done[0]
+        return first
+
+    async def _event(self, kind: str, incident: str) -> dict[str, Any]:
+        """Return what arrived of one kind about an incident, once it does."""
+
+        def arrived() -> list[dict[str, Any]]:
+            return [
+                one for one in self._receiver.arrived if one["type"] == kind and one["data"]["incident"] == incident
+            ]
+
+        await self._until(arrived, f"no {kind} arrived")
+        return arrived()[-1]
+
+    async def _take(self, incident: str, instance: Instance) -> None:
+        """Acknowledge an incident, note something, and show it on one screen."""
+        await self._post(instance, kind="acknowledge", subject=incident[:8], why="I call the registrar")
+        await self._post(instance, kind="note", subject=incident[:8], why="the registrar puts the DS back")
+        message = await self._event("incident.acknowledged", incident)
+        click.echo(f"  $ anchorwatch ack {incident[:8]} --why 'I call the registrar'")
+        click.echo(f"            {message['data']['summary']}")
+        whole = await asyncio.to_thread(fetch, instance.server.url, None, f"/api/v1/incidents/{incident[:8]}")
+        click.echo(f"  $ anchorwatch incident {incident[:8]}    # its timeline")
+        for row in whole["timeline"]:
+            who = f"{row['by']}: " if row["by"] else ""
+            click.echo(f"            {row['at'][11:19]}  {row['what']:12} {who}{row['text'][:90]}")
+
+    async def _accept(self, incident: str, instance: Instance) -> None:
+        """Accept what changed, and wait for the word of it."""
+        await self._post(instance, kind="accept", subject=incident[:8], why="a mistake at the registrar, put right")
+        message = await self._event("incident.resolved", incident)
+        click.echo(f"  $ anchorwatch accept {incident[:8]} --why 'a mistake at the registrar, put right'")
+        click.echo(click.style(f"            {message['data']['summary']}", fg="green"))
+
+    async def _silence(self, act: Act, instance: Instance) -> str:
+        """Silence a zone before its incident; return the silence's id."""
+        now = datetime.now(UTC)
+        done = await self._post(
+            instance,
+            kind="silence",
+            matchers=[f"zone={act.zone.rstrip('.')}"],
+            begins_at=now.isoformat(),
+            ends_at=(now + timedelta(hours=1)).isoformat(),
+            why="they are moving",
+        )
+        click.echo(f"  $ anchorwatch silence add zone={act.zone.rstrip('.')} --for 1h --why 'they are moving'")
+        return str(done["id"])
+
+    async def _show_silence(self, act: Act, silence: str, instance: Instance) -> None:
+        """Wait until a page is withheld, say so, and expire the silence."""
+
+        def withheld() -> list[Any]:
+            incidents = instance.ledger.open_incidents()
+            return [one for one in incidents if one.cause == act.zone and one.withheld.startswith("silenced")]
+
+        await self._until(withheld, f"nothing at {act.zone} was withheld")
+        click.echo(f"  withheld  {withheld()[0].withheld}")
+        await self._post(instance, kind="expire_silence", subject=silence)
+        click.echo(f"  $ anchorwatch silence expire {silence[:8]}    # what is still the case is paged now")
 
     @staticmethod
     def _all_calm(instance: Instance, zone: str) -> Callable[[], bool]:

@@ -35,6 +35,7 @@ from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.pipeline.workers import Workers, default_workers
 from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
+from anchorwatch.web.hooks import hooks_of
 from anchorwatch.web.server import Server
 from collector.stage import Collector
 from schemas.messages import Message
@@ -97,8 +98,10 @@ class Instance:
             history=self.history,
             ledger=self.ledger,
             reload=self.collector.reload_soon,
-            act=self._observations.send,
+            act=self._act,
             warnings=config.warnings,
+            maintenance=config.alerts.maintenance,
+            hooks=hooks_of(config.alerts.receivers),
         )
         self.server = Server(make_app(parts, config.http), *config.listen)
         self._steps = {
@@ -109,10 +112,15 @@ class Instance:
         add_progress_metrics(meter, progress)
         add_collector_metrics(meter, self.collector.status)
         add_analyzer_metrics(meter, self.analyzer)
-        add_alerts_metrics(meter, self.ledger)
+        add_alerts_metrics(meter, self.ledger, self.alerts)
         buses = (self._observations, self._findings)
         text = "Messages on a bus within the process."
         meter.gauges("anchorwatch_bus_depth", text, ("bus",), lambda: {(bus.name,): bus.depth for bus in buses})
+
+    async def _act(self, acts: Sequence[Message]) -> None:
+        """Hand what people did to analyzer and alerts: each handles kinds of its own, the analyzer keeps all."""
+        await self._observations.send(acts)
+        await self._findings.send(acts)
 
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop`` (or a signal), then drain and close.

@@ -17,7 +17,6 @@ from collector.dnssec.message import AA, AD, CD, QR, RA, RD, Response, read_resp
 from collector.dnssec.records import RRset
 
 PAYLOAD_BYTES = 1232
-MOST_AGES = 24
 Section = dict[tuple[names.Name, int], RRset]
 _TTL = struct.Struct("!I")
 _HIDDEN = frozenset({RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3})
@@ -66,21 +65,12 @@ class Template:
 
     def __init__(self, name: dns.name.Name, rdtype: int, parts: Sequence[Part], header: Header) -> None:
         self._ttls: list[tuple[int, int, int]] = []
-        self._by_age: dict[tuple[int, ...], Response] = {}
         self._wire = self._write(name, rdtype, parts, header)
         self._young = read_response(self._wire)
         self._part_of = self._parts_by_key()
 
     def at(self, *ages: int) -> Response:
         """Return the response when its parts are so many seconds old."""
-        found = self._by_age.get(ages)
-        if found is None:
-            if len(self._by_age) >= MOST_AGES:
-                self._by_age.clear()
-            found = self._by_age[ages] = self._aged(ages)
-        return found
-
-    def _aged(self, ages: Sequence[int]) -> Response:
         wire = bytearray(self._wire)
         for offset, ttl, part in self._ttls:
             _TTL.pack_into(wire, offset, max(0, ttl - ages[part]))

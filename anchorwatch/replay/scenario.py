@@ -1,6 +1,6 @@
 """A scenario as it was read: everything named exists, and every instant is in seconds since the start. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,14 @@ class Scenario:
     expected: tuple[Expected, ...]
     cause_at: float | None = None
     outage_at: float | None = None
+
+    def cut(self, lasts_s: float) -> "Scenario":
+        """Return the scenario as it is until an earlier end: what happens, and is expected, after it is left out."""
+        if lasts_s >= self.lasts_s:
+            return self
+        steps = tuple(step for step in self.steps if step.at < lasts_s)
+        expected = tuple(one for one in self.expected if all(at <= lasts_s for at in one.times.values()))
+        return replace(self, lasts_s=lasts_s, steps=steps, expected=expected)
 
     @property
     def pager(self) -> str:

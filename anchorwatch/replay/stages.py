@@ -126,7 +126,7 @@ class Monitor:
         )
         self._recalls = Recalls()
         self._acts: list[Act] = []
-        self._flushed_at = clock.now
+        self._flushed_at, self._idle_s = clock.now, IDLE_S
         self.runs = True
         self.look_at_inventory()
         self.hand_on()
@@ -163,17 +163,16 @@ class Monitor:
     def next_flush_at(self) -> float:
         """Return when what was gathered is handed on."""
         watch = self.watch
-        if watch.has_news or self._acts or (self._open and watch.gathered):
+        if watch.has_news or self._acts:
             return self._flushed_at + FLUSH_S
-        if watch.gathered >= MOST_GATHERED:
+        gathered = watch.gathered
+        if gathered and self._open:
+            return self._flushed_at + FLUSH_S
+        if gathered >= MOST_GATHERED:
             return self._clock.now
-        if self._ledger_waits:
+        if self.receivers_fail and self._ledger.pending() > 0:
             return self._flushed_at + RETRY_S
-        return self._flushed_at + (IDLE_S if watch.watched <= LARGE else IDLE_IN_LARGE_S)
-
-    @property
-    def _ledger_waits(self) -> bool:
-        return self.receivers_fail and self._ledger.pending() > 0
+        return self._flushed_at + self._idle_s
 
     # what people and files say
 
@@ -231,6 +230,7 @@ class Monitor:
     def hand_on(self) -> None:
         """Hand on what was gathered through analyzer and alerts; without anything, time passes there."""
         self._flushed_at = self._clock.now
+        self._idle_s = IDLE_S if self.watch.watched <= LARGE else IDLE_IN_LARGE_S
         acts, self._acts = self._acts, []
         self._give([*acts, *self.watch.take_messages()])
 

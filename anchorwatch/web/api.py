@@ -1,12 +1,12 @@
 """The HTTP face of a running instance: JSON for scripts, pages for people, metrics, health.
 
-Everything shown comes from the history, the ledger and the analyzer's state. Only ``/-/reload`` and a POST to
-``/api/v1/acts`` change anything.
+Everything shown comes from the history, the ledger and the analyzer's state. Only ``/-/reload``, a POST to
+``/api/v1/acts`` and the forms of an incident's page change anything.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -16,25 +16,38 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from alerts.decision.incidents import Incident
-from alerts.delivery.wording import printable, summarise
+from alerts.decision.silences import Maintenance
+from alerts.delivery.wording import printable
 from alerts.ledger.ledger import Record
+from alerts.runbooks.library import find_runbook
 from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
 from anchorwatch.web import pages
-from anchorwatch.web.acts import Desk, Send, change_view
+from anchorwatch.web.acts import Desk, Send, change_view, read_form, read_octets
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
-from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, is_word, read_number
-from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
-from anchorwatch.web.queries import MAX_LIMIT, find_version, read_instant, read_limit, read_name
+from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, read_number
+from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login, peer_of
+from anchorwatch.web.hooks import MAX_BODY as MAX_HOOK
+from anchorwatch.web.hooks import SIGNATURE, check_signature, read_hook
+from anchorwatch.web.incidents import find_incident, incident_view, whole_view
+from anchorwatch.web.queries import (
+    MAX_LIMIT,
+    find_evidence,
+    find_findings,
+    find_version,
+    read_instant,
+    read_limit,
+    read_name,
+)
+from anchorwatch.web.silences import matching_view, read_matchers, silence_views
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
 from schemas.judgement import Verdict
@@ -61,7 +74,8 @@ class Parts:
     """What of anchorwatch is in this process, for the HTTP side to show; None for what is in another.
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
-    to the analyzer; ``warnings`` say who would not be notified.
+    on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
+    ``hooks`` has the secrets of receivers that may call us.
     """
 
     meter: Meter
@@ -72,29 +86,8 @@ class Parts:
     reload: Callable[[], None] | None = None
     act: Send | None = None
     warnings: tuple[str, ...] = ()
-
-
-def incident_view(incident: Incident) -> dict[str, Any]:
-    """Return an incident for scripts and pages."""
-    return {
-        "id": incident.id,
-        "cause": incident.cause,
-        "severity": incident.severity,
-        "summary": summarise(incident, "trigger"),
-        "open": incident.ended_at is None,
-        "opened_at": incident.opened_at,
-        "updated_at": incident.updated_at,
-        "ended_at": incident.ended_at,
-        "notified": incident.notified,
-        "withheld": incident.withheld if not incident.notified else "",
-        "findings": [
-            {"id": e.finding.id, "code": e.finding.code, "severity": e.severity, "status": e.finding.status}
-            for e in incident.entries.values()
-        ],
-        "identities": incident.identities,
-        "identity_count": incident.identity_count,
-        "controls": incident.controls,
-    }
+    maintenance: tuple[Maintenance, ...] = ()
+    hooks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Api:
@@ -157,11 +150,27 @@ class Api:
         return JSON(await self._of_history.ask(self._history.acts, limit))
 
     async def act(self, request: Request) -> Response:
-        """Declare a change, end one, or accept a drift; the analyzer takes it in after the answer."""
+        """Do what a person asks for; the stage that handles it takes it in after the answer."""
+        return JSON(await self._at_desk.take(request), status_code=202)
+
+    async def pagerduty(self, request: Request) -> Response:
+        """Take what somebody did at PagerDuty; its signature says that it comes from there."""
+        receiver = request.path_params["receiver"]
+        secret = self._parts.hooks.get(receiver, "")
+        if not secret:
+            raise Refused("no receiver of this name expects calls", 404)
+        body = await read_octets(request, MAX_HOOK)
+        check_signature(secret, request.headers.get(SIGNATURE, ""), body)
+        said = read_hook(receiver, body)
+        return JSON(await self._at_desk.take_hook(said) if said is not None else [], status_code=202)
+
+    @property
+    def _at_desk(self) -> Desk:
         if self._desk is None:
-            send = _here(self._parts.act, "the analyzer")
-            self._desk = Desk(self._history, self._of_history, send)
-        return JSON(await self._desk.take(request), status_code=202)
+            parts, send = self._parts, _here(self._parts.act, "the analyzer or the alerts stage")
+            threads = {"of_history": self._of_history, "of_ledger": self._of_ledger}
+            self._desk = Desk(send, history=parts.history, ledger=parts.ledger, **threads)
+        return self._desk
 
     async def changes(self, request: Request) -> Response:
         """List the declared changes, the one that begins last first."""
@@ -169,13 +178,28 @@ class Api:
         acts = Acts(await self._of_history.ask(self._history.standing_acts, STANDING))
         return JSON([change_view(change, utc(time.time())) for change in acts.changes()[:limit]])
 
+    async def silences(self, request: Request) -> Response:
+        """List the silences and maintenance windows, those in force first, with what each withholds now."""
+        limit = read_limit(request)
+        return JSON((await self._of_ledger.ask(self._silence_views))[:limit])
+
+    def _silence_views(self) -> list[dict[str, Any]]:
+        ledger = self._ledger
+        return silence_views(ledger.silences(), self._parts.maintenance, ledger.incidents(MAX_LIMIT), utc(time.time()))
+
+    async def matching(self, request: Request) -> Response:
+        """List the open incidents that a silence with these matchers would concern, and which of them it would mute."""
+        matchers = read_matchers(request.query_params.getlist("matcher"))
+        incidents = await self._of_ledger.ask(self._ledger.incidents, MAX_LIMIT)
+        return JSON(matching_view(matchers, incidents))
+
     async def identities(self, request: Request) -> Response:
         """List identities with the weakest verdict among what they consume."""
         limit = read_limit(request, MAX_LIMIT)
         return JSON(identity_views(self._endpoint_views(), self._analyzer.consumers)[:limit])
 
     async def findings(self, request: Request) -> Response:
-        """List findings, newest first; ``status`` (open, closed), ``code``, ``zone`` and ``since`` filter."""
+        """List findings, newest first; ``status`` (open, closed), ``code``, ``zone``, ``name`` and ``since`` filter."""
         return JSON(await self._findings(request))
 
     async def _findings(self, request: Request) -> list[Finding]:
@@ -189,6 +213,7 @@ class Api:
             status=status,
             code=query.get("code", ""),
             zone=query.get("zone", ""),
+            name=read_name(query["name"]) if query.get("name") else "",
             since=since,
             limit=limit,
         )
@@ -223,6 +248,23 @@ class Api:
         found = await self._of_ledger.ask(self._ledger.incidents, limit)
         return JSON([incident_view(incident) for incident in found])
 
+    async def incident(self, request: Request) -> Response:
+        """Return one incident whole, with its timeline; the beginning of its id is enough."""
+        return JSON(await self._of_ledger.ask(self._whole, request.path_params["id"]))
+
+    def _whole(self, text: str) -> dict[str, Any]:
+        return whole_view(self._ledger, find_incident(self._ledger, text))
+
+    async def finding(self, request: Request) -> Response:
+        """Return every version of one finding, oldest first; the beginning of its id is enough."""
+        return JSON(await self._versions_of(request.path_params["id"]))
+
+    async def _versions_of(self, text: str) -> list[Finding]:
+        found = await self._of_history.ask(find_findings, self._history, text)
+        if not found:
+            raise Refused("there is no such finding", 404)
+        return await self._of_history.ask(self._history.finding_versions, found[0].id)
+
     async def notifications(self, request: Request) -> Response:
         """List what was sent, failed or withheld, newest first."""
         limit = read_limit(request)
@@ -245,9 +287,11 @@ class Api:
         return JSON(found)
 
     async def evidence(self, request: Request) -> Response:
-        """Return the wire messages behind a verdict, base64, with anchors, policy and time."""
-        digest = request.path_params["digest"]
-        found = await self._of_history.ask(self._history.evidence, digest) if is_word(digest) else None
+        """Return the wire messages behind a verdict, base64, with anchors, policy and time.
+
+        The beginning of its digest is enough.
+        """
+        found = await self._of_history.ask(find_evidence, self._history, request.path_params["digest"])
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
     async def metrics(self, request: Request) -> Response:
@@ -276,6 +320,7 @@ class Api:
         ledger = self._parts.ledger
         incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
         notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
+        silences = await self._of_ledger.ask(self._silence_views) if ledger is not None else []
         findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
         views = self._endpoint_views()
         return pages.overview(
@@ -284,6 +329,7 @@ class Api:
             findings=findings,
             incidents=[incident_view(incident) for incident in incidents],
             notifications=notifications,
+            silences=[one for one in silences if one["state"] == "active"],
             wanted=request.query_params.get("q", ""),
             has_session=self._has_login,
             warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
@@ -291,11 +337,46 @@ class Api:
 
     async def finding_page(self, request: Request) -> Response:
         """Show one finding with its life and its blast radius."""
-        key = request.path_params["id"]
-        versions = await self._of_history.ask(self._history.finding_versions, key) if is_word(key) else []
-        if not versions:
-            return pages.missing("There is no such finding.")
-        return pages.finding(versions)
+        try:
+            return pages.finding(await self._versions_of(request.path_params["id"]))
+        except Refused as refusal:
+            return pages.missing(f"{refusal}")
+
+    async def incident_page(self, request: Request) -> Response:
+        """Show one incident: who has it, what happened, and forms for what people do."""
+        try:
+            whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
+        except Refused as refusal:
+            return pages.missing(f"{refusal}")
+        return pages.incident(whole)
+
+    async def runbook_page(self, request: Request) -> Response:
+        """Show the runbook of a code."""
+        code = request.path_params["code"]
+        found = find_runbook(code)
+        return pages.missing("There is no such code.") if found is None else pages.runbook(code, found)
+
+    async def silences_page(self, request: Request) -> Response:
+        """Show the silences, with forms to add one and to expire one."""
+        return pages.silences(await self._of_ledger.ask(self._silence_views))
+
+    async def silences_act(self, request: Request) -> Response:
+        """Do what a form of the silences' page says, then show the page again."""
+        try:
+            await self._at_desk.take_body(await read_form(request), f"page, from {peer_of(request)}")
+        except Refused as refusal:
+            return pages.refused(f"{refusal}", "/silences", refusal.status)
+        return RedirectResponse("/silences", status_code=303)
+
+    async def incident_act(self, request: Request) -> Response:
+        """Do what a form of an incident's page says, then show the page again."""
+        whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
+        path = f"/incidents/{whole['id']}"
+        try:
+            await self._at_desk.take_body(await read_form(request, whole["id"]), f"page, from {peer_of(request)}")
+        except Refused as refusal:
+            return pages.refused(f"{refusal}", path, refusal.status)
+        return RedirectResponse(path, status_code=303)
 
     async def endpoint_page(self, request: Request) -> Response:
         """Show one name: now, its history, who consumes it."""
@@ -345,15 +426,20 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
         Route("/api/v1/sweeps", _taking(api.sweeps, "zone", "limit")),
         Route("/api/v1/identities", _taking(api.identities, "limit")),
-        Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "since", "limit")),
+        Route("/api/v1/findings", _taking(api.findings, "status", "code", "zone", "name", "since", "limit")),
         Route("/api/v1/findings/versions", _taking(api.versions, "since", "at", "after", "limit")),
+        Route("/api/v1/findings/{id}", _taking(api.finding)),
         Route("/api/v1/incidents", _taking(api.incidents, "limit")),
+        Route("/api/v1/incidents/{id}", _taking(api.incident)),
         Route("/api/v1/notifications", _taking(api.notifications, "limit")),
         Route("/api/v1/history", _taking(api.history, "name", "type", "vantage", "at", "limit")),
         Route("/api/v1/history/gaps", _taking(api.gaps, "since", "longer_than")),
         Route("/api/v1/acts", _taking(api.acts, "limit"), methods=["GET"]),
         Route("/api/v1/acts", _taking(api.act), methods=["POST"]),
         Route("/api/v1/changes", _taking(api.changes, "limit")),
+        Route("/api/v1/silences", _taking(api.silences, "limit")),
+        Route("/api/v1/silences/matching", _taking(api.matching, "matcher", repeated=True)),
+        Route("/api/v1/hooks/pagerduty/{receiver}", _taking(api.pagerduty), methods=["POST"]),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),
@@ -364,18 +450,23 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route(LOGOUT, _taking(login.leave), methods=["POST"]),
         Route("/", _taking(api.overview, "q")),
         Route("/findings/{id}", _taking(api.finding_page)),
+        Route("/incidents/{id}", _taking(api.incident_page), methods=["GET"]),
+        Route("/incidents/{id}", _taking(api.incident_act), methods=["POST"]),
+        Route("/runbooks/{code}", _taking(api.runbook_page)),
+        Route("/silences", _taking(api.silences_page), methods=["GET"]),
+        Route("/silences", _taking(api.silences_act), methods=["POST"]),
         Route("/endpoints/{name}", _taking(api.endpoint_page)),
         Mount("/static", StaticFiles(directory=str(pages.STATIC))),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, config=config)])
 
 
-def _taking(handler: Handler, *parameters: str) -> Handler:
-    """Return the handler, refusing every parameter but these."""
+def _taking(handler: Handler, *parameters: str, repeated: bool = False) -> Handler:
+    """Return the handler, refusing every parameter but these, and each but once unless they may be ``repeated``."""
 
     @wraps(handler)
     async def checked(request: Request) -> Response:
-        check_parameters(request.query_params.multi_items(), parameters)
+        check_parameters(request.query_params.multi_items(), parameters, repeated=repeated)
         return await handler(request)
 
     return checked

@@ -133,8 +133,8 @@ def is_proxied(peer: str, config: HttpConfig) -> bool:
     return any(mapped in network for network in config.proxies)
 
 
-def check_parameters(given: Sequence[tuple[str, str]], known: Collection[str]) -> None:
-    """Check that every parameter is known, given once, printable and short.
+def check_parameters(given: Sequence[tuple[str, str]], known: Collection[str], *, repeated: bool = False) -> None:
+    """Check that every parameter is known, given once unless they may be ``repeated``, printable and short.
 
     Raises:
         BadQuery: one is not.
@@ -144,7 +144,7 @@ def check_parameters(given: Sequence[tuple[str, str]], known: Collection[str]) -
         if name not in known:
             takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
             raise BadQuery(f"there is no parameter {name[:40]!r} here: {takes}")
-        if names.count(name) > 1:
+        if names.count(name) > 1 and not repeated:
             raise BadQuery(f"{name}= is given more than once")
         if len(value) > MAX_WORD or not value.isprintable():
             raise BadQuery(f"{name}= has more than {MAX_WORD} signs, or some that can't be printed")

@@ -5,8 +5,10 @@ from datetime import datetime
 from starlette.requests import Request
 
 from analyzer.history.clickhouse import ClickHouseHistory
-from anchorwatch.web.doors import BadQuery, is_word, read_number
+from anchorwatch.web.doors import BadQuery, Refused, is_word, read_number
+from anchorwatch.web.incidents import ambiguity, is_hex
 from collector.dnssec import names
+from schemas.messages import Evidence, Finding
 
 MAX_LIMIT = 10_000
 MAX_NAME = 1100  # 253 octets, each written as four signs, and dots
@@ -60,3 +62,27 @@ def find_version(history: ClickHouseHistory, text: str) -> tuple[datetime, str, 
     if not found:
         raise BadQuery(f"after={text[:80]!r} is no ID.VERSION of a finding")
     return found[0].updated_at, found[0].id, found[0].version
+
+
+def find_findings(history: ClickHouseHistory, text: str) -> list[Finding]:
+    """Return the newest version of the finding whose id begins so, nothing where there is none; blocks.
+
+    Raises:
+        Refused: more than one begins so.
+    """
+    ids = history.ids_of_findings(text.lower(), 5) if is_hex(text) else []
+    if len(ids) > 1:
+        raise Refused(ambiguity(text, "findings", (one[:12] for one in ids)), 409)
+    return history.findings_of(ids) if ids else []
+
+
+def find_evidence(history: ClickHouseHistory, text: str) -> Evidence | None:
+    """Return the evidence whose digest begins so, None where there is none; blocks.
+
+    Raises:
+        Refused: more than one begins so.
+    """
+    digests = history.digests_of_evidence(text.lower(), 5) if is_hex(text) else []
+    if len(digests) > 1:
+        raise Refused(ambiguity(text, "pieces of evidence", (one[:16] for one in digests)), 409)
+    return history.evidence(digests[0]) if digests else None

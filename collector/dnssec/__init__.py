@@ -14,6 +14,7 @@ Where to look
     private                    names that a resolver answers by itself
     policy, budget, anchors    the rules, the limits, the trust anchors
     skim                       whether a response says the same as the last one
+    resigned                   whether an answer differs from the last one by its signature alone
     replay                     the same again from evidence
 
 Glossary
@@ -24,4 +25,5 @@ Glossary
     entry key    a key that a DS record points at
     cut          where one zone ends and the next begins
     window       inception and expiration of a signature
+    imprint      what is kept of a response to tell whether the next one says the same
 """

@@ -158,13 +158,15 @@ class Context:
         Of signatures that can't be verified those count whose algorithm no key of the zone has yet: a change of the
         algorithm begins with them. Source: RFC 6781 §4.1.4.
         """
-        present = {key.algorithm for key in node.keys}
-        ahead = {
-            (one.key_tag, one.algorithm)
-            for one in rrset.signatures
-            if one.signer == node.zone and one.algorithm not in present
-        }
-        signers = tuple(sorted({*verified.signers, *ahead}))
+        signers = verified.signers
+        if len(signers) < len(rrset.signatures):
+            present = {key.algorithm for key in node.keys}
+            ahead = {
+                (one.key_tag, one.algorithm)
+                for one in rrset.signatures
+                if one.signer == node.zone and one.algorithm not in present
+            }
+            signers = tuple(sorted({*signers, *ahead}))
         # RFC 4035 §5.3.3: no longer than the original TTL, and than the signature lasts.
         left_s = self.window_of(verified).expiration - self.now
         self._note(node.zone, signers, min(rrset.ttl, verified.signature.original_ttl, left_s))

@@ -127,6 +127,16 @@ class _Reader:
 
     def name(self) -> Name:
         """Read the name here, compressed or not, and move behind it."""
+        # Most owners are one pointer to a name that was read before, or the root.
+        here = self.wire[self.offset : self.offset + 2]
+        if len(here) == 2 and here[0] >= 0xC0:
+            known = self.known.get((here[0] & 0x3F) << 8 | here[1])
+            if known is not None:
+                self.offset += 2
+                return known[0]
+        elif here[:1] == b"\0":
+            self.offset += 1
+            return names.ROOT
         name, self.offset = self.name_at(self.offset)
         return name
 
@@ -274,6 +284,8 @@ def _next_record(reader: _Reader) -> tuple[Name, int, int, int, int]:
 
 
 def _read_section(reader: _Reader, count: int) -> dict[tuple[Name, int], RRset]:
+    if not count:
+        return {}
     groups: dict[tuple[Name, int], _Group] = {}
     for _ in range(count):
         name, rdtype, rdclass, ttl, end = _next_record(reader)

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -53,11 +53,11 @@ def decode_text(content: bytes, source: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_rows(text: str, format_name: str, source: str) -> list[Placed]:
-    """Return the identities of one document as placed mappings.
+def read_rows(text: str, format_name: str, source: str) -> Iterable[Placed]:
+    """Return the identities of one document as placed mappings; those of CSV one by one, as there may be many.
 
     Raises:
-        ValueError: the document as a whole can't be read; the sentence has the place.
+        ValueError: the document as a whole can't be read, also while they are taken; the sentence has the place.
     """
     try:
         return FORMATS[format_name](text, source)
@@ -234,7 +234,7 @@ def _read_txt(text: str, source: str) -> list[Placed]:
     return rows
 
 
-def _read_csv(text: str, source: str) -> list[Placed]:
+def _read_csv(text: str, source: str) -> Iterator[Placed]:
     first_line, lines = 1, text
     if re.match(r"sep=.\r?\n", text, re.IGNORECASE):
         first_line, lines = 2, text.split("\n", 1)[1]
@@ -244,14 +244,12 @@ def _read_csv(text: str, source: str) -> list[Placed]:
         header = next((row for row in reader if any(cell.strip() for cell in row)), [])
         place = f"{source}:{reader.line_num + first_line - 1 or first_line}"
         columns = _columns(header, place)
-        rows = []
         for row in reader:
             if any(cell.strip() for cell in row):
                 place = f"{source}:{reader.line_num + first_line - 1}"
-                rows.append(Placed(_csv_row(columns, row, place), place))
+                yield Placed(_csv_row(columns, row, place), place)
     except csv.Error as error:
         raise ValueError(f"{source}:{reader.line_num + first_line - 1}: not CSV: {error}") from None
-    return rows
 
 
 def _delimiter_of(text: str) -> str:
@@ -334,7 +332,7 @@ def _entries(cell: str, shared: dict[str, Any], place: str) -> list[Placed]:
         return [Placed(Unusable(str(error)), place)]
 
 
-FORMATS: dict[str, Callable[[str, str], list[Placed]]] = {
+FORMATS: dict[str, Callable[[str, str], Iterable[Placed]]] = {
     "yaml": _read_yaml,
     "json": _read_json,
     "csv": _read_csv,

@@ -42,6 +42,10 @@ _LIBPQ_PAIR = re.compile(r"([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|\S*)")
 _GO = re.compile(r"(?:tcp[46]?)?\(([^()\s]+)\)(?:/[^@]*)?")
 _ORACLE = re.compile(r"jdbc:oracle:(?:thin|oci8?|kprb):", re.IGNORECASE)
 _DESCRIPTION_HOST = re.compile(r"\(\s*HOST\s*=\s*([^()\s]+)\s*\)(?:\s*\(\s*PORT\s*=\s*([0-9]+)\s*\))?", re.IGNORECASE)
+# A name in its one form that is surely no address, as almost all are.
+_PLAIN_HOST = re.compile(
+    r"(?!.{254})(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+)
 _PLAIN_LIST = re.compile(r"[\w-]+(?:\.[\w-]+)+(?::[0-9]+)?\.?(?:[\s,;|]+[\w-]+(?:\.[\w-]+)+(?::[0-9]+)?\.?)*[,;|]?")
 _AZURE_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
@@ -71,6 +75,8 @@ def parse_endpoints(text: str) -> list[Host]:
         ValueError: a sentence that says why the name can't be watched, without any piece of a connection string.
     """
     text = text.strip()
+    if _PLAIN_HOST.fullmatch(text):
+        return [(text, None)]
     if not text:
         raise Unclear("there is no host in it")
     if not _SEPARATORS.search(text):

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_args
 
 import msgspec
@@ -24,6 +25,7 @@ KINDS = get_args(IdentityKind)
 CRITICALITIES = get_args(Criticality)
 IDENTITY_FIELDS = ("id", "kind", "owner", "environment", "criticality", "endpoints")
 ENDPOINT_FIELDS = ("host", "port", "types", "purpose", "expect", "answers", "unsigned_alias_ok")
+ENDPOINT_FIELD_SET = frozenset(ENDPOINT_FIELDS)
 MOST_LABELS = 50
 LONGEST_LABEL = 500
 MOST_ANSWERS = 1000
@@ -192,7 +194,7 @@ def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
 
 def may_hold_secret(text: str) -> bool:
     """Return whether a label's text had better not be kept: it has credentials, or an @ after a colon or slash."""
-    return holds_secret(text) or bool(re.search(r"[:/].*@", text))
+    return holds_secret(text) or ("@" in text and bool(re.search(r"[:/].*@", text)))
 
 
 def meant_field(name: str, known: Iterable[str]) -> str:
@@ -215,7 +217,13 @@ def _text(value: Mapping[str, Any], field: str) -> str:
         return ""
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise _Problem(f"{field!r} is a text{_boolean_hint(found)}")
-    return str(found).strip()
+    return _once(str(found).strip())
+
+
+@lru_cache(maxsize=65_536)
+def _once(text: str) -> str:
+    """Return a text; of those that many rows say, the same object."""
+    return text
 
 
 def _read_endpoint(value: object) -> list[Endpoint]:
@@ -224,9 +232,8 @@ def _read_endpoint(value: object) -> list[Endpoint]:
         return [Endpoint(host=host, port=port) for host, port in parse_endpoints(value)]
     if not isinstance(value, Mapping):
         raise ValueError(f"an endpoint is a host name or a mapping with 'host', not {safe(value)}")
-    unknown = sorted(set(map(str, value)) - set(ENDPOINT_FIELDS))
-    if unknown:
-        named = ", ".join(map(safe, unknown))
+    if not value.keys() <= ENDPOINT_FIELD_SET:
+        named = ", ".join(map(safe, sorted(set(map(str, value)) - ENDPOINT_FIELD_SET)))
         raise ValueError(f"unknown field {named}; an endpoint has {', '.join(ENDPOINT_FIELDS)}")
     host_text = value.get("host")
     if not isinstance(host_text, str):
@@ -280,14 +287,26 @@ def _read_answers(host: str, value: object, types: tuple[str, ...]) -> tuple[str
 def _read_types(host: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{host}: 'types' is a list of record types such as [A, AAAA]")
+    try:
+        return _types_of(tuple(value))
+    except _Type as problem:
+        raise ValueError(f"{host}: {problem}") from problem
+
+
+class _Type(ValueError):
+    """What is wrong with a record type."""
+
+
+@lru_cache(maxsize=1024)
+def _types_of(mnemonics: tuple[str, ...]) -> tuple[str, ...]:
     types = []
-    for item in value:
+    for item in mnemonics:
         mnemonic = item.upper()
         try:
             records.type_from_text(mnemonic)
         except ValueError as error:
-            raise ValueError(f"{host}: {safe(item)} is no record type") from error
+            raise _Type(f"{safe(item)} is no record type") from error
         if mnemonic in NOT_WATCHABLE:
-            raise ValueError(f"{host}: records of type {mnemonic} can't be watched")
+            raise _Type(f"records of type {mnemonic} can't be watched")
         types.append(mnemonic)
     return tuple(dict.fromkeys(types))

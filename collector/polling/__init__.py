@@ -9,7 +9,9 @@ Where to look
     reachability    whether a vantage answers at all
     steady          polls that are one comparison; how many a resolver may have before it
     basis           the chain that verdicts rest on, shown anew once for all below it
-    shares          which worker polls what; merging: their reports as one; status: how polling goes
+    shares          which worker polls what
+    merging         the reports of several workers as those of one
+    status          how polling goes, in numbers
     memory          the last poll of an endpoint, and whether a new one says anything new
     zones           what was told of each zone, once for all names below it
     copies          for how long others may keep what a vantage shows

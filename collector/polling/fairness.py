@@ -67,7 +67,7 @@ class FairShares(Generic[Item]):
         self._running: dict[Item, Queue] = {}
         self._running_by_queue: dict[Queue, int] = {}
         self._running_by_standing = dict.fromkeys(Standing, 0)
-        # Whatever comes, a quarter of the slots is left to those that answer.
+        # Whatever comes, a quarter of the slots is left to those that answer, and one to those never asked.
         self._most = {
             Standing.ANSWERS: slots,
             Standing.NEW: max(LEAST_SLOTS, slots // 2),
@@ -278,7 +278,10 @@ class FairShares(Generic[Item]):
         return list(state.items)
 
     def _has_slot(self, standing: Standing) -> bool:
-        return len(self._running) < self._slots and self._running_by_standing[standing] < self._most[standing]
+        most = self._most[standing]
+        if standing is Standing.ANSWERS and self._waiting[Standing.NEW]:
+            most -= self._slots // 4  # however late those are that answer: a name never asked is not watched at all
+        return len(self._running) < self._slots and self._running_by_standing[standing] < most
 
     def _may_go(self, queue: Queue) -> bool:
         if self._running_by_queue.get(queue, 0) < self._share:

@@ -518,7 +518,10 @@ class Watch:
         return found
 
     def _claim_stands(self, memory: Memory, view: View) -> Steps[bool]:
-        """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then."""
+        """Ask what clients are told, in one way; return whether it is what they were told, and was no matter then.
+
+        Where something else was heard beside a poll, both ways are to be asked: this turn may be the other one's.
+        """
         if memory.claim is None or memory.disputed > 0 or memory.has_new_claim:
             return False
         edns = is_edns_due(memory.polls - 1, self._config.claim_every)

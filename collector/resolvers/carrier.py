@@ -45,6 +45,13 @@ class Carrier:
     def _is_wanted(self) -> bool:
         return self._count > 0 and self._resolver.address.scheme == "udp"
 
+    async def open(self) -> None:
+        """Open the ports now, where there are to be any."""
+        if self._is_wanted:
+            now = asyncio.get_running_loop().time()
+            self._look_up_at = now + LOOK_UP_EVERY_S
+            await self._open(now)
+
     def put(self, posed: Posed, now: float) -> None:
         """Ask a question."""
         if self._datagrams is None or posed.question.stream or not self._datagrams.ask(posed, now):

@@ -40,7 +40,8 @@ class Homes:
                 continue
             if judged.verdict is not Verdict.INDETERMINATE:
                 self._zone_by_name[judged.owner] = judged.node.zone
-                self._silent.difference_update(node.zone for node in judged.node.path())
+                if self._silent:
+                    self._silent.difference_update(node.zone for node in judged.node.path())
                 continue
             self._zone_by_name.setdefault(judged.owner, judged.node.zone)
             if judged.node.verdict is Verdict.INDETERMINATE and judged.node.zone:

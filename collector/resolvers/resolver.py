@@ -73,7 +73,7 @@ class Resolver:
         self.address = address
         self.tally = tally or Tally()
         self.habits = Habits(secrets.randbits, protects=address.scheme == "udp")
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._attempts = attempts
         self._slots = asyncio.Semaphore(max_in_flight)
         self._transport = transport or Sockets(address, egress or Egress(), patience_s=timeout_s * 4)
@@ -101,7 +101,7 @@ class Resolver:
     async def _ask(self, question: _Question, exchange: Exchange, attempts: int, tried: int) -> Reply:
         failure = FetchFailure("timeout", "no answer")
         for attempt in range(tried, attempts):
-            timeout_s = self._timeout_s * 2**attempt
+            timeout_s = self.timeout_s * 2**attempt
             if attempt and exchange == self._over_udp and (attempt == attempts - 1 or question.passed_over):
                 exchange = self._over_stream
             outcome = await self._try(exchange, question, timeout_s)
@@ -139,9 +139,9 @@ class Resolver:
         """Ask over TCP what UDP has left open: an answer there counts; silence there leaves the first word."""
         if question.edns and _rcode_of(outcome) == FORMERR and self.habits.refuse_cookies():
             # "OPTION-CODE values not understood MUST be ignored" (RFC 6891 §6.1.2), and some do not.
-            outcome = await self._try(exchange, question, self._timeout_s)
+            outcome = await self._try(exchange, question, self.timeout_s)
         if exchange == self._over_udp and not _is_answer(outcome, question):
-            over_tcp = await self._try(self._over_stream, question, self._timeout_s)
+            over_tcp = await self._try(self._over_stream, question, self.timeout_s)
             if not isinstance(over_tcp, FetchFailure):
                 outcome = over_tcp
         if isinstance(outcome, FetchFailure):
@@ -158,7 +158,7 @@ class Resolver:
         detail = f"{where} answers {rcode_text(rcode)} and nothing else"
         if question.edns and rcode in (FORMERR, NOTIMP):
             plain = _Question(question.name, question.rdtype, question.checking_disabled, edns=False)
-            reply = await self._try(exchange, plain, self._timeout_s)
+            reply = await self._try(exchange, plain, self.timeout_s)
             if isinstance(reply, Response) and reply.rcode in (NOERROR, NXDOMAIN):
                 detail = (
                     f"{where} answers {rcode_text(rcode)} to EDNS, and answers without it: it can't carry DNSSEC"

@@ -175,7 +175,8 @@ class View:
             if again.verdict is not Verdict.INDETERMINATE and not _is_spent(again):
                 result, context = again, context_again
                 shared.update(nodes)
-        result = yield from self._weigh_stripping(result, context.met_error)
+        if result.verdict is not Verdict.SECURE:
+            result = yield from self._weigh_stripping(result, context.met_error)
         judgement = make_judgement(context, result, name, rdtype, self.name)
         other = yield from self._other_profile(result, budget, name, rdtype)
         lenient = self._lenient(context, result, judgement, name, rdtype)

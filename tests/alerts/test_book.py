@@ -20,6 +20,7 @@ from schemas.catalogue import Severity
 from schemas.messages import Finding
 from tests.support.findings import AT, closed, finding
 from tests.support.operations import calls_of
+from tests.support.pacing import AT_ONCE
 
 ROUTES = (
     Route(match=Match(severity=(Severity.CRITICAL, Severity.HIGH)), receiver="pager"),
@@ -32,7 +33,8 @@ def at(hours: float = 0.0, *, wall: float | None = None) -> Moment:
 
 
 def make_book(*receivers: str, **changes: Any) -> IncidentBook:
-    config = AlertsConfig(rules=(), routes=ROUTES, receivers=(), mappings=(), ledger=Path("none"), **changes)
+    fields = {"pacing": AT_ONCE, **changes}
+    config = AlertsConfig(rules=(), routes=ROUTES, receivers=(), mappings=(), ledger=Path("none"), **fields)
     return IncidentBook(config, receivers or ("pager", "chat"))
 
 

@@ -13,7 +13,7 @@ from alerts.delivery.delivery import Delivery
 from alerts.delivery.wording import describe, printable, screen
 from alerts.receivers.command import CommandNotifier
 from alerts.receivers.console import ConsoleNotifier
-from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_event
+from alerts.receivers.pagerduty import MAX_EVENT_BYTES, PagerDutyNotifier, make_events
 from alerts.receivers.webhook import WebhookNotifier, read_secret, sign
 from schemas.messages import Affected
 from tests.support.findings import AT, HttpReceiver, closed, finding
@@ -123,7 +123,7 @@ class TestPagerDuty:
     def test_limits_are_kept(self) -> None:
         long = delivery(zone="x" * 60 + ".example.", detail="d" * 600_000)
 
-        event = make_event(long, "R" * 32)
+        event = make_events(long, "R" * 32)[0]
 
         assert len(event) <= MAX_EVENT_BYTES
         assert len(json.loads(event)["payload"]["summary"]) <= 1024
@@ -131,7 +131,10 @@ class TestPagerDuty:
     def test_a_later_incident_on_the_same_zone_has_another_key(self) -> None:
         later = delivery(opened_at=AT + timedelta(days=1))
 
-        assert json.loads(make_event(later, ""))["dedup_key"] != json.loads(make_event(delivery(), ""))["dedup_key"]
+        assert (
+            json.loads(make_events(later, "")[0])["dedup_key"]
+            != json.loads(make_events(delivery(), "")[0])["dedup_key"]
+        )
 
 
 class TestLocal:

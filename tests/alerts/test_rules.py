@@ -1,11 +1,20 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from alerts.config import Match, Route, Rule, RuleEffect
-from alerts.decision.rules import assess, match_finding
+from alerts.config import AlertsConfig, Match, Route, Rule, RuleEffect
+from alerts.decision.routing import Routing
+from alerts.decision.rules import Assessment, match_finding
 from anchorwatch.configuration.rules import shipped_rules
 from schemas.catalogue import Severity
+from schemas.messages import Finding
 from tests.support.findings import PAYMENTS, finding
+
+
+def assess(found: Finding, rules: tuple[Rule, ...], routes: tuple[Route, ...]) -> Assessment:
+    config = AlertsConfig(rules=rules, routes=routes, receivers=(), mappings=(), ledger=Path("none"))
+    return Routing(config).assess(found)
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,25 @@ class TestOneOddNameMutesNothing:
 
         assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
 
+    def test_a_cut_below_a_zone_that_fails_as_a_whole_is_told_in_its_incident(self, desk: Desk) -> None:
+        desk.handle(self.forged(id="zone", cause_rrset=""))
+        desk.handle(self.forged(cause_rrset="shop.bank.example. DS", opened_at=AT + LATER))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+        assert desk.pager.bodies[-1]["reason"] == "also at fault: shop.bank.example."
+
+    def test_a_name_of_a_zone_that_fails_as_a_whole_is_a_page_of_its_own(self, desk: Desk) -> None:
+        desk.handle(self.forged(id="zone", cause_rrset=""))
+        desk.handle(self.forged(opened_at=AT + LATER))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
+    def test_a_cut_beside_another_cut_is_a_page_of_its_own(self, desk: Desk) -> None:
+        desk.handle(self.forged(id="other", cause_rrset="www.bank.example. DS"))
+        desk.handle(self.forged(cause_rrset="shop.bank.example. DS", opened_at=AT + LATER))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
+
     def test_names_that_go_wrong_together_are_one_page(self, desk: Desk) -> None:
         desk.handle(self.forged(), self.forged(id="second", cause_rrset="www.bank.example."))
         desk.handle(self.forged(id="zone", cause_rrset=""))

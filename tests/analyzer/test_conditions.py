@@ -35,6 +35,14 @@ def test_a_fault_of_one_name_hangs_on_that_name_and_all_its_types_share_it() -> 
     assert one.key == other.key == ("rrsig_expired", "bank.example.", "api.bank.example.")
 
 
+def test_of_keys_that_no_anchor_of_ours_is_for_the_resolver_may_think_otherwise() -> None:
+    broken = {"verdict": "bogus", "code": "trust_anchor_mismatch", "zone": ".", "rrset": ". DNSKEY"}
+
+    assert codes(claim=claimed(True, "NOERROR"), **broken) == [("trust_anchor_mismatch", ".")]
+    handed_out = codes(claim=claimed(False, "NOERROR"), **broken)
+    assert handed_out == [("trust_anchor_mismatch", "."), ("resolver_not_validating", "vantage corp")]
+
+
 def test_names_below_one_broken_chain_share_one_condition() -> None:
     one, other = (
         conditions_of(judgement(name, verdict="bogus", code="rrsig_expired", rrset="bank.example. DNSKEY"), ())[0]

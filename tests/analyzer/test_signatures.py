@@ -54,13 +54,17 @@ def test_the_next_look_is_when_the_urgency_may_change() -> None:
     assert abs(due_at - (AT + 6.7 * DAY).timestamp()) < 60
 
 
-def test_a_renewal_ends_it() -> None:
+def test_a_renewal_that_three_polls_show_ends_it() -> None:
     parts = Parts()
     see(parts, signed(), AT)
-    look(parts, AT + 8.2 * DAY)
-    see(parts, signed(AT + 8.2 * DAY), AT + 8.2 * DAY + MINUTE)
+    renewed_at = AT + 8.2 * DAY
+    look(parts, renewed_at)
+    for minute in (1, 2):
+        see(parts, signed(renewed_at), renewed_at + minute * MINUTE)
+        assert look(parts, renewed_at + minute * MINUTE)[CODE] is not FindingStatus.CLOSED
+    see(parts, signed(renewed_at), renewed_at + 3 * MINUTE)
 
-    assert look(parts, AT + 8.2 * DAY + 2 * MINUTE) == {CODE: FindingStatus.CLOSED}
+    assert look(parts, renewed_at + 3 * MINUTE) == {CODE: FindingStatus.CLOSED}
 
 
 def test_silence_ends_nothing() -> None:

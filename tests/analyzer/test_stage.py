@@ -83,6 +83,34 @@ class TestNamesApart:
 
         assert sorted(f.cause_rrset for f in run.last) == ["", *(f"h{n}.bank.example. DS" for n in range(3))]
 
+    def test_a_cut_that_healed_makes_no_room_in_a_fault_of_many(self, any_history: AnyHistory, clock: Any) -> None:
+        run = Run(any_history, clock)
+        run.handle(*(observation(bogus(f"h{n}.bank.example.", rrset=f"h{n}.bank.example. DS"), AT) for n in range(40)))
+        healed = observation(judgement("h0.bank.example."), AT + MINUTE)
+        run.handle(healed)
+        for minute in (2, 3):
+            run.handle(polls(healed, at=AT + minute * MINUTE))
+        assert [(one.cause_rrset, one.status) for one in run.last] == [("h0.bank.example. DS", "closed")]
+        late = observation(bogus("late.bank.example.", rrset="late.bank.example. DS"), AT + 90 * MINUTE)
+
+        run.handle(late)
+
+        assert [(finding.cause_rrset, finding.status) for finding in run.last] == [("", "updated")]
+
+    def test_where_few_names_of_many_are_left_another_one_is_apart(self, any_history: AnyHistory, clock: Any) -> None:
+        """Decoys that made a fault the zone's, and then went, take in no forgery of another name."""
+        run = Run(any_history, clock)
+        run.handle(*(self.forged(f"d{number}", AT) for number in range(5)))
+        healed = [observation(judgement(f"d{number}.bank.example."), AT + MINUTE) for number in range(4)]
+        run.handle(*healed)
+        for minute in (2, 3):
+            run.handle(polls(*healed, at=AT + minute * MINUTE))
+        assert {finding.cause_rrset for finding in any_history.open_findings()} == {""}
+
+        run.handle(self.forged("www", AT + 90 * MINUTE))
+
+        assert [finding.cause_rrset for finding in run.last] == ["www.bank.example."]
+
     def test_a_fault_at_one_cut_affects_what_lies_below_it_alone(self, any_history: AnyHistory, clock: Any) -> None:
         run = Run(any_history, clock)
         run.handle(observation(judgement("www.bank.example."), AT))

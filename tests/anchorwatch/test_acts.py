@@ -130,7 +130,7 @@ def test_zones_are_listed_and_one_is_shown_whole(lab: Lab, tmp_path: Path) -> No
         (["change", "add", "a.example", "--what", "keys", "--to", "2026-12-01T00:00:00"], "no time zone"),
         (["change", "add", "a.example", "--for", "1h"], "--what"),
         (["change", "end"], "ID"),
-        (["accept"], "FINDING|NAME"),
+        (["accept"], "FINDING|INCIDENT|NAME"),
         (["accept", "a.example", "--api", "http://127.0.0.1:1"], "is it running?"),
     ],
 )
@@ -192,7 +192,8 @@ class TestDoor:
             ({"by": ""}, "who"),
             ({"by": "a\u001b[2J"}, "who"),
             ({"why": "x" * 501}, "why"),
-            ({"kind": "silence"}, "no act"),
+            ({"kind": "silence"}, "another process: ask the alerts stage"),
+            ({"kind": "accept_inventory"}, "no act"),
             ({"until": "tomorrow"}, "unknown field"),
             ({"kind": "end_change", "subject": "nothing"}, "no such change"),
             ({"kind": "accept", "subject": "bank.example"}, "no change at bank.example. waits"),

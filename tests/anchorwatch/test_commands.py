@@ -185,6 +185,7 @@ def write_config(folder: Path, lab: Lab, port: int, **files: str) -> Path:
     config.write_text(
         f"inventory: [{{path: inventory.yaml}}]\nvantages: [{{name: corp, resolver: '{lab.url}'}}]\n"
         f"trust_anchors: {{path: {lab.anchors}}}\npoll: {{interval: 1s, claim_every: 2, timeout: 300ms}}\n"
+        "alerts: {group_wait: 0s, group_interval: 0s, storm: 0}\n"
         f"receivers: [{{name: log, type: command, command: [sh, -c, 'cat >> {folder}/told; echo >> {folder}/told']}}]\n"
         "routes: [{match: {severity: [critical, high]}, receiver: log}]\n"
         f"http: {{listen: '127.0.0.1:{port}'}}\n"

@@ -1,9 +1,12 @@
 import base64
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from alerts.receivers.webhook import Webhook
+from anchorwatch.__main__ import cli
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.configuration.rules import parse_rules
 from anchorwatch.configuration.values import parse_duration
@@ -53,6 +56,22 @@ SAID = {
     "resolver-of-another-scheme": "begins with udp://",
     "route-to-nobody": "there is no receiver 'nobody'",
     "rules-not-there": "can't be read",
+    "maintenance-of-everything": "they match nearly every finding",
+    "maintenance-at-no-time": "no time of the day",
+    "maintenance-nowhere": "no time zone",
+    "maintenance-for-ever": "longer than a week",
+    "maintenance-on-no-day": "none of mon, tue",
+    "maintenance-twice": "'x' is there twice",
+    "matcher-that-is-none": "routes[0].matchers: there is no label team",
+    "matcher-that-backtracks": "RE2 syntax",
+    "tree-and-list": "say either 'route'",
+    "tree-without-a-root": "the root needs a 'receiver'",
+    "tree-of-some-findings": "the root takes everything",
+    "owner-to-nobody": "there is no receiver 'b'",
+    "escalation-to-nobody": "there is no receiver 'b'",
+    "escalation-at-once": "less than 60s",
+    "hours-that-are-none": "alerts.hours has no 'office'",
+    "group-by-what-is-no-label": "there is no label 'team'",
     "authoritative-twice": "the authoritative servers are one vantage, not several",
     "hints-not-there": "authoritative.hints: ",
     "hints-that-are-none": "not an NS, A or AAAA record",
@@ -306,3 +325,66 @@ def test_the_shipped_root_servers_are_thirteen_with_two_addresses_each() -> None
     assert len(ROOT_HINTS) == 13
     assert [sorted(map(family_of, found)) for found in ROOT_HINTS.values()] == [[4, 6]] * 13
     assert all(is_public(address) for found in ROOT_HINTS.values() for address in found)
+
+
+ROUTED = """\
+inventory: [{path: inventory.yaml}]
+receivers: [{name: soc, type: console}, {name: pay, type: console}, {name: boss, type: console}]
+alerts:
+  group_wait_critical: 5s
+  storm: 0
+  hours: {office: {from: "08:00", to: "18:00", timezone: Europe/Zurich}}
+route:
+  receiver: soc
+  escalate: [{after: 15m, receiver: boss}]
+  routes:
+    - {matchers: ["severity=~low|info"], hours: office, group_by: [owner], continue: true}
+    - {owners: {payments: pay}, group_wait: 1m, repeat: 1h}
+maintenance:
+  - {name: night, matchers: ["environment=test"], days: [sat], from: "22:00", for: 4h, timezone: Europe/Zurich}
+"""
+
+
+def test_a_tree_of_routes_is_read_with_its_times(tmp_path: Path) -> None:
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    (tmp_path / "a.yaml").write_text(ROUTED)
+    config = load_config(tmp_path / "a.yaml").alerts
+    tree = config.route
+
+    assert tree is not None
+    assert (config.pacing.group_wait_s, config.pacing.group_wait_critical_s, config.pacing.storm) == (30.0, 5.0, 0)
+    mild, owned = tree.routes
+    assert (mild.continues, mild.group_by, mild.hours is not None) == (True, ("owner",), True)
+    assert (owned.owners, owned.group_wait_s, owned.repeat_s) == ({"payments": "pay"}, 60.0, 3600.0)
+    assert tree.escalate is not None
+    assert (tree.escalate[0].after_s, tree.escalate[0].receiver) == (900.0, "boss")
+    (night,) = config.maintenance
+    assert (night.id, night.schedule.days) == ("maintenance night", (5,))
+
+
+def test_where_a_finding_would_go_is_said_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    (tmp_path / "a.yaml").write_text(ROUTED)
+    words = ["routes", "test", str(tmp_path / "a.yaml"), "code=rrsig_expired", "owner=payments", "owner=trading"]
+    said = CliRunner().invoke(cli, words)
+
+    assert said.exit_code == 0, said.output
+    assert said.output.splitlines()[:6] == [
+        "severity critical",
+        "+ route: a route below takes it",
+        '  - route.routes[0]: severity=~"low|info" does not fit',
+        "  + route.routes[1]: goes to pay, soc",
+        "pay: route route.routes[1], group_by cause, group_wait 60s, critical 5s, group_interval 300s, repeat 3600s,"
+        " escalates after 15 min to boss",
+        "soc: route route.routes[1], group_by cause, group_wait 60s, critical 5s, group_interval 300s, repeat 3600s,"
+        " escalates after 15 min to boss",
+    ]
+    found = json.loads(CliRunner().invoke(cli, [*words, "severity=low", "--json"]).output)
+    assert list(found["receivers"]) == ["soc", "pay"]
+    assert found["receivers"]["soc"]["hours"] == "office"
+    for bad, why in (
+        ("owner=a", "exactly one code"),
+        ("code=nope", "no code nope"),
+        ("code!=ds_changed", "LABEL=VALUE"),
+    ):
+        assert why in CliRunner().invoke(cli, ["routes", "test", str(tmp_path / "a.yaml"), bad]).output

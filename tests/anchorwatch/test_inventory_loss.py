@@ -35,6 +35,7 @@ class Setup:
         self.config.write_text(
             f"inventory: [{{path: inv.csv}}]\nvantages: [{{name: corp, resolver: '{lab.url}'}}]\n"
             f"trust_anchors: {{path: {lab.anchors}}}\npoll: {{interval: 1s, claim_every: 2, timeout: 300ms}}\n"
+            "alerts: {group_wait: 0s, group_interval: 0s, storm: 0}\n"
             f"receivers: [{{name: log, type: command, command: [sh, -c, 'cat >> {self.told_path};"
             f" echo >> {self.told_path}']}}]\nroutes: [{{match: {{severity: [critical, high]}}, receiver: log}}]\n"
             f"http: {{listen: '127.0.0.1:{port}'}}\n"

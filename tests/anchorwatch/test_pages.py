@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from alerts.runbooks.library import LIBRARY
 from anchorwatch.web import pages
 from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView
@@ -94,6 +95,31 @@ def rendered() -> dict[str, bytes]:
         "withheld": HOSTILE,
         "findings": [{"id": HOSTILE, "code": HOSTILE}],
         "controls": [],
+        "state": "acknowledged",
+        "acknowledged": {"by": HOSTILE, "at": AT, "why": HOSTILE},
+        "reopened_because": HOSTILE,
+        "silenced": [HOSTILE],
+        "ended_at": None,
+        "identities": hostile_finding().identities,
+        "identity_count": 1,
+        "has_changes": True,
+        "details": [
+            {
+                **dict.fromkeys(("id", "code", "severity", "status", "detail", "before", "after"), HOSTILE),
+                **dict.fromkeys(("evidence", "silenced"), HOSTILE),
+                "receivers": (HOSTILE,),
+            }
+        ],
+        "timeline": [{"at": AT, "what": HOSTILE, "by": HOSTILE, "text": HOSTILE}],
+        "earlier": [{"id": HOSTILE, "opened_at": AT, "ended_at": AT, "summary": HOSTILE}],
+    }
+    silence = {
+        **dict.fromkeys(("id", "state", "by", "why", "expired_by"), HOSTILE),
+        "matchers": [HOSTILE],
+        "begins_at": AT,
+        "ends_at": AT,
+        "recurs": False,
+        "withholds": [{"id": HOSTILE, "summary": HOSTILE}],
     }
     interval = {
         "verdict": "bogus",
@@ -111,9 +137,14 @@ def rendered() -> dict[str, bytes]:
             findings=[hostile_finding()],
             incidents=[incident],
             notifications=[],
+            silences=[silence],
             wanted=HOSTILE,
         ),
         "finding": pages.finding([hostile_finding()]),
+        "incident": pages.incident(incident),
+        "refused": pages.refused(HOSTILE, HOSTILE, 409),
+        "silences": pages.silences([silence]),
+        "runbook": pages.runbook(HOSTILE, LIBRARY[Code.RRSIG_EXPIRED]),
         "endpoint": pages.endpoint(
             HOSTILE,
             [hostile_view()],
@@ -127,7 +158,9 @@ def rendered() -> dict[str, bytes]:
     return {name: bytes(response.body) for name, response in shown.items()}
 
 
-@pytest.mark.parametrize("page", ["overview", "finding", "endpoint", "missing", "login"])
+@pytest.mark.parametrize(
+    "page", ["overview", "finding", "incident", "refused", "silences", "runbook", "endpoint", "missing", "login"]
+)
 def test_markup_in_dns_data_reaches_no_page_unescaped(page: str) -> None:
     body = rendered()[page].decode()
 

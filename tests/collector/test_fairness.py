@@ -222,3 +222,15 @@ def test_who_is_to_be_confirmed_comes_before_the_others_of_its_zone() -> None:
     shares.finish("a0", 1)
 
     assert shares.admit(1) == ["bad"]
+
+
+def test_a_new_name_has_its_turn_though_more_is_due_than_can_be_asked() -> None:
+    shares: FairShares[str] = FairShares(8, 60)
+    known = {f"known{number}": f"z{number % 4}" for number in range(400)}
+    shares.set_items({**known, "new": "z0"})
+    for name in known:
+        shares.answered(name)
+    shares.offer(known, 0.0)
+    shares.offer(["new"], 0.0)
+
+    assert "new" in shares.admit(0.0)

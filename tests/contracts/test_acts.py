@@ -1,4 +1,4 @@
-"""What people do over Kafka: taken at any analyzer, active or not, handled by the active one, and known after it."""
+"""What people do over Kafka: taken at any process, active or not, handled by the active one, and known after it."""
 
 import asyncio
 import itertools
@@ -12,10 +12,15 @@ import pytest
 import urllib3
 
 from anchorwatch.configuration.loading import load_config
+from anchorwatch.kafka.config import KafkaConfig
+from anchorwatch.kafka.dead_letters import KafkaDeadLetters
+from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.stages import PumpedProcess, make_stage
+from anchorwatch.telemetry import Meter
 from tests.support.broker import free_port
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.databases import new_database
+from tests.support.findings import finding
 
 pytestmark = pytest.mark.slow
 
@@ -108,5 +113,97 @@ def test_a_change_is_declared_at_an_analyzer_that_stands_by_and_ended_at_the_act
         for process, task in zip(both, tasks, strict=True):
             process.stop()
             await task
+
+    asyncio.run(story())
+
+
+def alerts_process(folder: Path, kafka: str, prefix: str) -> PumpedProcess:
+    folder.mkdir()
+    (folder / "inventory.yaml").write_text("identities:\n- {id: sa, endpoints: [api.bank.example]}\n")
+    (folder / "anchorwatch.yaml").write_text(
+        "inventory: [{path: inventory.yaml}]\nvantages: [{name: corp, resolver: 127.0.0.1}]\n"
+        f"bus: {{url: 'kafka://{kafka}', prefix: {prefix}, partitions: 1, session_timeout: 6s}}\n"
+        "alerts: {group_wait: 0s, group_interval: 0s, storm: 0}\n"
+        f"receivers: [{{name: log, type: command, command: [sh, -c, 'cat >> {folder.parent}/told;"
+        f" echo >> {folder.parent}/told']}}]\nroutes: [{{receiver: log}}]\n"
+        f"http: {{listen: '127.0.0.1:{free_port()}'}}\n"
+    )
+    process = make_stage("alerts", load_config(folder / "anchorwatch.yaml"))
+    assert isinstance(process, PumpedProcess)
+    return process
+
+
+def test_what_people_do_at_any_alerts_process_counts_at_the_active_one_and_after_it(
+    tmp_path: Path, kafka_address: str
+) -> None:
+    prefix = f"deeds-{next(_numbers)}-{free_port()}"
+
+    def told() -> list[tuple[str, str]]:
+        path = tmp_path / "told"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(one["event"], one["cause"]) for one in map(json.loads, filter(None, lines))]
+
+    async def story() -> None:
+        both = [alerts_process(tmp_path / name, kafka_address, prefix) for name in ("one", "two")]
+        tasks = {process: asyncio.create_task(process.run()) for process in both}
+        bus = KafkaConfig(brokers=(kafka_address,), prefix=prefix, partitions=1, session_timeout_s=6.0)
+        sink = KafkaSink(bus, "analyzer", "/analyzer/test", KafkaDeadLetters(bus, "test"), Meter())
+
+        async def active() -> list[PumpedProcess]:
+            return [process for process in both if not process.progress.why_not_ready()]
+
+        (working,) = await until(active, "an active alerts process")
+        (waiting,) = [process for process in both if process is not working]
+        now = datetime.now(UTC)
+        (silence,) = await ask(
+            waiting,
+            "/api/v1/acts",
+            kind="silence",
+            matchers=["zone=idp.example"],
+            ends_at=(now + timedelta(hours=1)).isoformat(),
+            by="ana",
+            why="patches",
+        )
+
+        async def silenced() -> Any:
+            return await ask(waiting, "/api/v1/silences")
+
+        await until(silenced, "the silence in the ledger")
+        taken: dict[str, Any] = {"opened_at": now, "updated_at": now}
+        await sink.send([finding(**taken), finding(zone="idp.example.", **taken)])
+
+        async def incidents() -> Any:
+            found = {one["cause"]: one for one in await ask(waiting, "/api/v1/incidents")}
+            return found if len(found) == 2 and found["bank.example."]["notified"] else None
+
+        found = await until(incidents, "both incidents at the process that stands by")
+        assert found["idp.example."]["withheld"].startswith("silenced by ana")
+        key = found["bank.example."]["id"]
+        await ask(waiting, "/api/v1/acts", kind="acknowledge", subject=key[:8], by="bo")
+
+        async def acknowledged() -> bool:
+            return ("acknowledge", "bank.example.") in told()
+
+        await until(acknowledged, "the word of it")
+
+        working.stop()
+        await tasks.pop(working)
+        await until(active, "the other one")
+        (listed,) = await ask(waiting, "/api/v1/silences")
+        assert (listed["id"], listed["state"], len(listed["withholds"])) == (silence["id"], "active", 1)
+        whole = await ask(waiting, f"/api/v1/incidents/{key[:6]}")
+        assert (whole["state"], whole["acknowledged"]["by"]) == ("acknowledged", "bo")
+        assert told() == [("trigger", "bank.example."), ("acknowledge", "bank.example.")]
+
+        await ask(waiting, "/api/v1/acts", kind="expire_silence", subject=silence["id"][:8], by="cy")
+
+        async def paged() -> bool:
+            return told()[-1] == ("trigger", "idp.example.")
+
+        await until(paged, "the page that was withheld, from the process that took over")
+        for process, task in tasks.items():
+            process.stop()
+            await task
+        await sink.close()
 
     asyncio.run(story())

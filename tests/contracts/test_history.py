@@ -435,6 +435,8 @@ def test_findings_are_filtered_and_come_newest_first(remembered: AnyHistory) -> 
     assert remembered.findings(status="closed") == [shut]
     assert remembered.findings(code="ds_changed") == [drift]
     assert remembered.findings(zone="bank.example.") == [state]
+    assert remembered.findings(name="api.bank.example.") == [drift, shut, state]
+    assert remembered.findings(name="pi.bank.example.") == []
     assert remembered.findings(since=AT + MINUTE) == [drift, shut]
     assert remembered.findings(limit=1) == [drift]
 

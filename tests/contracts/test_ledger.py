@@ -10,6 +10,7 @@ import pytest
 
 import anchorwatch.kafka.ledger
 from alerts.decision.incidents import Entry, Incident, begin_incident, take_finding
+from alerts.decision.silences import make_silence, silence_of
 from alerts.delivery.delivery import Delivery, Settled
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.overflow import OverflowLedger
@@ -103,6 +104,24 @@ def test_a_step_is_there_for_the_next_process(open_ledger: Opener) -> None:
         assert [one.id for one in reader.deliveries()] == ["d1"]
         assert reader.pending() == 1
         assert reader.notifications(10) == [notification(1)]
+
+
+def test_silences_and_what_was_said_of_one_incident_are_there_for_the_next_process(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    ledger.deliveries()
+    act = make_silence(["owner=payments"], AT, AT + timedelta(hours=2), by="ana", why="patches", at=AT, source="test")
+    made = silence_of(act)
+    about = incident()
+    told = msgspec.structs.replace(notification(1), incident=about.id)
+    ledger.commit(incidents=[about], silences=[made], notifications=[told])
+    expired = msgspec.structs.replace(made, expired_at=AT, expired_by="bo")
+    ledger.commit(silences=[expired])
+
+    for reader in (ledger, open_ledger()):
+        assert reader.silences() == [expired]
+        assert reader.find_incidents(about.id[:4], 5) == [about]
+        assert reader.incidents_on(about.cause, 5) == [about]
+        assert reader.notifications_of(about.id) == [told]
 
 
 def test_what_changes_is_changed(open_ledger: Opener) -> None:

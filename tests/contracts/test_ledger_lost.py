@@ -30,6 +30,7 @@ from tests.contracts.test_ledger import delivery, incident
 from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
 from tests.support.daemons import until
 from tests.support.findings import AT, finding
+from tests.support.pacing import AT_ONCE
 
 pytestmark = pytest.mark.cluster
 
@@ -162,6 +163,7 @@ def test_a_ledger_that_was_lost_begins_anew_from_open_findings(
         receivers=(),
         mappings=shipped_mappings(),
         ledger=tmp_path / "none.sqlite",
+        pacing=AT_ONCE,
     )
     burning = finding(zone="bank.example.")
     healed = finding(zone="idp.example.")

@@ -34,6 +34,7 @@ from schemas.wire import encode
 from tests.support.broker import free_port
 from tests.support.daemons import until
 from tests.support.findings import AT, closed, finding
+from tests.support.pacing import AT_ONCE
 
 pytestmark = pytest.mark.cluster
 
@@ -100,6 +101,7 @@ def test_findings_that_no_store_can_hold_end_no_alerts_process(config: KafkaConf
         receivers=(),
         mappings=shipped_mappings(),
         ledger=tmp_path / "none.sqlite",
+        pacing=AT_ONCE,
     )
     alerts = Alerts(settings, ledger, {"soc": receiver}, AT.timestamp)
 

@@ -20,7 +20,7 @@ from tests.support.running import COMMAND, environment
 from tests.support.scenarios import SCENARIOS, run, shipped
 
 QUICK = {"A3", "R7"}
-# Each takes minutes and more: `make replay` runs them.
+# Each takes minutes and more: `.ci/run` runs them (Q1 cut short), and `make replay`.
 LONG = {"Q1", "R1", "R17", "R17-one"}
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
@@ -125,6 +125,14 @@ def test_a_scenario_comes_out_as_it_must(name: str) -> None:
     record = run_scenario(scenario)
 
     assert [f"line {one.line}: {one.why}" for one in judge(scenario, record) if not one.met] == []
+
+
+def test_a_scenario_that_is_cut_is_held_to_what_it_expects_until_then() -> None:
+    scenario = parse_scenario(BROKEN, "test.yaml").cut(2 * 3600)
+
+    assert [step.name for step in scenario.steps] == []
+    assert [expected.name for expected in scenario.expected] == ["pages", "pages"]
+    assert parse_scenario(BROKEN, "test.yaml").cut(9 * 3600).lasts_s == 8 * 3600
 
 
 def test_the_command_says_what_happened_and_exits_by_the_result(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from analyzer.findings.folding import MOST_A_DAY as MOST_TOLD
-from collector.dnssec import names, records
 from collector.dnssec.judgement import ZoneFacts
 from collector.polling.flood import MOST_A_DAY
 from collector.polling.memory import PollTarget, memory_of, remember, take_note
@@ -36,7 +35,7 @@ class Name:
     """An unsigned name that is polled each minute."""
 
     def __init__(self) -> None:
-        self.memory, self.now_s = memory_of(PollTarget(names.from_text("bank.example"), records.A, "corp")), 0.0
+        self.memory, self.now_s = memory_of(PollTarget((b"example", b"bank", b"api"), 1, "corp")), 0.0
         self.told: list[tuple[float, Judgement]] = []
         self.poll(unsigned(HOME))
 

@@ -11,7 +11,8 @@ from alerts.ledger.sqlite import SqliteLedger
 from alerts.stage import Alerts
 from anchorwatch.configuration.rules import shipped_mappings
 from schemas.catalogue import Severity
-from schemas.messages import Finding, Notification
+from schemas.messages import Act, Finding, Notification
+from tests.support.pacing import AT_ONCE
 
 PAGED = (Severity.CRITICAL, Severity.HIGH)
 
@@ -51,7 +52,7 @@ class Desk:
             receivers=(),
             mappings=shipped_mappings(),
             ledger=folder / "alerts.sqlite",
-            **changes,
+            **{"pacing": AT_ONCE, **changes},
         )
         self.restart()
 
@@ -72,4 +73,8 @@ class Desk:
         )
 
     def handle(self, *batch: Finding) -> list[Notification]:
+        return self.do(*batch)
+
+    def do(self, *batch: Finding | Act) -> list[Notification]:
+        """Take in findings and what people did."""
         return [one for one in asyncio.run(self.stage.handle(batch)) if isinstance(one, Notification)]

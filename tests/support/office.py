@@ -27,6 +27,7 @@ class Office:
         self.config.write_text(
             f"inventory: [{{path: inventory.yaml}}]\nvantages: [{{name: corp, resolver: '{lab.url}'}}]\n"
             f"trust_anchors: {{path: {lab.anchors}}}\npoll: {{interval: 1s, timeout: 300ms}}\n"
+            "alerts: {group_wait: 0s, group_interval: 0s, storm: 0}\n"
             f"receivers: [{{name: log, type: command, command: [sh, -c, 'cat >> {self.told_path};"
             f" echo >> {self.told_path}']}}]\nroutes: [{{match: {{severity: [critical, high]}}, receiver: log}}]\n"
             f"http: {{listen: '127.0.0.1:{port}'}}\n{changes}"

@@ -18,6 +18,7 @@ trust_anchors: {{path: "{anchors}"}}
 poll: {{interval: {interval}}}
 bus: {{url: "kafka://{kafka}", prefix: {prefix}, partitions: 6, session_timeout: 6s}}
 history: {{url: "clickhouse://anchorwatch@127.0.0.1:{history}/anchorwatch", password_file: {folder}/password}}
+alerts: {{group_wait: 0s, group_interval: 0s, storm: 0}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: {folder}/webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "127.0.0.1:{port}"}}

@@ -22,6 +22,7 @@ inventory: [{{path: inventory.yaml}}]
 vantages: [{{name: {vantage}, resolver: "{resolver}"}}]
 trust_anchors: {{path: "{anchors}"}}
 poll: {{interval: 1s}}
+alerts: {{group_wait: 0s, group_interval: 0s, storm: 0}}
 receivers: [{{name: soc, type: webhook, url: "{hook}", secret_file: webhook.key}}]
 routes: [{{match: {{severity: [critical, high, medium, low]}}, receiver: soc}}]
 http: {{listen: "127.0.0.1:{port}"}}

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.responses import HTMLResponse
 
 from alerts.delivery.wording import printable
+from alerts.runbooks.runbook import Runbook
 from anchorwatch.web.chains import ZoneView
 from anchorwatch.web.views import EndpointView, IdentityView, host_count
 from schemas.catalogue import sentence_of, source_of
@@ -58,10 +59,11 @@ def overview(
     wanted: str,
     has_session: bool = False,
     warnings: Sequence[str] = (),
+    silences: Sequence[dict[str, Any]] = (),
 ) -> HTMLResponse:
     """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
 
-    ``warnings`` say why people would not be notified.
+    ``silences`` are those in force, ``warnings`` say why people would not be notified.
     """
     counts = Counter(view.verdict for view in views)
     watched_hosts = len({view.name for view in views})
@@ -83,6 +85,7 @@ def overview(
         notifications=notifications,
         wanted=wanted,
         warnings=warnings,
+        silences=silences,
         max_rows=MAX_ROWS,
         has_session=has_session,
     )
@@ -93,6 +96,28 @@ def finding(versions: Sequence[Finding]) -> HTMLResponse:
     newest = versions[-1]
     sentence, source = sentence_of(newest.code), source_of(newest.code)
     return _render("finding.html", finding=newest, versions=versions, sentence=sentence, source=source)
+
+
+def incident(whole: dict[str, Any]) -> HTMLResponse:
+    """Show one incident whole."""
+    return _render("incident.html", incident=whole)
+
+
+def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
+    """Show the silences."""
+    return _render("silences.html", silences=views)
+
+
+def runbook(code: str, found: Runbook) -> HTMLResponse:
+    """Show what to do about findings of a code."""
+    return _render("runbook.html", code=code, runbook=found, sentence=sentence_of(code), source=source_of(code))
+
+
+def refused(sentence: str, path: str, status: int) -> HTMLResponse:
+    """Say why a form was not taken, with the way back."""
+    response = _render("refused.html", sentence=sentence, path=path)
+    response.status_code = status
+    return response
 
 
 def endpoint(

@@ -1,0 +1,35 @@
+"""A step under way: what one call of the incident book has changed so far. Pure."""
+
+from dataclasses import dataclass, field
+
+from alerts.decision.incidents import Incident
+from alerts.decision.order import Order, Step, Withheld
+from alerts.decision.silences import Silence
+from schemas.messages import Act, Finding
+
+
+@dataclass(slots=True)
+class Draft:
+    """A step under way; ``shifted`` are the causes that explain something else than before."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    taken: list[Finding] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    undeliverable: list[Order] = field(default_factory=list)
+    shifted: set[str] = field(default_factory=set)
+    acts: list[tuple[Act, str]] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
+
+    def step(self) -> Step:
+        """Return what came of it."""
+        return Step(
+            incidents=tuple(self.incidents.values()),
+            taken=tuple(self.taken),
+            handled={finding.id: finding.version for finding in self.taken} | {act.id: 1 for act, _ in self.acts},
+            orders=tuple(self.orders),
+            withheld=tuple(self.withheld),
+            undeliverable=tuple(self.undeliverable),
+            acts=tuple(self.acts),
+            silences=tuple(self.silences),
+        )
