@@ -39,7 +39,14 @@ class Polled:
     ``skew_s`` ahead of the world's.
     """
 
-    def __init__(self, *hosts: str, lab: Lab | None = None, claim_every: int = 10, refresh_s: float = 86_400.0) -> None:
+    def __init__(
+        self,
+        *hosts: str,
+        lab: Lab | None = None,
+        interval_s: float = 60.0,
+        claim_every: int = 10,
+        refresh_s: float = 86_400.0,
+    ) -> None:
         self.lab = lab or Lab()
         self.bend: Bend = lambda question, response: None
         self.takes_s: Callable[[Question], float] = lambda question: LATENCY_S
@@ -54,6 +61,7 @@ class Polled:
                 vantages=(VantagePoint(name=VANTAGE, address=Address("udp", "127.0.0.1", 53)),),
                 anchors=self.lab.anchors,
                 policy=Policy(),
+                interval_s=interval_s,
                 claim_every=claim_every,
                 refresh_s=refresh_s,
             )
