@@ -46,7 +46,7 @@ class Memory(msgspec.Struct, gc=False, eq=False):
     ``claim`` and ``plain`` are what the resolver told its clients last, ``claim_mark`` and ``plain_mark`` stand for the
     responses that said so; for so many polls more as ``disputed`` says, it is asked again. ``flood`` is None until the
     first change.
-    ``is_under_way``: a quick poll waits for its reply. ``has_missed``: the last one got none.
+    ``is_under_way``: a quick poll waits for its reply. ``has_missed``: the last one got no response.
     ``has_new_claim``: clients were told something else in a question beside the polls. ``due`` and ``usual`` are the
     schedule's.
     """

@@ -164,13 +164,15 @@ class SteadyPolls:
         """Return the client's question of a ticket, and forget it; None where it is none."""
         return self._claims.pop(ticket, None)
 
-    def give_up(self) -> None:
-        """Forget all that is under way: nobody will bring the replies."""
-        for memory in self._polls.values():
+    def give_up(self) -> list[Memory]:
+        """Forget all that is under way, as nobody will bring the replies; return whose polls these were."""
+        given_up = list(self._polls.values())
+        for memory in given_up:
             memory.is_under_way = False
         self._polls, self._claims = {}, {}
         for window in self._windows.values():
             window.give_up()
+        return given_up
 
 
 def is_claim_due(polls: int, claim_every: int) -> bool:

@@ -274,7 +274,7 @@ class Watch:
         if isinstance(reply, Response) and self.stands(ticket, reply.wire, now, at):
             pass
         elif (memory := self._steady.take_poll(ticket, now, answered=not is_silence)) is not None:
-            self._take_quick(memory, reply, is_silence=is_silence)
+            self._take_quick(memory, reply)
         elif (claim := self._steady.take_claim(ticket)) is not None:
             self._take_claim(claim, reply)
         else:
@@ -296,7 +296,8 @@ class Watch:
     def give_up(self) -> None:
         """End the polls under way: nobody will bring their replies."""
         self._dialogues.close()
-        self._steady.give_up()
+        for memory in self._steady.give_up():
+            self._shares.finish(memory, self._instant.now)
 
     # what is told
 
@@ -371,15 +372,18 @@ class Watch:
             self._confirm_soon(memory, memory.cause, is_news=False)
         self._outbox.confirm(memory, instant.at)
 
-    def _take_quick(self, memory: Memory, reply: Reply, *, is_silence: bool) -> None:
-        """Go on with a quick poll that brought something else: with its reply, or, without one, from the beginning."""
+    def _take_quick(self, memory: Memory, reply: Reply) -> None:
+        """Go on with a quick poll that brought something else: with its response, or, without one, from the beginning.
+
+        It was one try, and a poll in full may have several.
+        """
         now = self._instant.now
         self._shares.finish(memory, now)
         if not memory.is_watched:
             return
-        if is_silence:
+        if not isinstance(reply, Response):
             memory.has_missed = True
-        elif isinstance(reply, Response) and self._is_signed_anew(memory, reply):
+        elif self._is_signed_anew(memory, reply):
             self._note_unchanged(memory, reply.wire)
             return
         elif self._shares.take_slot(memory):

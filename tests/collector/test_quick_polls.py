@@ -196,3 +196,40 @@ def test_a_ttl_that_outlasts_its_signature_is_told_of_each_name_though_the_answe
     assert {one.name for one in told if "rrsig_ttl_beyond_expiry" in [remark.code for remark in one.remarks]} == set(
         hosts
     )
+
+
+def test_a_loop_that_crashes_leaves_no_name_behind_that_waited_for_a_slot() -> None:
+    """The resolver has no room for quick polls, so that they take a slot as all others do."""
+    polled = Polled("www.zone.test A", "mail.zone.test A", lab=lab_of()).pass_s(5 * MINUTE)
+    polled.watch._windows["lab"].limit = 0
+    polled.takes_s = lambda question: 50.0
+    while not len(polled.watch._steady):
+        polled.pass_s(1.0)
+    polled.watch.give_up()
+    polled._under_way.clear()
+    polled.takes_s = lambda question: 0.02
+    before = polled.watch.polls
+
+    polled.pass_s(5 * MINUTE)
+
+    assert polled.watch.polls - before >= 9
+    assert polled.watch.polls_under_way == 0
+
+
+@pytest.mark.parametrize("kind", ["malformed", "mismatch", "rcode", "timeout"])
+def test_one_try_that_fails_is_no_word_about_a_name(kind: str) -> None:
+    polled = Polled("www.zone.test A", lab=lab_of()).pass_s(5 * MINUTE)
+    before = len(polled.said)
+    failed: list[Question] = []
+
+    def fail_once(question: Question, response: dns.message.Message) -> FetchFailure | None:
+        if failed or question.attempts != 1 or not question.checking_disabled:
+            return None
+        failed.append(question)
+        return FetchFailure(kind, "not this time", 1 if kind == "rcode" else None)
+
+    polled.bend = fail_once
+    polled.pass_s(3 * MINUTE)
+
+    assert failed
+    assert polled.observed(before) == []
