@@ -22,6 +22,7 @@ class Shares:
 
     def __init__(self, workers: int, suffixes: PublicSuffixList) -> None:
         self._workers, self._suffixes = workers, suffixes
+        self._total = 0
         self._known: set[str] = set()
         self._split: set[str] = set()
 
@@ -30,6 +31,9 @@ class Shares:
         if self._workers == 1:
             return [change]
         self._note_large(change)
+        return self._parts_of(change)
+
+    def _parts_of(self, change: RosterChange) -> list[RosterChange]:
         added: list[list[tuple[PollTarget, tuple[str, str]]]] = [[] for _ in range(self._workers)]
         gone: list[list[PollTarget]] = [[] for _ in range(self._workers)]
         changed: list[list[PollTarget]] = [[] for _ in range(self._workers)]
@@ -46,11 +50,12 @@ class Shares:
     def all_of(self, worker: int, roster: Roster, vantages: Sequence[str]) -> RosterChange:
         """Return all that a worker polls, for one that begins anew; takes seconds for a million rows."""
         whole = compare_types({}, roster.types_by_host, set(), vantages, self._suffixes)
-        return self.divide(whole)[worker]
+        return self._parts_of(whole)[worker]
 
     def _note_large(self, change: RosterChange) -> None:
         counts = Counter(zone for _, (zone, _vantage) in change.added if zone not in self._known)
-        most = max(len(change.added) / self._workers, 1)
+        self._total += len(change.added) - len(change.gone)
+        most = max(self._total / self._workers, 1)
         self._split.update(zone for zone, count in counts.items() if count > most)
         self._known.update(counts)
 

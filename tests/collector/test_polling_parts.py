@@ -149,6 +149,14 @@ def test_a_zone_with_more_than_its_part_is_split_and_who_polls_a_name_never_chan
         assert hosts_of(share) == {host for host, where in home.items() if where == number}
 
 
+def test_a_small_zone_that_comes_later_goes_to_one() -> None:
+    shares = Shares(2, SUFFIXES)
+    shares.divide(added(*(f"h{number}.zone{number % 40}.example" for number in range(400))))
+    parts = shares.divide(added(*(f"h{number}.later.example" for number in range(20))))
+
+    assert sorted(len(part.added) for part in parts) == [0, 20]
+
+
 # what several report
 
 
