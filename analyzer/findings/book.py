@@ -235,7 +235,8 @@ class FindingBook:
         if key[0] in IMMEDIATE:
             self._remove(subject, key, at)
         elif member.good_in_row >= GOOD_POLLS_TO_CLOSE and abs(at - member.bad_at) >= member.good_for:
-            self._recurring.ended(subject, key, member.bad_at, at)
+            if tracked.finding.confirmed:
+                self._recurring.ended(subject, key, member.bad_at, at)
             self._remove(subject, key, at)
 
     def _remove(self, subject: Subject, key: CauseKey, at: datetime, because: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Faults that come and go: one that comes back within a day has to stay away longer before it counts as over.
+"""Faults that come and go: one that comes back within hours has to stay away longer before it counts as over.
 
 A resolver asks the servers of a zone in turn, and one of them serves ended signatures: that is one fault, and not a new
 one with each time to live.
@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from analyzer.findings.attribution import CauseKey
 from schemas.messages import Subject
 
-WITHIN = timedelta(days=1)
+WITHIN = timedelta(hours=3)
+LONGEST_PAUSE = timedelta(hours=6)
 MOST_REMEMBERED = 100_000
 
 
@@ -31,7 +32,7 @@ class Recurring:
         bad_at, ended_at = self._ended.pop((subject, key), (at, at))
         if not timedelta() < at - ended_at <= WITHIN:
             return timedelta()
-        return min(2 * (at - bad_at), WITHIN)
+        return min(2 * (at - bad_at), LONGEST_PAUSE)
 
     def _is_old(self, at: datetime) -> bool:
         return bool(self._ended) and at - next(iter(self._ended.values()))[1] > WITHIN

@@ -62,9 +62,17 @@ def test_what_comes_and_goes_for_two_days_is_told_twice(name: Polled) -> None:
     assert len(name.closed) == 2, "twice as long as it stayed away the first time"
 
 
-def test_a_fault_of_another_day_is_another_one(name: Polled) -> None:
+def test_single_bad_polls_do_not_add_up(name: Polled) -> None:
+    for _ in range(3):
+        name.poll(5 * MINUTE, bad=True)
+        name.poll(HOUR, bad=False)
+
+    assert len(name.closed) == 3
+
+
+def test_a_fault_of_some_hours_later_is_another_one(name: Polled) -> None:
     name.poll(HOUR, bad=True)
-    name.poll(26 * HOUR, bad=False)
+    name.poll(4 * HOUR, bad=False)
     name.poll(HOUR, bad=True)
     ended_at = name.now - AT
     name.poll(HOUR, bad=False)

@@ -226,7 +226,7 @@ CASES = (
         heal=sign_for_three_days,
         harmless="it is not for 26",
         near=let_pass(26),
-        heals_in=60,
+        heals_in=120,  # three polls, each half an hour
     ),
     Case(
         code=Code.RRSIG_TTL_BEYOND_EXPIRY,

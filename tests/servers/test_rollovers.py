@@ -145,11 +145,12 @@ def test_no_step_is_foretold_for_later_than_the_signer_takes_it(
     harbour.until_complete(zone)
 
     for vantage in VANTAGES:
-        foretold = harbour.watch.predictions(zone, vantage)
+        foretold, late_s = harbour.watch.predictions(zone, vantage), harbour.watch.longest_pause_s(zone, vantage)
         for one in foretold:
             done_at = one.done_at(harbour.diary, zone)
             assert done_at is not None, (vantage, one)
-            assert one.not_before is None or one.not_before <= done_at, (vantage, one, done_at - one.said_at)
+            in_time = one.not_before is None or one.not_before <= done_at + late_s  # seen late, waited for from then on
+            assert in_time, (vantage, one, done_at - one.said_at, late_s)
         assert foretold
     authoritative = harbour.watch.predictions(zone, AUTHORITATIVE)
     assert any(one.not_before is not None and one.not_before > one.said_at for one in authoritative)

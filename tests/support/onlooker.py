@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from analyzer.detected import Drift
@@ -16,7 +17,7 @@ from analyzer.zones.rollover import Step
 from analyzer.zones.timeline import Timeline
 from anchorwatch.configuration.loading import load_config
 from collector.stage import Collector
-from schemas.messages import Finding, Message, Observation, ZoneObservation, ZoneSweep
+from schemas.messages import Finding, Message, Observation, PollBatch, ZoneObservation, ZoneSweep
 from tests.support.daemons import until
 from tests.support.diary import Diary
 from tests.support.signers import Page
@@ -112,6 +113,22 @@ class Onlooker:
                 steps = timeline.put(message).rollover.next_steps(message)
                 found += [_prediction(step, message.observed_at) for step in steps]
         return found
+
+    def longest_pause_s(self, zone: str, vantage: str) -> float:
+        """Return the longest time between two polls of a zone's names: what happens meanwhile is seen so late."""
+        rows = [
+            (name, at.timestamp())
+            for one in list(self.messages)
+            if isinstance(one, PollBatch) and one.vantage == vantage
+            for name, at in zip(one.names, one.polled_at, strict=True)
+        ]
+        rows += [
+            (one.judgement.name, one.observed_at.timestamp())
+            for one in list(self.messages)
+            if isinstance(one, Observation) and one.judgement.vantage == vantage
+        ]
+        polled_at = sorted(at for name, at in rows if name.endswith(zone))
+        return max((later - earlier for earlier, later in pairwise(polled_at)), default=0.0)
 
     def sweeps(self, zone: str) -> list[ZoneSweep]:
         """Return what all servers of the zone and of its parent said, round by round."""
