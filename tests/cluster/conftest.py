@@ -16,7 +16,7 @@ from tests.support.world import World
 __all__ = ["pytest_runtest_makereport", "watch", "world"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(world: World) -> Iterator[Cluster]:
     """The cluster, once every stage works; over three brokers where ``BROKERS=3`` is in the environment."""
     if not fetch_jars():
