@@ -75,8 +75,8 @@ def test_decoys_of_one_zone_take_in_no_forgery_of_another(pipeline: Any, after: 
         # One is lied about for good and the other comes and goes: the second outbreak is young, takes the name in, and
         # says so.
         (lambda minute: (True, minute // 8 % 2 == 1), "update"),
-        # They take turns: what comes back has to stay away for longer, so that no outbreak is young for ever.
-        (lambda minute: (minute // 8 % 2 == 0 or minute % 8 < 2, minute // 8 % 2 == 1 or minute % 8 < 2), "trigger"),
+        # They take turns, so that there is always a young outbreak: it takes the name in, and says so.
+        (lambda minute: (minute // 8 % 2 == 0 or minute % 8 < 2, minute // 8 % 2 == 1 or minute % 8 < 2), "update"),
     ],
     ids=["one for good", "in turn"],
 )
