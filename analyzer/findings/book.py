@@ -14,7 +14,7 @@ from analyzer.endpoints.conditions import REPORTED
 from analyzer.findings.attribution import CauseKey, NamesApart
 from analyzer.findings.drifts import Drifts
 from analyzer.findings.radius import Radius
-from analyzer.findings.recurring import Recurring
+from analyzer.findings.recurring import Recurring, comes_and_goes
 from analyzer.findings.tracked import Member, Tracked, opened
 from analyzer.zones.faults import SWEPT
 from schemas.catalogue import Confirmation, Kind, Severity, codes_where
@@ -196,15 +196,18 @@ class FindingBook:
         self, subject: Subject, condition: Condition, at: datetime, evidence: str, before: str, after: str
     ) -> None:
         tracked = self._open.get(condition.key)
+        is_new = tracked is None or subject not in tracked.members
+        good_for = self._recurring.pause_of(subject, condition.key, at) if is_new else timedelta()
         if tracked is None:
+            said = replace(condition, detail=comes_and_goes(condition.detail, good_for))
             tracked = self._open[condition.key] = Tracked(
-                opened(condition, at, evidence, before, after), changed_by=self.trigger
+                opened(said, at, evidence, before, after), changed_by=self.trigger
             )
             self._apart.opened(condition.key)
         member = tracked.members.get(subject)
         if member is None:
             member = tracked.members[subject] = Member(condition.severity, at)
-            member.good_for = self._recurring.pause_of(subject, condition.key, at)
+            member.good_for = good_for
             self._by_subject.setdefault(subject, set()).add(condition.key)
             tracked.grown = self.trigger
         else:

@@ -36,3 +36,12 @@ class Recurring:
 
     def _is_old(self, at: datetime) -> bool:
         return bool(self._ended) and at - next(iter(self._ended.values()))[1] > WITHIN
+
+
+def comes_and_goes(detail: str, pause: timedelta) -> str:
+    """Return what is told of a fault that is back: who looks may find it gone, and it is not over yet."""
+    if not pause:
+        return detail
+    minutes = round(pause.total_seconds() / 60)
+    looks = "it comes and goes: when you look it may be gone, and it is over once it"
+    return f"{detail}; {looks} stays away for {minutes} min"

@@ -57,6 +57,9 @@ def test_what_comes_and_goes_for_two_days_is_told_twice(name: Polled) -> None:
         name.poll(HOUR, bad=False)
     assert len(name.opened) == 2
     assert len(name.closed) == 1
+    (open_one,) = name.book.open_findings()
+    assert "it comes and goes" in open_one.detail
+    assert "stays away for 130 min" in open_one.detail
 
     name.poll(2 * HOUR, bad=False)
     assert len(name.closed) == 2, "twice as long as it stayed away the first time"
