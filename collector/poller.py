@@ -31,7 +31,7 @@ from schemas.messages import Message
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.5
-FLUSH_MESSAGES = 500
+FLUSH_NEWS, FLUSH_UNCHANGED = 500, 20_000
 ANCHOR_CHECK_S = 5.0
 SHORTEST_TURN_S = 0.004
 LONGEST_GLANCE_S = 0.2
@@ -158,7 +158,7 @@ class Poller:
                 self._put(self._watch.due(now, self._clock(), begin=not self._stopping))
                 await self._pause(now)
                 now = self._ticks()
-                if now - flushed_at >= FLUSH_S or self._watch.gathered >= FLUSH_MESSAGES:
+                if now - flushed_at >= FLUSH_S or self._has_gathered_much():
                     flushed_at = now
                     yield self._watch.take_messages()
             yield self._watch.take_messages()
@@ -168,6 +168,9 @@ class Poller:
             for carrier in self._carriers.values():
                 carrier.close()
             self._watch.give_up()
+
+    def _has_gathered_much(self) -> bool:
+        return self._watch.news >= FLUSH_NEWS or self._watch.unchanged >= FLUSH_UNCHANGED
 
     def _put(self, posed: Sequence[Posed]) -> None:
         """Ask these questions: of the resolver of their vantage, or of the server that they name."""

@@ -171,12 +171,9 @@ class Monitor:
     def next_flush_at(self) -> float:
         """Return when what was gathered is handed on."""
         watch = self.watch
-        if watch.has_news or self._acts:
+        if watch.news or self._acts or (watch.unchanged and self._open):
             return self._flushed_at + FLUSH_S
-        gathered = watch.gathered
-        if gathered and self._open:
-            return self._flushed_at + FLUSH_S
-        if gathered >= MOST_GATHERED:
+        if watch.unchanged >= MOST_GATHERED:
             return self._clock.now
         if self.receivers_fail and self._ledger.pending() > 0:
             return self._flushed_at + RETRY_S

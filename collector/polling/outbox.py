@@ -9,6 +9,8 @@ from schemas.wire import digest_of
 OF_VANTAGES = frozenset({Code.SELF_VANTAGE_LOST, Code.SPOOFING_SUSPECTED})
 TOLD_AGAIN_S = 600.0
 """A trouble that lasts is told again so often, so that who does not tell it any more is known to be gone."""
+MOST_ROWS = 2000
+"""So many rows of the longest names are less than a broker takes by default in one message, a megabyte."""
 Unchanged = tuple[Memory, str, float, tuple[int, int]]
 
 
@@ -23,13 +25,15 @@ class Outbox:
         self._count = 0
         self._reported: dict[tuple[str, str], tuple[str, float]] = {}
 
-    def __len__(self) -> int:
-        return len(self._messages) + self._count
+    @property
+    def news(self) -> int:
+        """Return how much else than unchanged polls is to be handed on."""
+        return len(self._messages)
 
     @property
-    def has_news(self) -> bool:
-        """Return whether something else than unchanged polls is to be handed on."""
-        return bool(self._messages)
+    def unchanged(self) -> int:
+        """Return how many unchanged polls are to be handed on."""
+        return self._count
 
     def add(self, *messages: Message) -> None:
         """Hand a message on, in this order."""
@@ -71,7 +75,11 @@ class Outbox:
         """Return what has gathered: observations and reports in their order, then the unchanged by vantage."""
         messages, self._messages = self._messages, []
         unchanged, self._unchanged, self._count = self._unchanged, {}, 0
-        return messages + [_poll_batch(vantage, rows) for vantage, rows in unchanged.items()]
+        return messages + [
+            _poll_batch(vantage, rows[start : start + MOST_ROWS])
+            for vantage, rows in unchanged.items()
+            for start in range(0, len(rows), MOST_ROWS)
+        ]
 
 
 def _poll_batch(vantage: str, rows: list[Unchanged]) -> PollBatch:

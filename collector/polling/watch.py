@@ -144,14 +144,14 @@ class Watch:
         return self._shares.resting
 
     @property
-    def gathered(self) -> int:
-        """Return how much there is to hand on."""
-        return len(self._outbox)
+    def news(self) -> int:
+        """Return how much else than unchanged polls there is to hand on."""
+        return self._outbox.news
 
     @property
-    def has_news(self) -> bool:
-        """Return whether something else than unchanged polls is to be handed on."""
-        return self._outbox.has_news
+    def unchanged(self) -> int:
+        """Return how many unchanged polls there are to hand on."""
+        return self._outbox.unchanged
 
     # what there is to watch
 

@@ -29,9 +29,9 @@ from alerts.receivers.syslog import SyslogNotifier, make_line
 from alerts.receivers.teams import TeamsNotifier, make_card
 from alerts.receivers.webhook import WebhookNotifier, sign
 from tests.support.certificates import Authority
+from tests.support.daemons import free_port
 from tests.support.findings import AT, finding
 from tests.support.messages import deliveries, delivery_of, incident_of
-from tests.support.running import free_port
 
 NOW = (AT + timedelta(minutes=1)).timestamp()
 SHOWN = deliveries()

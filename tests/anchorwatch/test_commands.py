@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Lab, call, call_here, free_port, running
+from tests.support.daemons import free_port
+from tests.support.running import Lab, call, call_here, running
 
 INVENTORY = """\
 identities:
@@ -352,6 +353,7 @@ def test_the_help_lists_the_commands() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_tells_every_incident_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}", TMPDIR=str(tmp_path))
 

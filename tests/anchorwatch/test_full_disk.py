@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.anchorwatch.test_commands import write_config
-from tests.support.running import Lab, free_port, running
+from tests.support.daemons import free_port
+from tests.support.running import Lab, running
 
 pytestmark = pytest.mark.slow
 

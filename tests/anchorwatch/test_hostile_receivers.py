@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from anchorwatch.lab.receiver import Receiver
+from tests.support.daemons import free_port
 from tests.support.hostile import Hostile, drips, refuses_with_an_endless_body
-from tests.support.running import Lab, call, free_port, running
+from tests.support.running import Lab, call, running
 
 pytestmark = pytest.mark.slow
 

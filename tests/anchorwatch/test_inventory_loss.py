@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import Lab, Running, call, free_port, running
+from tests.support.daemons import free_port
+from tests.support.running import Lab, Running, call, running
 
 pytestmark = pytest.mark.slow
 

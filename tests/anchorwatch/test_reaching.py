@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from anchorwatch.__main__ import cli
+from tests.support.daemons import free_port
 from tests.support.findings import HttpReceiver
-from tests.support.running import Lab, free_port
+from tests.support.running import Lab
 
 INVENTORY = "identities:\n- {id: sa, endpoints: [api.bank.example]}\n"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Lab, call, free_port, running
+from tests.support.daemons import free_port
+from tests.support.running import Lab, call, running
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ from anchorwatch.web.guard import HEADERS
 from anchorwatch.web.server import BACKLOG, Limits, Server, connections_for
 from tests.anchorwatch.test_commands import write_config
 from tests.anchorwatch.test_doors import OURS, app_of
-from tests.support.running import COMMAND, Lab, Running, call_here, environment, free_port
+from tests.support.daemons import free_port
+from tests.support.running import COMMAND, Lab, Running, call_here, environment
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 HEALTH = f"GET /-/healthy HTTP/1.1\r\nHost: {OURS}\r\n\r\n".encode()

@@ -16,7 +16,8 @@ from anchorwatch.telemetry import Meter
 from collector.dnssec import names
 from collector.polling.roster import RosterChange
 from schemas.messages import Message, Observation
-from tests.support.running import Lab, Running, free_port, running
+from tests.support.daemons import free_port
+from tests.support.running import Lab, Running, running
 
 HOSTS = ("soap.legacy.example", "api.bank.example", "www.bank.example", "nothing.bank.example")
 

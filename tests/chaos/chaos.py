@@ -30,7 +30,8 @@ import urllib3
 from anchorwatch.lab.partners import PARTNERS
 from anchorwatch.lab.server import LabResolver
 from tests.chaos.judging import Staged, Tally, Told, judge
-from tests.support.running import COMMAND, Lab, environment, free_port
+from tests.support.daemons import free_port
+from tests.support.running import COMMAND, Lab, environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 150.0

@@ -209,11 +209,8 @@ kinds = st.one_of(
 written = st.tuples(written_names, kinds, ttls).map(lambda drawn: Record(drawn[0], drawn[1][0], drawn[2], drawn[1][1]))
 
 
-@settings(max_examples=600, deadline=None)
 @given(st.lists(written, max_size=4), st.lists(written, max_size=2), st.data())
-def test_whoever_sends_a_response_says_the_same_or_is_noticed(
-    answers: list[Record], authority: list[Record], data: st.DataObject
-) -> None:
+def says_the_same_or_is_noticed(answers: list[Record], authority: list[Record], data: st.DataObject) -> None:
     one = message(answers, authority)
     imprint = take_imprint(one)
     assume(imprint is not None)
@@ -228,6 +225,11 @@ def test_whoever_sends_a_response_says_the_same_or_is_noticed(
     if says_the_same(imprint, bytes(other)):
         other[10:12] = b"\0\0"
         assert content_or_none(one) in (None, content_or_none(bytes(other)))
+
+
+@pytest.mark.parametrize("examples", [150, pytest.param(3000, marks=pytest.mark.slow)])
+def test_whoever_sends_a_response_says_the_same_or_is_noticed(examples: int) -> None:
+    settings(max_examples=examples, deadline=None)(says_the_same_or_is_noticed)()
 
 
 @settings(max_examples=200, deadline=None)

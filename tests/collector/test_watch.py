@@ -163,7 +163,7 @@ def test_a_day_of_a_hundred_endpoints_is_a_loop_over_instants(days: Days, hours:
     assert hours * 6000 <= days.watch.polls <= hours * 6000 + 100
     assert days.watch.polls_late == 0
     kinds = Counter(type(message) for message in days.said)
-    assert kinds == {Observation: 100, ZoneObservation: 4, PollBatch: hours, SelfReport: 1}
+    assert kinds == {Observation: 100, ZoneObservation: 4, PollBatch: 3 * hours, SelfReport: 1}
     rows = sum(len(batch.observations) for batch in days.said if isinstance(batch, PollBatch))
     assert rows == days.watch.polls - 100
     assert {one.judgement.verdict for one in days.observations()} == {"secure"}

@@ -17,8 +17,8 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.stages import PumpedProcess, make_stage
 from anchorwatch.telemetry import Meter
-from tests.support.broker import free_port
 from tests.support.clickhouse_front import FrontProcess
+from tests.support.daemons import free_port
 from tests.support.databases import new_database
 from tests.support.findings import finding
 

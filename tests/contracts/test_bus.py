@@ -14,8 +14,8 @@ from anchorwatch.pipeline.local_bus import Unreadable
 from schemas.faults import Transient
 from schemas.messages import Message, SelfReport
 from schemas.wire import encode
-from tests.support.broker import free_port
 from tests.support.buses import KafkaBench, LocalBench
+from tests.support.daemons import free_port
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 Bench = LocalBench | KafkaBench

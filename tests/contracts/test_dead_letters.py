@@ -14,7 +14,7 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.reading import read_to_end
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.pipeline.dead_letters import DeadLetter, FileDeadLetters
-from tests.support.broker import free_port
+from tests.support.daemons import free_port
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 _numbers = itertools.count()

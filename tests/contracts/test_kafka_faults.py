@@ -14,8 +14,9 @@ from anchorwatch.kafka.config import KafkaConfig
 from anchorwatch.kafka.topics import full_name, prepare_topics
 from schemas.faults import AnchorwatchError, ConfigError, Transient
 from schemas.tls import TlsConfig
-from tests.support.broker import NEEDED, ApacheKafka, fetch_jars, free_port
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars
 from tests.support.certificates import Authority
+from tests.support.daemons import free_port
 
 pytestmark = pytest.mark.cluster
 

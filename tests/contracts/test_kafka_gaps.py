@@ -24,8 +24,8 @@ from collector.config import InventorySource
 from collector.inventory.sources import InventorySources
 from schemas.messages import Message, Recall, SelfReport
 from schemas.wire import encode
-from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.support.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker
+from tests.support.daemons import free_port, until
 from tests.support.findings import AT
 
 pytestmark = pytest.mark.cluster

@@ -24,8 +24,8 @@ from schemas.catalogue import Severity
 from schemas.faults import Rejected, Transient
 from schemas.messages import Notification, NotificationStatus
 from schemas.wire import decode
-from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.support.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker
+from tests.support.daemons import free_port, until
 from tests.support.findings import AT, finding
 
 Opener = Callable[[], Ledger]

@@ -27,8 +27,8 @@ from schemas.catalogue import Kind, Severity
 from schemas.messages import Finding, FindingStatus
 from schemas.wire import encode
 from tests.contracts.test_ledger import delivery, incident
-from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker, free_port
-from tests.support.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, GivenKafka, WheelBroker
+from tests.support.daemons import free_port, until
 from tests.support.findings import AT, finding
 from tests.support.pacing import AT_ONCE
 

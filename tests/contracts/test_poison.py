@@ -31,8 +31,7 @@ from collector.inventory.sources import InventorySources
 from schemas.catalogue import Severity
 from schemas.messages import Endpoint, Identity, InventorySnapshot
 from schemas.wire import encode
-from tests.support.broker import free_port
-from tests.support.daemons import until
+from tests.support.daemons import free_port, until
 from tests.support.findings import AT, closed, finding
 from tests.support.pacing import AT_ONCE
 

@@ -19,7 +19,7 @@ from anchorwatch.pipeline.local_bus import Unreadable
 from anchorwatch.telemetry import Meter
 from schemas.messages import Identity, InventorySnapshot, Message, PollBatch, SelfReport
 from tests.contracts.test_bus import AT
-from tests.support.broker import free_port
+from tests.support.daemons import free_port
 
 pytestmark = pytest.mark.slow
 

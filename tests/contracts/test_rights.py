@@ -32,8 +32,8 @@ from schemas.faults import AnchorwatchError
 from schemas.messages import Message, Recall, SelfReport
 from tests.contracts.test_kafka_faults import SASL, prepared
 from tests.contracts.test_ledger import incident, notification
-from tests.support.broker import NEEDED, ApacheKafka, fetch_jars, free_port
-from tests.support.daemons import until
+from tests.support.broker import NEEDED, ApacheKafka, fetch_jars
+from tests.support.daemons import free_port, until
 from tests.support.findings import AT, finding
 
 pytestmark = pytest.mark.cluster

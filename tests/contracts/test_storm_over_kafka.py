@@ -16,8 +16,7 @@ from anchorwatch.kafka.dead_letters import KafkaDeadLetters
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.telemetry import Meter
 from schemas.messages import Finding
-from tests.support.broker import free_port
-from tests.support.daemons import until
+from tests.support.daemons import free_port, until
 from tests.support.findings import finding
 from tests.support.running import COMMAND
 

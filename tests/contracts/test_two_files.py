@@ -18,8 +18,7 @@ from anchorwatch.telemetry import Meter
 from collector.config import InventorySource
 from collector.inventory.sources import InventorySources
 from schemas.messages import InventoryIndex, InventorySnapshot, Message
-from tests.support.broker import free_port
-from tests.support.daemons import until
+from tests.support.daemons import free_port, until
 
 pytestmark = pytest.mark.cluster
 

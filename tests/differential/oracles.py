@@ -22,6 +22,7 @@ from libunbound import library
 from collector.dnssec import names, records
 from collector.dnssec.message import AD, SERVFAIL, FormError, make_query, read_response
 from collector.dnssec.names import Name
+from tests.support.daemons import free_port
 
 NEEDS = "needs libunbound for Python or unbound, and delv: apt-get install python3-unbound unbound bind9-dnsutils"
 UDP_LIMIT_BYTES = 16_384
@@ -156,7 +157,7 @@ def ask_unbound_daemon(qname: Name, qtype: int, port: int, anchors: list[str], n
     """Return what a fresh Unbound daemon says: slower than the library, whose build may lack Ed448."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        listen = _free_port()
+        listen = free_port()
         settings = [f'    {option} "{value}"' for option, value in {**_OPTIONS, "val-override-date:": str(now)}.items()]
         settings += [f'    trust-anchor: "{anchor}"' for anchor in anchors]
         path = Path(folder) / "unbound.conf"
@@ -168,13 +169,6 @@ def ask_unbound_daemon(qname: Name, qtype: int, port: int, anchors: list[str], n
         finally:
             process.kill()  # one that spins does not heed less
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _ask_patiently(sock: socket.socket, port: int, qname: Name, qtype: int) -> bytes:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import dns.message
 import dns.name
 import dns.rrset
+import pytest
 from dns.rdatatype import RdataType
 from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
@@ -208,16 +209,13 @@ HAPPENINGS: list[Happening] = [
 ]
 
 
-@settings(max_examples=6, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.floats(1.0, 300.0)), min_size=1, max_size=6),
 )
 @example(1, [(delegation_turns, 100.0)])
 @example(2, [(delegation_turns, 100.0), (delegation_turns, 100.0)])
-def test_what_quick_polls_know_is_what_a_validation_from_nothing_finds(
-    seed: int, happenings: list[tuple[Happening, float]]
-) -> None:
+def knows_what_a_validation_from_nothing_finds(seed: int, happenings: list[tuple[Happening, float]]) -> None:
     world = Changing(seed)
     world.polled.pass_s(SETTLED_S)
     world.check()
@@ -227,3 +225,8 @@ def test_what_quick_polls_know_is_what_a_validation_from_nothing_finds(
         world.polled.pass_s(passes_s)
     world.polled.pass_s(max(world.ends_at_s - world.polled.now, 0.0) + SETTLED_S)
     world.check()
+
+
+@pytest.mark.parametrize("examples", [1, pytest.param(12, marks=pytest.mark.slow)])
+def test_what_quick_polls_know_is_what_a_validation_from_nothing_finds(examples: int) -> None:
+    settings(max_examples=examples, deadline=None)(knows_what_a_validation_from_nothing_finds)()

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.daemons import free_port
+
 ROOT = Path(__file__).parents[2]
 JARS = ROOT / ".tools" / "kafka"
 POM = Path(__file__).with_name("pom.xml")
@@ -66,14 +68,6 @@ def fetch_jars() -> bool:
     except OSError:  # another process was faster
         shutil.rmtree(partial, ignore_errors=True)
     return True
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class ApacheKafka:

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +17,12 @@ PATIENCE_S = 40.0
 LOOK_S = 0.1
 GRACE_S = 10.0
 LOG_TAIL = 40
+LOWEST_PORT = 10_000
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 Found = TypeVar("Found")
+# Not the one whose seed all workers of a run share.
+_chance = random.SystemRandom()
 
 
 def find_tool(name: str) -> str | None:
@@ -55,17 +60,34 @@ def until(look: Callable[[], Found | None], claim: str, *, within_s: float = PAT
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody has, neither over UDP nor over TCP, each once."""
+    """Return ports of 127.0.0.1 that nobody has, neither over UDP nor over TCP, each once.
+
+    They lie below those that the system gives to whoever asks for any: a server that is started again finds its own.
+    """
     ports: list[int] = []
     with contextlib.ExitStack() as held:
         while len(ports) < count:
             stream = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             datagram = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            stream.bind(("127.0.0.1", 0))
+            port = _chance.randrange(LOWEST_PORT, _first_ephemeral_port())
             with contextlib.suppress(OSError):
-                datagram.bind(stream.getsockname())
-                ports.append(stream.getsockname()[1])
+                stream.bind(("127.0.0.1", port))
+                datagram.bind(("127.0.0.1", port))
+                ports.append(port)
     return ports
+
+
+def free_port() -> int:
+    """Return one of them."""
+    return free_ports(1)[0]
+
+
+@cache
+def _first_ephemeral_port() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32_768
 
 
 class Daemon:

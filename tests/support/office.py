@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.running import Lab, Running, call, free_port
+from tests.support.daemons import free_port
+from tests.support.running import Lab, Running, call
 
 INVENTORY = """\
 identities:

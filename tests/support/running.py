@@ -148,12 +148,3 @@ def running(config: Path, url: str) -> Iterator[Running]:
         if one.process.poll() is None:
             one.process.kill()
         one.process.communicate()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

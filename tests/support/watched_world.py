@@ -166,7 +166,7 @@ class WatchedWorld:
                 self._put(self.watch.take(ticket, reply, self.now, self.our_at))
             else:
                 self._put(self.watch.due(self.now, self.our_at))
-            waits_for_s = FLUSH_S if self.watch.gathered else self._idle_s
+            waits_for_s = FLUSH_S if self.watch.news or self.watch.unchanged else self._idle_s
             if self.now >= self._handed_on_at + waits_for_s:
                 self.hand_on()
 
