@@ -92,6 +92,7 @@ class Alerts:
         sender: Sending | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
+        self._pagers = notifiers.keys() - {one.name for one in config.receivers if one.takes_findings}
         self._steady = SteadyClock(clock, ticks or clock)
         self._patience_s = patience_s
         self._journal = Journal(ledger, last_resort or sys.stderr.write)
@@ -122,8 +123,8 @@ class Alerts:
 
     @property
     def reaches_nobody(self) -> bool:
-        """Return whether there are receivers, and all of them fail."""
-        return bool(self._notifiers) and self._book.failing.keys() >= self._notifiers.keys()
+        """Return whether there are receivers of pages, and all of them fail."""
+        return bool(self._pagers) and self._book.failing.keys() >= self._pagers
 
     async def finish(self) -> None:
         """Let what is due go out, for a few seconds, and settle it; then end what is still under way.
@@ -169,7 +170,7 @@ class Alerts:
         """Take up what the ledger has; deliveries to receivers that the configuration lost go on record as failed."""
         at = self._now()
         lost = [one for one in self._ledger.deliveries() if one.receiver not in self._notifiers]
-        records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost]
+        records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost if not one.finding]
         book = IncidentBook(self._config, self._notifiers)
         step = book.load(self._ledger.open_incidents(), at, self._ledger.silences())
         self._journal.write(step, Settlement([Settled(one, True) for one in lost], notifications=records), at.wall)
@@ -211,7 +212,8 @@ class Alerts:
             if report.works and name in failing:
                 steps.append(self._book.recover(name, at))
             elif not report.works and name not in failing:
-                waiting = [one for one in self._ledger.deliveries() if one.receiver == name]
+                pages = name in self._pagers  # nobody stands in for events, of which there may be very many
+                waiting = [one for one in self._ledger.deliveries() if one.receiver == name] if pages else []
                 left = [report.delivery, *(one for one in waiting if one.id not in settlement.done)]
                 steps.append(self._book.fail(make_failure(report.delivery, report.detail, at.wall), left, at))
         return steps

@@ -31,6 +31,7 @@ from alerts.decision.inhibition import may_explain
 from alerts.decision.open_incidents import OpenIncidents
 from alerts.decision.order import Order, Step
 from alerts.decision.pace import paces_of
+from alerts.decision.reporting import report_changes
 from alerts.decision.routing import Routing
 from alerts.decision.silences import Silence, Silences
 from alerts.decision.storms import Storms, keys_of, with_member
@@ -57,7 +58,11 @@ class IncidentBook:
     """
 
     def __init__(self, config: AlertsConfig, receivers: Iterable[str]) -> None:
-        self._config, self._receivers = config, tuple(receivers)
+        self._config, self._known = config, tuple(receivers)
+        self._reported_to = tuple(
+            one.name for one in config.receivers if one.takes_findings and one.name in self._known
+        )
+        self._receivers = tuple(name for name in self._known if name not in self._reported_to)
         self._join = timedelta(seconds=config.join_s)
         self._holds = Holds(
             drift=timedelta(seconds=config.drift_hold_s), acknowledged=timedelta(seconds=config.acknowledged_for_s)
@@ -125,7 +130,7 @@ class IncidentBook:
             for entry in incident.entries.values():
                 if entry.finding.code == FAILED_CODE and entry.is_open:
                     self._failing[entry.finding.cause_rrset] = entry.finding
-        lost = [self._failing.pop(name) for name in list(self._failing) if name not in self._receivers]
+        lost = [self._failing.pop(name) for name in list(self._failing) if name not in self._known]
         return self.take([end_failure(finding, at.wall) for finding in lost], {}, at)
 
     def _without_lost(self, entry: Entry) -> Entry:
@@ -156,6 +161,9 @@ class IncidentBook:
         for order in list(draft.orders):
             if order.receiver in self._failing:
                 self._stand_in(order, draft, at)
+        changed = draft.incidents.values()
+        base = self._config.public_url
+        draft.orders += report_changes(draft.before, changed, draft.placed, handled, at, self._reported_to, base)
         return draft.step()
 
     def fail(self, failure: Finding, undelivered: Iterable[Order], at: Moment) -> Step:
@@ -180,6 +188,7 @@ class IncidentBook:
         return self.take([end_failure(self._failing.pop(receiver), at.wall)], {}, at)
 
     def _put(self, incident: Incident, draft: Draft) -> None:
+        draft.before.setdefault(incident.id, self._open.get(incident.id))
         draft.incidents[incident.id] = incident
         self._storms.heed(incident)
         if self._open.put(incident):
@@ -204,6 +213,7 @@ class IncidentBook:
         if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
             taken = taken.noting(happening)
         self._put(bound_incident(taken), draft)
+        draft.placed[finding.id] = (incident.id, entry)
 
     def _take_act(self, act: Act, draft: Draft, at: Moment) -> None:
         """Take in what somebody did, if it is for us."""
@@ -390,6 +400,8 @@ class IncidentBook:
 
     def _stand_in(self, undelivered: Order, draft: Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
+        if undelivered.finding:
+            return  # an event pages nobody, here or elsewhere; it waits until its receiver takes it
         if undelivered.event == "acknowledge":
             return  # it stays nobody's secret: the incident and its next page say who has it
         reachable = [name for name in self._receivers if name not in self._failing]

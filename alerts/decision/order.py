@@ -16,7 +16,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell.
 
     ``rings``: it makes things worse than they were told, and must be noticed. ``base`` is the URL under which people
-    reach our pages, empty where nobody said it.
+    reach our pages, empty where nobody said it. ``finding`` is the one that it reports as an event, for receivers that
+    take every finding; empty for a page.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     base: str = ""
     rings: bool = False
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

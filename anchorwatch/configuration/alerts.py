@@ -46,7 +46,7 @@ def read_alerts(
     """Return what the alerts stage needs; ``data`` is the folder of the ledger unless the section names a file."""
     if routes and tree is not None:
         document.problem("route", "say either 'route', a tree, or 'routes', a list of which every one that fits counts")
-    hours, names = read_hours(section.hours, document), [receiver.name for receiver in receivers]
+    hours, names = read_hours(section.hours, document), [one.name for one in receivers if not one.takes_findings]
     rules = tuple(rule for one in section.rules for rule in read_rules(base / one, document))
     if not section.rules:
         rules = shipped_rules()
@@ -79,7 +79,17 @@ def _check_receivers(rules: Sequence[Rule], known: Sequence[str], document: Docu
     for rule in rules:
         if rule.receiver and rule.receiver not in known:
             document.problem(
-                "alerts.rules", f"rule {safe(rule.name)} names receiver {safe(rule.receiver)}, which is not there"
+                "alerts.rules",
+                f"rule {safe(rule.name)} names receiver {safe(rule.receiver)}, which is not there or takes no pages",
+            )
+
+
+def check_bus_receivers(receivers: Sequence[Receiver], bus_url: str, document: Document) -> None:
+    """Note receivers that are reached over Kafka where there is none."""
+    for number, receiver in enumerate(receivers):
+        if receiver.needs_bus and bus_url == "local:":
+            document.problem(
+                f"receivers[{number}]", "it is a topic of the bus between the stages: say bus.url kafka://"
             )
 
 

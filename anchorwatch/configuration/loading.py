@@ -14,7 +14,7 @@ from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
 from analyzer.findings.changes import Plan
-from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
+from anchorwatch.configuration.alerts import AlertsSection, check_bus_receivers, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
 from anchorwatch.configuration.authoritative import AuthoritativeSection, read_authoritative
 from anchorwatch.configuration.bus import BusSection, read_bus
@@ -132,6 +132,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
     alerts = msgspec.structs.replace(alerts, public_url=read_public_url(sections.http, document))
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
+    check_bus_receivers(receivers, sections.bus.url, document)
     return Config(
         base=base,
         collector=_read_collector(sections, base, egress, document),

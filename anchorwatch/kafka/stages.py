@@ -29,6 +29,7 @@ from anchorwatch.kafka.outbox import Outbox
 from anchorwatch.kafka.recovery import BegunLedger
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topic_writer import KafkaTopicWriter
 from anchorwatch.kafka.topics import ACTS, FINDINGS, INVENTORY, OBSERVATIONS, POLLS, ZONES, prepare_topics
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.heartbeat import Heartbeat
@@ -271,10 +272,11 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
+    topics = KafkaTopicWriter(bus, f"{bus.prefix}-events")
     alerts = Alerts(
         config.alerts,
         ledger,
-        make_notifiers(config.alerts.receivers, Line(config.egress)),
+        make_notifiers(config.alerts.receivers, Line(config.egress), topics),
         time.time,
         ticks=time.monotonic,
     )
@@ -290,6 +292,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     def close() -> None:
         ledger.close()
         letters.close()
+        topics.close()
 
     begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
     # The ledger sends notifications along with the step that they belong to.

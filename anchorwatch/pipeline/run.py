@@ -17,7 +17,7 @@ from typing import Protocol
 from alerts.delivery.notifier import Notifier
 from alerts.ledger.overflow import OverflowLedger
 from alerts.receivers.exchange import Line
-from alerts.receivers.receiver import Receiver
+from alerts.receivers.receiver import Receiver, TopicWriter
 from alerts.stage import Alerts
 from analyzer.history.clickhouse import open_history
 from analyzer.history.overflow import OverflowHistory
@@ -55,9 +55,14 @@ class NotificationSink:
         """Nothing to close."""
 
 
-def make_notifiers(receivers: Sequence[Receiver], line: Line) -> dict[str, Notifier]:
-    """Return the notifier of each receiver, by name; those on the net are reached by ``line``."""
-    return {receiver.name: receiver.make_notifier(line) for receiver in receivers}
+def make_notifiers(receivers: Sequence[Receiver], line: Line, topics: TopicWriter | None = None) -> dict[str, Notifier]:
+    """Return the notifier of each receiver, by name: on the net by ``line``, over the bus by ``topics``."""
+    return {
+        receiver.name: receiver.make_bus_notifier(topics)
+        if receiver.needs_bus and topics is not None
+        else receiver.make_notifier(line)
+        for receiver in receivers
+    }
 
 
 class Instance:

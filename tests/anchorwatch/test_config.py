@@ -35,6 +35,8 @@ SAID = {
     "command-without-words": "needs a 'command'",
     "duplicate-key": ":3: poll: the key is there twice",
     "empty-inventory": "at least one source",
+    "events-in-a-file-of-no-folder": ":2: receivers[0].path: an absolute path is expected",
+    "events-on-a-topic-without-kafka": ":2: receivers[0]: it is a topic of the bus between the stages",
     "impossible-zone": "empty label",
     "inventory-not-there": "there is no file",
     "inventory-of-unknown-format": "say 'format: yaml'",
@@ -54,6 +56,7 @@ SAID = {
     "receiver-of-a-strange-key": ":2: receivers[0].url: unknown key; known here: type, name",
     "receiver-without-type": "receivers[0]: the key 'type' is missing; one of webhook, pagerduty, console, command",
     "resolver-of-another-scheme": "begins with udp://",
+    "route-to-events": "there is no receiver 'siem' that takes pages",
     "route-to-nobody": "there is no receiver 'nobody'",
     "rules-not-there": "can't be read",
     "maintenance-of-everything": "they match nearly every finding",
@@ -89,6 +92,7 @@ SAID = {
     "unknown-receiver-type": "receivers[0].type: 'carrier-pigeon' is none of webhook, pagerduty, console, command",
     "unknown-severity": "routes[0].match.severity",
     "vantage-twice": "'a' is there twice",
+    "webhook-of-another-body": ":2: receivers[0].body: Invalid enum value 'cef'",
     "webhook-without-url": "needs a 'url'",
 }
 
