@@ -67,6 +67,11 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return True
 
     @property
+    def hook(self) -> tuple[str, str] | None:
+        """Return the vendor and the secret by which it may call us, None where it never does."""
+        return None
+
+    @property
     def takes_findings(self) -> bool:
         """Return whether it gets every finding as an event, whatever the routes say, and no pages."""
         return False

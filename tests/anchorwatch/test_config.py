@@ -73,6 +73,7 @@ SAID = {
     "owner-to-nobody": "there is no receiver 'b'",
     "escalation-to-nobody": "there is no receiver 'b'",
     "escalation-at-once": "less than 60s",
+    "hook-token-that-is-guessed": ":2: receivers[0].webhook_token_file: a token has at least 20 signs",
     "hours-that-are-none": "alerts.hours has no 'office'",
     "group-by-what-is-no-label": "there is no label 'team'",
     "authoritative-twice": "the authoritative servers are one vantage, not several",
@@ -100,6 +101,7 @@ SAID = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    (tmp_path / "short.key").write_text("s3cret\n")
     return tmp_path
 
 
