@@ -563,6 +563,13 @@ ROWS: tuple[CatalogueRow, ...] = (
     _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"
     ),
+    _ours(
+        Code.SELF_TEST_PAGE,
+        _S,
+        _C,
+        "this is a TEST of the way to whoever is on call: nothing has happened",
+        "alerts: test_page",
+    ),
     # reasons that explain a verdict and are no fault
     _reason(
         Code.UNSIGNED_DELEGATION, "the parent proves that the zone is not signed", "RFC 4035 §5.2", proves_unsigned=True

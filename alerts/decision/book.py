@@ -24,6 +24,7 @@ from alerts.decision.deeds import (
     why_reopened,
 )
 from alerts.decision.draft import Draft
+from alerts.decision.drills import DRILL_CODE
 from alerts.decision.failing import FAILED_CODE, end_failure
 from alerts.decision.frameworks import match_controls
 from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
@@ -202,10 +203,12 @@ class IncidentBook:
             if finding.status is FindingStatus.CLOSED:
                 return  # it was over before we ever heard of it
             incident = begin_incident(finding)
+        drill = self._config.drill
+        named = drill.receivers if drill is not None and finding.code == DRILL_CODE else ()
         entry = Entry(
             finding=finding,
             severity=assessment.severity,
-            receivers=self._receivers_of(finding, assessment.receivers),
+            receivers=named or self._receivers_of(finding, assessment.receivers),
             controls=match_controls(finding, self._config.mappings),
             paths=assessment.paths,
         )
@@ -400,8 +403,8 @@ class IncidentBook:
 
     def _stand_in(self, undelivered: Order, draft: Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
-        if undelivered.finding:
-            return  # an event pages nobody, here or elsewhere; it waits until its receiver takes it
+        if undelivered.finding or undelivered.letter is not None:
+            return  # neither an event nor a digest pages anybody; it waits until its receiver takes it
         if undelivered.event == "acknowledge":
             return  # it stays nobody's secret: the incident and its next page say who has it
         reachable = [name for name in self._receivers if name not in self._failing]

@@ -38,6 +38,11 @@ class Mail(Receiver, frozen=True, kw_only=True, tag="mail"):
     ca_file: str = ""
 
     @property
+    def takes_letters(self) -> bool:
+        """Return that it can say words that are about no incident."""
+        return True
+
+    @property
     def where(self) -> str:
         """Return what it is reached at."""
         return f"smtp://{self.host}:{self.port or PORTS[self.security]}"
@@ -79,7 +84,8 @@ class MailNotifier:
 
     def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Hand one message to the server."""
-        message = make_mail(delivery, self._config.sender, self._config.to)
+        make = make_mail if delivery.letter is None else make_letter
+        message = make(delivery, self._config.sender, self._config.to)
         try:
             with contextlib.closing(self._connect()) as server:
                 refused = server.send_message(message)
@@ -124,22 +130,39 @@ class MailNotifier:
 def make_mail(delivery: Delivery, sender: str, to: tuple[str, ...]) -> EmailMessage:
     """Return the message; those of one incident refer to one thread, and nothing in it is a header but what is ours."""
     described, incident = describe(delivery), delivery.incident
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "anchorwatch.invalid"
-    thread = f"<incident.{incident.id}@{domain}>"
-    message = EmailMessage()
-    message["From"] = formataddr(parseaddr(sender))
-    message["To"] = ", ".join(formataddr(parseaddr(one)) for one in to)
-    message["Date"] = format_datetime(delivery.decided_at)
-    message["Subject"] = " ".join(described["summary"].split())[:MAX_SUBJECT]
-    message["Message-ID"] = f"<{delivery.id}@{domain}>"
+    thread = f"<incident.{incident.id}@{_domain(sender)}>"
+    message = _begin(delivery, sender, to, described["summary"])
     message["In-Reply-To"] = message["References"] = thread
-    message["Auto-Submitted"] = "auto-generated"
     message["X-Anchorwatch-Incident"] = incident.id
     if delivery.event != "resolve" and described["severity"] in ("critical", "high"):
         message["Importance"] = "high"
     message.set_content(screen(delivery) + "\n")
     message.add_alternative(make_html(delivery), subtype="html")
     return message
+
+
+def make_letter(delivery: Delivery, sender: str, to: tuple[str, ...]) -> EmailMessage:
+    """Return a digest as a mail of its own, in plain text."""
+    letter = delivery.letter
+    assert letter is not None
+    message = _begin(delivery, sender, to, letter.subject)
+    message.set_content(letter.text + "\n")
+    return message
+
+
+def _begin(delivery: Delivery, sender: str, to: tuple[str, ...], subject: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = formataddr(parseaddr(sender))
+    message["To"] = ", ".join(formataddr(parseaddr(one)) for one in to)
+    message["Date"] = format_datetime(delivery.decided_at)
+    message["Subject"] = " ".join(subject.split())[:MAX_SUBJECT]
+    message["Message-ID"] = f"<{delivery.id}@{_domain(sender)}>"
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "anchorwatch.invalid"
 
 
 def make_html(delivery: Delivery) -> str:

@@ -77,6 +77,11 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return False
 
     @property
+    def takes_letters(self) -> bool:
+        """Return whether it can say words that are about no incident, as a digest."""
+        return False
+
+    @property
     def needs_bus(self) -> bool:
         """Return whether it is reached over the bus between the stages, so that it needs one."""
         return False

@@ -57,6 +57,9 @@ def sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 
 def make_own(delivery: Delivery, now: float) -> object:
     """Return the body of our own form."""
+    if (letter := delivery.letter) is not None:
+        data = {"subject": letter.subject, "text": letter.text, "owner": letter.owner}
+        return {"type": "digest", "timestamp": delivery.decided_at.isoformat(), "data": data}
     return {
         "type": EVENTS[delivery.event],
         "timestamp": delivery.decided_at.isoformat(),
@@ -93,6 +96,11 @@ class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):
     def takes_findings(self) -> bool:
         """Return whether it gets every finding as an event instead of pages."""
         return self.body == "ocsf"
+
+    @property
+    def takes_letters(self) -> bool:
+        """Return whether it can say words that are about no incident: in our own form."""
+        return self.body == "own"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what can't be right."""

@@ -20,6 +20,7 @@ from alerts.stage import Alerts
 from analyzer.history.clickhouse import ClickHouseHistory, open_history
 from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
+from anchorwatch.assessment.letters import DigestWriter, identities_at
 from anchorwatch.configuration.loading import Config
 from anchorwatch.kafka.assignment import AssignedInventory, longest_gap_s
 from anchorwatch.kafka.config import KafkaConfig
@@ -279,6 +280,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         make_notifiers(config.alerts.receivers, Line(config.egress), topics),
         time.time,
         ticks=time.monotonic,
+        letters=_letters_of(config, ledger),
     )
     log_warnings(config)
     add_alerts_metrics(meter, ledger, alerts)
@@ -313,6 +315,12 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     process = PumpedProcess(config, bus, "alerts", (ACTS, FINDINGS), handling, meter)
     add_delivery_reasons(process.progress, alerts)
     return process
+
+
+def _letters_of(config: Config, ledger: KafkaLedger) -> DigestWriter | None:
+    if config.digests_from is None:
+        return None
+    return DigestWriter(ledger, identities_at(config.digests_from, config.egress))
 
 
 def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str) -> Heartbeat | None:
