@@ -120,16 +120,19 @@ class Api(PostServer):
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(lambda path, headers, body: (200, {}, b""))
         self.seen: list[tuple[str, str]] = []
-        api = self
+        seen = self.seen
 
         def do_GET(handler: Any) -> None:
-            api.seen.append((handler.path, handler.headers.get("authorization", "")))
+            seen.append((handler.path, handler.headers.get("authorization", "")))
             handler.send_response(status)
             handler.send_header("content-length", str(len(body)))
             handler.end_headers()
             handler.wfile.write(body)
 
         self._server.RequestHandlerClass.do_GET = do_GET  # type: ignore[attr-defined]
+
+    def __enter__(self) -> "Api":
+        return self
 
 
 def test_the_analyzer_of_another_process_is_asked_with_its_token() -> None:

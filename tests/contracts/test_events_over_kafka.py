@@ -3,6 +3,7 @@
 import json
 import socket
 import uuid
+from typing import Any
 
 import msgspec
 import pytest
@@ -42,7 +43,7 @@ def test_events_are_stored_in_order_and_in_the_partition_of_their_finding(config
     partitions = [TopicPartition(topic, number) for number in range(3)]
     reader.assign(partitions)
     reader.seek_to_beginning(*partitions)
-    found = []
+    found: list[Any] = []
     while len(found) < len(life):
         for records in reader.poll(timeout_ms=500).values():
             found += records
