@@ -17,6 +17,7 @@ from alerts.delivery.advice import INCIDENT, RUNBOOK, links_of
 from alerts.delivery.wording import printable
 from alerts.runbooks.library import fill, find_runbook
 from schemas.catalogue import Kind, Severity, sentence_of, source_of
+from schemas.cause import bare
 from schemas.codes import Code
 from schemas.messages import Control, Finding, FindingStatus
 from schemas.release import VERSION
@@ -224,7 +225,7 @@ def _remediation(finding: Finding, links: dict[str, str]) -> dict[str, Any] | No
     if runbook is None:
         return None
     host = next((one.partition(" ")[0].rstrip(".") for one in finding.endpoints), "")
-    steps = [f"{who}: {fill(what, finding.cause_zone, host)}" for who, what in runbook.who]
+    steps = [f"{who}: {fill(what, bare(finding.cause_zone), host)}" for who, what in runbook.who]
     desc = {"desc": printable(" ".join(steps)) or sentence_of(finding.code)}
     return desc | ({"references": [links[RUNBOOK]]} if RUNBOOK in links else {})
 

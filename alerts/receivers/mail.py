@@ -8,13 +8,14 @@ import contextlib
 import html
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from alerts.delivery.advice import EVIDENCE, INCIDENT, RUNBOOK
 from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import MOST_SHOWN, describe, member_line, screen
@@ -22,6 +23,7 @@ from alerts.receivers.receiver import HttpClient, Receiver, Secret, read_lines
 
 MAX_SUBJECT = 240
 PORTS = {"tls": 465, "starttls": 587, "none": 25}
+TITLES = {INCIDENT: "Incident", RUNBOOK: "What to do", EVIDENCE: "Evidence"}
 COLOURS = {"critical": "#b3261e", "high": "#b35c00", "medium": "#8a6d00"}
 
 
@@ -169,36 +171,56 @@ def make_html(delivery: Delivery) -> str:
     """Return the same as HTML; every value is escaped, nothing is loaded from anywhere."""
     described = describe(delivery)
     colour = COLOURS.get(described["severity"], "#44546a")
+    links = " · ".join(f'<a href="{_h(url)}">{_h(TITLES[name])}</a>' for name, url in described["links"].items())
+    commands = "<br>".join(f"<code>{_h(one)}</code>" for one in described["commands"])
     parts = [
-        '<!doctype html><html><body style="font: 15px/1.5 sans-serif; color: #1c1c1e; max-width: 44em">',
+        '<!doctype html><html><head><meta charset="utf-8"></head>'
+        '<body style="font: 15px/1.5 sans-serif; color: #1c1c1e; max-width: 44em">',
         f'<p style="border-left: 6px solid {colour}; padding-left: .8em"><b>{_h(described["summary"])}</b></p>',
-        f"<p>Why now: {_h(described['reason'])}</p>",
+        f"<p>{links}</p>" if links else "",
+        *(_advice(described) if delivery.event != "resolve" else ()),
+        *_what(described),
     ]
-    if delivery.event != "resolve":
-        if described["means"]:
-            parts.append(f"<p><b>It means:</b> {_h(described['means'])}</p>")
-        parts.append(_list([f"<b>{_h(one['who'])}</b>: {_h(one['what'])}" for one in described["who_does_what"]], 0))
-        if described["over_when"]:
-            parts.append(f"<p><b>It is over:</b> {_h(described['over_when'])}</p>")
-    if described["members"]:
-        parts.append(
-            _list([_h(member_line(one)) for one in described["members"][:MOST_SHOWN]], described["member_count"])
-        )
-    else:
-        rows = [
-            f"<code>{_h(one['code'])}</code> ({_h(one['severity'])}, {_h(one['status'])}): {_h(one['detail'])}"
-            + (f" <i>{_h(one['silenced'])}</i>" if one["silenced"] else "")
-            for one in described["findings"][:MOST_SHOWN]
-        ]
-        parts.append(_list(rows, described["finding_count"]))
     people = [
         f"{_h(one['id'])} ({_h(', '.join(filter(None, (one['owner'], one['environment'], one['criticality']))))})"
         for one in described["identities"][:MOST_SHOWN]
     ]
     parts += ["<p><b>Affects</b></p>", _list(people, described["identity_count"])] if people else []
-    links = " · ".join(f'<a href="{_h(url)}">{_h(name)}</a>' for name, url in described["links"].items())
-    commands = "<br>".join(f"<code>{_h(one)}</code>" for one in described["commands"])
-    return "\n".join([*parts, f"<p>{links}</p>" if links else "", f"<p>{commands}</p>", "</body></html>"])
+    return "\n".join([*parts, f"<p>Why now: {_h(described['reason'])}</p>", f"<p>{commands}</p>", "</body></html>"])
+
+
+def _advice(described: Mapping[str, Any]) -> Iterator[str]:
+    if described["advice_for"]:
+        yield f"<p><i>For {_h(described['advice_for'])}:</i></p>"
+    if described["means"]:
+        yield f"<p><b>It means:</b> {_prose(described['means'])}</p>"
+    yield _list([f"<b>{_h(one['who'])}</b>: {_prose(one['what'])}" for one in described["who_does_what"]], 0)
+    if described["over_when"]:
+        yield f"<p><b>It is over:</b> {_prose(described['over_when'])}</p>"
+
+
+def _what(described: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was found, or the incidents of a storm."""
+    if described["members"]:
+        yield "<p><b>Incidents</b></p>"
+        shown = described["members"][:MOST_SHOWN]
+        yield _list([_h(member_line(one, described["shared_code"])) for one in shown], described["member_count"])
+        return
+    yield "<p><b>Found</b></p>"
+    rows = [
+        f"<code>{_h(one['code'])}</code> ({_h(one['severity'])}, {_h(one['status'])}): {_h(one['detail'])}"
+        + (f" <i>{_h(one['silenced'])}</i>" if one["silenced"] else "")
+        for one in described["findings"][:MOST_SHOWN]
+    ]
+    yield _list(rows, described["finding_count"])
+
+
+def _prose(text: str) -> str:
+    """Return a runbook's sentence: its backticks are commands."""
+    parts = _h(text).split("`")
+    if not len(parts) % 2:
+        return _h(text)
+    return "".join(f"<code>{one}</code>" if number % 2 else one for number, one in enumerate(parts))
 
 
 def _list(rows: list[str], count: int) -> str:

@@ -105,7 +105,7 @@ def test_an_alert_fires_with_what_people_need_and_ends(manager: Manager) -> None
     assert alert["labels"]["alertname"] == "anchorwatch_rrsig_expired"
     assert (alert["labels"]["zone"], alert["labels"]["owner"]) == ("bank.example.", "payments")
     assert alert["annotations"]["runbook_url"] == "https://watch.corp.example/runbooks/rrsig_expired"
-    assert alert["annotations"]["summary"].startswith("[critical] bank.example.")
+    assert alert["annotations"]["summary"].startswith("[critical] bank.example: ")
 
     assert notifier.send(page(event="resolve"), time.time()).delivered
     until(lambda: not manager.alerts("?active=true"), "its end")

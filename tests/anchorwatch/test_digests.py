@@ -53,7 +53,7 @@ def test_each_owner_reads_of_its_own_accounts_and_the_incidents_that_touched_the
         "  sa-settlement (critical) rests on what is bogus",
         "1 incident touched them:",
     ]
-    assert "[critical] bank.example." in letters["payments"].text
+    assert "[critical] bank.example: " in letters["payments"].text
     assert "0 incidents touched them." in letters["ops"].text
 
 
