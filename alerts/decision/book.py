@@ -153,6 +153,9 @@ class IncidentBook:
                 versions[finding.id] = finding.version
                 draft.taken.append(finding)
                 self._place(finding, draft)
+        # Once for all of a batch: what an incident explains, and how much of it is kept, costs all its entries.
+        for key in dict.fromkeys(where for where, _ in draft.placed.values()):
+            self._put(bound_incident(self._open[key]), draft)
         for act in acts:
             if act.id not in versions:
                 versions[act.id] = 1
@@ -196,7 +199,7 @@ class IncidentBook:
             draft.shifted.add(incident.cause)
 
     def _place(self, finding: Finding, draft: Draft) -> None:
-        """Put a finding into its incident."""
+        """Put a finding into its incident, where the next one finds it; what that means is found out afterwards."""
         assessment = self._routing.assess(finding)
         incident = find_incident(finding, assessment.severity, self._open.on(cause_of(finding)), self._join)
         if incident is None:
@@ -215,8 +218,9 @@ class IncidentBook:
         taken = take_finding(incident, entry)
         if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
             taken = taken.noting(happening)
-        self._put(bound_incident(taken), draft)
-        draft.placed[finding.id] = (incident.id, entry)
+        draft.before.setdefault(taken.id, self._open.get(taken.id))
+        self._open.hold(taken)
+        draft.placed[finding.id] = (taken.id, entry)
 
     def _take_act(self, act: Act, draft: Draft, at: Moment) -> None:
         """Take in what somebody did, if it is for us."""
@@ -244,7 +248,7 @@ class IncidentBook:
         self._agenda.note(SILENCES, self._silences.next_change_at(at))
 
     def _as_silenced(self, entry: Entry) -> Entry:
-        silenced = self._silences.find(entry) if entry.is_open or entry.is_news else None
+        silenced = self._silences.find(entry) if entry.finding.status is not FindingStatus.CLOSED else None
         return entry if silenced == entry.silenced else msgspec.structs.replace(entry, silenced=silenced)
 
     def _take_deed(self, act: Act, draft: Draft, at: Moment) -> None:

@@ -23,7 +23,7 @@ SCHEMA = json.loads(
 
 def report_on(folder: Path, framework: str = "csf", **hostile: str) -> Report:
     desk = Desk(folder, ManualClock())
-    opened = finding(**hostile)  # type: ignore[arg-type]
+    opened = finding(**hostile)
     desk.handle(opened)
     desk.clock.advance(600)
     desk.handle(closed(opened, at=AT))
