@@ -220,7 +220,7 @@ class IncidentBook:
             taken = taken.noting(happening)
         draft.before.setdefault(taken.id, self._open.get(taken.id))
         self._open.hold(taken)
-        draft.placed[finding.id] = (taken.id, entry)
+        draft.placed.setdefault(finding.id, (taken.id, []))[1].append(entry)
 
     def _take_act(self, act: Act, draft: Draft, at: Moment) -> None:
         """Take in what somebody did, if it is for us."""

@@ -13,7 +13,7 @@ class Draft:
     """A step under way; ``shifted`` are the causes that explain something else than before.
 
     ``before`` has the incidents that changed as they were, None where there was none; ``placed`` the findings that were
-    taken in, each with its incident.
+    taken in, each with its incident and every version of it in order.
     """
 
     incidents: dict[str, Incident] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Draft:
     undeliverable: list[Order] = field(default_factory=list)
     shifted: set[str] = field(default_factory=set)
     before: dict[str, Incident | None] = field(default_factory=dict)
-    placed: dict[str, tuple[str, Entry]] = field(default_factory=dict)
+    placed: dict[str, tuple[str, list[Entry]]] = field(default_factory=dict)
     acts: list[tuple[Act, str]] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
 

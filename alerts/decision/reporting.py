@@ -4,7 +4,7 @@ An event goes out whenever one of these changes: the version of the finding, its
 and why nobody is paged for it. Who has the incident, and what silences the finding, are part of where it stands.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,7 +74,7 @@ def _why_no_page(entry: Entry, incident: Incident) -> str:
 def report_changes(
     before: Mapping[str, Incident | None],
     now: Iterable[Incident],
-    placed: Mapping[str, tuple[str, Entry]],
+    placed: Mapping[str, tuple[str, Sequence[Entry]]],
     handled: Mapping[str, int],
     at: Moment,
     receivers: Iterable[str],
@@ -83,24 +83,39 @@ def report_changes(
     """Yield for each receiver an event for each finding of which something else is to be reported than before.
 
     ``before`` and ``now`` are the incidents that changed, ``placed`` the findings that were taken in, each with its
-    incident and what the rules made of it: an incident may have dropped it again, as part of its past. ``handled`` are
-    the versions that were taken in earlier.
+    incident and what the rules made of each version, in order: an incident has the last one, or dropped it as part of
+    its past. ``handled`` are the versions that were taken in earlier.
     """
     names = tuple(receivers)
     for incident in now if names else ():
         if incident.is_storm:
             continue
         earlier = before.get(incident.id)
-        dropped = {key: entry for key, (where, entry) in placed.items() if where == incident.id}
-        for key, entry in {**dropped, **incident.entries}.items():
-            report = report_on(entry, incident)
+        taken = {key: entries for key, (where, entries) in placed.items() if where == incident.id}
+        for key in dict.fromkeys([*taken, *incident.entries]):
             was = earlier.entries.get(key) if earlier is not None else None
-            if was is not None and earlier is not None and report == report_on(was, earlier):
-                continue
-            event: NotificationEvent = "update" if key in handled or was is not None else "trigger"
-            if entry.finding.status is FindingStatus.CLOSED:
-                event = "resolve"
-            yield from _orders(incident, entry, report, event, at, names, base)
+            reported = report_on(was, earlier) if was is not None and earlier is not None else None
+            is_known = key in handled or was is not None
+            for entry in _versions(taken.get(key, ()), incident.entries.get(key)):
+                report = report_on(entry, incident)
+                if report == reported:
+                    continue
+                event: NotificationEvent = "update" if is_known else "trigger"
+                if entry.finding.status is FindingStatus.CLOSED:
+                    event = "resolve"
+                yield from _orders(incident, entry, report, event, at, names, base)
+                reported, is_known = report, True
+
+
+def _versions(taken: Sequence[Entry], last: Entry | None) -> Iterator[Entry]:
+    """Yield each version of a finding as it is to be reported: what silences it now silences those before as well."""
+    if last is None:
+        yield from taken
+        return
+    for entry in taken[:-1]:
+        is_open = entry.finding.status is not FindingStatus.CLOSED
+        yield msgspec.structs.replace(entry, silenced=last.silenced) if is_open else entry
+    yield last
 
 
 def _orders(

@@ -171,6 +171,15 @@ def test_with_no_receiver_but_of_events_nobody_can_be_reached(tmp_path: Path, cl
     assert [shown[0] for shown in office.siem.shown] == ["Create"]
 
 
+def test_versions_that_come_in_one_batch_are_each_an_event(office: Office) -> None:
+    """What opened and closed between two looks at the bus was there: a SIEM must not learn of its end alone."""
+    one = finding()
+    office.handle(one, msgspec.structs.replace(one, version=2, detail="worse"), closed(one, 3))
+
+    assert [shown[0] for shown in office.siem.shown] == ["Create", "Update", "Close"]
+    assert [event["unmapped"]["version"] for event in office.siem.events] == [1, 2, 3]
+
+
 def test_a_close_that_its_incident_forgets_at_once_is_reported(office: Office) -> None:
     """An incident keeps 100 entries of its past; what it drops was reported before."""
     opened = [finding(opened_at=AT + timedelta(seconds=number)) for number in range(150)]
