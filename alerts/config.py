@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from alerts.decision.matchers import Matcher
-from alerts.decision.schedule import Weekly
+from alerts.decision.schedule import Recurring, Weekly
 from alerts.decision.silences import Maintenance
 from alerts.receivers.receiver import Receiver
 from schemas.catalogue import Severity
@@ -101,6 +101,30 @@ class ControlMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     controls: tuple[Control, ...]
 
 
+class DigestPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """When owners are told what they must know of their identities, over the ``period_s`` before.
+
+    ``owners`` maps owners to receivers; the others are told through ``receiver``, nobody where that is empty.
+    """
+
+    schedule: Recurring
+    period_s: float = 7 * 86_400.0
+    receiver: str = ""
+    owners: dict[str, str] = {}
+
+
+class DrillPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """When a page that says that it is a test is sent, how severe, and for how long it is open.
+
+    It goes by the rules and routes, or to ``receivers`` where some are named.
+    """
+
+    schedule: Recurring
+    severity: Severity = Severity.CRITICAL
+    receivers: tuple[str, ...] = ()
+    lasts_s: float = 600.0
+
+
 class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the alerts stage.
 
@@ -111,6 +135,7 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_for_s: an acknowledgement holds this long; then the incident is nobody's again.
     public_url: where people reach our pages, without a slash at its end; for the links in messages.
     maintenance: silences that come again on a schedule.
+    digests, drill: what is sent on a schedule, None for never.
     max_attempts: deliveries are tried this often before they are reported as failed; what may still arrive is tried on.
     """
 
@@ -127,4 +152,6 @@ class AlertsConfig(msgspec.Struct, frozen=True, kw_only=True):
     route: Route | None = None
     pacing: Pacing = Pacing()
     public_url: str = ""
+    digests: DigestPlan | None = None
+    drill: DrillPlan | None = None
     max_attempts: int = 8

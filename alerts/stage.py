@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypeVar
 
 from alerts.config import AlertsConfig
 from alerts.decision.book import IncidentBook
+from alerts.decision.drills import CAUSE, arrived_at, drill_due, drills_over
+from alerts.decision.letters import Letters, make_letters, period_of
 from alerts.decision.order import Step
 from alerts.decision.timekeeping import Moment, SteadyClock
 from alerts.delivery.delivery import Delivery, DeliveryOutcome, Settled, delivery_of
@@ -68,6 +71,8 @@ PATIENCE_S = 0.5
 FAREWELL_S = 3.0
 GATHER_S = 0.2
 REFRESH_EVERY_S = 60.0
+MOST_DRILLS = 5
+"""So many earlier test pages are looked at for when one arrived last."""
 Result = TypeVar("Result")
 
 
@@ -76,7 +81,7 @@ class Alerts:
 
     ``ticks`` are seconds that only run on, by which it waits and holds; by default the clock. ``patience_s`` is how
     long ``handle`` waits for receivers. ``last_resort`` writes what no receiver takes, by default to standard error.
-    ``sender`` carries out the deliveries, by default in threads.
+    ``sender`` carries out the deliveries, by default in threads. ``letters`` says what digests say.
     """
 
     def __init__(
@@ -90,12 +95,17 @@ class Alerts:
         patience_s: float = PATIENCE_S,
         last_resort: Callable[[str], object] | None = None,
         sender: Sending | None = None,
+        letters: Letters | None = None,
     ) -> None:
         self._config, self._ledger, self._notifiers, self._clock = config, ledger, notifiers, clock
+        self._pagers = notifiers.keys() - {one.name for one in config.receivers if one.takes_findings}
         self._steady = SteadyClock(clock, ticks or clock)
         self._patience_s = patience_s
         self._journal = Journal(ledger, last_resort or sys.stderr.write)
         self._sender: Sending = sender or Sender(notifiers, clock)
+        self._letters = letters
+        self._written: set[str] = set()
+        self._drill_arrived_at = 0.0
         # A thread of its own: others who hang in the shared ones must not keep anybody from being paged.
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._refresher = ThreadPoolExecutor(1, "refresh")
@@ -121,9 +131,14 @@ class Alerts:
         return self._book.count_states()
 
     @property
+    def drill_at(self) -> float:
+        """Return when the last test page had arrived everywhere, in POSIX seconds; 0 for never."""
+        return self._drill_arrived_at
+
+    @property
     def reaches_nobody(self) -> bool:
-        """Return whether there are receivers, and all of them fail."""
-        return bool(self._notifiers) and self._book.failing.keys() >= self._notifiers.keys()
+        """Return whether there are receivers of pages, and all of them fail."""
+        return bool(self._pagers) and self._book.failing.keys() >= self._pagers
 
     async def finish(self) -> None:
         """Let what is due go out, for a few seconds, and settle it; then end what is still under way.
@@ -169,11 +184,16 @@ class Alerts:
         """Take up what the ledger has; deliveries to receivers that the configuration lost go on record as failed."""
         at = self._now()
         lost = [one for one in self._ledger.deliveries() if one.receiver not in self._notifiers]
-        records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost]
+        records = [record_delivery(one, NotificationStatus.FAILED, GONE, at.wall) for one in lost if not one.finding]
         book = IncidentBook(self._config, self._notifiers)
         step = book.load(self._ledger.open_incidents(), at, self._ledger.silences())
         self._journal.write(step, Settlement([Settled(one, True) for one in lost], notifications=records), at.wall)
         self._book, self._loaded = book, True
+        self._written.clear()
+        if self._config.drill is not None:
+            earlier = (one for one in self._ledger.incidents_on(CAUSE, MOST_DRILLS) if one.ended_at is not None)
+            arrivals = [arrived_at(one, self._ledger.notifications_of(one.id)) for one in earlier]
+            self._drill_arrived_at = max((one.timestamp() for one in arrivals if one is not None), default=0.0)
 
     def _advance(self, batch: Sequence[Message] | None) -> list[Notification]:
         """Settle what came of deliveries, take a batch in, write both in one step, and begin what is due.
@@ -189,7 +209,8 @@ class Alerts:
         memos = [(one.incident.id, one.receiver, outcome.memo) for one, outcome in attempts if outcome.memo]
         steps = [*self._hear(settlement, at), *([self._book.remember(memos)] if memos else [])]
         if batch is not None:
-            steps.append(self._book.take(findings, handled, at, acts))
+            begun, ended = self._begin_drill(handled, at), self._end_drills(at, steps)
+            steps += [self._book.take([*findings, *begun, *ended], handled, at, acts), *self._write_letters(at)]
         said = self._journal.write(Step.joined(steps), settlement, at.wall)
         self._dispatch.conclude(settlement)
         self._unsettled = []
@@ -197,6 +218,52 @@ class Alerts:
         self._begin_due()
         self._refresh(at)
         return said
+
+    def _begin_drill(self, handled: dict[str, int], at: Moment) -> list[Finding]:
+        """Return the test page whose turn it is, none where it was sent already."""
+        due = drill_due(self._config.drill, at) if self._config.drill is not None else None
+        if due is None or due.id in self._written:
+            return []
+        handled.update(self._ledger.handled_versions([due.id]))
+        self._written.add(due.id)
+        return [due]
+
+    def _end_drills(self, at: Moment, steps: list[Step]) -> list[Finding]:
+        """Return the ends of test pages that are over; that one did not arrive is a finding, or at least in the log."""
+        plan, ends = self._config.drill, []
+        if plan is None:
+            return []
+        for incident, end in drills_over(self._book.incidents.values(), timedelta(seconds=plan.lasts_s), at):
+            ends.append(end)
+            arrived = arrived_at(incident, self._ledger.notifications_of(incident.id))
+            if arrived is not None:
+                self._drill_arrived_at = arrived.timestamp()
+                continue
+            waiting = {one.receiver: one for one in self._ledger.deliveries() if one.incident.id == incident.id}
+            log.error(
+                "the test page did not arrive",
+                extra={"incident": incident.id, "receivers": sorted(waiting), "withheld": incident.withheld},
+            )
+            why = f"the test page did not arrive within {plan.lasts_s / 60:g} min"
+            late = [one for name, one in waiting.items() if name not in self._book.failing and name in self._pagers]
+            steps += [self._book.fail(make_failure(one, why, at.wall), [], at) for one in late]
+        return ends
+
+    def _write_letters(self, at: Moment) -> list[Step]:
+        """Return the digests whose turn it is, once what they say is known; each period is written once."""
+        plan, letters = self._config.digests, self._letters
+        period = period_of(plan, at) if plan is not None else None
+        if plan is None or letters is None or period is None or period[0] in self._written:
+            return []
+        key, since, until = period
+        if key not in self._ledger.handled_versions([key]):
+            said = letters.ask(since, until)
+            if said is None:
+                return []
+            self._written.add(key)
+            return [Step(handled={key: 1}, orders=tuple(make_letters(plan, said, key, at)))]
+        self._written.add(key)
+        return []
 
     def _own_attempts(self) -> list[Attempt]:
         """Return the attempts to settle; those of deliveries that are no longer ours to make are left out."""
@@ -211,7 +278,8 @@ class Alerts:
             if report.works and name in failing:
                 steps.append(self._book.recover(name, at))
             elif not report.works and name not in failing:
-                waiting = [one for one in self._ledger.deliveries() if one.receiver == name]
+                pages = name in self._pagers  # nobody stands in for events, of which there may be very many
+                waiting = [one for one in self._ledger.deliveries() if one.receiver == name] if pages else []
                 left = [report.delivery, *(one for one in waiting if one.id not in settlement.done)]
                 steps.append(self._book.fail(make_failure(report.delivery, report.detail, at.wall), left, at))
         return steps

@@ -1,3 +1,5 @@
 """The shell: command line, configuration, bus, pump, supervision, API and pages."""
 
-__version__ = "0.1.0"
+from schemas.release import VERSION
+
+__version__ = VERSION

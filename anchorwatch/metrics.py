@@ -86,6 +86,8 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
 def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Alerts) -> None:
     """Show what still has to be delivered, and who has what is open."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
+    text = "When the last test page had arrived at every receiver that it went to; 0: never, or none is asked for."
+    meter.gauge("anchorwatch_test_page_timestamp_seconds", text, lambda: alerts.drill_at)
     text = "Open incidents: nobody's, somebody's, given back, or silenced for everybody."
     meter.gauges(
         "anchorwatch_open_incidents",

@@ -26,7 +26,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """Return 0 for info up to 4 for critical."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Kind(StrEnum):
@@ -562,6 +565,13 @@ ROWS: tuple[CatalogueRow, ...] = (
     _ours(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
     _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"
+    ),
+    _ours(
+        Code.SELF_TEST_PAGE,
+        _S,
+        _C,
+        "this is a TEST of the way to whoever is on call: nothing has happened",
+        "alerts: test_page",
     ),
     # reasons that explain a verdict and are no fault
     _reason(

@@ -45,3 +45,8 @@ def is_of_chain(code: str, cause_rrset: str) -> bool:
     Only such a fault can explain faults below it.
     """
     return cause_rrset.endswith(INFRASTRUCTURE) or (code in OF_CHAIN and not cause_rrset)
+
+
+def bare(name: str) -> str:
+    """Return a name as people write it, without the dot at its end; the root stays a dot."""
+    return name[:-1] if name.endswith(".") and name != "." else name

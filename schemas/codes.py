@@ -94,6 +94,7 @@ class Code(StrEnum):
     SELF_ANCHOR_STORE_INVALID = "self_anchor_store_invalid"
     SELF_ALERT_DELIVERY_FAILED = "self_alert_delivery_failed"
     SELF_VANTAGE_LOST = "self_vantage_lost"
+    SELF_TEST_PAGE = "self_test_page"
 
     # reasons that explain a verdict and are no fault
     UNSIGNED_DELEGATION = "unsigned_delegation"

@@ -561,14 +561,14 @@ class Control(msgspec.Struct, frozen=True):
     citation: str = ""
 
 
-NotificationEvent = Literal["trigger", "update", "reminder", "acknowledge", "resolve"]
+NotificationEvent = Literal["trigger", "update", "reminder", "acknowledge", "resolve", "digest"]
 
 
 class Notification(Message, frozen=True, kw_only=True, tag="notification.v1"):
     """One delivery, or the decision against one.
 
     ``id`` stays the same over retries and is the receiver's idempotency key. ``event`` is trigger, update, reminder,
-    acknowledge (somebody has it) or resolve; ``reason`` says why it was sent or withheld.
+    acknowledge (somebody has it), resolve, or digest (of no incident); ``reason`` says why it was sent or withheld.
     """
 
     id: str

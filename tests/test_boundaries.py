@@ -46,6 +46,7 @@ IO = {
     "alerts.receivers.command",  # processes
     "alerts.receivers.alertmanager",  # HTTP
     "alerts.receivers.apprise",  # Apprise
+    "alerts.receivers.file",  # the file
     "alerts.receivers.jsm",  # HTTP
     "alerts.receivers.mail",  # SMTP
     "alerts.receivers.slack",  # HTTP

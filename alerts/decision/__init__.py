@@ -16,7 +16,9 @@ Where to look
     coverage            receivers and severities that no rule reaches
     life, deeds         who took an incident, and what people do to it
     silences, matchers  what people silence
-    schedule            weekly windows in a time zone
+    schedule            weekly windows and instants in a time zone
+    reporting           what is reported of each finding, page or no page
+    drills, letters     a page that is a test, and digests of owners: both on a schedule
     routing, pace       where a finding goes, and how insistently
     storms              many incidents at once are one page
     timekeeping         a clock that is never set

@@ -24,6 +24,7 @@ from alerts.decision.deeds import (
     why_reopened,
 )
 from alerts.decision.draft import Draft
+from alerts.decision.drills import DRILL_CODE
 from alerts.decision.failing import FAILED_CODE, end_failure
 from alerts.decision.frameworks import match_controls
 from alerts.decision.incidents import Entry, Incident, begin_incident, cause_of, find_incident, take_finding
@@ -31,6 +32,7 @@ from alerts.decision.inhibition import may_explain
 from alerts.decision.open_incidents import OpenIncidents
 from alerts.decision.order import Order, Step
 from alerts.decision.pace import paces_of
+from alerts.decision.reporting import report_changes
 from alerts.decision.routing import Routing
 from alerts.decision.silences import Silence, Silences
 from alerts.decision.storms import Storms, keys_of, with_member
@@ -57,7 +59,11 @@ class IncidentBook:
     """
 
     def __init__(self, config: AlertsConfig, receivers: Iterable[str]) -> None:
-        self._config, self._receivers = config, tuple(receivers)
+        self._config, self._known = config, tuple(receivers)
+        self._reported_to = tuple(
+            one.name for one in config.receivers if one.takes_findings and one.name in self._known
+        )
+        self._receivers = tuple(name for name in self._known if name not in self._reported_to)
         self._join = timedelta(seconds=config.join_s)
         self._holds = Holds(
             drift=timedelta(seconds=config.drift_hold_s), acknowledged=timedelta(seconds=config.acknowledged_for_s)
@@ -125,7 +131,7 @@ class IncidentBook:
             for entry in incident.entries.values():
                 if entry.finding.code == FAILED_CODE and entry.is_open:
                     self._failing[entry.finding.cause_rrset] = entry.finding
-        lost = [self._failing.pop(name) for name in list(self._failing) if name not in self._receivers]
+        lost = [self._failing.pop(name) for name in list(self._failing) if name not in self._known]
         return self.take([end_failure(finding, at.wall) for finding in lost], {}, at)
 
     def _without_lost(self, entry: Entry) -> Entry:
@@ -147,6 +153,9 @@ class IncidentBook:
                 versions[finding.id] = finding.version
                 draft.taken.append(finding)
                 self._place(finding, draft)
+        # Once for all of a batch: what an incident explains, and how much of it is kept, costs all its entries.
+        for key in dict.fromkeys(where for where, _ in draft.placed.values()):
+            self._put(bound_incident(self._open[key]), draft)
         for act in acts:
             if act.id not in versions:
                 versions[act.id] = 1
@@ -156,6 +165,9 @@ class IncidentBook:
         for order in list(draft.orders):
             if order.receiver in self._failing:
                 self._stand_in(order, draft, at)
+        changed = draft.incidents.values()
+        base = self._config.public_url
+        draft.orders += report_changes(draft.before, changed, draft.placed, handled, at, self._reported_to, base)
         return draft.step()
 
     def fail(self, failure: Finding, undelivered: Iterable[Order], at: Moment) -> Step:
@@ -180,30 +192,35 @@ class IncidentBook:
         return self.take([end_failure(self._failing.pop(receiver), at.wall)], {}, at)
 
     def _put(self, incident: Incident, draft: Draft) -> None:
+        draft.before.setdefault(incident.id, self._open.get(incident.id))
         draft.incidents[incident.id] = incident
         self._storms.heed(incident)
         if self._open.put(incident):
             draft.shifted.add(incident.cause)
 
     def _place(self, finding: Finding, draft: Draft) -> None:
-        """Put a finding into its incident."""
+        """Put a finding into its incident, where the next one finds it; what that means is found out afterwards."""
         assessment = self._routing.assess(finding)
         incident = find_incident(finding, assessment.severity, self._open.on(cause_of(finding)), self._join)
         if incident is None:
             if finding.status is FindingStatus.CLOSED:
                 return  # it was over before we ever heard of it
             incident = begin_incident(finding)
+        drill = self._config.drill
+        named = drill.receivers if drill is not None and finding.code == DRILL_CODE else ()
         entry = Entry(
             finding=finding,
             severity=assessment.severity,
-            receivers=self._receivers_of(finding, assessment.receivers),
+            receivers=named or self._receivers_of(finding, assessment.receivers),
             controls=match_controls(finding, self._config.mappings),
             paths=assessment.paths,
         )
         taken = take_finding(incident, entry)
         if (happening := happening_of(incident.entries.get(finding.id), entry)) is not None:
             taken = taken.noting(happening)
-        self._put(bound_incident(taken), draft)
+        draft.before.setdefault(taken.id, self._open.get(taken.id))
+        self._open.hold(taken)
+        draft.placed.setdefault(finding.id, (taken.id, []))[1].append(entry)
 
     def _take_act(self, act: Act, draft: Draft, at: Moment) -> None:
         """Take in what somebody did, if it is for us."""
@@ -231,7 +248,7 @@ class IncidentBook:
         self._agenda.note(SILENCES, self._silences.next_change_at(at))
 
     def _as_silenced(self, entry: Entry) -> Entry:
-        silenced = self._silences.find(entry) if entry.is_open or entry.is_news else None
+        silenced = self._silences.find(entry) if entry.finding.status is not FindingStatus.CLOSED else None
         return entry if silenced == entry.silenced else msgspec.structs.replace(entry, silenced=silenced)
 
     def _take_deed(self, act: Act, draft: Draft, at: Moment) -> None:
@@ -390,6 +407,8 @@ class IncidentBook:
 
     def _stand_in(self, undelivered: Order, draft: Draft, at: Moment) -> None:
         """Order for other receivers what a failing one does not take, unless one that works was notified of it."""
+        if undelivered.finding or undelivered.letter is not None:
+            return  # neither an event nor a digest pages anybody; it waits until its receiver takes it
         if undelivered.event == "acknowledge":
             return  # it stays nobody's secret: the incident and its next page say who has it
         reachable = [name for name in self._receivers if name not in self._failing]

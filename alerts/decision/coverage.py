@@ -13,6 +13,8 @@ def find_gaps(config: AlertsConfig) -> list[str]:
     """Return a sentence for each gap between findings and people, empty if there is none."""
     if not config.receivers:
         return ["receivers: there is none, so nobody is notified of any finding"]
+    if all(receiver.takes_findings for receiver in config.receivers):
+        return ["receivers: all of them take findings as events, so nobody is notified of any finding"]
     return [*_idle_receivers(config), *_unheard_severities(config), *_no_escalation(config)]
 
 
@@ -21,7 +23,7 @@ def _idle_receivers(config: AlertsConfig) -> Iterator[str]:
     for _, route in all_routes(config):
         named |= {route.receiver, *route.owners.values(), *(one.receiver for one in route.escalate or ())}
     for receiver in config.receivers:
-        if receiver.name not in named:
+        if receiver.name not in named and not receiver.takes_findings:
             yield (
                 f"receivers: no route and no rule names {receiver.name!r}, so it is notified of nothing but that"
                 " another receiver can't be reached"

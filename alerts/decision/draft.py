@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from alerts.decision.incidents import Incident
+from alerts.decision.incidents import Entry, Incident
 from alerts.decision.order import Order, Step, Withheld
 from alerts.decision.silences import Silence
 from schemas.messages import Act, Finding
@@ -10,7 +10,11 @@ from schemas.messages import Act, Finding
 
 @dataclass(slots=True)
 class Draft:
-    """A step under way; ``shifted`` are the causes that explain something else than before."""
+    """A step under way; ``shifted`` are the causes that explain something else than before.
+
+    ``before`` has the incidents that changed as they were, None where there was none; ``placed`` the findings that were
+    taken in, each with its incident and every version of it in order.
+    """
 
     incidents: dict[str, Incident] = field(default_factory=dict)
     taken: list[Finding] = field(default_factory=list)
@@ -18,6 +22,8 @@ class Draft:
     withheld: list[Withheld] = field(default_factory=list)
     undeliverable: list[Order] = field(default_factory=list)
     shifted: set[str] = field(default_factory=set)
+    before: dict[str, Incident | None] = field(default_factory=dict)
+    placed: dict[str, tuple[str, list[Entry]]] = field(default_factory=dict)
     acts: list[tuple[Act, str]] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
 

@@ -64,12 +64,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_live(self) -> bool:
         """Return whether it is to be notified: a confirmed state that holds, or a drift that nobody accepted."""
-        return self.finding.confirmed and (self.is_open or self.is_news)
+        return self.finding.confirmed and self.finding.status is not FindingStatus.CLOSED
 
     @property
     def is_audible(self) -> bool:
         """Return whether it is to be notified, and nobody silenced it."""
-        return self.is_live and self.silenced is None
+        return self.silenced is None and self.is_live
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 import re2
 
 from schemas.catalogue import CATALOGUE, Severity
+from schemas.cause import bare
 from schemas.messages import CRITICALITY_ORDER, Finding
 
 LABELS = ("code", "severity", "zone", "host", "owner", "environment", "identity", "criticality", "vantage")
@@ -81,7 +82,7 @@ def parse_matcher(text: str) -> Matcher:
     elif label == "severity" and value not in set(Severity):
         raise BadMatcher(f"severity is one of {', '.join(Severity)}")
     elif label in _NAMES:
-        value = _bare(value.lower())
+        value = bare(value.lower())
     return Matcher(label, operator, value)
 
 
@@ -156,11 +157,11 @@ def values_of(finding: Finding, severity: Severity, label: str) -> Values:
         case "severity":
             return Values((str(severity),))
         case "zone":
-            return Values((_bare(finding.cause_zone),))
+            return Values((bare(finding.cause_zone),))
         case "vantage":
             return Values(tuple(sorted(finding.vantages)) or ("",))
         case "host":
-            hosts = sorted({_bare(endpoint.partition(" ")[0]) for endpoint in finding.endpoints})
+            hosts = sorted({bare(endpoint.partition(" ")[0]) for endpoint in finding.endpoints})
             return Values(tuple(hosts) or ("",), finding.endpoint_count <= len(finding.endpoints))
     name = "id" if label == "identity" else label
     found = tuple(sorted({str(getattr(identity, name)) for identity in finding.identities}))
@@ -181,8 +182,3 @@ def _test_of(matcher: Matcher) -> Callable[[str], bool]:
 
 def _is_negative(matcher: Matcher) -> bool:
     return matcher.operator.startswith("!")
-
-
-def _bare(name: str) -> str:
-    """Return a name without the dot of the root; the root itself keeps it."""
-    return name[:-1] if name.endswith(".") and name != "." else name

@@ -34,6 +34,11 @@ class OpenIncidents(Mapping[str, Incident]):
         """Return the open incidents on a cause."""
         return list(self._on_cause.get(cause, {}).values())
 
+    def hold(self, incident: Incident) -> None:
+        """Keep an open incident for the next finding to be found; ``put`` must follow."""
+        self._by_id[incident.id] = incident
+        self._on_cause.setdefault(incident.cause, {})[incident.id] = incident
+
     def put(self, incident: Incident) -> bool:
         """Take up the newest state of an incident; return whether what its cause explains is different now."""
         siblings = self._on_cause.setdefault(incident.cause, {})

@@ -12,11 +12,21 @@ from alerts.decision.silences import Silence
 from schemas.messages import Act, Finding, NotificationEvent
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """Words to people beside any incident: the digest of an owner."""
+
+    subject: str
+    text: str
+    owner: str = ""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Something to be said to one receiver; ``id`` never changes, ``incident`` is as it was when the decision fell.
 
     ``rings``: it makes things worse than they were told, and must be noticed. ``base`` is the URL under which people
-    reach our pages, empty where nobody said it.
+    reach our pages, empty where nobody said it. ``finding`` is the one that it reports as an event, for receivers that
+    take every finding; empty for a page. ``letter`` are the words where it is about no incident: that of the order is
+    empty then.
     """
 
     id: str
@@ -27,6 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     base: str = ""
     rings: bool = False
+    finding: str = ""
+    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True)

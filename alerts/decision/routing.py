@@ -109,7 +109,7 @@ class Routing:
         if assessment.receivers:
             return assessment
         paths: dict[str, str] = {}
-        for node in self._take(self._roots, finding, assessment.severity, []):
+        for node in self._take(self._roots, finding, assessment.severity, None):
             for receiver in _receivers_of(node, finding):
                 paths.setdefault(receiver, node.way.path)
         return Assessment(assessment.severity, tuple(paths), paths)
@@ -128,19 +128,19 @@ class Routing:
         return assessment, steps
 
     def _take(
-        self, nodes: Sequence[_Node], finding: Finding, severity: Severity, steps: list[Step], depth: int = 0
+        self, nodes: Sequence[_Node], finding: Finding, severity: Severity, steps: list[Step] | None, depth: int = 0
     ) -> Iterator[_Node]:
-        """Yield the routes that take a finding, and note those that were tried."""
+        """Yield the routes that take a finding, and note those that were tried where somebody wants to know."""
         for node in nodes:
             if why_not := _why_not(node, finding, severity):
-                steps.append(Step(node.way.path, depth, False, why_not))
+                if steps is not None:
+                    steps.append(Step(node.way.path, depth, False, why_not))
                 continue
-            place = len(steps)
+            place = len(steps or ())
             below = list(self._take(node.below, finding, severity, steps, depth + 1))
             yield from below or [node]
-            taken = () if below else _receivers_of(node, finding)
-            says = "a route below takes it" if below else f"goes to {', '.join(taken) or 'nobody'}"
-            steps.insert(place, Step(node.way.path, depth, True, says, taken))
+            if steps is not None:
+                steps.insert(place, _taken(node, finding, depth, is_below=bool(below)))
             if not node.continues:
                 return
 
@@ -171,6 +171,13 @@ def _why_not(node: _Node, finding: Finding, severity: Severity) -> str:
         if not one.concerns(finding, severity):
             return f"{one.matchers[0]} does not fit"
     return ""
+
+
+def _taken(node: _Node, finding: Finding, depth: int, *, is_below: bool) -> Step:
+    if is_below:
+        return Step(node.way.path, depth, True, "a route below takes it")
+    receivers = _receivers_of(node, finding)
+    return Step(node.way.path, depth, True, f"goes to {', '.join(receivers) or 'nobody'}", receivers)
 
 
 def _receivers_of(node: _Node, finding: Finding) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Windows that come again every week, in a time zone. Pure: the zone comes with its rules.
+"""Windows and instants that come again every week, in a time zone. Pure: the zone comes with its rules.
 
 A local time that a clock change leaves out is the instant that it would have been without the change; of one that
 comes twice the first is meant. So each window happens once on its day, whatever the clocks do.
@@ -11,6 +11,8 @@ import msgspec
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+LATE = timedelta(hours=6)
+"""So late something that comes again is made up for: a process that starts later leaves it out."""
 
 
 class Weekly(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,4 +54,28 @@ class Weekly(msgspec.Struct, frozen=True, kw_only=True):
         return begin, self._instant(day if self.ends > self.begins else day + DAY, self.ends)
 
     def _instant(self, day: date, clock: time) -> datetime:
-        return datetime.combine(day, clock, self.zone).astimezone(UTC)
+        return _instant(day, clock, self.zone)
+
+
+class Recurring(msgspec.Struct, frozen=True, kw_only=True):
+    """At a local time on some days of the week (0 is Monday), once each, whatever the clocks do."""
+
+    days: tuple[int, ...]
+    clock: time
+    zone: tzinfo
+
+    def last_at(self, now: datetime) -> datetime:
+        """Return the latest of its instants that is not after now."""
+        today = now.astimezone(self.zone).date()
+        days = (today + DAY - number * DAY for number in range(10))
+        instants = (_instant(day, self.clock, self.zone) for day in days if day.weekday() in self.days)
+        return next(instant for instant in instants if instant <= now)
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """Return the instant whose turn it is, None where the last one is too long ago to be made up for."""
+        last_at = self.last_at(now)
+        return last_at if now - last_at < LATE else None
+
+
+def _instant(day: date, clock: time, zone: tzinfo) -> datetime:
+    return datetime.combine(day, clock, zone).astimezone(UTC)

@@ -9,5 +9,6 @@ Where to look
     sending     threads
     failures    a receiver that fails is itself a finding
     wording     an incident in words
+    ocsf        a finding as an event for a SIEM
     advice      what it means, who must do what, where to read on
 """

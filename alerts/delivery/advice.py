@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from alerts.decision.order import Order
 from alerts.runbooks.library import fill, find_runbook
+from schemas.cause import bare
 
 INCIDENT, RUNBOOK, EVIDENCE = "incident", "runbook", "evidence"
 
@@ -26,7 +27,7 @@ def advise(order: Order) -> Advice:
     """Return what to tell people about an incident; of what leads it."""
     incident, lead = order.incident, order.incident.lead
     runbook = find_runbook(lead.code)
-    zone, host = lead.cause_zone or incident.cause, first_host(order)
+    zone, host = bare(lead.cause_zone or incident.cause), first_host(order)
     commands = [f"anchorwatch incident {incident.id[:8]}", f"anchorwatch ack {incident.id[:8]}"]
     if lead.evidence:
         commands.append(f"anchorwatch evidence {lead.evidence[:8]}")

@@ -121,13 +121,20 @@ class Dispatch:
     ) -> None:
         now, receiver = at.steady.timestamp(), delivery.receiver
         before = settlement.conditions.get(receiver) or self._conditions.get(receiver, Condition())
-        settlement.conditions[receiver] = _condition_after(outcome, before, now)
+        # A page that is refused says nothing of the others; of events that all look alike it does.
+        may_be_its_words = not outcome.retry and not delivery.finding
+        settlement.conditions[receiver] = before if may_be_its_words else _condition_after(outcome, before, now)
         over_for = None if is_open else at.wall - delivery.decided_at
         settled = settle(delivery, outcome, now, over_for=over_for)
         if receiver not in self._receivers:
             settled = Settled(delivery, True)
         settlement.settled.append(settled)
-        if not (outcome.delivered or settled.done or self._is_news(delivery, outcome)):
+        if delivery.finding:
+            # An event that arrived is no notification of anybody; one that is given up must be known.
+            is_news = settled.done and not outcome.delivered
+        else:
+            is_news = outcome.delivered or settled.done or self._is_news(delivery, outcome)
+        if not is_news:
             return
         status = NotificationStatus.SENT if outcome.delivered else NotificationStatus.FAILED
         reason = delivery.reason if outcome.delivered else f"{delivery.reason}; {outcome.detail}"
@@ -148,10 +155,8 @@ def _with_memos(delivery: Delivery, current: Incident | None) -> Delivery:
 
 
 def _condition_after(outcome: DeliveryOutcome, before: Condition, now: float) -> Condition:
-    """Return how a receiver does after an attempt; one that refuses may take its other deliveries."""
+    """Return how a receiver does after an attempt that says something of it."""
     if outcome.delivered:
         return Condition(works=True)
-    if not outcome.retry:
-        return before
     failures = before.failures + 1
     return Condition(works=False, failures=failures, spared_until=now + pause_after(failures, outcome))

@@ -39,7 +39,7 @@ def make_failure(delivery: Order, detail: str, at: datetime) -> Finding:
 
 def summary_of(delivery: Order) -> str:
     """Return in one line what is to be delivered."""
-    return summarise(delivery.incident, delivery.event)
+    return delivery.letter.subject if delivery.letter is not None else summarise(delivery.incident, delivery.event)
 
 
 def shown_of(finding: Finding) -> dict[str, object]:

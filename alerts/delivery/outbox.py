@@ -14,6 +14,8 @@ REFUSED_BACKOFF_S = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
 LONGEST_PAUSE_S = max(*BACKOFF_S, *REFUSED_BACKOFF_S, LONGEST_WAIT_S)
 GIVEN_UP_AFTER = timedelta(hours=24)
 """What is refused is tried on for so long once its incident is over; while that is open, for ever."""
+EVENT_GIVEN_UP_AFTER = timedelta(days=7)
+"""So long for an event of a finding: whoever collects them looks in the working week."""
 
 TRIES_IN_A_ROW = 3
 """After so many failures of one delivery another is tried first: what fails may be its words."""
@@ -47,7 +49,8 @@ def settle(delivery: Delivery, outcome: DeliveryOutcome, now: float, *, over_for
 
     ``over_for``: since when the incident is over, None while it is open.
     """
-    given_up = not outcome.retry and over_for is not None and over_for > GIVEN_UP_AFTER
+    patience = EVENT_GIVEN_UP_AFTER if delivery.finding else GIVEN_UP_AFTER
+    given_up = not outcome.retry and over_for is not None and over_for > patience
     pause_s = 0.0 if outcome.delivered or given_up else pause_after(delivery.attempts + 1, outcome)
     return Settled(
         delivery, outcome.delivered or given_up, now + pause_s, refused=not outcome.retry, unfit=outcome.unfit

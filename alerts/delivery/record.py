@@ -21,6 +21,18 @@ def record_delivery(
     delivery: Delivery, status: NotificationStatus, reason: str, at: datetime, *, attempts: int = 0
 ) -> Notification:
     """Return the record of a delivery that arrived or failed."""
+    if delivery.letter is not None:
+        return Notification(
+            id=delivery.id,
+            incident="",
+            event=delivery.event,
+            status=status,
+            receiver=delivery.receiver,
+            reason=reason,
+            at=at,
+            attempts=attempts,
+            summary=delivery.letter.subject,
+        )
     blank = _record(delivery.incident, delivery.event, delivery.id, at)
     return msgspec.structs.replace(blank, status=status, receiver=delivery.receiver, reason=reason, attempts=attempts)
 

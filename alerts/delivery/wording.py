@@ -11,7 +11,7 @@ from alerts.decision.incidents import Incident
 from alerts.decision.order import Order
 from alerts.delivery.advice import advise
 from schemas.catalogue import sentence_of, source_of
-from schemas.cause import owner_of
+from schemas.cause import bare, owner_of
 
 MAX_IDENTITIES = 50
 MAX_FINDINGS = 50
@@ -46,9 +46,9 @@ def _where(incident: Incident) -> str:
     """Return what is at fault: a zone, a name in it, or how many incidents at once, the worst first."""
     if incident.is_storm:
         first = incident.members[0].cause if incident.members else ""
-        return f"{incident.member_count} incidents at once ({incident.cause}), {first} first"
-    owner = owner_of(incident.lead.cause_rrset)
-    return f"{owner} ({incident.cause})" if owner and owner != incident.cause else incident.cause
+        return f"{incident.member_count} incidents at once ({bare(incident.cause)}), {bare(first)} first"
+    owner, cause = bare(owner_of(incident.lead.cause_rrset)), bare(incident.cause)
+    return f"{owner} ({cause})" if owner and owner != cause else cause
 
 
 def _first_hit(incident: Incident) -> str:
@@ -95,6 +95,7 @@ def describe(delivery: Order) -> dict[str, Any]:
         "summary": summarise(incident, delivery.event),
         "cause": incident.cause,
         "opened_at": incident.opened_at.isoformat(),
+        "advice_for": _advised(incident),
         "means": printable(advice.means),
         "who_does_what": [{"who": who, "what": printable(what)} for who, what in advice.who],
         "over_when": printable(advice.over),
@@ -135,6 +136,7 @@ def describe(delivery: Order) -> dict[str, Any]:
             for one in incident.members[:MAX_FINDINGS]
         ],
         "member_count": incident.member_count,
+        "shared_code": _shared_code(incident),
         "explains": [printable(cause) for cause in incident.explains[:MAX_FINDINGS]],
         "explains_count": len(incident.explains),
         "identities": [
@@ -150,6 +152,19 @@ def describe(delivery: Order) -> dict[str, Any]:
     }
 
 
+def _advised(incident: Incident) -> str:
+    """Return whom the advice is for, where a page is about several incidents; empty where it is about one."""
+    if not incident.members:
+        return ""
+    return printable(f"{bare(incident.members[0].cause)}, the first of {incident.member_count}")
+
+
+def _shared_code(incident: Incident) -> str:
+    """Return the code that all incidents of a storm have, empty where they differ."""
+    codes = {one.code for one in incident.members}
+    return codes.pop() if len(codes) == 1 else ""
+
+
 def screen(delivery: Order) -> str:
     """Return the incident as a few lines of plain text; lists are cut, with the number of what is left out."""
     described = describe(delivery)
@@ -159,7 +174,7 @@ def screen(delivery: Order) -> str:
     if delivery.event != "resolve":
         lines += advice_lines(described)
     for member in described["members"][:MOST_SHOWN]:
-        lines.append(f"  {member_line(member)}")
+        lines.append(f"  {member_line(member, described['shared_code'])}")
     lines += _more(described["member_count"])
     for finding in [] if described["members"] else described["findings"][:MOST_SHOWN]:
         lines.append(f"  {finding['code']} ({finding['severity']}, {finding['status']}): {finding['detail']}")
@@ -185,18 +200,20 @@ def screen(delivery: Order) -> str:
 
 def advice_lines(described: Mapping[str, Any]) -> list[str]:
     """Return what it means, who must do what, and how to see that it is over, a line each."""
-    lines = [f"  it means: {described['means']}"] if described["means"] else []
+    lines = [f"  for {described['advice_for']}:"] if described["advice_for"] else []
+    lines += [f"  it means: {described['means']}"] if described["means"] else []
     lines += [f"  {one['who']}: {one['what']}" for one in described["who_does_what"]]
     return lines + ([f"  it is over: {described['over_when']}"] if described["over_when"] else [])
 
 
-def member_line(member: Mapping[str, Any]) -> str:
-    """Return one incident of a storm in a line."""
-    hit = f"; hits {member['identity']}" if member["identity"] else ""
+def member_line(member: Mapping[str, Any], shared_code: str = "") -> str:
+    """Return one incident of a storm in a line; what all of them share is said above."""
+    what = "" if member["code"] == shared_code else f": {sentence_of(member['code'])} ({member['code']})"
+    hit = f"{';' if what else ':'} hits {member['identity']}" if member["identity"] else ""
     hit += f" ({member['criticality']})" if member["identity"] and member["criticality"] else ""
     hit += f" at {member['host']}" if member["host"] else ""
     over = "" if member["open"] else ", over"
-    return f"[{member['severity']}{over}] {member['cause']}: {sentence_of(member['code'])} ({member['code']}){hit}"
+    return f"[{member['severity']}{over}] {bare(member['cause'])}{what}{hit}"
 
 
 def some_of(texts: Sequence[str]) -> str:

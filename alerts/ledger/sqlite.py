@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS notifications (
 );
 CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, ends_at REAL, content BLOB);
 CREATE INDEX IF NOT EXISTS deliveries_receiver ON deliveries (receiver, position);
+CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, next_at);
 CREATE INDEX IF NOT EXISTS notifications_id ON notifications (id);
 CREATE INDEX IF NOT EXISTS incidents_open ON incidents (open, updated_at);
 CREATE INDEX IF NOT EXISTS incidents_cause ON incidents (cause);

@@ -2,10 +2,13 @@
 
 Alertmanager forgets alerts when it restarts, and ends those that nobody sends again; hence ``refresh``. What identifies
 an alert is its label set: labels stay those of the first page, which are noted; what changes is in the annotations.
-Source: Alertmanager, "Sending alerts" and api/v2/openapi.yaml.
+What Alertmanager itself sends to webhooks is made here as well.
+
+Source: Alertmanager, "Sending alerts", api/v2/openapi.yaml, "<webhook_config>" and "Notification template reference"
+(Data); common/model, LabelSet.Fingerprint.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -100,7 +103,7 @@ def make_alert(delivery: Delivery, now: float) -> dict[str, object]:
         "dashboard_url": links.get(INCIDENT, ""),
     }
     return {
-        "labels": _labels_of(delivery),
+        "labels": labels_of(delivery),
         "annotations": {name: text for name, text in annotations.items() if text},
         "startsAt": incident.opened_at.isoformat(),
         "endsAt": max(ends_at, incident.opened_at).isoformat(),
@@ -108,7 +111,52 @@ def make_alert(delivery: Delivery, now: float) -> dict[str, object]:
     }
 
 
-def _labels_of(delivery: Delivery) -> dict[str, str]:
+NEVER = "0001-01-01T00:00:00Z"
+"""How Alertmanager writes the end of an alert that has none yet."""
+FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+
+
+def make_webhook(delivery: Delivery, now: float) -> dict[str, object]:
+    """Return what Alertmanager would send to a webhook, version 4: one alert, which is a group by its incident."""
+    alert = make_alert(delivery, now)
+    labels, annotations = labels_of(delivery), alert["annotations"]
+    is_over = delivery.event == "resolve"
+    status = "resolved" if is_over else "firing"
+    group = {"incident": delivery.incident.id}
+    return {
+        "version": "4",
+        "groupKey": f'{{}}:{{incident="{delivery.incident.id}"}}',
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": delivery.receiver,
+        "groupLabels": group,
+        "commonLabels": labels,
+        "commonAnnotations": annotations,
+        "externalURL": delivery.base,
+        "alerts": [
+            {
+                "status": status,
+                "labels": labels,
+                "annotations": annotations,
+                "startsAt": alert["startsAt"],
+                "endsAt": alert["endsAt"] if is_over else NEVER,
+                "generatorURL": alert.get("generatorURL", ""),
+                "fingerprint": fingerprint(labels),
+            }
+        ],
+    }
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """Return what Alertmanager knows a label set by: FNV-1a of 64 bits over names and values, each ended by 0xFF."""
+    found = FNV_OFFSET
+    for name, value in sorted(labels.items()):
+        for octet in name.encode() + b"\xff" + value.encode() + b"\xff":
+            found = ((found ^ octet) * FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return f"{found:016x}"
+
+
+def labels_of(delivery: Delivery) -> dict[str, str]:
     """Return the labels of the first page, or what they are if this is it."""
     incident = delivery.incident
     if memo := incident.memos.get(delivery.receiver):

@@ -4,6 +4,7 @@ An incident is one alert under its alias. Requests are taken in and worked on la
 Service Management operations REST API, Integration Events"; limits of Opsgenie's "Alert API".
 """
 
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -18,19 +19,32 @@ from alerts.receivers.receiver import HttpClient, Receiver, Secret, check_url, r
 
 DEFAULT_URL = "https://api.atlassian.com/jsm/ops/integration/v2/alerts"
 PRIORITIES = {"critical": "P1", "high": "P2", "medium": "P3", "low": "P4", "info": "P5"}
+USER = "anchorwatch"
+"""Who does there what we do, so that we know our own doings when they come back."""
+SHORTEST_TOKEN = 20
+_ALIAS = re.compile(r"aw:([0-9a-f]{32})")
 MAX_MESSAGE, MAX_DESCRIPTION, MAX_ENTITY, MAX_DETAIL = 130, 15_000, 512, 8_000
 
 
 class Jsm(Receiver, frozen=True, kw_only=True, tag="jsm"):
-    """An API integration of a team; ``url`` is for Opsgenie and its regions."""
+    """An API integration of a team; ``url`` is for Opsgenie and its regions.
+
+    ``webhook_token`` is what an outgoing webhook there says in ``Authorization: Bearer``.
+    """
 
     url: str = DEFAULT_URL
     key: Secret = msgspec.field(default="", name="key_file")
+    webhook_token: Secret = msgspec.field(default="", name="webhook_token_file")
 
     @property
     def hears_acknowledgements(self) -> bool:
-        """Return that acknowledgements there don't reach us."""
-        return False
+        """Return whether it calls us (an outgoing webhook) when somebody acknowledges."""
+        return bool(self.webhook_token)
+
+    @property
+    def hook(self) -> tuple[str, str] | None:
+        """Return whose calls we take, with the token that they have."""
+        return "jsm", self.webhook_token
 
     @property
     def where(self) -> str:
@@ -41,6 +55,8 @@ class Jsm(Receiver, frozen=True, kw_only=True, tag="jsm"):
         """Yield what can't be right."""
         if not self.key:
             yield "", "jsm needs a 'key_file'"
+        if any(len(line) < SHORTEST_TOKEN for line in read_lines(self.webhook_token)):
+            yield "webhook_token_file", f"a token has at least {SHORTEST_TOKEN} signs, each in a line of its own"
         yield from check_url(self.url)
 
     def make_notifier(self, http: HttpClient) -> Notifier:
@@ -73,12 +89,12 @@ def make_request(delivery: Delivery) -> tuple[str, dict[str, object]]:
     """Return the path behind the URL of alerts, and the body."""
     incident, described = delivery.incident, describe(delivery)
     rings = incident.rings.get(delivery.receiver, 0)
-    alias = f"aw:{incident.id}"
+    alias = alias_of(incident.id)
     note = f"{described['summary']} ({described['reason']})"[:MAX_DESCRIPTION]
     verbs = {"resolve": "close", "acknowledge": "acknowledge", "reminder": "notes"}
     verb = verbs.get(delivery.event, "notes" if delivery.event == "update" and not delivery.rings else "")
     if verb:
-        return f"/{quote(alias, safe='')}/{verb}?identifierType=alias", {"note": note, "source": "anchorwatch"}
+        return f"/{quote(alias, safe='')}/{verb}?identifierType=alias", {"note": note, "source": USER, "user": USER}
     details = {
         "incident": incident.id,
         "cause": incident.cause,
@@ -92,8 +108,20 @@ def make_request(delivery: Delivery) -> tuple[str, dict[str, object]]:
         "alias": alias,
         "description": screen(delivery)[:MAX_DESCRIPTION],
         "entity": incident.cause[:MAX_ENTITY],
-        "source": "anchorwatch",
+        "source": USER,
+        "user": USER,
         "priority": PRIORITIES[described["severity"]],
         "tags": ["anchorwatch", described["severity"], incident.lead.code],
         "details": {name: str(text)[:MAX_DETAIL] for name, text in details.items() if text},
     }
+
+
+def alias_of(incident: str) -> str:
+    """Return the alias of an incident's alert."""
+    return f"aw:{incident}"
+
+
+def incident_of_alias(alias: str) -> str:
+    """Return the incident that an alert stands for, an empty text where it is none of ours."""
+    match = _ALIAS.fullmatch(alias)
+    return match[1] if match is not None else ""

@@ -8,13 +8,14 @@ import contextlib
 import html
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from alerts.delivery.advice import EVIDENCE, INCIDENT, RUNBOOK
 from alerts.delivery.delivery import Delivery, DeliveryOutcome
 from alerts.delivery.notifier import DEADLINE_S, Notifier
 from alerts.delivery.wording import MOST_SHOWN, describe, member_line, screen
@@ -22,6 +23,7 @@ from alerts.receivers.receiver import HttpClient, Receiver, Secret, read_lines
 
 MAX_SUBJECT = 240
 PORTS = {"tls": 465, "starttls": 587, "none": 25}
+TITLES = {INCIDENT: "Incident", RUNBOOK: "What to do", EVIDENCE: "Evidence"}
 COLOURS = {"critical": "#b3261e", "high": "#b35c00", "medium": "#8a6d00"}
 
 
@@ -36,6 +38,11 @@ class Mail(Receiver, frozen=True, kw_only=True, tag="mail"):
     user: str = ""
     password: Secret = msgspec.field(default="", name="password_file")
     ca_file: str = ""
+
+    @property
+    def takes_letters(self) -> bool:
+        """Return that it can say words that are about no incident."""
+        return True
 
     @property
     def where(self) -> str:
@@ -79,7 +86,8 @@ class MailNotifier:
 
     def send(self, delivery: Delivery, now: float) -> DeliveryOutcome:
         """Hand one message to the server."""
-        message = make_mail(delivery, self._config.sender, self._config.to)
+        make = make_mail if delivery.letter is None else make_letter
+        message = make(delivery, self._config.sender, self._config.to)
         try:
             with contextlib.closing(self._connect()) as server:
                 refused = server.send_message(message)
@@ -124,16 +132,9 @@ class MailNotifier:
 def make_mail(delivery: Delivery, sender: str, to: tuple[str, ...]) -> EmailMessage:
     """Return the message; those of one incident refer to one thread, and nothing in it is a header but what is ours."""
     described, incident = describe(delivery), delivery.incident
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "anchorwatch.invalid"
-    thread = f"<incident.{incident.id}@{domain}>"
-    message = EmailMessage()
-    message["From"] = formataddr(parseaddr(sender))
-    message["To"] = ", ".join(formataddr(parseaddr(one)) for one in to)
-    message["Date"] = format_datetime(delivery.decided_at)
-    message["Subject"] = " ".join(described["summary"].split())[:MAX_SUBJECT]
-    message["Message-ID"] = f"<{delivery.id}@{domain}>"
+    thread = f"<incident.{incident.id}@{_domain(sender)}>"
+    message = _begin(delivery, sender, to, described["summary"])
     message["In-Reply-To"] = message["References"] = thread
-    message["Auto-Submitted"] = "auto-generated"
     message["X-Anchorwatch-Incident"] = incident.id
     if delivery.event != "resolve" and described["severity"] in ("critical", "high"):
         message["Importance"] = "high"
@@ -142,40 +143,84 @@ def make_mail(delivery: Delivery, sender: str, to: tuple[str, ...]) -> EmailMess
     return message
 
 
+def make_letter(delivery: Delivery, sender: str, to: tuple[str, ...]) -> EmailMessage:
+    """Return a digest as a mail of its own, in plain text."""
+    letter = delivery.letter
+    assert letter is not None
+    message = _begin(delivery, sender, to, letter.subject)
+    message.set_content(letter.text + "\n")
+    return message
+
+
+def _begin(delivery: Delivery, sender: str, to: tuple[str, ...], subject: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = formataddr(parseaddr(sender))
+    message["To"] = ", ".join(formataddr(parseaddr(one)) for one in to)
+    message["Date"] = format_datetime(delivery.decided_at)
+    message["Subject"] = " ".join(subject.split())[:MAX_SUBJECT]
+    message["Message-ID"] = f"<{delivery.id}@{_domain(sender)}>"
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "anchorwatch.invalid"
+
+
 def make_html(delivery: Delivery) -> str:
     """Return the same as HTML; every value is escaped, nothing is loaded from anywhere."""
     described = describe(delivery)
     colour = COLOURS.get(described["severity"], "#44546a")
+    links = " · ".join(f'<a href="{_h(url)}">{_h(TITLES[name])}</a>' for name, url in described["links"].items())
+    commands = "<br>".join(f"<code>{_h(one)}</code>" for one in described["commands"])
     parts = [
-        '<!doctype html><html><body style="font: 15px/1.5 sans-serif; color: #1c1c1e; max-width: 44em">',
+        '<!doctype html><html><head><meta charset="utf-8"></head>'
+        '<body style="font: 15px/1.5 sans-serif; color: #1c1c1e; max-width: 44em">',
         f'<p style="border-left: 6px solid {colour}; padding-left: .8em"><b>{_h(described["summary"])}</b></p>',
-        f"<p>Why now: {_h(described['reason'])}</p>",
+        f"<p>{links}</p>" if links else "",
+        *(_advice(described) if delivery.event != "resolve" else ()),
+        *_what(described),
     ]
-    if delivery.event != "resolve":
-        if described["means"]:
-            parts.append(f"<p><b>It means:</b> {_h(described['means'])}</p>")
-        parts.append(_list([f"<b>{_h(one['who'])}</b>: {_h(one['what'])}" for one in described["who_does_what"]], 0))
-        if described["over_when"]:
-            parts.append(f"<p><b>It is over:</b> {_h(described['over_when'])}</p>")
-    if described["members"]:
-        parts.append(
-            _list([_h(member_line(one)) for one in described["members"][:MOST_SHOWN]], described["member_count"])
-        )
-    else:
-        rows = [
-            f"<code>{_h(one['code'])}</code> ({_h(one['severity'])}, {_h(one['status'])}): {_h(one['detail'])}"
-            + (f" <i>{_h(one['silenced'])}</i>" if one["silenced"] else "")
-            for one in described["findings"][:MOST_SHOWN]
-        ]
-        parts.append(_list(rows, described["finding_count"]))
     people = [
         f"{_h(one['id'])} ({_h(', '.join(filter(None, (one['owner'], one['environment'], one['criticality']))))})"
         for one in described["identities"][:MOST_SHOWN]
     ]
     parts += ["<p><b>Affects</b></p>", _list(people, described["identity_count"])] if people else []
-    links = " · ".join(f'<a href="{_h(url)}">{_h(name)}</a>' for name, url in described["links"].items())
-    commands = "<br>".join(f"<code>{_h(one)}</code>" for one in described["commands"])
-    return "\n".join([*parts, f"<p>{links}</p>" if links else "", f"<p>{commands}</p>", "</body></html>"])
+    return "\n".join([*parts, f"<p>Why now: {_h(described['reason'])}</p>", f"<p>{commands}</p>", "</body></html>"])
+
+
+def _advice(described: Mapping[str, Any]) -> Iterator[str]:
+    if described["advice_for"]:
+        yield f"<p><i>For {_h(described['advice_for'])}:</i></p>"
+    if described["means"]:
+        yield f"<p><b>It means:</b> {_prose(described['means'])}</p>"
+    yield _list([f"<b>{_h(one['who'])}</b>: {_prose(one['what'])}" for one in described["who_does_what"]], 0)
+    if described["over_when"]:
+        yield f"<p><b>It is over:</b> {_prose(described['over_when'])}</p>"
+
+
+def _what(described: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was found, or the incidents of a storm."""
+    if described["members"]:
+        yield "<p><b>Incidents</b></p>"
+        shown = described["members"][:MOST_SHOWN]
+        yield _list([_h(member_line(one, described["shared_code"])) for one in shown], described["member_count"])
+        return
+    yield "<p><b>Found</b></p>"
+    rows = [
+        f"<code>{_h(one['code'])}</code> ({_h(one['severity'])}, {_h(one['status'])}): {_h(one['detail'])}"
+        + (f" <i>{_h(one['silenced'])}</i>" if one["silenced"] else "")
+        for one in described["findings"][:MOST_SHOWN]
+    ]
+    yield _list(rows, described["finding_count"])
+
+
+def _prose(text: str) -> str:
+    """Return a runbook's sentence: its backticks are commands."""
+    parts = _h(text).split("`")
+    if not len(parts) % 2:
+        return _h(text)
+    return "".join(f"<code>{one}</code>" if number % 2 else one for number, one in enumerate(parts))
 
 
 def _list(rows: list[str], count: int) -> str:

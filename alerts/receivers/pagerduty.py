@@ -38,6 +38,11 @@ class PagerDuty(Receiver, frozen=True, kw_only=True, tag="pagerduty"):
         return bool(self.webhook_secret)
 
     @property
+    def hook(self) -> tuple[str, str] | None:
+        """Return whose calls we take, with the secret that signs them."""
+        return "pagerduty", self.webhook_secret
+
+    @property
     def where(self) -> str:
         """Return what it is reached at."""
         return self.url or REGIONS[self.region]

@@ -3,7 +3,7 @@
 A type is a struct with its ``type`` as the tag, its own fields and checks, and the notifier made of it, in one file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -43,6 +43,14 @@ class HttpClient(Protocol):
         ...
 
 
+class TopicWriter(Protocol):
+    """The way to topics on the bus between the stages."""
+
+    def write(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> str:
+        """Write one message once and wait until it is stored; return why it was not, empty if it was."""
+        ...
+
+
 class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """One receiver as the configuration has it; its secrets are in no repr."""
 
@@ -58,6 +66,26 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return whether we hear of it when people acknowledge there; where they do it here, we do."""
         return True
 
+    @property
+    def hook(self) -> tuple[str, str] | None:
+        """Return the vendor and the secret by which it may call us, None where it never does."""
+        return None
+
+    @property
+    def takes_findings(self) -> bool:
+        """Return whether it gets every finding as an event, whatever the routes say, and no pages."""
+        return False
+
+    @property
+    def takes_letters(self) -> bool:
+        """Return whether it can say words that are about no incident, as a digest."""
+        return False
+
+    @property
+    def needs_bus(self) -> bool:
+        """Return whether it is reached over the bus between the stages, so that it needs one."""
+        return False
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
 
@@ -67,6 +95,10 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def make_notifier(self, http: HttpClient) -> Notifier:
         """Return what reaches it."""
+        raise NotImplementedError
+
+    def make_bus_notifier(self, topics: TopicWriter) -> Notifier:
+        """Return what reaches it over the bus, for a receiver that ``needs_bus``."""
         raise NotImplementedError
 
 

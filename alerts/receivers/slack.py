@@ -123,7 +123,7 @@ def make_message(delivery: Delivery) -> dict[str, Any]:
     ]
     if delivery.event != "resolve":
         blocks += _advice(described)
-    rows = [escape(member_line(one)) for one in described["members"][:MOST_SHOWN]]
+    rows = [escape(member_line(one, described["shared_code"])) for one in described["members"][:MOST_SHOWN]]
     count = described["member_count"]
     if not rows:
         rows = [
@@ -132,7 +132,8 @@ def make_message(delivery: Delivery) -> dict[str, Any]:
             for one in described["findings"][:MOST_SHOWN]
         ]
         count = described["finding_count"]
-    blocks.append(_section("\n".join(f"• {row}" for row in rows) + _more(count)))
+    more = f"\nand {count - MOST_SHOWN} more" if count > MOST_SHOWN else ""
+    blocks.append(_section("\n".join(f"• {row}" for row in rows) + more))
     people = [f"{one['id']} ({one['criticality']})" for one in described["identities"]]
     if people:
         blocks.append(_section(f"*Affects* {escape(some_of(people[:MOST_SHOWN]))}{_more(described['identity_count'])}"))
@@ -161,9 +162,10 @@ def make_message(delivery: Delivery) -> dict[str, Any]:
 
 
 def _advice(described: Mapping[str, Any]) -> list[dict[str, Any]]:
-    lines = [f"*It means* {escape(described['means'])}"] if described["means"] else []
-    lines += [f"*{escape(one['who'])}*: {escape(one['what'])}" for one in described["who_does_what"]]
-    lines += [f"*It is over*: {escape(described['over_when'])}"] if described["over_when"] else []
+    lines = [f"_For {escape(described['advice_for'])}:_"] if described["advice_for"] else []
+    lines += [f"*It means* {_prose(described['means'])}"] if described["means"] else []
+    lines += [f"*{escape(one['who'])}*: {_prose(one['what'])}" for one in described["who_does_what"]]
+    lines += [f"*It is over*: {_prose(described['over_when'])}"] if described["over_when"] else []
     return [_section("\n".join(lines))] if lines else []
 
 
@@ -172,6 +174,12 @@ def escape(text: str) -> str:
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(sign, written)
     return text.translate(LOOK_ALIKES)
+
+
+def _prose(text: str) -> str:
+    """Return a runbook's sentence: its backticks are commands, and what is in it from DNS still no markup."""
+    parts = text.split("`")
+    return "`".join(map(escape, parts)) if len(parts) % 2 else escape(text)
 
 
 def _section(text: str) -> dict[str, Any]:

@@ -61,10 +61,11 @@ def make_card(delivery: Delivery) -> bytes:
     head = [_text(described["summary"], weight="bolder", color="good" if delivery.event == "resolve" else colour)]
     rows = [f"Why now: {described['reason']}"]
     if delivery.event != "resolve":
+        rows += [f"For {described['advice_for']}:"] if described["advice_for"] else []
         rows += [f"It means: {described['means']}"] if described["means"] else []
         rows += [f"{one['who']}: {one['what']}" for one in described["who_does_what"]]
         rows += [f"It is over: {described['over_when']}"] if described["over_when"] else []
-    lists = [member_line(one) for one in described["members"]] or [
+    lists = [member_line(one, described["shared_code"]) for one in described["members"]] or [
         f"{one['code']} ({one['severity']}, {one['status']}): {one['detail']}" for one in described["findings"]
     ]
     count = described["member_count"] or described["finding_count"]

@@ -81,4 +81,11 @@ RUNBOOKS: dict[Code, Runbook] = {
         ),
         over="The first delivery that arrives closes it.",
     ),
+    Code.SELF_TEST_PAGE: Runbook(
+        means="Nothing has happened. This page was asked for (`alerts.test_page`), to see that pages arrive where somebody is on call.",
+        who=((US, "acknowledge this page, so that it is known to have reached somebody"),),
+        look=("anchorwatch incidents    # who acknowledged it", "anchorwatch_test_page_timestamp_seconds"),
+        fix=("Where it did not arrive: `anchorwatch notify test CONFIG RECEIVER` says what the receiver answers.",),
+        over="It ends by itself after `alerts.test_page.for`.",
+    ),
 }

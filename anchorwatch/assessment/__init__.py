@@ -2,6 +2,8 @@
 
 Where to look
     assess    what the API says in, a report out; pure
+    oscal     a report as OSCAL assessment results
     page      a report as HTML that prints well
     digests   what one owner must know of its identities
+    letters   the digests of all owners, written in a thread
 """

@@ -21,15 +21,19 @@ def digest_of_owner(report: Report, owner: str) -> str:
     )
     incidents = _of_owner(report, owner)
     lines = [
-        f"{owner}: your {len(mine)} accounts, {report.since[:10]} to {report.until[:10]}",
+        f"{owner}: your {_counted(len(mine), 'account')}, {report.since[:10]} to {report.until[:10]}",
         f"They rest on names that are: {counts}.",
     ]
     lines += [f"  {one.id} ({one.criticality}) rests on what is {one.verdict}" for one in weak[:10]]
     lines += [f"  and {len(weak) - 10} more"] if len(weak) > 10 else []
-    lines.append(f"{len(incidents)} incidents touched them" + (":" if incidents else "."))
+    lines.append(f"{_counted(len(incidents), 'incident')} touched them" + (":" if incidents else "."))
     lines += [f"  {one.opened_at[:16].replace('T', ' ')} {one.state}: {one.summary}" for one in incidents[:10]]
     lines += [f"  and {len(incidents) - 10} more"] if len(incidents) > 10 else []
     return "\n".join(lines)
+
+
+def _counted(number: int, one: str) -> str:
+    return f"1 {one}" if number == 1 else f"{number} {one}s"
 
 
 def _of_owner(report: Report, owner: str) -> Sequence[Touched]:

@@ -2,9 +2,11 @@
 
 import getpass
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +14,32 @@ from anchorwatch.cli.api import api_options, fetch, post, print_rows
 from anchorwatch.cli.arguments import At
 from schemas.catalogue import Change
 
+if TYPE_CHECKING:
+    from schemas.messages import ActKind
+
 ACTS = "/api/v1/acts"
 who_option = click.option("--who", default="", help="Who does it; by default the user of this command.")
 why_option = click.option("--why", default="", help="The reason; it is kept and shown.")
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What somebody does to one ``subject``; by the user of this command where ``who`` is empty."""
+
+    kind: "ActKind"
+    subject: str
+    who: str
+    why: str
+
+    def do(self, api: str, token_file: Path | None, as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+        """Do it, and print what was done, one line an act.
+
+        Raises:
+            ClickException: the instance does not answer, or refuses.
+        """
+        by = self.who or user()
+        done = post(api, token_file, ACTS, kind=self.kind, subject=self.subject, by=by, why=self.why)
+        print_rows(done, as_json, line, "")
 
 
 @click.group()
@@ -117,8 +142,8 @@ def list_changes(show_all: bool, api: str, token_file: Path | None, as_json: boo
 @api_options
 def end(change_id: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """End a declared change before its time."""
-    done = post(api, token_file, ACTS, kind="end_change", subject=change_id, by=who or user(), why=why)
-    print_rows(done, as_json, lambda act: f"ended: {act['subject']}", "")
+    deed = Deed("end_change", change_id, who, why)
+    deed.do(api, token_file, as_json, lambda act: f"ended: {act['subject']}")
 
 
 @click.command()
@@ -132,16 +157,12 @@ def accept(subject: str, who: str, why: str, api: str, token_file: Path | None, 
     FINDING is the id of one, INCIDENT stands for all changes in it; the beginning of an id is enough. NAME stands for
     all changes of the last 30 days at this name or of this zone.
     """
-    done = post(api, token_file, ACTS, kind="accept", subject=subject, by=who or user(), why=why)
-    print_rows(
-        done,
-        as_json,
-        lambda act: (
-            f"accepted: finding {act['subject']}"
-            + (f", {act['rrset']} is {', '.join(act['answers'])}" if act.get("rrset") else "")
-        ),
-        "",
-    )
+
+    def line(act: dict[str, Any]) -> str:
+        state = f", {act['rrset']} is {', '.join(act['answers'])}" if act.get("rrset") else ""
+        return f"accepted: finding {act['subject']}{state}"
+
+    Deed("accept", subject, who, why).do(api, token_file, as_json, line)
 
 
 @click.command()
@@ -154,8 +175,8 @@ def ack(incident: str, who: str, why: str, api: str, token_file: Path | None, as
 
     The beginning of its id is enough. Its end, and what is new in it, is told all the same.
     """
-    done = post(api, token_file, ACTS, kind="acknowledge", subject=incident, by=who or user(), why=why)
-    print_rows(done, as_json, lambda act: f"acknowledged: incident {act['subject'][:8]} by {act['by']}", "")
+    deed = Deed("acknowledge", incident, who, why)
+    deed.do(api, token_file, as_json, lambda act: f"acknowledged: incident {act['subject'][:8]} by {act['by']}")
 
 
 @click.command()
@@ -165,8 +186,8 @@ def ack(incident: str, who: str, why: str, api: str, token_file: Path | None, as
 @api_options
 def reopen(incident: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Give INCIDENT back: nobody has it any more, and reminders go on."""
-    done = post(api, token_file, ACTS, kind="reopen", subject=incident, by=who or user(), why=why)
-    print_rows(done, as_json, lambda act: f"reopened: incident {act['subject'][:8]}", "")
+    deed = Deed("reopen", incident, who, why)
+    deed.do(api, token_file, as_json, lambda act: f"reopened: incident {act['subject'][:8]}")
 
 
 @click.command()
@@ -176,8 +197,8 @@ def reopen(incident: str, who: str, why: str, api: str, token_file: Path | None,
 @api_options
 def note(incident: str, text: str, who: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """Add TEXT to the timeline of INCIDENT."""
-    done = post(api, token_file, ACTS, kind="note", subject=incident, by=who or user(), why=text)
-    print_rows(done, as_json, lambda act: f"noted: incident {act['subject'][:8]}", "")
+    deed = Deed("note", incident, who, text)
+    deed.do(api, token_file, as_json, lambda act: f"noted: incident {act['subject'][:8]}")
 
 
 @click.command()

@@ -18,24 +18,34 @@ FRAMEWORKS = ("csf", "nhi", "800-207", "800-53")
 @click.command()
 @click.option("--framework", type=click.Choice(FRAMEWORKS), required=True, help="Whose controls.")
 @click.option("--period", default="30d", show_default=True, metavar="DURATION", help="Until now.")
-@click.option("--format", "form", type=click.Choice(["html", "json"]), default="html", show_default=True)
+@click.option("--format", "form", type=click.Choice(["html", "json", "oscal"]), default="html", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="The file to write; by default standard output.")
 @url_option
 @token_option
 def report(
-    framework: str, period: str, form: Literal["html", "json"], output: Path | None, api: str, token_file: Path | None
+    framework: str,
+    period: str,
+    form: Literal["html", "json", "oscal"],
+    output: Path | None,
+    api: str,
+    token_file: Path | None,
 ) -> None:
     """Report coverage, incidents by control, and response times over a PERIOD.
 
-    The HTML is one file and prints well on paper. Incidents and what was said of them are as far back as the ledger
-    goes: the last 5,000 of each.
+    The HTML is one file and prints well on paper; oscal is NIST's assessment results model in JSON. Incidents and what
+    was said of them are as far back as the ledger goes: the last 5,000 of each.
     """
     import msgspec
 
+    from anchorwatch.assessment.oscal import make_results
     from anchorwatch.assessment.page import render
 
     made = make_report(framework, period, api, token_file)
-    text = render(made, api) if form == "html" else msgspec.json.format(msgspec.json.encode(made)).decode() + "\n"
+    if form == "html":
+        text = render(made, api)
+    else:
+        content = make_results(made, api) if form == "oscal" else made
+        text = msgspec.json.format(msgspec.json.encode(content)).decode() + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -9,6 +9,9 @@ import click
 
 if TYPE_CHECKING:
     from alerts.delivery.delivery import Delivery
+    from alerts.delivery.notifier import Notifier
+    from alerts.receivers.receiver import Receiver
+    from anchorwatch.configuration.loading import Config
 
 WHY = "somebody tests this receiver: nothing has happened"
 
@@ -28,7 +31,6 @@ def notify_test(config_path: Path, names: tuple[str, ...], every: bool) -> None:
     It is low, says that it is a test, and is under an id of its own, so that it touches no incident. Exit status 1
     where one of them did not take it.
     """
-    from alerts.receivers.exchange import Line
     from anchorwatch.configuration.loading import load_config
 
     config = load_config(config_path)
@@ -40,8 +42,8 @@ def notify_test(config_path: Path, names: tuple[str, ...], every: bool) -> None:
         raise click.UsageError(f"{config_path} has no receiver {', '.join(unknown)}; it has {known}")
     failed = False
     for name in receivers if every else names:
-        notifier = receivers[name].make_notifier(Line(config.egress))
-        page, end = make_test(name, datetime.now(UTC), config.alerts.public_url)
+        notifier = _notifier_of(receivers[name], config)
+        page, end = make_test(receivers[name], datetime.now(UTC), config.alerts.public_url)
         for delivery in (page, end):
             outcome = notifier.send(delivery, time.time())
             word = "arrived" if outcome.delivered else "did not arrive"
@@ -53,8 +55,20 @@ def notify_test(config_path: Path, names: tuple[str, ...], every: bool) -> None:
         raise SystemExit(1)
 
 
-def make_test(receiver: str, at: datetime, public_url: str) -> "tuple[Delivery, Delivery]":
-    """Return a test page and its end."""
+def _notifier_of(receiver: "Receiver", config: "Config") -> "Notifier":
+    from alerts.receivers.exchange import Line
+    from anchorwatch.pipeline.run import make_notifiers
+
+    topics = None
+    if receiver.needs_bus and config.bus is not None:
+        from anchorwatch.kafka.topic_writer import KafkaTopicWriter
+
+        topics = KafkaTopicWriter(config.bus, f"{config.bus.prefix}-test")
+    return make_notifiers([receiver], Line(config.egress), topics)[receiver.name]
+
+
+def make_test(receiver: "Receiver", at: datetime, public_url: str) -> "tuple[Delivery, Delivery]":
+    """Return a test page and its end; for a receiver of findings the events of one that opens and closes."""
     import msgspec
 
     from alerts.decision.incidents import Entry, begin_incident, take_finding
@@ -65,7 +79,7 @@ def make_test(receiver: str, at: datetime, public_url: str) -> "tuple[Delivery, 
     from schemas.wire import digest_of
 
     row = CATALOGUE[Code.CHANGE_DECLARED]
-    key = digest_of("test", receiver, at.isoformat())[:32]
+    key = digest_of("test", receiver.name, at.isoformat())[:32]
     opened = Finding(
         id=key,
         key=key,
@@ -83,17 +97,18 @@ def make_test(receiver: str, at: datetime, public_url: str) -> "tuple[Delivery, 
     accepted = {"status": FindingStatus.CLOSED, "accepted_by": "anchorwatch", "closed_because": "TEST: it is over"}
     found = []
     for event, finding in (("trigger", opened), ("resolve", msgspec.structs.replace(opened, **accepted))):
-        entry = Entry(finding=finding, severity=Severity.LOW, receivers=(receiver,))
+        entry = Entry(finding=finding, severity=Severity.LOW, receivers=(receiver.name,))
         incident = take_finding(begin_incident(opened), entry)
         found.append(
             Delivery(
                 id=digest_of(key, event)[:32],
-                receiver=receiver,
+                receiver=receiver.name,
                 event=event,  # type: ignore[arg-type]
                 reason=f"TEST: {WHY}",
                 incident=incident,
                 decided_at=at,
                 base=public_url,
+                finding=key if receiver.takes_findings else "",
             )
         )
     return found[0], found[1]

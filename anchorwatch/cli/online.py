@@ -1,9 +1,11 @@
 """What ``run --check-config --online`` asks: resolvers, the history, and receivers as far as that pages nobody."""
 
 import asyncio
+import os
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -54,6 +56,9 @@ def _why_unreachable(receiver: "Receiver", config: "Config") -> str:
     where = receiver.where
     if not where:
         return ""
+    if where.startswith("file://"):
+        folder = Path(where.removeprefix("file://")).parent
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} can't be written"
     if "://" not in where:
         return "" if shutil.which(where) else f"{where} can't be run"
     if where.startswith("udp:"):

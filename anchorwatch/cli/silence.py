@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from anchorwatch.cli.acts import ACTS, end_of, user, who_option, why_option
+from anchorwatch.cli.acts import ACTS, Deed, end_of, user, who_option, why_option
 from anchorwatch.cli.api import api_options, fetch, post, print_rows
 from anchorwatch.cli.arguments import At
 
@@ -108,5 +108,5 @@ def list_silences(show_all: bool, api: str, token_file: Path | None, as_json: bo
 @api_options
 def expire(silence_id: str, who: str, why: str, api: str, token_file: Path | None, as_json: bool) -> None:
     """End a silence before its time; what it withheld and is still the case is paged."""
-    done = post(api, token_file, ACTS, kind="expire_silence", subject=silence_id, by=who or user(), why=why)
-    print_rows(done, as_json, lambda act: f"expired: silence {act['subject'][:8]}", "")
+    deed = Deed("expire_silence", silence_id, who, why)
+    deed.do(api, token_file, as_json, lambda act: f"expired: silence {act['subject'][:8]}")

@@ -14,11 +14,12 @@ from alerts.decision.coverage import find_gaps
 from alerts.receivers.types import AnyReceiver
 from analyzer.config import HistoryConfig
 from analyzer.findings.changes import Plan
-from anchorwatch.configuration.alerts import AlertsSection, check_ledger, read_alerts
+from anchorwatch.configuration.alerts import AlertsSection, check_bus_receivers, check_ledger, read_alerts
 from anchorwatch.configuration.anchors import AnchorsSection, read_anchors
 from anchorwatch.configuration.authoritative import AuthoritativeSection, read_authoritative
 from anchorwatch.configuration.bus import BusSection, read_bus
 from anchorwatch.configuration.changes import ChangeSection, read_changes
+from anchorwatch.configuration.digests import AnalyzerApi, DigestsSection, read_digests
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
@@ -64,6 +65,7 @@ class FileSections(Section, frozen=True, kw_only=True):
     receivers: tuple[AnyReceiver, ...] = ()
     routes: tuple[RouteSection, ...] = ()
     route: RouteSection | None = None
+    digests: DigestsSection | None = None
     changes: tuple[ChangeSection, ...] = ()
     maintenance: tuple[MaintenanceSection, ...] = ()
     http: HttpSection = HttpSection()
@@ -77,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     ``collectors`` is how many processes poll for ``run``; 0: none but itself, None: as this machine has cores for.
 
+    ``digests_from`` is the analyzer that digests ask, None for that of this process.
     ``bus`` is None where all stages are in one process. ``changes`` are those that are declared. ``warnings`` are
     sentences on what can be used, but will leave somebody without a notification.
     """
@@ -91,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSection
     egress: Egress = DIRECT
     heartbeat: HeartbeatConfig | None = None
+    digests_from: AnalyzerApi | None = None
     changes: tuple[Plan, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -132,6 +136,9 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
     alerts = msgspec.structs.replace(alerts, public_url=read_public_url(sections.http, document))
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
+    digests, digests_from = read_digests(sections.digests, receivers, sections.bus.url, base, document)
+    alerts = msgspec.structs.replace(alerts, digests=digests)
+    check_bus_receivers(receivers, sections.bus.url, document)
     return Config(
         base=base,
         collector=_read_collector(sections, base, egress, document),
@@ -143,6 +150,7 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
         log=sections.log,
         egress=egress,
         heartbeat=read_heartbeat(sections.heartbeat, base, document),
+        digests_from=digests_from,
         changes=read_changes(sections.changes, document),
         warnings=tuple(find_gaps(alerts)),
     )

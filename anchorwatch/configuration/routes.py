@@ -103,7 +103,7 @@ def _read_route(
     named += [(f"{path}.escalate[{n}].receiver", one.receiver) for n, one in enumerate(section.escalate or ())]
     for where, name in named:
         if name not in receivers:
-            document.problem(where, f"there is no receiver {safe(name)}")
+            document.problem(where, f"there is no receiver {safe(name)} that takes pages")
     for label in section.group_by or ():
         if label not in LABELS:
             document.problem(f"{path}.group_by", f"there is no label {safe(label)}; known are {', '.join(LABELS)}")

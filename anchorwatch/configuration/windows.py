@@ -4,7 +4,7 @@ import re
 from datetime import UTC, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from alerts.decision.schedule import Weekly
+from alerts.decision.schedule import Recurring, Weekly
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.values import read_seconds
 from schemas.redaction import safe
@@ -38,6 +38,16 @@ def read_days(days: tuple[str, ...], path: str, document: Document) -> tuple[int
         if day not in DAYS:
             document.problem(path, f"{safe(day)} is none of {', '.join(DAYS)}")
     return tuple(sorted({DAYS.index(day) for day in days or DAYS if day in DAYS}))
+
+
+def read_recurring(text: str, zone: str, path: str, document: Document) -> Recurring:
+    """Return ``Mon 09:00``, ``Mon,Thu 09:00``, or ``09:00`` for every day; ``path`` is that of its section."""
+    days, _, clock = text.strip().rpartition(" ")
+    return Recurring(
+        days=read_days(tuple(one.strip() for one in days.lower().split(",") if one.strip()), f"{path}.at", document),
+        clock=read_clock(clock, f"{path}.at", document),
+        zone=read_zone(zone, f"{path}.timezone", document),
+    )
 
 
 def read_weekly(*, days: tuple[str, ...], begins: str, lasts: str, zone: str, path: str, document: Document) -> Weekly:

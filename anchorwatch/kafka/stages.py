@@ -20,6 +20,7 @@ from alerts.stage import Alerts
 from analyzer.history.clickhouse import ClickHouseHistory, open_history
 from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
+from anchorwatch.assessment.letters import DigestWriter, identities_at
 from anchorwatch.configuration.loading import Config
 from anchorwatch.kafka.assignment import AssignedInventory, longest_gap_s
 from anchorwatch.kafka.config import KafkaConfig
@@ -29,6 +30,7 @@ from anchorwatch.kafka.outbox import Outbox
 from anchorwatch.kafka.recovery import BegunLedger
 from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.source import KafkaSource
+from anchorwatch.kafka.topic_writer import KafkaTopicWriter
 from anchorwatch.kafka.topics import ACTS, FINDINGS, INVENTORY, OBSERVATIONS, POLLS, ZONES, prepare_topics
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.heartbeat import Heartbeat
@@ -271,12 +273,14 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
 def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
+    topics = KafkaTopicWriter(bus, f"{bus.prefix}-events")
     alerts = Alerts(
         config.alerts,
         ledger,
-        make_notifiers(config.alerts.receivers, Line(config.egress)),
+        make_notifiers(config.alerts.receivers, Line(config.egress), topics),
         time.time,
         ticks=time.monotonic,
+        letters=_letters_of(config, ledger),
     )
     log_warnings(config)
     add_alerts_metrics(meter, ledger, alerts)
@@ -290,6 +294,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     def close() -> None:
         ledger.close()
         letters.close()
+        topics.close()
 
     begun = BegunLedger(bus, f"{bus.prefix}-alerts", ledger, alerts.handle, time.time)
     # The ledger sends notifications along with the step that they belong to.
@@ -310,6 +315,12 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
     process = PumpedProcess(config, bus, "alerts", (ACTS, FINDINGS), handling, meter)
     add_delivery_reasons(process.progress, alerts)
     return process
+
+
+def _letters_of(config: Config, ledger: KafkaLedger) -> DigestWriter | None:
+    if config.digests_from is None:
+        return None
+    return DigestWriter(ledger, identities_at(config.digests_from, config.egress))
 
 
 def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str) -> Heartbeat | None:

@@ -17,11 +17,12 @@ from typing import Protocol
 from alerts.delivery.notifier import Notifier
 from alerts.ledger.overflow import OverflowLedger
 from alerts.receivers.exchange import Line
-from alerts.receivers.receiver import Receiver
+from alerts.receivers.receiver import Receiver, TopicWriter
 from alerts.stage import Alerts
 from analyzer.history.clickhouse import open_history
 from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
+from anchorwatch.assessment.letters import DigestWriter, identities_here
 from anchorwatch.configuration.loading import Config
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.dead_letters import FileDeadLetters, dead_letter_file
@@ -55,9 +56,14 @@ class NotificationSink:
         """Nothing to close."""
 
 
-def make_notifiers(receivers: Sequence[Receiver], line: Line) -> dict[str, Notifier]:
-    """Return the notifier of each receiver, by name; those on the net are reached by ``line``."""
-    return {receiver.name: receiver.make_notifier(line) for receiver in receivers}
+def make_notifiers(receivers: Sequence[Receiver], line: Line, topics: TopicWriter | None = None) -> dict[str, Notifier]:
+    """Return the notifier of each receiver, by name: on the net by ``line``, over the bus by ``topics``."""
+    return {
+        receiver.name: receiver.make_bus_notifier(topics)
+        if receiver.needs_bus and topics is not None
+        else receiver.make_notifier(line)
+        for receiver in receivers
+    }
 
 
 class Instance:
@@ -76,7 +82,9 @@ class Instance:
         self.analyzer = Analyzer(self.history, time.time, disks, config.changes, interval_s=interval_s)
         line = Line(config.egress)
         notifiers = make_notifiers(config.alerts.receivers, line)
-        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time, ticks=time.monotonic)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        writer = DigestWriter(self.ledger, identities_here(self.analyzer, self._running_loop))
+        self.alerts = Alerts(config.alerts, self.ledger, notifiers, time.time, ticks=time.monotonic, letters=writer)
         dead_letters = FileDeadLetters(dead_letter_file(config.alerts.ledger))
         self._observations, self._findings = LocalBus("observations", dead_letters), LocalBus("findings", dead_letters)
         self.ready = False
@@ -117,6 +125,10 @@ class Instance:
         text = "Messages on a bus within the process."
         meter.gauges("anchorwatch_bus_depth", text, ("bus",), lambda: {(bus.name,): bus.depth for bus in buses})
 
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "nothing is asked before it runs"
+        return self._loop
+
     async def _act(self, acts: Sequence[Message]) -> None:
         """Hand what people did to analyzer and alerts: each handles kinds of its own, the analyzer keeps all."""
         await self._observations.send(acts)
@@ -128,6 +140,7 @@ class Instance:
         Raises:
             Exception: a part that kept crashing, or the listener's address is taken.
         """
+        self._loop = asyncio.get_running_loop()
         supervisor, steps = Supervisor(self.meter), self._steps
         recalls = Recalls()
 

@@ -101,12 +101,18 @@ class Desk:
         return await self.take_body(await _read_body(request), f"API, from {peer_of(request) or 'a socket'}")
 
     async def take_hook(self, said: Said) -> list[Act]:
-        """Hand on what somebody did at a receiver; nothing where its incident is over or already so."""
+        """Hand on what somebody did at a receiver.
+
+        Nothing where its incident is over or already so, and where the receiver was never told of it: a secret of one
+        receiver must not answer for what only others were told.
+        """
         try:
             incident = await self._of_ledger.ask(find_incident, self._ledger, said.incident)
             now = utc(time.time())
             act = make_deed(incident, said.kind, by=said.by, why=said.why, at=now, source=said.source)
         except Refused:
+            return []
+        if said.receiver not in incident.notified:
             return []
         taken = incident.acknowledged
         if said.kind == "acknowledge" and taken is not None and (taken.by, taken.source) == (said.by, said.source):

@@ -29,14 +29,14 @@ from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
-from anchorwatch.web import pages
+from anchorwatch.web import jsm_hook, pagerduty_hook, pages
 from anchorwatch.web.acts import Desk, Send, change_view, read_form, read_octets
 from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, read_number
 from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login, peer_of
 from anchorwatch.web.hooks import MAX_BODY as MAX_HOOK
-from anchorwatch.web.hooks import SIGNATURE, check_signature, read_hook
+from anchorwatch.web.hooks import Hook, Reader, find_hook
 from anchorwatch.web.incidents import find_incident, incident_view, whole_view
 from anchorwatch.web.queries import (
     MAX_LIMIT,
@@ -75,7 +75,7 @@ class Parts:
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
     on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
-    ``hooks`` has the secrets of receivers that may call us.
+    ``hooks`` are receivers that may call us.
     """
 
     meter: Meter
@@ -87,7 +87,7 @@ class Parts:
     act: Send | None = None
     warnings: tuple[str, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
-    hooks: Mapping[str, str] = field(default_factory=dict)
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
 
 class Api:
@@ -155,13 +155,17 @@ class Api:
 
     async def pagerduty(self, request: Request) -> Response:
         """Take what somebody did at PagerDuty; its signature says that it comes from there."""
+        return await self._take_call(request, pagerduty_hook.VENDOR, pagerduty_hook.read_call)
+
+    async def jsm(self, request: Request) -> Response:
+        """Take what somebody did at Jira Service Management; its token says that it comes from there."""
+        return await self._take_call(request, jsm_hook.VENDOR, jsm_hook.read_call)
+
+    async def _take_call(self, request: Request, vendor: str, read: Reader) -> Response:
         receiver = request.path_params["receiver"]
-        secret = self._parts.hooks.get(receiver, "")
-        if not secret:
-            raise Refused("no receiver of this name expects calls", 404)
+        hook = find_hook(self._parts.hooks, receiver, vendor)
         body = await read_octets(request, MAX_HOOK)
-        check_signature(secret, request.headers.get(SIGNATURE, ""), body)
-        said = read_hook(receiver, body)
+        said = read(hook.secret, receiver, request.headers, body)
         return JSON(await self._at_desk.take_hook(said) if said is not None else [], status_code=202)
 
     @property
@@ -440,6 +444,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/silences", _taking(api.silences, "limit")),
         Route("/api/v1/silences/matching", _taking(api.matching, "matcher", repeated=True)),
         Route("/api/v1/hooks/pagerduty/{receiver}", _taking(api.pagerduty), methods=["POST"]),
+        Route("/api/v1/hooks/jsm/{receiver}", _taking(api.jsm), methods=["POST"]),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),

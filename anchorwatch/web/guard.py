@@ -102,7 +102,7 @@ class Guard:
             return None
         check_peer(peer_of(asked), config)
         if not config.token or path in (LOGIN, LOGOUT) or path.startswith((STATIC, HOOKS)):
-            return None  # who calls a hook signs
+            return None  # who calls a hook signs, or has a token of its own
         if self._is_known(asked):
             return None
         if path.startswith(("/api/", "/-/")) or path == METRICS or method not in ("GET", "HEAD"):

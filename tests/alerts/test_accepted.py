@@ -30,7 +30,7 @@ def test_the_incident_of_an_accepted_change_is_resolved_with_who_and_why(desk: D
     assert [event for event, _ in desk.pager.told] == ["trigger", "resolve"]
     last = desk.pager.bodies[-1]
     assert last["reason"] == "accepted by ana: ticket 7"
-    assert last["summary"].startswith("ACCEPTED [critical] bank.example.")
+    assert last["summary"].startswith("ACCEPTED [critical] bank.example: ")
     assert "accepted by ana: ticket 7" in last["summary"]
     assert not desk.ledger.open_incidents()
 

@@ -22,15 +22,19 @@ from tests.support.messages import PAYMENTS, deliveries, delivery_of, incident_o
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 real = pytest.mark.skipif(PROGRAM is None, reason="needs Alertmanager (apt-get install prometheus-alertmanager)")
-CONFIG = "route: {receiver: none, group_wait: 1s}\nreceivers: [{name: none}]\n"
+CONFIG = """
+route: {receiver: none, group_wait: 1s, group_by: [incident]}
+receivers: [{name: none%s}]
+"""
 
 
 class Manager:
     """An Alertmanager of one test, which can be restarted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hook: str = "") -> None:
         self._folder = folder
-        (folder / "am.yaml").write_text(CONFIG)
+        hooks = f", webhook_configs: [{{url: '{hook}'}}]" if hook else ""
+        (folder / "am.yaml").write_text(CONFIG % hooks)
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.url = f"http://127.0.0.1:{server.getsockname()[1]}"
         self.start()
@@ -101,7 +105,7 @@ def test_an_alert_fires_with_what_people_need_and_ends(manager: Manager) -> None
     assert alert["labels"]["alertname"] == "anchorwatch_rrsig_expired"
     assert (alert["labels"]["zone"], alert["labels"]["owner"]) == ("bank.example.", "payments")
     assert alert["annotations"]["runbook_url"] == "https://watch.corp.example/runbooks/rrsig_expired"
-    assert alert["annotations"]["summary"].startswith("[critical] bank.example.")
+    assert alert["annotations"]["summary"].startswith("[critical] bank.example: ")
 
     assert notifier.send(page(event="resolve"), time.time()).delivered
     until(lambda: not manager.alerts("?active=true"), "its end")

@@ -514,7 +514,7 @@ class TestMail:
             assert outcome.delivered, outcome.detail
         first, second = mailbox.messages
 
-        assert first["subject"].startswith("[critical] bank.example.: every signature is past its expiration")
+        assert first["subject"].startswith("[critical] bank.example: every signature is past its expiration")
         assert first["in-reply-to"] == second["in-reply-to"]
         assert first["auto-submitted"] == "auto-generated"
         plain, page = first.get_body(("plain",)), first.get_body(("html",))

@@ -47,7 +47,7 @@ def test_who_takes_an_incident_is_told_to_those_who_know_of_it_and_ends_reminder
         desk.handle()
 
     assert [event for event, _ in desk.pager.told] == ["trigger", "acknowledge"]
-    assert desk.pager.bodies[1]["summary"].startswith("ACKNOWLEDGED by ana [critical] bank.example.")
+    assert desk.pager.bodies[1]["summary"].startswith("ACKNOWLEDGED by ana [critical] bank.example: ")
     assert desk.pager.bodies[1]["reason"] == "acknowledged by ana: I look"
     assert state_of(desk) == "acknowledged"
 

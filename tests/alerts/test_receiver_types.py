@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from alerts.delivery.delivery import Delivery, DeliveryOutcome
+from alerts.delivery.delivery import Delivery, DeliveryOutcome, delivery_of
 from alerts.delivery.notifier import Notifier
 from alerts.receivers.exchange import Line
 from alerts.receivers.receiver import HttpClient, Receiver, Secret
@@ -16,6 +16,8 @@ from alerts.receivers.types import AnyReceiver
 from anchorwatch.configuration.documents import decode_struct, read_document
 from anchorwatch.configuration.receivers import read_receivers
 from anchorwatch.pipeline.run import make_notifiers
+from tests.alerts.test_ocsf import order_of
+from tests.support.findings import finding
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +64,21 @@ def test_a_new_type_is_read_checked_and_made_by_what_its_struct_says(tmp_path: P
     assert isinstance(notifier, PigeonNotifier)
     assert notifier.ring == "r1ng-s3cret"
     assert "s3cret" not in repr(receivers) + str(receivers)
+
+
+def test_a_receiver_over_the_bus_is_made_with_the_bus_and_says_what_is_written(tmp_path: Path) -> None:
+    class Topics:
+        written: list[tuple[str, bytes]] = []  # noqa: RUF012 - of one test
+
+        def write(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> str:
+            self.written.append((topic, key))
+            return "" if topic == "siem" else "no such topic"
+
+    receivers, _ = load("{name: a, type: kafka, topic: siem}, {name: b, type: kafka, topic: gone}", tmp_path)
+    notifiers, event = make_notifiers(receivers, Line(), Topics()), delivery_of(order_of(finding()))
+
+    assert [notifiers[name].send(event, 0.0).delivered for name in "ab"] == [True, False]
+    assert Topics.written == [("siem", event.finding.encode()), ("gone", event.finding.encode())]
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class TestLocal:
 
         ConsoleNotifier(lines.append).send(delivery(), NOW)
 
-        assert "bank.example." in lines[0]
+        assert "bank.example" in lines[0]
         assert "sa-settlement" in lines[0]
 
 

@@ -1,13 +1,13 @@
 """Windows of the week in a time zone, and over a clock change."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.decision.schedule import Weekly
+from alerts.decision.schedule import LATE, Recurring, Weekly
 
 ZURICH = ZoneInfo("Europe/Zurich")
 SATURDAY, SUNDAY = 5, 6
@@ -66,3 +66,48 @@ def test_nothing_changes_before_the_next_change(days: set[int], begins: time, mi
     for share in (0.3, 0.7, 0.999):
         now = window.window_at(at + (change - at) * share)
         assert (now is None) == (before is None)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        ("2026-11-30T08:00:00", "2026-11-30T08:00:00"),
+        ("2026-11-30T07:59:59", "2026-11-23T08:00:00"),
+        ("2026-12-06T23:00:00", "2026-11-30T08:00:00"),
+        # Summer time: 09:00 is 07:00 UTC.
+        ("2026-07-06T07:00:00", "2026-07-06T07:00:00"),
+        ("2026-10-26T07:30:00", "2026-10-19T07:00:00"),
+        ("2026-10-26T08:00:00", "2026-10-26T08:00:00"),
+    ],
+)
+def test_what_recurs_was_last_due_by_the_local_clock(now: str, last: str) -> None:
+    mondays = Recurring(days=(0,), clock=time(9), zone=BERLIN)
+
+    assert mondays.last_at(datetime.fromisoformat(f"{now}+00:00")) == datetime.fromisoformat(f"{last}+00:00")
+
+
+@pytest.mark.parametrize(("day", "changes"), [(date(2026, 3, 29), "forward"), (date(2026, 10, 25), "back")])
+def test_what_recurs_at_an_hour_that_a_clock_change_leaves_out_or_repeats_is_due_once(day: date, changes: str) -> None:
+    daily = Recurring(days=tuple(range(7)), clock=time(2, 30), zone=BERLIN)
+    begin = datetime.combine(day, time(), UTC) - timedelta(hours=12)
+    seen = {daily.last_at(begin + timedelta(minutes=minute)) for minute in range(0, 48 * 60, 5)}
+
+    assert len([one for one in seen if one.astimezone(BERLIN).date() == day]) == 1
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.times(),
+)
+def test_what_recurs_was_due_within_the_last_week_and_is_due_in_order(now: datetime, days: set[int], at: time) -> None:
+    weekly = Recurring(days=tuple(sorted(days)), clock=at, zone=BERLIN)
+    last = weekly.last_at(now)
+
+    assert timedelta() <= now - last <= timedelta(days=7, hours=1)
+    assert weekly.last_at(last) == last
+    assert weekly.last_at(last - timedelta(microseconds=1)) < last
+    assert (weekly.due_at(now) is None) is (now - last >= LATE)

@@ -50,7 +50,7 @@ def test_what_left_the_inventory_is_told_as_no_longer_watched_never_as_resolved(
 
     assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
     said = desk.pager.bodies[-1]["summary"]
-    assert said.startswith("NO LONGER WATCHED [critical] bank.example.")
+    assert said.startswith("NO LONGER WATCHED [critical] bank.example: ")
     assert "removed from inventory.csv" in said
     assert "RESOLVED" not in said
     assert "removed from inventory.csv" in notification.reason

@@ -33,8 +33,14 @@ SAID = {
     "change-of-zone-answers": "say 'name' instead of 'zone'",
     "change-without-a-time-zone": ":2: changes[0].from",
     "command-without-words": "needs a 'command'",
+    "digest-to-a-pager": ":3: digests.receiver: there is no receiver 'soc' that takes digests",
+    "digest-to-nobody": "digests: say a 'receiver', or 'owners'",
+    "digest-on-no-day": "digests.at: 'someday' is none of mon, tue",
+    "digest-over-kafka-from-nobody": "digests.analyzer: it is needed over Kafka",
     "duplicate-key": ":3: poll: the key is there twice",
     "empty-inventory": "at least one source",
+    "events-in-a-file-of-no-folder": ":2: receivers[0].path: an absolute path is expected",
+    "events-on-a-topic-without-kafka": ":2: receivers[0]: it is a topic of the bus between the stages",
     "impossible-zone": "empty label",
     "inventory-not-there": "there is no file",
     "inventory-of-unknown-format": "say 'format: yaml'",
@@ -54,6 +60,7 @@ SAID = {
     "receiver-of-a-strange-key": ":2: receivers[0].url: unknown key; known here: type, name",
     "receiver-without-type": "receivers[0]: the key 'type' is missing; one of webhook, pagerduty, console, command",
     "resolver-of-another-scheme": "begins with udp://",
+    "route-to-events": "there is no receiver 'siem' that takes pages",
     "route-to-nobody": "there is no receiver 'nobody'",
     "rules-not-there": "can't be read",
     "maintenance-of-everything": "they match nearly every finding",
@@ -70,6 +77,7 @@ SAID = {
     "owner-to-nobody": "there is no receiver 'b'",
     "escalation-to-nobody": "there is no receiver 'b'",
     "escalation-at-once": "less than 60s",
+    "hook-token-that-is-guessed": ":2: receivers[0].webhook_token_file: a token has at least 20 signs",
     "hours-that-are-none": "alerts.hours has no 'office'",
     "group-by-what-is-no-label": "there is no label 'team'",
     "authoritative-twice": "the authoritative servers are one vantage, not several",
@@ -80,6 +88,8 @@ SAID = {
     "vantage-named-authoritative": "authoritative is the name of the authoritative servers, not of a resolver",
     "secret-in-the-file": ":2: receivers[0].secret: unknown key",
     "secret-not-there": "can't be read",
+    "test-page-to-nobody": "alerts.test_page.receivers: there is no receiver 'soc' that takes pages",
+    "test-page-at-no-time": "alerts.test_page.at: '9' is no time of the day",
     "too-often": "less than 1s",
     "unknown-bus": "'rabbit://x'",
     "unknown-code": "no finding 'rrsig_exired'",
@@ -89,6 +99,7 @@ SAID = {
     "unknown-receiver-type": "receivers[0].type: 'carrier-pigeon' is none of webhook, pagerduty, console, command",
     "unknown-severity": "routes[0].match.severity",
     "vantage-twice": "'a' is there twice",
+    "webhook-of-another-body": ":2: receivers[0].body: Invalid enum value 'cef'",
     "webhook-without-url": "needs a 'url'",
 }
 
@@ -96,6 +107,7 @@ SAID = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    (tmp_path / "short.key").write_text("s3cret\n")
     return tmp_path
 
 

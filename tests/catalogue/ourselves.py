@@ -71,6 +71,7 @@ CASES = (
 INVENTORY, SOURCES = "tests/anchorwatch/test_inventory_loss.py", "tests/collector/test_sources.py"
 SKEW, STAGE = "tests/anchorwatch/test_skew.py", "tests/collector/test_stage.py"
 OVERFLOW, LEDGER = "tests/analyzer/test_overflow.py", "tests/alerts/test_ledger_overflow.py"
+DRILLS = "tests/alerts/test_drills.py"
 RECEIVERS, BOOK = "tests/alerts/test_receivers_apart.py", "tests/alerts/test_book.py"
 ELSEWHERE = (
     Elsewhere(
@@ -120,5 +121,13 @@ ELSEWHERE = (
         ends=f"{BOOK}::test_a_receiver_that_fails_is_a_finding_and_others_stand_in",
         harmless="a receiver fails once",
         silent=f"{BOOK}::TestDispatch::test_conditions_of_receivers_count_once_it_is_written",
+    ),
+    Elsewhere(
+        code=Code.SELF_TEST_PAGE,
+        happens="it is the hour of the week at which a test page was asked for",
+        opens=f"{DRILLS}::test_a_test_page_travels_by_the_routes_says_that_it_is_one_and_ends",
+        ends=f"{DRILLS}::test_a_test_page_travels_by_the_routes_says_that_it_is_one_and_ends",
+        harmless="it is another hour, or it was sent already",
+        silent=f"{DRILLS}::test_it_is_sent_once_a_period_over_restarts_and_processes",
     ),
 )

@@ -66,7 +66,7 @@ def test_decoys_of_one_zone_take_in_no_forgery_of_another(pipeline: Any, after: 
         pipeline.at(minute, polls(forged, at=after(minute)))
 
     assert [event for event, _ in pipeline.told[before:]] == ["trigger"]
-    assert "api.bank.example." in pipeline.said[-1]
+    assert "api.bank.example" in pipeline.said[-1]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_lie_that_was_told_once_is_confirmed_and_paged(tmp_path: Path, pipelin
         pipeline.at(minute, message)
 
     assert [event for event, _ in pipeline.told] == ["trigger"]
-    assert "api.bank.example." in pipeline.said[0]
+    assert "api.bank.example" in pipeline.said[0]
 
 
 @pytest.mark.parametrize(("vantages", "turns"), [(("corp", "other"), "BBG"), (("corp",), "BGG")])

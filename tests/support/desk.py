@@ -48,11 +48,9 @@ class Desk:
         )
         self.config = AlertsConfig(
             rules=(),
-            routes=routes,
-            receivers=(),
             mappings=shipped_mappings(),
             ledger=folder / "alerts.sqlite",
-            **{"pacing": AT_ONCE, **changes},
+            **{"pacing": AT_ONCE, "receivers": (), "routes": routes, **changes},
         )
         self.restart()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.decision.drills import CAUSE, DETAIL
 from alerts.decision.incidents import Entry, Incident, begin_incident, take_finding
 from alerts.decision.life import Acknowledgement
 from alerts.decision.storms import Storms, with_member
@@ -77,6 +78,12 @@ def storm() -> Incident:
     return made
 
 
+def drill() -> Finding:
+    return finding(
+        "self_test_page", zone="", cause_rrset=CAUSE, detail=DETAIL, identities=(), endpoints=(), endpoint_count=0
+    )
+
+
 def deliveries() -> dict[str, Delivery]:
     """Return what is shown, by name."""
     taken = Acknowledgement(by="ana", at=AT, since=AT, severity=expired().severity, why="I look")
@@ -94,6 +101,7 @@ def deliveries() -> dict[str, Delivery]:
             "acknowledged by ana: I look",
         ),
         "resolved": delivery_of("resolve", incident_of(closed(expired())), "nothing holds it open any more"),
+        "drill": delivery_of("trigger", incident_of(drill()), "confirmed"),
         "storm": delivery_of("trigger", storm(), "confirmed"),
         "alias": delivery_of("update", incident_of(*changed), "severity rose to critical", rings=True),
     }
