@@ -12,7 +12,9 @@ from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
+from anchorwatch.cli.doctor import doctor
 from anchorwatch.cli.exit_status import run_and_exit
+from anchorwatch.cli.init import init
 from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.notify import notify
 from anchorwatch.cli.replay import replay
@@ -26,7 +28,7 @@ from anchorwatch.cli.zones import zones
 from anchorwatch.garbage import collect_seldom
 
 COMMANDS = (
-    *(validate, check, run, collector, analyzer, alerts, demo, replay),
+    *(init, doctor, validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
     *(incident, finding, why, ack, reopen, note, silence, routes, notify),
