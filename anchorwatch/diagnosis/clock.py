@@ -1,4 +1,4 @@
-"""What can be said of the clock without asking a time server: the kernel's own state, and signatures that are valid now.
+"""What can be said of the clock without a time server: the kernel's own state, and signatures that are valid now.
 
 A resolver hands on signatures of the present, so their windows bound how wrong the clock can be: between hours and
 days. Closer is only what keeps the clock, and the kernel knows whether anything does.

@@ -45,7 +45,7 @@ def write_config(draft: Draft) -> str:
         "",
         f"inventory: [{{path: {_quoted(draft.inventory)}}}]",
         "",
-        "# The resolvers that the identities really use. What was seen of each when this file was made stands beside it.",
+        "# The resolvers that the identities really use. What was seen of each stands beside it.",
         "vantages:",
     ]
     for number, sight in enumerate(draft.sights):

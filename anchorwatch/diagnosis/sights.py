@@ -15,7 +15,9 @@ PLAIN_UDP_BYTES = 512
 
 
 class Sight(msgspec.Struct, kw_only=True):
-    """What came of the questions to one resolver, filled in as replies come; None where a question was not asked, or had no reply in time.
+    """What came of the questions to one resolver, filled in as replies come.
+
+    None where a question was not asked, or had no reply in time.
 
     answered: some reply came; ``trouble`` is why none did.
     signed: the root's key set came with signatures, where DO=1 was set.
