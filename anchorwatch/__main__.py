@@ -20,6 +20,7 @@ from anchorwatch.cli.notify import notify
 from anchorwatch.cli.replay import replay
 from anchorwatch.cli.routes import routes
 from anchorwatch.cli.run import run
+from anchorwatch.cli.schema import schema
 from anchorwatch.cli.show import finding, incident, why
 from anchorwatch.cli.silence import silence
 from anchorwatch.cli.stages import alerts, analyzer, collector
@@ -32,7 +33,7 @@ COMMANDS = (
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
     *(incident, finding, why, ack, reopen, note, silence, routes, notify),
-    *(report, digest),
+    *(report, digest, schema),
 )
 
 
