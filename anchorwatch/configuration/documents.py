@@ -169,8 +169,11 @@ def _takes_nothing(hint: Any) -> bool:
 
 
 def _item_of(hint: Any, container: type) -> Any:
-    """Return the type of what is in a list or the values of a mapping, None where the type is neither."""
-    found = next((one for one in _options(hint) if get_origin(one) is container), None)
-    if found is None:
+    """Return the type of what is in a list or the values of a mapping, None where something else may stand there."""
+    found = [one for one in _options(hint) if one is not type(None)]
+    if len(found) != 1 or get_origin(found[0]) is not container:
         return None
-    return get_args(found)[0 if container is tuple else 1]
+    inside = get_args(found[0])
+    if container is dict:
+        return inside[1]
+    return inside[0] if inside[1:] == (Ellipsis,) else None
