@@ -154,6 +154,11 @@ class CollectorProcess:
         if self._file is not None:
             self._file.read_soon(asked_by)
 
+    async def reloaded(self) -> None:
+        """Wait until what waits for a restart is named."""
+        if self._file is not None:
+            await self._file.settled()
+
 
 def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
     gap_s = longest_gap_s(interval_s, session_timeout_s)
@@ -260,6 +265,11 @@ class PumpedProcess:
         """Say what of the configuration needs a restart; only collectors read the inventory."""
         if self._file is not None:
             self._file.read_soon("signal")
+
+    async def reloaded(self) -> None:
+        """Wait until what waits for a restart is named."""
+        if self._file is not None:
+            await self._file.settled()
 
 
 def _make_analyzer(config: Config, bus: KafkaConfig, file: ConfigurationFile | None) -> PumpedProcess:

@@ -38,6 +38,7 @@ from anchorwatch.pipeline.progress import SLOW_S, Progress
 from anchorwatch.pipeline.pump import Polling, Pump, feed
 from anchorwatch.pipeline.recalls import Recalls
 from anchorwatch.pipeline.reload import ConfigurationFile, add_configuration_metrics
+from anchorwatch.pipeline.service_manager import ServiceManager
 from anchorwatch.pipeline.supervisor import Supervisor
 from anchorwatch.pipeline.switching import SwitchedAlerts, SwitchedApp, SwitchedPolling
 from anchorwatch.pipeline.workers import Workers, default_workers
@@ -215,6 +216,11 @@ class Instance:
         if self.file is not None and not self.collector.is_stopping:
             self.file.read_soon(asked_by)
 
+    async def reloaded(self) -> None:
+        """Wait until what was read again counts, or is known not to."""
+        if self.file is not None:
+            await self.file.settled()
+
     async def _apply(self, reload: Reload) -> None:
         """Take the parts over that are different; all that may fail comes first.
 
@@ -309,6 +315,8 @@ def slow_polling_s(interval_s: float) -> float:
 class Runnable(Protocol):
     """Something that runs in the foreground until ``stop``."""
 
+    progress: Progress
+
     async def run(self, *, started: Callable[[], None] | None = None) -> None:
         """Run until ``stop``."""
         ...
@@ -321,12 +329,17 @@ class Runnable(Protocol):
         """Read again what can change while it runs."""
         ...
 
+    async def reloaded(self) -> None:
+        """Wait until what was read again counts, or is known not to."""
+        ...
+
 
 def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | None = None) -> None:
     """Run an instance in the foreground; Ctrl-C or SIGTERM ends it in order, a second one at once.
 
-    SIGHUP has it read configuration and inventory again.
+    SIGHUP has it read configuration and inventory again. A service manager is told of all that.
     """
+    manager = ServiceManager()
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -338,14 +351,34 @@ def run_until_signalled(instance: Runnable, *, started: Callable[[], None] | Non
                 log.warning("second signal: ending at once")
                 raise SystemExit(130)
             signalled = True
+            manager.tell("STOPPING=1")
             log.info("ending: polls under way are finished, then everything accepted is stored")
             instance.stop()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
-        loop.add_signal_handler(signal.SIGHUP, instance.reload)
+        tasks = {loop.create_task(manager.feed_watchdog(instance.progress))}
+
+        async def reload() -> None:
+            manager.reloading()
+            instance.reload()
+            await instance.reloaded()
+            if not signalled:
+                manager.tell("READY=1")
+
+        def on_hangup() -> None:
+            task = loop.create_task(reload())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        def on_start() -> None:
+            manager.tell("READY=1")
+            if started is not None:
+                started()
+
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
         try:
-            await instance.run(started=started)
+            await instance.run(started=on_start)
         except BaseException:
             _end_soon(1)
             raise

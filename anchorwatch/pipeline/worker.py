@@ -1,6 +1,6 @@
 """A process that polls its share: it is told what to poll, and hands on what it observes.
 
-``workers`` starts it, through ``worker_start``. It ends when it is told to, or when the process that started it is gone.
+``workers`` starts it, through ``worker_start``. It ends when it is told to, or when who started it is gone.
 """
 
 import asyncio
