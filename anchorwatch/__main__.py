@@ -10,6 +10,7 @@ from anchorwatch.cli.ask import evidence, findings, history, incidents
 from anchorwatch.cli.assessment import digest, report
 from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
+from anchorwatch.cli.completion import completion, man
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
 from anchorwatch.cli.doctor import doctor
@@ -33,7 +34,7 @@ COMMANDS = (
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
     *(incident, finding, why, ack, reopen, note, silence, routes, notify),
-    *(report, digest, schema),
+    *(report, digest, schema, completion, man),
 )
 
 

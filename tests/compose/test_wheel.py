@@ -76,8 +76,8 @@ def test_the_command_runs_from_the_wheel_alone(installed: Path, tmp_path: Path) 
 def test_what_is_shipped_beside_the_code_is_found_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     code = (
         "from anchorwatch.configuration.rules import shipped_mappings, shipped_rules\n"
-        "from analyzer.history.migrations import read_migrations\n"
-        "print(len(shipped_rules()), len(shipped_mappings()), len(read_migrations()))\n"
+        "from analyzer.history.migrations import load_migrations\n"
+        "print(len(shipped_rules()), len(shipped_mappings()), len(load_migrations()))\n"
     )
 
     counts = run(installed / "python", "-c", code, cwd=tmp_path).split()
