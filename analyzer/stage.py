@@ -66,6 +66,7 @@ class Analyzer:
         self._interval_s = interval_s
         self._analysis = Analysis(interval_s)
         self._loaded = False
+        self._is_planned_anew = False
         self._prepared: tuple[tuple[str, ...], Batch] | None = None
         self._announce: list[Finding] = []
         self.taken = 0
@@ -75,6 +76,11 @@ class Analyzer:
         self._loaded = False
         self._prepared = None
 
+    def plan(self, plans: Sequence[Plan], interval_s: float | None) -> None:
+        """Take other changes and another interval from the next batch on; what is stored is taken up again for it."""
+        self._plans, self._interval_s = plans, interval_s
+        self._is_planned_anew = True
+
     async def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Take in a batch and return the findings that changed; an empty batch means that time passed.
 
@@ -82,6 +88,9 @@ class Analyzer:
             Transient: the history is unavailable; the same batch may come again.
             Rejected: a message that is none of ours.
         """
+        if self._is_planned_anew:
+            self._is_planned_anew = False
+            self.forget()
         ids = tuple(id_of(message) for message in batch)
         if self._prepared is not None and self._prepared[0] != ids:
             self.forget()  # another batch was given up half handled: what was made of it is stored nowhere

@@ -10,14 +10,18 @@ from anchorwatch.cli.ask import evidence, findings, history, incidents
 from anchorwatch.cli.assessment import digest, report
 from anchorwatch.cli.backtest import backtest
 from anchorwatch.cli.check import check
+from anchorwatch.cli.completion import completion, man
 from anchorwatch.cli.dead import dead
 from anchorwatch.cli.demo import demo
+from anchorwatch.cli.doctor import doctor
 from anchorwatch.cli.exit_status import run_and_exit
+from anchorwatch.cli.init import init
 from anchorwatch.cli.inventory import inventory
 from anchorwatch.cli.notify import notify
 from anchorwatch.cli.replay import replay
 from anchorwatch.cli.routes import routes
 from anchorwatch.cli.run import run
+from anchorwatch.cli.schema import schema
 from anchorwatch.cli.show import finding, incident, why
 from anchorwatch.cli.silence import silence
 from anchorwatch.cli.stages import alerts, analyzer, collector
@@ -26,11 +30,11 @@ from anchorwatch.cli.zones import zones
 from anchorwatch.garbage import collect_seldom
 
 COMMANDS = (
-    *(validate, check, run, collector, analyzer, alerts, demo, replay),
+    *(init, doctor, validate, check, run, collector, analyzer, alerts, demo, replay),
     *(findings, incidents, history, evidence, dead, inventory),
     *(zones, change, accept, acts, backtest),
     *(incident, finding, why, ack, reopen, note, silence, routes, notify),
-    *(report, digest),
+    *(report, digest, schema, completion, man),
 )
 
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from alerts.ledger.ledger import Record
-from alerts.stage import Alerts
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
@@ -83,8 +82,8 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
     )
 
 
-def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Alerts) -> None:
-    """Show what still has to be delivered, and who has what is open."""
+def add_alerts_metrics(meter: Meter, ledger: Record, states: Callable[[], Mapping[str, int]]) -> None:
+    """Show what still has to be delivered, and in which states the open incidents are."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
     text = "When the last test page had arrived at every receiver that it went to; 0: never, or none is asked for."
     meter.gauge("anchorwatch_test_page_timestamp_seconds", text, lambda: alerts.drill_at)
@@ -93,7 +92,7 @@ def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Alerts) -> None:
         "anchorwatch_open_incidents",
         text,
         ("state",),
-        lambda: {(state,): float(count) for state, count in alerts.states.items()},
+        lambda: {(state,): float(count) for state, count in states().items()},
     )
 
 

@@ -562,6 +562,13 @@ ROWS: tuple[CatalogueRow, ...] = (
     _ours(Code.SELF_CLOCKS_DIFFER, _S, _H, "the clocks of our own processes differ", "bus: url"),
     _ours(Code.SELF_DISK_FULL, _S, _C, "the history or the ledger can't be written: the disk is full", "history: url"),
     _ours(Code.SELF_ANCHOR_STORE_INVALID, _S, _C, "the trust anchors can't be read", "trust_anchors: path"),
+    _ours(
+        Code.SELF_CONFIGURATION_INVALID,
+        _S,
+        _M,
+        "the configuration that was read again can't be used: the one before stays",
+        "anchorwatch run --check-config",
+    ),
     _ours(Code.SELF_ALERT_DELIVERY_FAILED, _S, _H, "a notification could not be delivered", "receivers: url"),
     _ours(
         Code.SELF_VANTAGE_LOST, _S, _H, "a resolver stopped answering: its names are not watched", "vantages: resolver"

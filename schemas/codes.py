@@ -92,6 +92,7 @@ class Code(StrEnum):
     SELF_CLOCKS_DIFFER = "self_clocks_differ"
     SELF_DISK_FULL = "self_disk_full"
     SELF_ANCHOR_STORE_INVALID = "self_anchor_store_invalid"
+    SELF_CONFIGURATION_INVALID = "self_configuration_invalid"
     SELF_ALERT_DELIVERY_FAILED = "self_alert_delivery_failed"
     SELF_VANTAGE_LOST = "self_vantage_lost"
     SELF_TEST_PAGE = "self_test_page"

@@ -432,6 +432,7 @@ ActKind = Literal[
     "declare_change",
     "end_change",
     "accept_inventory",
+    "reconfigure",
 ]
 
 

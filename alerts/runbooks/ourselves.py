@@ -68,6 +68,13 @@ RUNBOOKS: dict[Code, Runbook] = {
         fix=("Restore it from a source that you have checked; if nobody changed it, look for who did.",),
         over="The next good reading closes it.",
     ),
+    Code.SELF_CONFIGURATION_INVALID: Runbook(
+        means="What was changed in the configuration does not count; the next restart would fail by it.",
+        who=((US, "correct the file, or take the change back"),),
+        look=("anchorwatch run --check-config CONFIG", "anchorwatch doctor CONFIG"),
+        fix=("Correct what the detail names, then SIGHUP (or POST /-/reload). Do not restart before it can be used.",),
+        over="The next reading of a file that can be used closes it.",
+    ),
     Code.SELF_ALERT_DELIVERY_FAILED: Runbook(
         means="People who rely on this receiver hear nothing: it fails, and others are told in its place.",
         who=((US, "bring the receiver back, or correct its URL or key"),),

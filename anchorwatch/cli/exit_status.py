@@ -13,7 +13,7 @@ import click
 from anchorwatch.cli.terminal import lost_output, prepare_streams, wants_colour
 from schemas.faults import AnchorwatchError, ConfigError
 
-MONITORING = frozenset({"validate", "check"})
+MONITORING = frozenset({"validate", "check", "doctor"})
 # The console is a receiver of these: a notification that can't be written there is lost, so the write is an error.
 SERVICES = frozenset({"run", "collector", "analyzer", "alerts", "demo"})
 USAGE_UNKNOWN = 3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anchorwatch.configuration.loading import Config
 
 PATIENCE_S = 5.0
-PORTS = {"http": 80, "https": 443, "clickhouse": 8123, "smtp": 25, "tcp": 601, "tls": 6514}
+PORTS = {"http": 80, "https": 443, "clickhouse": 8123, "smtp": 25, "kafka": 9092, "tcp": 601, "tls": 6514}
 
 
 def check_online(config: "Config") -> list[str]:
@@ -44,15 +44,16 @@ def _resolvers(config: "Config") -> Iterator[tuple[str, str]]:
 
 def _history(config: "Config") -> Iterator[tuple[str, str]]:
     if config.history.url.startswith("clickhouse:"):
-        yield "history", _connect(config.history.url)
+        yield "history", why_no_connection(config.history.url)
 
 
 def _receivers(config: "Config") -> Iterator[tuple[str, str]]:
     for receiver in config.alerts.receivers:
-        yield f"receiver {receiver.name}", _why_unreachable(receiver, config)
+        yield f"receiver {receiver.name}", why_unreachable(receiver, config)
 
 
-def _why_unreachable(receiver: "Receiver", config: "Config") -> str:
+def why_unreachable(receiver: "Receiver", config: "Config", patience_s: float = PATIENCE_S) -> str:
+    """Return why a receiver can't be reached as far as that can be asked without paging, empty if it can."""
     where = receiver.where
     if not where:
         return ""
@@ -64,15 +65,15 @@ def _why_unreachable(receiver: "Receiver", config: "Config") -> str:
     if where.startswith("udp:"):
         return ""  # it would answer nothing
     proxy = config.egress.proxy_for(where) if where.startswith("http") else ""
-    return _connect(proxy or where)
+    return why_no_connection(proxy or where, patience_s)
 
 
-def _connect(url: str) -> str:
+def why_no_connection(url: str, patience_s: float = PATIENCE_S) -> str:
     """Return why nobody takes a connection there, empty where somebody does; no address with a secret is shown."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443)
     try:
-        with socket.create_connection((host, port), timeout=PATIENCE_S):
+        with socket.create_connection((host, port), timeout=patience_s):
             return ""
     except OSError as error:
         return f"{host}:{port} takes no connection ({error.strerror or type(error).__name__})"

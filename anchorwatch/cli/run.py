@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @click.option("--online", is_flag=True, help="With --check-config: ask resolvers, history and receivers, too.")
 def run(config_path: Path, check_config: bool, online: bool) -> None:
     """Run every stage in one process by CONFIG, until Ctrl-C or SIGTERM."""
-    from anchorwatch.configuration.loading import load_config
+    from anchorwatch.configuration.loading import read_config
     from anchorwatch.telemetry import set_up_logging
 
-    config = load_config(config_path)
+    sections, config = read_config(config_path)
     if check_config:
         _check_inventory(config)
         warn_of_gaps(config)
@@ -40,7 +40,7 @@ def run(config_path: Path, check_config: bool, online: bool) -> None:
     from anchorwatch.pipeline.run import Instance, run_until_signalled
 
     warn_of_gaps(config)
-    instance = Instance(config)
+    instance = Instance(config, (config_path, sections))
 
     def started() -> None:
         click.echo(f"anchorwatch is watching; the page is at {instance.server.url}", err=True)

@@ -29,17 +29,18 @@ def alerts(config_path: Path) -> None:
 
 
 def _run_stage(stage: str, config_path: Path) -> None:
-    from anchorwatch.configuration.loading import load_config
+    from anchorwatch.configuration.loading import read_config
     from anchorwatch.telemetry import set_up_logging
 
-    config = load_config(config_path)
+    sections, config = read_config(config_path)
     set_up_logging(config.log.level, config.log.format)
     from anchorwatch.kafka.stages import make_stage
+    from anchorwatch.pipeline.reload import ConfigurationFile
     from anchorwatch.pipeline.run import run_until_signalled
 
     if stage == "alerts":
         warn_of_gaps(config)
-    process = make_stage(stage, config)
+    process = make_stage(stage, config, ConfigurationFile(config_path, sections, config))
     run_until_signalled(
         process, started=lambda: click.echo(f"{stage} runs; metrics are at {process.server.url}/metrics", err=True)
     )

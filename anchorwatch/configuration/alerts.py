@@ -11,7 +11,7 @@ from alerts.receivers.receiver import Receiver
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.routes import HoursSection, RouteSection, read_hours, read_routes, read_tree
 from anchorwatch.configuration.rules import read_rules, shipped_mappings, shipped_rules
-from anchorwatch.configuration.values import Natural, Section, read_seconds
+from anchorwatch.configuration.values import Duration, Natural, Section, read_seconds
 from anchorwatch.configuration.windows import read_recurring
 from schemas.catalogue import Severity
 from schemas.redaction import safe
@@ -34,14 +34,14 @@ class AlertsSection(Section, frozen=True, kw_only=True):
 
     rules: tuple[str, ...] = ()
     ledger: str = ""
-    repeat: str = "4h"
-    drift_hold: str = "24h"
-    join: str = "15m"
+    repeat: Duration = "4h"
+    drift_hold: Duration = "24h"
+    join: Duration = "15m"
     max_attempts: Natural = 8
-    acknowledged_for: str = "24h"
-    group_wait: str = "30s"
-    group_wait_critical: str = "10s"
-    group_interval: str = "5m"
+    acknowledged_for: Duration = "24h"
+    group_wait: Duration = "30s"
+    group_wait_critical: Duration = "10s"
+    group_interval: Duration = "5m"
     storm: StormSize = 5
     hours: dict[str, HoursSection] = msgspec.field(default_factory=dict)
     test_page: PageTestSection | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Natural, Section, read_seconds
+from anchorwatch.configuration.values import Duration, Natural, Section, read_seconds
 from collector.authorities.addresses import read_address
 from collector.authorities.hints import ROOT_HINTS, Hints, parse_hints
 from collector.config import Authorities, VantagePoint
@@ -24,7 +24,7 @@ class AuthoritativeSection(Section, frozen=True, kw_only=True):
     stubs: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     port: Port = 53
     allow_private: bool = False
-    sweep: str = "1h"
+    sweep: Duration = "1h"
     rate: Natural = 20
     total_rate: Natural = 200
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Section, TlsSection, read_seconds, read_secret_file, read_tls
+from anchorwatch.configuration.values import Duration, Section, TlsSection, read_seconds, read_secret_file, read_tls
 from anchorwatch.kafka.config import KafkaConfig
 from schemas.redaction import safe
 
@@ -27,7 +27,7 @@ class BusSection(Section, frozen=True, kw_only=True):
     prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "anchorwatch"
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
     replication: Annotated[int, msgspec.Meta(ge=1, le=9)] | None = None
-    session_timeout: str = "10s"
+    session_timeout: Duration = "10s"
     tls: TlsSection | None = None
     sasl: SaslSection | None = None
 

@@ -14,7 +14,8 @@ from collector.dnssec import names
 from schemas.catalogue import Change
 from schemas.redaction import safe, without_quoted
 
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+_ZONED = {"pattern": r"([Zz]|[+-][0-9]{2}:?[0-9]{2})$"}
+Instant = Annotated[datetime, msgspec.Meta(tz=True, extra_json_schema=_ZONED)]
 Words = tuple[str, ...]
 
 

@@ -4,7 +4,6 @@ Duplicate keys are refused (YAML lets the last win), unknown keys are refused, a
 that one bad value does not hide the next. No message quotes what may hold a secret.
 """
 
-import difflib
 import re
 import types
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
+from anchorwatch.configuration.forms import nearest, wanted_form, wanted_list, wanted_mapping
 from schemas.redaction import HIDDEN, safe, without_quoted
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -88,7 +88,7 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
     """Return ``value`` as a struct; every key that does not fit becomes a problem, and None comes back."""
     before = len(document.problems)
     if not isinstance(value, dict):
-        document.problem(path, f"a mapping is expected, not {_name_of(value)}")
+        document.problem(path, wanted_mapping(value, struct))
         return None
     hints = get_type_hints(struct, include_extras=True)
     fields = {one.encode_name: (one.name, hints[one.name], one.required) for one in msgspec.structs.fields(struct)}
@@ -97,9 +97,7 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
         below = _below(path, key)
         if key not in fields:
             known = [*_tag_fields(struct), *fields]
-            near = difflib.get_close_matches(key, known, 1, 0.7)
-            meant = f"; {near[0]!r} is meant?" if near else ""
-            document.problem(below, f"unknown key{meant}; known here: {', '.join(known)}")
+            document.problem(below, f"unknown key{nearest(key, known)}; known here: {', '.join(known)}")
             continue
         name, hint, _ = fields[key]
         found[name] = _decode(item, hint, below, document)
@@ -110,22 +108,30 @@ def decode_struct(value: Any, struct: type[T], path: str, document: Document) ->
 
 
 def _decode(value: Any, hint: Any, path: str, document: Document) -> Any:
+    """Return a value as its type wants it; each part that does not fit is a problem of its own."""
+    if value is None and _takes_nothing(hint):
+        return None
     structs = _structs_in(hint)
-    if structs and value is not None:
+    if structs:
         return _decode_one_of(value, structs, path, document)
-    items = _struct_items(hint)
-    if items and isinstance(value, list):
-        return tuple(_decode_one_of(one, items, f"{path}[{n}]", document) for n, one in enumerate(value))
+    item = _item_of(hint, tuple)
+    if item is not None:
+        return _decode_list(value, item, path, document)
+    item = _item_of(hint, dict)
+    if item is not None and isinstance(value, dict):
+        return {key: _decode(one, item, _below(path, key), document) for key, one in value.items()}
     try:
         return msgspec.convert(value, hint, strict=True)
-    except msgspec.ValidationError as error:
-        hint_text = str(error).replace(" - at `$`", "")
-        if hint_text.startswith("Invalid enum value"):
-            hint_text = f"Invalid enum value {safe(value)}"
-        if isinstance(value, bool) and "bool" not in str(hint):
-            hint_text += f" (YAML reads an unquoted {'yes' if value else 'no'} as a boolean: quote it)"
-        document.problem(path, hint_text)
+    except msgspec.ValidationError:
+        document.problem(path, wanted_form(value, hint))
         return None
+
+
+def _decode_list(value: Any, item: Any, path: str, document: Document) -> Any:
+    if not isinstance(value, list):
+        document.problem(path, wanted_list(value, item, _structs_in(item)))
+        return None
+    return tuple(_decode(one, item, f"{path}[{number}]", document) for number, one in enumerate(value))
 
 
 def _decode_one_of(value: Any, structs: list[type[msgspec.Struct]], path: str, document: Document) -> Any:
@@ -133,14 +139,14 @@ def _decode_one_of(value: Any, structs: list[type[msgspec.Struct]], path: str, d
     field_name = structs[0].__struct_config__.tag_field
     if field_name is None or not isinstance(value, dict):
         return decode_struct(value, structs[0], path, document)
-    by_tag = {struct.__struct_config__.tag: struct for struct in structs}
-    known = ", ".join(str(tag) for tag in by_tag)
+    by_tag = {str(struct.__struct_config__.tag): struct for struct in structs}
+    known = ", ".join(by_tag)
     if field_name not in value:
         document.problem(path, f"the key {field_name!r} is missing; one of {known} is expected")
         return None
     tag = value[field_name]
     if not isinstance(tag, str) or tag not in by_tag:
-        document.problem(_below(path, field_name), f"{safe(tag)} is none of {known}")
+        document.problem(_below(path, field_name), f"{safe(tag)} is none of {known}{nearest(tag, list(by_tag))}")
         return None
     rest = {key: item for key, item in value.items() if key != field_name}
     return decode_struct(rest, by_tag[tag], path, document)
@@ -151,15 +157,23 @@ def _tag_fields(struct: type[msgspec.Struct]) -> list[str]:
 
 
 def _structs_in(hint: Any) -> list[type[msgspec.Struct]]:
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return [one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return [one for one in _options(hint) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
 
 
-def _struct_items(hint: Any) -> list[type[msgspec.Struct]]:
-    return _structs_in(get_args(hint)[0]) if get_origin(hint) is tuple else []
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _name_of(value: Any) -> str:
-    return {list: "a list", str: "a text", int: "a number", float: "a number", type(None): "nothing"}.get(
-        type(value), type(value).__name__
-    )
+def _takes_nothing(hint: Any) -> bool:
+    return type(None) in _options(hint)
+
+
+def _item_of(hint: Any, container: type) -> Any:
+    """Return the type of what is in a list or the values of a mapping, None where something else may stand there."""
+    found = [one for one in _options(hint) if one is not type(None)]
+    if len(found) != 1 or get_origin(found[0]) is not container:
+        return None
+    inside = get_args(found[0])
+    if container is dict:
+        return inside[1]
+    return inside[0] if inside[1:] == (Ellipsis,) else None

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Section, read_seconds, read_secret_file
+from anchorwatch.configuration.values import Duration, Section, read_seconds, read_secret_file
 
 
 class HeartbeatSection(Section, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class HeartbeatSection(Section, frozen=True, kw_only=True):
 
     url: str = ""
     url_file: str = ""
-    interval: str = "60s"
+    interval: Duration = "60s"
 
 
 class HeartbeatConfig(msgspec.Struct, frozen=True, kw_only=True):

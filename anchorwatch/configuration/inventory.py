@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Section, read_seconds, read_share
+from anchorwatch.configuration.values import Duration, Section, read_seconds, read_share
 from collector.config import InventorySource
 from collector.inventory.documents import SUFFIXES
 from collector.inventory.store import Store
@@ -17,7 +17,7 @@ class SourceSection(Section, frozen=True, kw_only=True):
     path: str
     format: Literal["yaml", "csv", "json", "txt"] | None = None
     max_shrink: str | float = "20%"
-    accept_after: str = "24h"
+    accept_after: Duration = "24h"
 
 
 def read_sources(

@@ -110,6 +110,15 @@ def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
     Raises:
         ConfigError: anything in it, or in a file that it names, can't be used; all problems, each with file and line.
     """
+    return read_config(path, rules=rules)[1]
+
+
+def read_config(path: Path, *, rules: Sequence[Path] = ()) -> tuple[FileSections, Config]:
+    """Read the configuration; return its sections as they are written, and what they mean.
+
+    Raises:
+        ConfigError: as for ``load_config``.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -124,7 +133,7 @@ def load_config(path: Path, *, rules: Sequence[Path] = ()) -> Config:
     config = assemble(sections, path.resolve().parent, document)
     if document.problems:
         raise ConfigError(document.problems)
-    return config
+    return sections, config
 
 
 def assemble(sections: FileSections, base: Path, document: Document) -> Config:

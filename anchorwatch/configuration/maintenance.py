@@ -7,7 +7,7 @@ import msgspec
 from alerts.decision.matchers import BadMatcher, Matcher, MatcherSet, parse_matchers
 from alerts.decision.silences import Maintenance
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Section
+from anchorwatch.configuration.values import Duration, Section
 from anchorwatch.configuration.windows import read_weekly
 from schemas.redaction import safe
 
@@ -18,7 +18,7 @@ class MaintenanceSection(Section, frozen=True, kw_only=True):
     name: str
     matchers: tuple[str, ...]
     begins: str = msgspec.field(name="from")
-    lasts: str = msgspec.field(name="for")
+    lasts: Duration = msgspec.field(name="for")
     days: tuple[str, ...] = ()
     timezone: str = ""
     why: str = ""

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from anchorwatch.configuration.documents import Document
-from anchorwatch.configuration.values import Natural, Section
+from anchorwatch.configuration.values import Duration, Natural, Section
 from collector.dnssec import names
 from collector.dnssec.policy import Policy
 from schemas.redaction import safe, without_quoted
@@ -15,11 +15,11 @@ from schemas.redaction import safe, without_quoted
 class PollSection(Section, frozen=True, kw_only=True):
     """How often and how hard the vantages are asked."""
 
-    interval: str = "60s"
-    refresh: str = "24h"
+    interval: Duration = "60s"
+    refresh: Duration = "24h"
     claim_every: Natural = 10
     concurrency: Natural = 128
-    timeout: str = "1500ms"
+    timeout: Duration = "1500ms"
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
     changes_per_hour: Natural = 12
     shadow_every: Annotated[int, msgspec.Meta(ge=0)] = 5000

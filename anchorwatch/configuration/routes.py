@@ -10,7 +10,7 @@ from alerts.decision.schedule import Weekly
 from anchorwatch.configuration.documents import Document
 from anchorwatch.configuration.maintenance import read_matchers
 from anchorwatch.configuration.rules import check_match
-from anchorwatch.configuration.values import Section, read_seconds
+from anchorwatch.configuration.values import Duration, OptionalDuration, Section, read_seconds
 from anchorwatch.configuration.windows import read_clock, read_days, read_zone
 from schemas.redaction import safe
 
@@ -29,7 +29,7 @@ class HoursSection(Section, frozen=True, kw_only=True):
 class EscalationSection(Section, frozen=True, kw_only=True):
     """Who is told after how long without an acknowledgement."""
 
-    after: str
+    after: Duration
     receiver: str
 
 
@@ -42,9 +42,9 @@ class RouteSection(Section, frozen=True, kw_only=True):
     owners: dict[str, str] = msgspec.field(default_factory=dict)
     continues: bool = msgspec.field(default=False, name="continue")
     group_by: tuple[str, ...] | None = None
-    group_wait: str = ""
-    group_interval: str = ""
-    repeat: str = ""
+    group_wait: OptionalDuration = ""
+    group_interval: OptionalDuration = ""
+    repeat: OptionalDuration = ""
     hours: str = ""
     escalate: tuple[EscalationSection, ...] | None = None
     routes: tuple["RouteSection", ...] = ()

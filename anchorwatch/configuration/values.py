@@ -14,6 +14,13 @@ from schemas.tls import TlsConfig
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DEFAULT_SHARE = 0.2
+_WRITTEN = r"([0-9]+([.][0-9]+)?(ms|s|m|h|d))+"
+_EXAMPLES = ["60s", "5m", "1h30m"]
+Duration = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{_WRITTEN}$", "examples": _EXAMPLES})]
+"""A duration as it is written; what is none is refused by ``read_seconds``, with a sentence of its own."""
+OptionalDuration = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": f"^({_WRITTEN})?$", "examples": _EXAMPLES})
+]
 Natural = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 

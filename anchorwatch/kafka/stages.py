@@ -39,6 +39,7 @@ from anchorwatch.pipeline.probe import HistoryProbe
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.pipeline.pump import Handler, Pump, feed
 from anchorwatch.pipeline.recalls import REASON, Recalls
+from anchorwatch.pipeline.reload import ConfigurationFile, add_configuration_metrics
 from anchorwatch.pipeline.run import (
     NotificationSink,
     Runnable,
@@ -70,8 +71,8 @@ class StageProcess(Runnable, Protocol):
     server: Server
 
 
-def make_stage(stage: str, config: Config) -> StageProcess:
-    """Return the process of a stage: collector, analyzer or alerts.
+def make_stage(stage: str, config: Config, file: ConfigurationFile | None = None) -> StageProcess:
+    """Return the process of a stage: collector, analyzer or alerts; ``file`` is what the configuration is from.
 
     Raises:
         ConfigError: the configuration has no Kafka, or something in it can't be used.
@@ -82,18 +83,22 @@ def make_stage(stage: str, config: Config) -> StageProcess:
     partitions = prepare_topics(config.bus, f"{config.bus.prefix}-{stage}")
     match stage:
         case "collector":
-            return CollectorProcess(config, config.bus, partitions)
+            process: StageProcess = CollectorProcess(config, config.bus, partitions, file)
         case "analyzer":
-            return _make_analyzer(config, config.bus)
+            process = _make_analyzer(config, config.bus, file)
         case _:
-            return _make_alerts(config, config.bus)
+            process = _make_alerts(config, config.bus, file)
+    return process
 
 
 class CollectorProcess:
     """Polls the zones of its assigned partitions."""
 
-    def __init__(self, config: Config, bus: KafkaConfig, partitions: int) -> None:
+    def __init__(
+        self, config: Config, bus: KafkaConfig, partitions: int, file: ConfigurationFile | None = None
+    ) -> None:
         self._meter = meter = Meter()
+        self._file = _with_metrics(file, meter)
         _warn_of_gaps(config.collector.interval_s, bus.session_timeout_s)
         files = InventorySources(config.collector.sources, config.collector.vantage_names, config.collector.state)
         self._inventory = AssignedInventory(bus, partitions, files, config.collector.vantage_names, meter)
@@ -109,7 +114,7 @@ class CollectorProcess:
         self._step = progress.track("collector", slow_s=slow_polling_s(config.collector.interval_s))
         add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, "collector")
-        parts = Parts(meter=meter, progress=progress, reload=self._collector.reload_soon)
+        parts = Parts(meter=meter, progress=progress, reload=partial(self.reload, "http"))
         self.server = Server(make_app(parts, config.http), *config.listen)
         add_collector_metrics(meter, self._collector.status)
         _add_partition_gauge(meter, "collector", lambda: len(self._inventory.partitions))
@@ -144,10 +149,17 @@ class CollectorProcess:
         """Begin an orderly shutdown."""
         self._collector.stop()
 
-    def reload(self) -> None:
-        """Read the inventory again."""
-        log.info("the inventory is read again")
+    def reload(self, asked_by: str = "signal") -> None:
+        """Read the inventory again, and say what of the configuration needs a restart."""
+        log.info("the configuration and the inventory are read again", extra={"asked_by": asked_by})
         self._collector.reload_soon()
+        if self._file is not None:
+            self._file.read_soon(asked_by)
+
+    async def reloaded(self) -> None:
+        """Wait until what waits for a restart is named."""
+        if self._file is not None:
+            await self._file.settled()
 
 
 def _warn_of_gaps(interval_s: float, session_timeout_s: float) -> None:
@@ -183,8 +195,16 @@ class PumpedProcess:
     """A stage between topics, at work or standing by: its source, its sink, and the pump between them."""
 
     def __init__(
-        self, config: Config, bus: KafkaConfig, stage: str, topics: tuple[str, ...], handler: Handling, meter: Meter
+        self,
+        config: Config,
+        bus: KafkaConfig,
+        stage: str,
+        topics: tuple[str, ...],
+        handler: Handling,
+        meter: Meter,
+        file: ConfigurationFile | None = None,
     ) -> None:
+        self._file = _with_metrics(file, meter)
         self._stage, self._meter, self._handler = stage, meter, handler
         self._dead_letters = dead_letters = KafkaDeadLetters(bus, f"{bus.prefix}-{stage}")
         self._source = KafkaSource(bus, stage, topics, dead_letters, meter, gained=handler.forget)
@@ -244,11 +264,17 @@ class PumpedProcess:
         self._source.stop()
 
     def reload(self) -> None:
-        """Do nothing: this stage reads no inventory files."""
-        log.info("only collectors read the inventory files: nothing to read again")
+        """Say what of the configuration needs a restart; only collectors read the inventory."""
+        if self._file is not None:
+            self._file.read_soon("signal")
+
+    async def reloaded(self) -> None:
+        """Wait until what waits for a restart is named."""
+        if self._file is not None:
+            await self._file.settled()
 
 
-def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
+def _make_analyzer(config: Config, bus: KafkaConfig, file: ConfigurationFile | None) -> PumpedProcess:
     meter, history = Meter(), open_history(config.history, OverflowHistory)
     history.on_full = meter.transients.labels("analyzer").inc
     disks, interval_s = {"history": history.why_full}, config.collector.interval_s
@@ -267,11 +293,12 @@ def _make_analyzer(config: Config, bus: KafkaConfig) -> PumpedProcess:
 
     shown = {"analyzer": analyzer, "history": history}
     handling = Handling(handle=handle, forget=analyzer.forget, close=history.close, shown=shown, history=history)
-    process = PumpedProcess(config, bus, "analyzer", (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS), handling, meter)
+    topics = (INVENTORY, ACTS, ZONES, OBSERVATIONS, POLLS)
+    process = PumpedProcess(config, bus, "analyzer", topics, handling, meter, file)
     return process
 
 
-def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
+def _make_alerts(config: Config, bus: KafkaConfig, file: ConfigurationFile | None) -> PumpedProcess:
     meter, ledger = Meter(), KafkaLedger(bus, f"{bus.prefix}-alerts", _source("alerts"))
     topics = KafkaTopicWriter(bus, f"{bus.prefix}-events")
     alerts = Alerts(
@@ -283,7 +310,7 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         letters=_letters_of(config, ledger),
     )
     log_warnings(config)
-    add_alerts_metrics(meter, ledger, alerts)
+    add_alerts_metrics(meter, ledger, lambda: alerts.states)
 
     letters = KafkaDeadLetters(bus, f"{bus.prefix}-alerts")
 
@@ -312,8 +339,8 @@ def _make_alerts(config: Config, bus: KafkaConfig) -> PumpedProcess:
         finish=alerts.finish,
         why_not_sent=lambda: ledger.trouble,
     )
-    process = PumpedProcess(config, bus, "alerts", (ACTS, FINDINGS), handling, meter)
-    add_delivery_reasons(process.progress, alerts)
+    process = PumpedProcess(config, bus, "alerts", (ACTS, FINDINGS), handling, meter, file)
+    add_delivery_reasons(process.progress, lambda: alerts)
     return process
 
 
@@ -321,6 +348,10 @@ def _letters_of(config: Config, ledger: KafkaLedger) -> DigestWriter | None:
     if config.digests_from is None:
         return None
     return DigestWriter(ledger, identities_at(config.digests_from, config.egress))
+def _with_metrics(file: ConfigurationFile | None, meter: Meter) -> ConfigurationFile | None:
+    if file is not None:
+        add_configuration_metrics(meter, file)
+    return file
 
 
 def _make_heartbeat(config: Config, progress: Progress, meter: Meter, stage: str) -> Heartbeat | None:

@@ -28,6 +28,10 @@ class Step:
         self.has_turned = False
         self.halted = ""
 
+    def expects(self, slow_s: float) -> None:
+        """Say after how many seconds at one step the stage is not ready from now on."""
+        self._slow_s = slow_s
+
     def turned(self) -> None:
         """Note progress: something was finished, or there was nothing to do."""
         self._moved_at = self._progressed_at = self._clock()

@@ -1,6 +1,6 @@
-"""A process that polls its share: it is told what to poll, and hands on what it observes. Started by ``workers``.
+"""A process that polls its share: it is told what to poll, and hands on what it observes.
 
-It ends when it is told to, or when the process that started it is gone.
+``workers`` starts it, through ``worker_start``. It ends when it is told to, or when who started it is gone.
 """
 
 import asyncio
@@ -70,7 +70,3 @@ def main() -> None:
     status = asyncio.run(_main())
     sys.stderr.flush()
     os._exit(status)  # a thread that looks a name up may hang
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from anchorwatch.configuration.loading import LogSection
+from anchorwatch.pipeline import worker_start
 from anchorwatch.pipeline.frames import Again, Closed, Order, Start, Stop, order_frame, read_report
 from anchorwatch.pipeline.progress import SLOW_S
 from anchorwatch.telemetry import Meter
@@ -33,7 +34,7 @@ from schemas.messages import Message
 
 log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "anchorwatch.pipeline.worker")
+COMMAND = (sys.executable, "-P", worker_start.__file__)
 TURN_S = 0.5
 QUEUED = 8
 PART = 2000

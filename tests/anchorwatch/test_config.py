@@ -123,6 +123,48 @@ def test_each_fault_is_named_with_its_place(folder: Path, path: Path) -> None:
     assert SAID[path.stem].replace("{folder}", str(folder)) in caught.value.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("routes: [{match: {severity: critical}}]", "routes[0].match.severity: a list is expected: [critical]"),
+        ("routes: [{match: {severity: hunter2+hunter2/hunter2}}]", "severity: a list is expected: [info]"),
+        ("vantages: {name: a}", "vantages: a list is expected: [{name: …, resolver: …}], not a mapping"),
+        ("vantages: [a]", "vantages[0]: a mapping is expected: {name: …, resolver: …}, not a text"),
+        ("receivers: [console]", "receivers[0]: a mapping is expected: {type: …, name: …}, not a text"),
+        ("receivers: [{type: slak, name: a}]", "teams, syslog, apprise; 'slack' is meant?"),
+        (
+            "routes: [{match: {severity: [critcal]}}]",
+            "severity[0]: one of info, low, medium, high, critical is expected, not 'critcal'; 'critical' is meant?",
+        ),
+        ("log: {level: INFO}", "one of debug, error, info, warning is expected, not 'INFO'; 'info' is meant?"),
+        ("poll: {intervall: 60s}", "poll.intervall: unknown key; 'interval' is meant?; known here: interval,"),
+        ("poll: {interval: 60}", "poll.interval: a text such as 60s or 5m is expected, not a number"),
+        ("poll:", "poll: a mapping is expected: {interval: …}, not nothing"),
+        ("collectors: many", "collectors: a whole number from 0 to 256 is expected, not 'many'"),
+        ("policy: {skew_s: -1}", "policy.skew_s: a whole number from 0 to 100000 is expected, not -1"),
+        ("http: {protect_metrics: maybe}", "http.protect_metrics: true or false is expected, not 'maybe'"),
+        ("inventory: [{path: a.csv, max_shrink: [1]}]", "max_shrink: a text or a number is expected, not a list"),
+        ("unsigned_zones: [a.example, 7]", "unsigned_zones[1]: a text is expected, not a number"),
+        (
+            "alerts: {hours: {office: {from: '08:00', to: '18:00', colour: 1}}}",
+            "alerts.hours.office.colour: unknown key",
+        ),
+        ("authoritative: {stubs: [a]}", "authoritative.stubs: a mapping is expected, not a list"),
+        ("changes: [{who: a, what: [keys], from: soon, to: soon}]", "such as 2026-12-01T22:00:00Z, is expected"),
+        ("vantages: [{name: 'a b', resolver: x}]", "at most 63, such as corp-dns is expected, not 'a b'"),
+    ],
+)
+def test_the_wanted_form_is_said(folder: Path, line: str, said: str) -> None:
+    config = folder / "anchorwatch.yaml"
+    config.write_text(line + ("" if line.startswith("inventory") else "\ninventory: [{path: inventory.yaml}]\n"))
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+
+    assert said in caught.value.problems[0]
+    assert "hunter2" not in str(caught.value.problems)
+
+
 def test_a_document_nested_without_end_is_named(folder: Path) -> None:
     config = folder / "anchorwatch.yaml"
     config.write_text("inventory: " + "[" * 5000)

@@ -54,7 +54,7 @@ def config_of(lab: Lab, port: int) -> str:
 
 def workers_of(one: Running) -> list[int]:
     children = Path(f"/proc/{one.process.pid}/task/{one.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"pipeline.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"pipeline/worker_start" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def polled(one: Running) -> dict[str, str]:

@@ -72,6 +72,7 @@ INVENTORY, SOURCES = "tests/anchorwatch/test_inventory_loss.py", "tests/collecto
 SKEW, STAGE = "tests/anchorwatch/test_skew.py", "tests/collector/test_stage.py"
 OVERFLOW, LEDGER = "tests/analyzer/test_overflow.py", "tests/alerts/test_ledger_overflow.py"
 DRILLS = "tests/alerts/test_drills.py"
+RELOADING = "tests/anchorwatch/test_reloading.py"
 RECEIVERS, BOOK = "tests/alerts/test_receivers_apart.py", "tests/alerts/test_book.py"
 ELSEWHERE = (
     Elsewhere(
@@ -113,6 +114,14 @@ ELSEWHERE = (
         ends=f"{STAGE}::test_a_store_of_anchors_that_breaks_is_said_and_the_last_good_ones_count",
         harmless="it has other anchors",
         silent=f"{STAGE}::test_anchors_that_change_in_their_file_are_followed",
+    ),
+    Elsewhere(
+        code=Code.SELF_CONFIGURATION_INVALID,
+        happens="the configuration is read again, and has a mistake",
+        opens=f"{RELOADING}::test_a_configuration_with_a_mistake_changes_nothing_and_is_told_until_it_is_mended",
+        ends=f"{RELOADING}::test_a_configuration_with_a_mistake_changes_nothing_and_is_told_until_it_is_mended",
+        harmless="it is read again, and is different",
+        silent=f"{RELOADING}::test_what_is_different_is_logged_and_kept_as_an_act",
     ),
     Elsewhere(
         code=Code.SELF_ALERT_DELIVERY_FAILED,
