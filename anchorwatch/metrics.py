@@ -39,6 +39,13 @@ def add_collector_metrics(meter: Meter, status: Callable[[], PollingStatus]) -> 
     count("anchorwatch_queries", "Questions sent to vantages.", lambda: status().queries)
     gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: status().hosts)
     gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: status().watched)
+    changes = "Identities that came, went and changed in the inventory since the start."
+    meter.counters(
+        "anchorwatch_inventory_changes",
+        changes,
+        ("change",),
+        lambda: {(kind,): status().inventory_changes.get(kind, 0) for kind in ("added", "removed", "changed")},
+    )
     late = "Polls that began late, or whose turn came before the last one was over."
     count("anchorwatch_polls_late", late, lambda: status().polls_late)
     gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: status().polls_waiting)

@@ -23,7 +23,8 @@ IO = {
     "collector.resolvers.authentication",  # reads authorities, TLS
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
-    "collector.inventory.sources",  # reads inventory files, keeps time
+    "collector.inventory.sources",  # keeps time, logging
+    "collector.inventory.supplies.files",  # reads inventory files
     "collector.inventory.store",  # the last good rows on disk
     "collector.anchor_file",  # reads the trust anchors
     "collector.stage",  # the clock
