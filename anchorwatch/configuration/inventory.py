@@ -74,7 +74,7 @@ def read_sources(
                 f"{where}.path", f"there is no {'file' if not source.pattern else 'folder'} {_missing(source)}"
             )
         if any(one.key == source.key for one in found):
-            document.problem(f"{where}.{given[0]}", f"{getattr(section, given[0])} is there twice")
+            document.problem(f"{where}.{given[0]}", f"{source.key if source.web else section.path} is there twice")
         found.append(source)
     return tuple(found)
 

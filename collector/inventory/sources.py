@@ -15,8 +15,11 @@ from collector.inventory.formats.known import Document, Options, read_documents
 from collector.inventory.retention import Judged, Kept, Limits, adopt_rows, describe_unread, judge_source, keep_unread
 from collector.inventory.rows import Inventory, merge_inventories
 from collector.inventory.store import Store
+from collector.inventory.supplies.cluster import Cluster
 from collector.inventory.supplies.files import Disk, FileSystem, open_files
+from collector.inventory.supplies.polled import Polled
 from collector.inventory.supplies.supply import Delivery, Supply
+from collector.inventory.supplies.web import WebDocument
 from schemas.messages import Act, Identity, InventoryIndex, InventorySnapshot, Message, utc
 from schemas.wire import digest_of
 
@@ -65,9 +68,13 @@ def read_delivery(source: InventorySource, delivery: Delivery, *, keeps_places: 
     return replace(read, notes=notes, unread=unread) if notes or unread else read
 
 
-def open_supply(source: InventorySource, disk: Disk) -> Supply:
-    """Return where the documents of a source come from; ``disk`` has the files."""
-    return open_files(source, disk)
+def open_supply(source: InventorySource, disk: Disk, stopwatch: Callable[[], float] = time.monotonic) -> Supply:
+    """Return where the documents of a source come from; ``disk`` has files, ``stopwatch`` the time for the others."""
+    web = source.web
+    if web is None:
+        return open_files(source, disk)
+    fetch = Cluster(web, env_urls=source.env_urls).fetch if web.is_cluster else WebDocument(web).fetch
+    return Polled(web.name, fetch, web.every_s, web.timeout_s, stopwatch)
 
 
 class InventorySources:
@@ -89,7 +96,7 @@ class InventorySources:
         disk: Disk | None = None,
     ) -> None:
         files = disk or FileSystem()
-        self._supplies = {source.key: open_supply(source, files) for source in sources}
+        self._supplies = {source.key: open_supply(source, files, stopwatch) for source in sources}
         self._sources, self._vantages = tuple(sources), vantages
         self._store = Store(state)
         self._clock, self._stopwatch = clock, stopwatch
@@ -182,6 +189,8 @@ class InventorySources:
         self._stamps[key] = self._stamp(source)
         try:
             delivery = self._supplies[key].read()
+            if delivery.stamp is not None:
+                self._stamps[key] = delivery.stamp, self._stamps[key][1]
             inventory = read_delivery(source, delivery)
         except ValueError as error:
             return error

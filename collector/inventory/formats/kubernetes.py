@@ -166,18 +166,11 @@ class _Reader:
             return
         for key in ("initContainers", "containers"):
             for _, container in nodes_in(pod.get(key)):
-                values = [variable.get("value") for _, variable in nodes_in(container.get("env"))]
-                for text in (*values, *texts_in(container.get("command")), *texts_in(container.get("args"))):
-                    self._url(one, identity, text)
-
-    def _url(self, one: _Object, identity: str, text: object) -> None:
-        """Take the host of a URL in an environment; what is no URL, or not clearly one, is passed over."""
-        found = _URL.fullmatch(text.strip()) if isinstance(text, str) else None
-        if found is None and isinstance(text, str) and text.startswith("-"):
-            found = _URL.fullmatch(text.partition("=")[2])
-        if found is not None:
-            self._describe(one, identity, {})
-            self._gathering.consume(identity, found[0], one.place, one.origin, {"purpose": "named in its environment"})
+                for url in urls_of(container):
+                    self._describe(one, identity, {})
+                    self._gathering.consume(
+                        identity, url, one.place, one.origin, {"purpose": "named in its environment"}
+                    )
 
     def _annotated(self, one: _Object, identity: str, meta: dict[str, Any]) -> None:
         said = self._said(one, meta)
@@ -185,7 +178,7 @@ class _Reader:
         self._consume_annotated(one, identity, meta)
 
     def _consume_annotated(self, one: _Object, identity: str, meta: dict[str, Any]) -> None:
-        cell = _annotations(meta).get(f"{ANNOTATION}endpoints")
+        cell = annotations_of(meta).get(f"{ANNOTATION}endpoints")
         if cell is None:
             return
         try:
@@ -263,7 +256,7 @@ class _Reader:
 
     def _whose(self, one: _Object) -> str:
         """Return the identity that an object is for: the service account that it names, or all of its namespace."""
-        annotations = _annotations(one.mapping("metadata"))
+        annotations = annotations_of(one.mapping("metadata"))
         account = text_of(annotations.get(f"{ANNOTATION}service-account"))
         if account and not _NAME.fullmatch(account):
             self._gathering.refuse(
@@ -284,7 +277,7 @@ class _Reader:
 
     def _said(self, one: _Object, meta: dict[str, Any]) -> dict[str, str]:
         """Return what annotations and labels say of an identity; those of ours that are misspelt are reported."""
-        annotations, labels = _annotations(meta), meta.get("labels")
+        annotations, labels = annotations_of(meta), meta.get("labels")
         labels = labels if isinstance(labels, dict) else {}
         said: dict[str, str] = {}
         for field in SAID_OF_IDENTITIES:
@@ -302,7 +295,7 @@ class _Reader:
 
     def _shared(self, one: _Object, meta: dict[str, Any]) -> dict[str, Any]:
         """Return what the annotations of an object say of all its endpoints."""
-        annotations = _annotations(meta)
+        annotations = annotations_of(meta)
         shared: dict[str, Any] = {}
         types, expect = (text_of(annotations.get(f"{ANNOTATION}{key}")) for key in ("types", "expect"))
         if types:
@@ -314,7 +307,16 @@ class _Reader:
         return shared
 
 
-def _annotations(meta: dict[str, Any]) -> dict[str, Any]:
+def urls_of(container: dict[str, Any]) -> list[str]:
+    """Return the URLs in the environment and arguments of a container; what is not clearly one is passed over."""
+    texts = [variable.get("value") for _, variable in nodes_in(container.get("env"))]
+    texts += [*texts_in(container.get("command")), *texts_in(container.get("args"))]
+    given = (text.partition("=")[2] if text.startswith("-") else text for text in texts if isinstance(text, str))
+    return [text.strip() for text in given if _URL.fullmatch(text.strip())]
+
+
+def annotations_of(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return the annotations in an object's metadata."""
     found = meta.get("annotations")
     return found if isinstance(found, dict) else {}
 

@@ -132,12 +132,15 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
     anchors: dict[str, Any] = {}
     top: list[tuple[Any, int]] = []
 
+    def line_of(mark: Any) -> int:
+        return int(mark.line) + 1 + lines_before
+
     def place(mark: Any) -> str:
-        return f"{file}:{mark.line + 1 + lines_before}"
+        return f"{file}:{line_of(mark)}"
 
     def put(value: Any, mark: Any, *, is_text: bool) -> None:
         if not stack:
-            top.append((value, mark.line + 1 + lines_before))
+            top.append((value, line_of(mark)))
             return
         holder = stack[-1]
         if isinstance(holder.node, list):
@@ -170,7 +173,7 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
                         raise ValueError(f"{place(event.start_mark)}: a key is a text")
                     node: Any = Node() if isinstance(event, yaml.MappingStartEvent) else []
                     if isinstance(node, Node):
-                        node.line = event.start_mark.line + 1 + lines_before
+                        node.line = line_of(event.start_mark)
                     stack.append(_Open(node, event.anchor))
                 case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                     closed = stack.pop()

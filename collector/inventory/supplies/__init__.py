@@ -3,7 +3,8 @@
 Where to look
     supply      what a source delivers
     files       a file, a folder, files by a pattern
-    exchange    one bounded HTTP request after the other
+    polled      what is asked again and again, in a thread
+    exchange    one bounded HTTP request
     web         a document by its URL
     cluster     the objects of a Kubernetes API server
 """

@@ -13,12 +13,14 @@ class Delivery:
     unread: the names of those that can't be read, each with a sentence.
     notes: sentences on what is there and is not read by its nature.
     written_ns: when the newest of them was written, in POSIX nanoseconds.
+    stamp: what ``Supply.stamp`` returns while this is what there is; None: whoever reads has asked before.
     """
 
     documents: tuple[Document, ...]
     unread: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     written_ns: int = 0
+    stamp: object = None
 
 
 class Supply(Protocol):
