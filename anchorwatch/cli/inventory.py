@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from collector.config import InventorySource
     from collector.inventory.retention import Judged
@@ -40,15 +40,16 @@ def show(config_path: Path, all_endpoints: bool) -> None:
     from alerts.delivery.wording import printable
 
     config, store = _open(config_path)
+    said = _read_all(config)
     for source in config.collector.sources:
-        judged, read = _judge(config, store, source)
+        judged, read = _judge(store, source, said), said[source.key]
         kept = store.load(source.key)
         click.echo(f"{source.key}: {len(kept.identities)} rows kept{'' if kept.is_known else ', none were known yet'}")
         for sentence in filter(None, (judged.shrunk, judged.stale)):
             click.echo(f"  {printable(sentence)}")
         for one in kept.acceptances[-3:]:
             click.echo(f"  accepted {one.at:%Y-%m-%d %H:%M} UTC by {printable(one.who)}: {printable(one.why)}")
-        if read is None:
+        if isinstance(read, ValueError):
             continue
         for note in read.notes if all_endpoints else read.notes[:MOST_NOTES]:
             click.echo(f"  not watchable: {printable(note)}")
@@ -74,11 +75,9 @@ def where(words: tuple[str, ...]) -> None:
         host = parse_host(words[-1])
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
-    found = False
-    for source in config.collector.sources:
-        _, read = _judge(config, store, source)
-        found |= read is not None and _list_endpoints(read, lambda one: one == host)
-    if not found:
+    said = [one for one in _read_all(config).values() if not isinstance(one, ValueError)]
+    listed = [_list_endpoints(read, lambda one: one == host) for read in said]
+    if not any(listed):
         kept = [source.key for source in config.collector.sources if _is_kept(store.load(source.key).identities, host)]
         click.echo(
             f"{host} is in no source as they are now"
@@ -124,7 +123,7 @@ def accept(words: tuple[str, ...], why: str, wait: float) -> None:
         raise click.UsageError("give the configuration and one source")
     config, store = _open(Path(words[0]) if len(words) == 2 else Path(DEFAULT_CONFIG))
     source = _chosen(config, words[-1])
-    judged, _ = _judge(config, store, source)
+    judged = _judge(store, source, _read_all(config))
     if judged.kept.pending is None:
         click.echo(f"{source.key}: nothing waits to be accepted; {len(judged.kept.identities)} rows count")
         return
@@ -166,26 +165,31 @@ def _chosen(config: Any, word: str) -> "InventorySource":
     return chosen
 
 
-def _judge(config: Any, store: Any, source: "InventorySource") -> "tuple[Judged, Inventory | None]":
-    """Return what the running process would decide now, and what the source says, without changing anything."""
-    from collector.inventory.retention import Judged, Limits, describe_unread, judge_source
+def _read_all(config: Any) -> "dict[str, Inventory | ValueError]":
+    """Return what each source says now, by its key, or why it says nothing; waits for those on the web."""
     from collector.inventory.sources import load_source
+
+    found: dict[str, Inventory | ValueError] = {}
+    for source in config.collector.sources:
+        try:
+            found[source.key] = load_source(source, keeps_places=True)
+        except ValueError as error:
+            found[source.key] = error
+    return found
+
+
+def _judge(store: Any, source: "InventorySource", said: "Mapping[str, Inventory | ValueError]") -> "Judged":
+    """Return what the running process would decide now, without changing anything."""
+    from collector.inventory.retention import Judged, Limits, describe_unread, judge_source
     from schemas.messages import utc
 
-    kept = store.load(source.key)
-    elsewhere = set()
-    for other in config.collector.sources:
-        if other.key != source.key:
-            try:
-                elsewhere |= {one.id for one in load_source(other).identities}
-            except ValueError:
-                continue
-    try:
-        read = load_source(source, keeps_places=True)
-    except ValueError as error:
-        return Judged(kept=kept, stale=str(error), shrunk=describe_unread(kept)), None
+    kept, read = store.load(source.key), said[source.key]
+    if isinstance(read, ValueError):
+        return Judged(kept=kept, stale=str(read), shrunk=describe_unread(kept))
+    others = [one for key, one in said.items() if key != source.key and not isinstance(one, ValueError)]
+    elsewhere = {identity.id for other in others for identity in other.identities}
     limits = Limits(max_shrink=source.max_shrink, accept_after_s=source.accept_after_s)
-    return judge_source(kept, read, limits, now=utc(time.time()), elsewhere=elsewhere), read
+    return judge_source(kept, read, limits, now=utc(time.time()), elsewhere=elsewhere)
 
 
 def _list_endpoints(read: "Inventory", fits: "Callable[[str], bool]") -> bool:

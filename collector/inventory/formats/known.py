@@ -4,6 +4,8 @@ A document whose format is not said is read by its name and by what it looks lik
 ``identities`` or is a list; anything else has marks that no inventory of ours can have.
 """
 
+import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -27,6 +29,7 @@ MARKS: dict[str, Callable[[object], bool]] = {
     "oidc": is_list_of_issuers,
 }
 NAMES = (*FORMATS, *MARKS)
+_OURS = re.compile(r'\s*(?:\{\s*"identities"\s*:|\[\s*\{[^{}]{0,1000}"id"\s*:|\[\s*")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,10 @@ def recognise(text: str, file: str) -> str:
 def _recognise(text: str, file: str, by_name: str) -> str:
     if by_name in ("csv", "txt"):
         return by_name
-    first = next((line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"), "")
+    if by_name == "json" and _OURS.match(text):  # it may be large: it is not read twice
+        return "json"
+    lines = (line for line in io.StringIO(text) if line.strip() and line[0] != "#" and not line.startswith("---"))
+    first = next(lines, "")
     if by_name == "yaml" and first.startswith(("identities:", "x-", "- ")) and not _may_be_issuers(text):
         return "yaml"
     value = _sample(text)
