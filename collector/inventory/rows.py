@@ -172,7 +172,18 @@ def _readable_id(value: object) -> str:
     if isinstance(value, Unusable):
         return value.id
     found = value.get("id") if isinstance(value, Mapping) else None
-    return found.strip() if isinstance(found, str) else ""
+    return found.strip() if isinstance(found, str) and is_whole_text(found) else ""
+
+
+def is_whole_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: JSON may hold half a character, which no message can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_identity(row: Placed, problems: list[str], manner: Manner, stands: dict[tuple[str, str], str]) -> Identity:
@@ -188,6 +199,8 @@ def _read_identity(row: Placed, problems: list[str], manner: Manner, stands: dic
     shown = safe(identity_id)
     texts = {name: _text(value, name) or manner.defaults.get(name, "") for name in IDENTITY_TEXTS}
     for name, text in {"id": identity_id, **texts}.items():
+        if not is_whole_text(text):
+            raise _Problem(f"{name!r} has half of a character in it: write the whole of it")
         if holds_secret(text):
             raise _Problem(
                 f"{name!r} looks like a piece of a connection string, so it is not shown: "
@@ -238,6 +251,8 @@ def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
         if meant:
             raise _Problem(f"identity {shown}: unknown field {safe(name)}; {meant!r} is meant?")
         text = str(found).strip() if isinstance(found, str | int | float) else json.dumps(found, default=str)
+        if not is_whole_text(name + text):
+            raise _Problem(f"identity {shown}: a field has half of a character in it: write the whole of it")
         if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not may_hold_secret(text):
             labels[name[:LONGEST_LABEL]] = text[:LONGEST_LABEL]
     return labels
@@ -301,6 +316,8 @@ def _read_endpoint(value: object, origin: str) -> list[Endpoint]:
     if not isinstance(allowed, bool):
         raise ValueError(f"{host}: 'unsigned_alias_ok' is true or false")
     purpose = str(value.get("purpose") or "")
+    if not is_whole_text(purpose):
+        raise ValueError(f"{host}: 'purpose' has half of a character in it: write the whole of it")
     if holds_secret(purpose):
         raise ValueError(f"{host}: 'purpose' looks like it holds a credential, so it is not shown")
     types = _read_types(host, value.get("types", DEFAULT_TYPES))

@@ -246,3 +246,13 @@ def test_a_broken_document_among_manifests_keeps_what_its_object_said(folder: Fo
 
     assert sorted(folder.hosts()["x/*"]) == ["a.test", "b.test", "c.test"]
     assert "what they said stays: all.yaml: Service x/b" in folder.stale
+
+
+def test_a_name_that_is_not_utf_8_is_spelled_out(folder: Folder) -> None:
+    (folder.path / os.fsdecode(b"a\xff.txt")).write_text("a.test\n")
+    (folder.path / os.fsdecode(b"b\xff.json")).write_text("[")
+
+    (identity,) = folder.sources.load().identities
+
+    assert identity.endpoints[0].origin == "a\\udcff.txt"
+    assert "b\\udcff.json" in folder.stale

@@ -128,12 +128,14 @@ class ManyFiles:
         for name, path, status in files:
             newest, total = max(newest, status.st_mtime_ns), total + status.st_size
             if total > self._most_bytes:
-                unread.append((name, f"{path}: with it the folder is larger than {self._most_bytes >> 20} MiB"))
+                unread.append(
+                    (name, f"{_shown(str(path))}: with it the folder is larger than {self._most_bytes >> 20} MiB")
+                )
                 continue
             try:
-                documents.append(Document(name, str(path), read_file(path)))
+                documents.append(Document(name, _shown(str(path)), read_file(path)))
             except ValueError as problem:
-                unread.append((name, str(problem)))
+                unread.append((name, _shown(str(problem))))
         return Delivery(tuple(documents), tuple(unread), tuple(notes), newest)
 
     def _files(self, notes: list[str]) -> Iterator[tuple[str, Path, os.stat_result]]:
@@ -153,22 +155,29 @@ class ManyFiles:
             path = self._root / name
             if not self._reads_all and path.suffix.lower() not in SUFFIXES:
                 if self._pattern:
-                    notes.append(f"{path}: its name does not say what it is, so it is not read: say 'format'")
+                    notes.append(
+                        f"{_shown(str(path))}: its name does not say what it is, so it is not read: say 'format'"
+                    )
                 continue
             try:
                 real = path.resolve(strict=True)
                 status = real.stat()
             except OSError:  # a link that leads nowhere, or a file that is just gone: it is as if it were not there
-                notes.append(f"{path}: it is not there")
+                notes.append(f"{_shown(str(path))}: it is not there")
                 continue
             if not real.is_relative_to(root):
-                notes.append(f"{path}: a link that leads out of {self._root}, so it is not read")
+                notes.append(f"{_shown(str(path))}: a link that leads out of {self._root}, so it is not read")
             elif stat.S_ISREG(status.st_mode):
-                yield name.replace(": ", ":_"), path, status
+                yield _shown(name).replace(": ", ":_"), path, status
 
     def _matching(self) -> list[str]:
         os.scandir(self._root).close()  # a pattern in a folder that can't be read matches nothing, and says nothing
         return glob.glob(self._pattern, root_dir=self._root)
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as text: what of it is not UTF-8 is spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _below(root: Path, folder: str, depth: int) -> Iterator[str]:
