@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from alerts.ledger.ledger import Record
+from alerts.stage import Alerts
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
@@ -38,6 +39,13 @@ def add_collector_metrics(meter: Meter, status: Callable[[], PollingStatus]) -> 
     count("anchorwatch_queries", "Questions sent to vantages.", lambda: status().queries)
     gauge("anchorwatch_hosts", "Hosts (different names) being polled.", lambda: status().hosts)
     gauge("anchorwatch_watched", "Checks (name, type, vantage) being polled.", lambda: status().watched)
+    changes = "Identities that came, went and changed in the inventory since the start."
+    meter.counters(
+        "anchorwatch_inventory_changes",
+        changes,
+        ("change",),
+        lambda: {(kind,): status().inventory_changes.get(kind, 0) for kind in ("added", "removed", "changed")},
+    )
     late = "Polls that began late, or whose turn came before the last one was over."
     count("anchorwatch_polls_late", late, lambda: status().polls_late)
     gauge("anchorwatch_polls_waiting", "Polls that are due and wait for a slot.", lambda: status().polls_waiting)
@@ -82,17 +90,17 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
     )
 
 
-def add_alerts_metrics(meter: Meter, ledger: Record, states: Callable[[], Mapping[str, int]]) -> None:
-    """Show what still has to be delivered, and in which states the open incidents are."""
+def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Callable[[], Alerts]) -> None:
+    """Show what still has to be delivered, and in which states the open incidents are; ``alerts`` returns who alerts."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
     text = "When the last test page had arrived at every receiver that it went to; 0: never, or none is asked for."
-    meter.gauge("anchorwatch_test_page_timestamp_seconds", text, lambda: alerts.drill_at)
+    meter.gauge("anchorwatch_test_page_timestamp_seconds", text, lambda: alerts().drill_at)
     text = "Open incidents: nobody's, somebody's, given back, or silenced for everybody."
     meter.gauges(
         "anchorwatch_open_incidents",
         text,
         ("state",),
-        lambda: {(state,): float(count) for state, count in states().items()},
+        lambda: {(state,): float(count) for state, count in alerts().states.items()},
     )
 
 

@@ -1,5 +1,6 @@
 """What the collector needs to know; the shell fills it from the configuration file."""
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -11,17 +12,62 @@ from collector.resolvers.address import Address
 from schemas.egress import DIRECT, Egress
 
 
-class InventorySource(msgspec.Struct, frozen=True, kw_only=True):
-    """One inventory file; ``format`` is yaml, csv, json or txt.
+class WebSource(msgspec.Struct, frozen=True, kw_only=True):
+    """An inventory that is fetched: a document by its URL, or the objects of a Kubernetes API server.
 
-    max_shrink: at most this share of its 7-day maximum may be gone at once.
-    accept_after_s: a greater loss is accepted once it stayed the same for so long.
+    url: without user, and for an API server without path.
+    is_cluster: whether it is an API server; of ``namespaces`` alone the objects count, empty: of all.
+    headers_path, token_path: files read with every request, since tokens are renewed there.
+    ca_path: the authorities to trust instead of those of ``egress``.
+    every_s: it is asked so often; timeout_s: a request takes at most so long, with all of its answer.
     """
 
-    path: Path
-    format: str
+    url: str
+    is_cluster: bool = False
+    namespaces: tuple[str, ...] = ()
+    headers_path: str = ""
+    token_path: str = ""
+    ca_path: str = ""
+    every_s: float = 300.0
+    timeout_s: float = 30.0
+    egress: Egress = DIRECT
+
+    @property
+    def name(self) -> str:
+        """Return what people call it: the URL, without its query, which may be secret."""
+        address, query, rest = self.url.partition("?")
+        named = f"{address}?…{hashlib.sha256(rest.encode()).hexdigest()[:8]}" if query else address
+        return f"kubernetes {named}" if self.is_cluster else named
+
+
+class InventorySource(msgspec.Struct, frozen=True, kw_only=True):
+    """One source of the inventory: a file, a folder, the files that fit ``pattern`` below ``root``, or one on the web.
+
+    path: the file or folder, or root and pattern together; of no meaning for one on the web.
+    format: one of ``collector.inventory.formats.known.NAMES``; empty: each document by its name and looks.
+    max_shrink: at most this share of its 7-day maximum may be gone at once.
+    accept_after_s: a greater loss is accepted once it stayed the same for so long.
+    identity: who consumes the hosts of a plain list, or what an MCP client or the component of a bill is called.
+    defaults: the fields of an identity that count where a row does not say them.
+    env_urls: whether URLs in the environment of containers count.
+    """
+
+    path: Path = Path()
+    format: str = ""
     max_shrink: float = 0.2
     accept_after_s: float = 86_400.0
+    is_folder: bool = False
+    root: Path | None = None
+    pattern: str = ""
+    identity: str = ""
+    defaults: dict[str, str] = {}
+    env_urls: bool = False
+    web: WebSource | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what the source is known by, to people and to what is kept of it."""
+        return self.web.name if self.web is not None else str(self.path)
 
 
 class VantagePoint(msgspec.Struct, frozen=True, kw_only=True):

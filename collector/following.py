@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from collector.config import CollectorConfig
 from collector.dnssec import names
+from collector.inventory.differences import Difference, find_differences
 from collector.inventory.rows import Inventory
 from collector.polling.outbox import Outbox
 from collector.polling.registrable import public_suffixes
@@ -18,6 +21,7 @@ from schemas.messages import Message
 log = logging.getLogger(__name__)
 
 RELOAD_CHECK_S = 5.0
+MOST_LOGGED = 10
 
 
 class InventoryFeed(Protocol):
@@ -48,18 +52,23 @@ class InventoryFeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a reading of the inventory came to: what is polled now, what of it is different, and what is to be told."""
+    """What a reading of the inventory came to: what is polled now, what of it is different, and what is to be told.
+
+    ``difference`` is by identity, None of the first reading: nothing is known before it.
+    """
 
     roster: Roster
     change: RosterChange
     messages: list[Message]
     problems: int
+    difference: Difference | None = None
 
 
 class InventoryFollower:
     """Reads an inventory again and again; ``clock`` returns POSIX seconds, ``wake`` is called when a reading is over.
 
-    The reading outlives the loop that asks for it, so that there are never two threads at one feed.
+    The reading outlives the loop that asks for it, so that there are never two threads at one feed. ``changes`` counts
+    the identities that came, went and changed since the first reading.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class InventoryFollower:
         self._next_check = float("-inf")
         self._reading: asyncio.Task[Read] | None = None
         self.roster = Roster()
+        self.changes: Counter[str] = Counter()
 
     def reload_soon(self) -> None:
         """Read the inventory again at the next occasion, changed or not."""
@@ -101,6 +111,10 @@ class InventoryFollower:
         reading, self._reading = self._reading, None
         read = reading.result()
         log.info("inventory read", extra={"identities": len(read.roster.identities), "problems": read.problems})
+        if read.difference:
+            first = list(islice(read.difference.lines(), MOST_LOGGED))
+            log.info("inventory changed", extra={**read.difference.counts, "first": first})
+            self.changes.update(read.difference.counts)
         self.roster = read.roster
         return read
 
@@ -115,9 +129,11 @@ class InventoryFollower:
         identities, problems = list(inventory.identities), len(inventory.problems)
         del inventory  # the rows are freed one by one
         vantages = self._config.vantage_names
+        known = self.roster.identities
         roster, change = compare(self.roster, identities, vantages, self._feed.is_ours, self._suffixes)
+        difference = find_differences(known, roster.identities) if known else None
         at = self._clock()
-        return Read(roster, change, [*self._feed.news(at), *self._report(at)], problems)
+        return Read(roster, change, [*self._feed.news(at), *self._report(at)], problems, difference)
 
     def _report(self, at: float) -> Sequence[Message]:
         told = ((Code.SELF_INVENTORY_STALE, self._feed.troubles), (Code.SELF_INVENTORY_SHRUNK, self._feed.shrunk))
@@ -125,5 +141,5 @@ class InventoryFollower:
             message
             for source in self._config.sources
             for code, details in told
-            for message in self._reports.news_of(code, str(source.path), details.get(str(source.path), ""), at)
+            for message in self._reports.news_of(code, source.key, details.get(source.key, ""), at)
         ]

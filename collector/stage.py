@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from collector.config import CollectorConfig
 from collector.following import InventoryFeed, InventoryFollower
 from collector.inventory.sources import InventorySources
 from collector.poller import Poller
+from collector.polling.status import PollingStatus
 from collector.resolvers.address import Address
 from collector.resolvers.transport import Transport
 from schemas.messages import Message
@@ -26,6 +29,10 @@ class Collector(Poller):
         super().__init__(config, clock, ticks, open_transport)
         files = InventorySources(config.sources, config.vantage_names, config.state) if feed is None else feed
         self._following = InventoryFollower(config, files, clock, self._wake.set)
+
+    def status(self) -> PollingStatus:
+        """Return what is polled, how polling goes, and what changed in the inventory."""
+        return msgspec.structs.replace(super().status(), inventory_changes=dict(self._following.changes))
 
     def reload_soon(self) -> None:
         """Read the inventory again at the next occasion, changed or not."""

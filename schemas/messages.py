@@ -325,7 +325,11 @@ class PollBatch(Message, frozen=True, kw_only=True, tag="polls.v1"):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A host that an identity consumes; ``host`` in A-labels, lower case, without the final dot."""
+    """A host that an identity consumes; ``host`` in A-labels, lower case, without the final dot.
+
+    ``origin`` is where in its source it stands, without the line, which moves with every edit: the file in a folder,
+    the object in it, or both, as ``net/egress.yaml: ServiceEntry prod/partner``; empty of one plain file.
+    """
 
     host: str
     port: Port | None = None
@@ -334,6 +338,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expect: Verdict | None = None
     answers: tuple[str, ...] = ()
     unsigned_alias_ok: bool = False
+    origin: str = ""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -23,7 +23,12 @@ IO = {
     "collector.resolvers.authentication",  # reads authorities, TLS
     "collector.resolvers.vantage",  # tasks
     "collector.authorities.servers",  # sockets, the pace
-    "collector.inventory.sources",  # reads inventory files, keeps time
+    "collector.inventory.sources",  # keeps time, logging
+    "collector.inventory.supplies.files",  # reads inventory files
+    "collector.inventory.supplies.polled",  # threads
+    "collector.inventory.supplies.exchange",  # HTTP
+    "collector.inventory.supplies.web",  # HTTP, reads headers
+    "collector.inventory.supplies.cluster",  # HTTP, reads a token
     "collector.inventory.store",  # the last good rows on disk
     "collector.anchor_file",  # reads the trust anchors
     "collector.stage",  # the clock

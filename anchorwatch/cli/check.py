@@ -20,8 +20,8 @@ STANDARD_INPUT = "standard input"
 @click.argument("inventories", metavar="INVENTORY...", nargs=-1, required=True)
 @click.option(
     "--input-format",
-    type=click.Choice(["yaml", "json", "csv", "txt"]),
-    help="How to read all of them; default: by the name, and standard input by its looks.",
+    type=click.Choice(["yaml", "json", "csv", "txt", "kubernetes", "cyclonedx", "mcp", "oidc"]),
+    help="How to read all of them; default: each by its name and looks.",
 )
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path), help="Vantages, anchors and policy from there."
@@ -54,7 +54,8 @@ def check(
 ) -> None:
     """Check whole inventories once, without a database.
 
-    Each INVENTORY is a file (YAML, JSON, CSV, or a plain list of hosts), or - for standard input.
+    Each INVENTORY is a file (YAML, JSON, CSV, a plain list of hosts, or what docs/inventories.md names), a folder of
+    such files, or - for standard input.
 
     Exit status: 0 nothing, 1 a medium or high finding, 2 bogus or critical, 3 not everything could be determined, or
     there was nothing to check.
@@ -105,27 +106,29 @@ def check(
 
 
 def load_inventories(words: Sequence[str], format_name: str | None) -> "Inventory":
-    """Return what these files say together, ``-`` being standard input; a file that can't be read is a problem."""
+    """Return what these files and folders say together, ``-`` being standard input; what can't be read is a problem."""
     from collector.config import InventorySource
-    from collector.inventory.documents import SUFFIXES, decode_text, guess_format
+    from collector.inventory.formats.known import recognise_text
     from collector.inventory.rows import Inventory, merge_inventories
-    from collector.inventory.sources import MAX_FILE_BYTES, parse_source, read_file
+    from collector.inventory.sources import load_source, parse_source
+    from collector.inventory.supplies.files import MAX_FILE_BYTES, read_file
 
     parts = []
     for word in dict.fromkeys(words):
         path = Path(STANDARD_INPUT if word == "-" else word)
         try:
-            if word == "-":
-                content = sys.stdin.buffer.read(MAX_FILE_BYTES)
-            elif "://" in word:
+            if "://" in word:
                 raise ValueError("an inventory is a file, not a URL; for one name: validate NAME")
+            if word != "-" and path.is_dir():
+                part = load_source(InventorySource(path=path, is_folder=True, format=format_name or ""))
             else:
-                content = read_file(path)
-            chosen = format_name or SUFFIXES.get(path.suffix.lower()) or guess_format(decode_text(content, str(path)))
-            part = parse_source(InventorySource(path=path, format=chosen), content)
-            if not any(identity.endpoints for identity in part.identities) and not part.problems:
+                content = sys.stdin.buffer.read(MAX_FILE_BYTES) if word == "-" else read_file(path)
+                chosen = format_name or recognise_text(content, str(path))
+                part = parse_source(InventorySource(path=path, format=chosen), content)
+            unread = tuple(problem for _, problem in part.unread)
+            if not any(identity.endpoints for identity in part.identities) and not part.problems and not unread:
                 raise ValueError(f"{path}: there is no identity with an endpoint in it")
-            parts.append(part)
+            parts += [part, Inventory(problems=unread)]
         except ValueError as error:
             click.echo(str(error), err=True)
             parts.append(Inventory((), (str(error),)))

@@ -62,17 +62,21 @@ def _check_inventory(config: "Config") -> None:
     if config.history.url.startswith("chdb:") and not is_engine_installed():
         problems.append(NO_ENGINE)
     identities: list[Any] = []
+    noted: list[str] = []
     for source in config.collector.sources:
         try:
             loaded = load_source(source)
         except ValueError as error:
             problems.append(str(error))
             continue
-        problems += loaded.problems
+        problems += [*loaded.problems, *(problem for _, problem in loaded.unread)]
         identities += loaded.identities
-        if not any(identity.endpoints for identity in loaded.identities) and not loaded.problems:
-            problems.append(f"{source.path}: there is no identity with an endpoint in it")
+        noted += [f"{source.key}: {note}" for note in loaded.notes]
+        if not any(identity.endpoints for identity in loaded.identities) and not (loaded.problems or loaded.unread):
+            problems.append(f"{source.key}: there is no identity with an endpoint in it")
     if problems:
         raise ConfigError(problems)
+    for note in noted:
+        click.echo(f"not watchable: {note}", err=True)
     hosts = {endpoint.host for identity in identities for endpoint in identity.endpoints}
     click.echo(f"the configuration is fine; {len(identities)} identities, {len(hosts)} hosts")

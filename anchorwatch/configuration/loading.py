@@ -173,7 +173,7 @@ def _read_collector(sections: FileSections, base: Path, egress: Egress, document
     vantages = read_vantages(sections.vantages, base, document)
     authorities = read_authoritative(sections.authoritative, vantages, base, document)
     return CollectorConfig(
-        sources=read_sources(sections.inventory, base, state, document),
+        sources=read_sources(sections.inventory, base, state, egress, document),
         state=state,
         vantages=vantages,
         authorities=authorities,

@@ -310,7 +310,7 @@ def _make_alerts(config: Config, bus: KafkaConfig, file: ConfigurationFile | Non
         letters=_letters_of(config, ledger),
     )
     log_warnings(config)
-    add_alerts_metrics(meter, ledger, lambda: alerts.states)
+    add_alerts_metrics(meter, ledger, lambda: alerts)
 
     letters = KafkaDeadLetters(bus, f"{bus.prefix}-alerts")
 
@@ -348,6 +348,8 @@ def _letters_of(config: Config, ledger: KafkaLedger) -> DigestWriter | None:
     if config.digests_from is None:
         return None
     return DigestWriter(ledger, identities_at(config.digests_from, config.egress))
+
+
 def _with_metrics(file: ConfigurationFile | None, meter: Meter) -> ConfigurationFile | None:
     if file is not None:
         add_configuration_metrics(meter, file)

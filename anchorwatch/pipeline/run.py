@@ -120,7 +120,7 @@ class Instance:
         add_progress_metrics(meter, progress)
         add_collector_metrics(meter, self.collector.status)
         add_analyzer_metrics(meter, self.analyzer)
-        add_alerts_metrics(meter, self.ledger, lambda: self.alerts.states)
+        add_alerts_metrics(meter, self.ledger, lambda: self.alerts)
         buses = (self._observations, self._findings)
         text = "Messages on a bus within the process."
         meter.gauges("anchorwatch_bus_depth", text, ("bus",), lambda: {(bus.name,): bus.depth for bus in buses})

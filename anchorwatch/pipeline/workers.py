@@ -73,7 +73,8 @@ class Workers:
 
     def status(self) -> PollingStatus:
         """Return what is polled, and how polling goes, by all together."""
-        return sum_of((one.total for one in self._workers), self._hosts)
+        total = sum_of((one.total for one in self._workers), self._hosts)
+        return msgspec.structs.replace(total, inventory_changes=dict(self._following.changes))
 
     def reload_soon(self) -> None:
         """Read the inventory again at the next occasion, changed or not."""

@@ -24,8 +24,9 @@ from anchorwatch.replay.record import Record
 from collector.config import CollectorConfig
 from collector.dnssec.questions import Reply
 from collector.inventory.retention import Acceptance
-from collector.inventory.sources import InventorySources, Stamp
+from collector.inventory.sources import InventorySources
 from collector.inventory.store import Store
+from collector.inventory.supplies.files import Stamp
 from collector.polling.registrable import public_suffixes
 from collector.polling.roster import Roster, compare
 from collector.polling.watch import Watch
@@ -202,18 +203,18 @@ class Monitor:
         )
         for source in self._config.sources:
             for code, details in told:
-                detail = details.get(str(source.path), "")
-                messages += self.watch.reports(code, str(source.path), detail, at)
+                detail = details.get(source.key, "")
+                messages += self.watch.reports(code, source.key, detail, at)
         self._give(messages)
 
     def accept_inventory(self, by: str, why: str) -> None:
         """Accept what the source says now, as ``anchorwatch inventory accept`` does."""
         store = Store(self._config.state)
         for source in self._config.sources:
-            pending = store.load(source.path).pending
+            pending = store.load(source.key).pending
             if pending is not None:
                 at = datetime.fromtimestamp(self._clock.wall(), UTC)
-                store.accept(source.path, Acceptance(digest=pending.digest, who=by, why=why, at=at))
+                store.accept(source.key, Acceptance(digest=pending.digest, who=by, why=why, at=at))
 
     def act(self, act: Act) -> None:
         """Take in what somebody did."""

@@ -54,6 +54,10 @@ class Unclear(ValueError):
     """No host, or more than one reading; the sentence has no piece of the text."""
 
 
+class Unwatchable(Unclear):
+    """What is meant is clear, and there is no one name to ask the DNS for: an address, a wildcard, a bucket, a file."""
+
+
 def parse_host(text: str) -> str:
     """Return the one host of a name, URL or connection string: A-labels, lower case, no final dot.
 
@@ -86,7 +90,7 @@ def parse_endpoints(text: str) -> list[Host]:
     try:
         return _hosts_of(text, shown)
     except Unclear as error:
-        raise Unclear(f"{shown}: {error}; it is not shown, since it may hold a secret") from None
+        raise type(error)(f"{shown}: {error}; it is not shown, since it may hold a secret") from None
 
 
 def split_cell(cell: str) -> list[str]:
@@ -164,7 +168,7 @@ def _hosts_of(text: str, shown: str) -> list[Host]:
         return _without_scheme(text)
     kinds = scheme[1].lower().split(":")
     if kinds[-1] in NOT_HOSTS:
-        raise Unclear("what follows this scheme is no host: give the host of the service")
+        raise Unwatchable("what follows this scheme is no host: give the host of the service")
     rest = text[scheme.end() :]
     if "sqlserver" in kinds and kinds[0] == "jdbc":
         return _jdbc_sqlserver(rest)
@@ -281,7 +285,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def _without_scheme(text: str) -> list[Host]:
     """Read what has no scheme: ``host:port/path``, ``user:password@host``, a DSN of Go, ``host:port,password=…``."""
     if text.startswith("[") or (text.count(":") > 1 and _is_address(text)):
-        raise Unclear("an IP address has no name that could be forged")
+        raise Unwatchable("an IP address has no name that could be forged")
     before, at, after = text.rpartition("@")
     if at and re.match(r"[A-Za-z0-9.-]+(?::[0-9]+)?,\s*\w+=", text):
         raise Unclear("an @ after a parameter may belong to a password: give the host by itself")
@@ -327,7 +331,7 @@ def _is_host_port(text: str) -> bool:
 def _host_port(text: str) -> Host:
     """Return host and port of ``host`` or ``host:port``."""
     if text.startswith("[") or (text.count(":") > 1 and _is_address(text)):
-        raise Unclear("an IP address has no name that could be forged")
+        raise Unwatchable("an IP address has no name that could be forged")
     host, colon, digits = text.partition(":")
     if colon and not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 65536):
         raise Unclear("the port is not a number from 1 to 65535")
@@ -344,9 +348,9 @@ def checked_host(host: str, shown: str) -> str:
     if not host:
         raise Unclear(f"{named}there is no host in it")
     if _is_address(host):
-        raise Unclear(f"{named}an IP address has no name that could be forged; only host names can be watched")
+        raise Unwatchable(f"{named}an IP address has no name that could be forged; only host names can be watched")
     if "*" in host:
-        raise Unclear(f"{named}a wildcard is no host: name the hosts that are really consumed")
+        raise Unwatchable(f"{named}a wildcard is no host: name the hosts that are really consumed")
     bare = host.removesuffix(".").lower()
     if not bare.isascii():
         try:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from collector.inventory.rows import Broken, Inventory, joined
-from schemas.messages import CRITICALITY_ORDER, Identity
+from collector.inventory.rows import Broken, Inventory, document_of, joined
+from schemas.messages import CRITICALITY_ORDER, Endpoint, Identity
 from schemas.wire import digest_of
 
 MAXIMUM_OVER = timedelta(days=7)
@@ -205,16 +205,17 @@ def repair(
 ) -> tuple[tuple[Identity, ...], str]:
     """Return the rows with the last good version in the place of each that broke, and a sentence on those that broke.
 
-    Where an id can't be read, the rows that are missing may be meant: they stay, unless too many are missing.
+    Of a document that can't be read, in a source with several, the endpoints stay that stood in it. Where an id can't
+    be read, the rows that are missing may be meant: they stay, unless too many are missing.
     """
     known = {one.id: one for one in kept.identities}
     rows = {one.id: one for one in inventory.identities}
-    notes: list[str] = []
+    notes = _restore_unread(kept, inventory.unread, rows)
     for one in inventory.broken:
         good = known.get(one.id)
         if one.is_whole and one.id not in rows and good is not None:
             rows[one.id] = good
-        elif not one.is_whole and good is not None:
+        elif good is not None and one.id in rows:  # another row, or the rest of this one, stands
             rows[one.id] = joined(rows[one.id], good.endpoints)
         notes.append(f"{one.problem}; {_told_of(one, good, rows)}")
     nameless = sum(not one.id for one in inventory.broken)
@@ -224,10 +225,47 @@ def repair(
         if missing and (len(missing) <= nameless or not loss.is_suspicious):
             rows.update({one.id: one for one in missing})
             notes.append(f"one of these may be meant, so their last good versions stay: {_named(missing)}")
+        notes += _restore_objects(kept, rows, nameless)
     told = {one.problem for one in inventory.broken}
     notes += [problem for problem in inventory.problems if problem not in told]
     more = f" (and {len(notes) - MOST_NAMED} more)" if len(notes) > MOST_NAMED else ""
     return tuple(rows[key] for key in sorted(rows)), " | ".join(notes[:MOST_NAMED]) + more
+
+
+def _restore_unread(kept: Kept, unread: Sequence[tuple[str, str]], rows: dict[str, Identity]) -> list[str]:
+    """Put back what was in documents that can't be read now; return a sentence on each of them."""
+    documents = {name for name, _ in unread}
+    counts = dict.fromkeys(documents, 0)
+    for one in kept.identities if documents else ():
+        stood = [endpoint for endpoint in one.endpoints if document_of(endpoint.origin) in documents]
+        for endpoint in stood:
+            counts[document_of(endpoint.origin)] += 1
+        if stood:
+            here = rows.get(one.id)
+            rows[one.id] = joined(here, stood) if here else msgspec.structs.replace(one, endpoints=tuple(stood))
+    return [
+        f"{sentence}; the last good {counts[name]} endpoints of it stay watched"
+        if counts[name]
+        else f"{sentence}; no earlier version of it is known, so nothing of it is watched"
+        for name, sentence in unread
+    ]
+
+
+def _restore_objects(kept: Kept, rows: dict[str, Identity], nameless: int) -> list[str]:
+    """Put back what objects said that are missing, where as many documents can't be read that may have had them."""
+    present = {endpoint.origin for one in rows.values() for endpoint in one.endpoints}
+    missing: dict[str, list[Endpoint]] = {}
+    for one in kept.identities:
+        if one.id in rows:
+            stood = [endpoint for endpoint in one.endpoints if endpoint.origin and endpoint.origin not in present]
+            if stood:
+                missing[one.id] = stood
+    objects = sorted({endpoint.origin for stood in missing.values() for endpoint in stood})
+    if not objects or len(objects) > nameless:
+        return []
+    for key, stood in missing.items():
+        rows[key] = joined(rows[key], stood)
+    return [f"one of these may be meant, so what they said stays: {', '.join(objects[:MOST_NAMED])}"]
 
 
 def describe_loss(kept: Kept, loss: Loss, limits: Limits) -> str:

@@ -8,7 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from schemas.redaction import holds_secret, is_secret_name, safe
 KINDS = get_args(IdentityKind)
 CRITICALITIES = get_args(Criticality)
 IDENTITY_FIELDS = ("id", "kind", "owner", "environment", "criticality", "endpoints")
+IDENTITY_TEXTS = ("kind", "owner", "environment", "criticality")
 ENDPOINT_FIELDS = ("host", "port", "types", "purpose", "expect", "answers", "unsigned_alias_ok")
 ENDPOINT_FIELD_SET = frozenset(ENDPOINT_FIELDS)
 MOST_LABELS = 50
@@ -35,10 +36,14 @@ NOT_WATCHABLE = frozenset({"ANY", "RRSIG", "OPT", "AXFR", "IXFR", "TSIG", "TKEY"
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A value from a document and where it stood: ``inventory.yaml:12``."""
+    """A value from a document and where it stood: ``inventory.yaml:12``.
+
+    ``origin`` is what stays the same though lines are inserted above it: ``ServiceEntry prod/partner``.
+    """
 
     value: Any
     place: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +70,56 @@ class Broken:
 class Inventory:
     """The identities of all sources, ordered by id, and a sentence for each row that can't be used.
 
-    ``broken`` are those problems again, each with the id of its row.
+    broken: those problems again, each with the id of its row.
+    notes: sentences on what is there and can't be watched by its nature, such as an address: nothing to put right.
+    unread: the documents of a source with several that can't be read, each with a sentence; of those that were in them
+        nobody is gone.
+    places: where each endpoint stands, by the id of its identity and its host; only where it was asked for.
     """
 
     identities: tuple[Identity, ...] = ()
     problems: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
+    notes: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class _Problem(ValueError):
     pass
 
 
-def read_identities(rows: Iterable[Placed]) -> Inventory:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the rows of one document are read.
+
+    document: its name among those of its source, empty where it is the only one.
+    defaults: the fields of an identity that count where a row does not say them.
+    keeps_places: whether the place of each endpoint is wanted afterwards; a million of them are 200 MB.
+    """
+
+    document: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    keeps_places: bool = False
+
+    def origin_of(self, origin: str) -> str:
+        """Return an origin with the document before it."""
+        return _once(f"{self.document}: {origin}") if self.document and origin else self.document or origin
+
+
+def document_of(origin: str) -> str:
+    """Return the document in an origin that has one; of one that has none, what is no document's name."""
+    return origin.partition(": ")[0]
+
+
+def read_identities(rows: Iterable[Placed], manner: Manner | None = None) -> Inventory:
     """Turn placed rows (mappings with the fields of an identity) into an inventory.
 
     A later row with an id already seen is refused. Endpoints that can't be used are left out of an identity that
     otherwise stands.
     """
+    manner = manner or Manner()
+    stands: dict[tuple[str, str], str] = {}
     identities: dict[str, Identity] = {}
     places: dict[str, str] = {}
     problems: list[str] = []
@@ -90,7 +127,7 @@ def read_identities(rows: Iterable[Placed]) -> Inventory:
     for row in rows:
         unusable: list[str] = []
         try:
-            identity = _read_identity(row, unusable)
+            identity = _read_identity(row, unusable, manner, stands)
         except _Problem as problem:
             problems.append(f"{row.place}: {problem}")
             broken.append(Broken(_readable_id(row.value), problems[-1]))
@@ -101,19 +138,29 @@ def read_identities(rows: Iterable[Placed]) -> Inventory:
         problems += unusable
         broken += [Broken(identity.id, problem, is_whole=False) for problem in unusable]
         identities[identity.id], places[identity.id] = identity, row.place
-    return Inventory(tuple(identities[key] for key in sorted(identities)), tuple(problems), tuple(broken))
+    ordered = tuple(identities[key] for key in sorted(identities))
+    return Inventory(ordered, tuple(problems), tuple(broken), places=stands)
 
 
 def merge_inventories(parts: Iterable[Inventory]) -> Inventory:
     """Join sources; an id that two of them have keeps its first owner, and the endpoints of both."""
     merged: dict[str, Identity] = {}
     problems: list[str] = []
+    broken: list[Broken] = []
+    notes: list[str] = []
+    unread: list[tuple[str, str]] = []
+    places: dict[tuple[str, str], str] = {}
     for part in parts:
         problems.extend(part.problems)
+        broken.extend(part.broken)
+        notes.extend(part.notes)
+        unread.extend(part.unread)
+        places = {**part.places, **places} if part.places else places
         for identity in part.identities:
             known = merged.get(identity.id)
             merged[identity.id] = identity if known is None else joined(known, identity.endpoints)
-    return Inventory(tuple(merged[key] for key in sorted(merged)), tuple(problems))
+    identities = tuple(merged[key] for key in sorted(merged))
+    return Inventory(identities, tuple(problems), tuple(broken), tuple(notes), tuple(unread), places)
 
 
 def joined(identity: Identity, endpoints: Iterable[Endpoint]) -> Identity:
@@ -125,10 +172,21 @@ def _readable_id(value: object) -> str:
     if isinstance(value, Unusable):
         return value.id
     found = value.get("id") if isinstance(value, Mapping) else None
-    return found.strip() if isinstance(found, str) else ""
+    return found.strip() if isinstance(found, str) and is_whole_text(found) else ""
 
 
-def _read_identity(row: Placed, problems: list[str]) -> Identity:
+def is_whole_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: JSON may hold half a character, which no message can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_identity(row: Placed, problems: list[str], manner: Manner, stands: dict[tuple[str, str], str]) -> Identity:
     value = row.value
     if isinstance(value, Unusable):
         raise _Problem(value.why)
@@ -139,11 +197,13 @@ def _read_identity(row: Placed, problems: list[str]) -> Identity:
         raise _Problem("an identity needs an 'id', a text that is not empty" + _boolean_hint(identity_id))
     identity_id = identity_id.strip()
     shown = safe(identity_id)
-    texts = {field: _text(value, field) for field in ("kind", "owner", "environment", "criticality")}
-    for field, text in {"id": identity_id, **texts}.items():
+    texts = {name: _text(value, name) or manner.defaults.get(name, "") for name in IDENTITY_TEXTS}
+    for name, text in {"id": identity_id, **texts}.items():
+        if not is_whole_text(text):
+            raise _Problem(f"{name!r} has half of a character in it: write the whole of it")
         if holds_secret(text):
             raise _Problem(
-                f"{field!r} looks like a piece of a connection string, so it is not shown: "
+                f"{name!r} looks like a piece of a connection string, so it is not shown: "
                 "put quotes around a field that has the separator in it"
             )
     labels = _labels(value, shown)
@@ -162,7 +222,11 @@ def _read_identity(row: Placed, problems: list[str]) -> Identity:
             problems.append(f"{placed.place}: identity {shown}: {placed.value.why}")
             continue
         try:
-            endpoints += _read_endpoint(placed.value)
+            read = _read_endpoint(placed.value, manner.origin_of(placed.origin or row.origin))
+            endpoints += read
+            if manner.keeps_places:
+                for one in read:
+                    stands.setdefault((identity_id, one.host), placed.place)
         except ValueError as problem:
             problems.append(f"{placed.place}: identity {shown}: {problem}")
     return Identity(
@@ -187,6 +251,8 @@ def _labels(value: Mapping[str, Any], shown: str) -> dict[str, str]:
         if meant:
             raise _Problem(f"identity {shown}: unknown field {safe(name)}; {meant!r} is meant?")
         text = str(found).strip() if isinstance(found, str | int | float) else json.dumps(found, default=str)
+        if not is_whole_text(name + text):
+            raise _Problem(f"identity {shown}: a field has half of a character in it: write the whole of it")
         if name and len(labels) < MOST_LABELS and not is_secret_name(name) and not may_hold_secret(text):
             labels[name[:LONGEST_LABEL]] = text[:LONGEST_LABEL]
     return labels
@@ -211,12 +277,12 @@ def _boolean_hint(value: object) -> str:
     )
 
 
-def _text(value: Mapping[str, Any], field: str) -> str:
-    found = value.get(field)
+def _text(value: Mapping[str, Any], name: str) -> str:
+    found = value.get(name)
     if found is None:
         return ""
     if isinstance(found, bool) or not isinstance(found, str | int | float):
-        raise _Problem(f"{field!r} is a text{_boolean_hint(found)}")
+        raise _Problem(f"{name!r} is a text{_boolean_hint(found)}")
     return _once(str(found).strip())
 
 
@@ -226,10 +292,10 @@ def _once(text: str) -> str:
     return text
 
 
-def _read_endpoint(value: object) -> list[Endpoint]:
+def _read_endpoint(value: object, origin: str) -> list[Endpoint]:
     """Return the endpoints of one entry: one, or as many as a connection string names hosts."""
     if isinstance(value, str):
-        return [Endpoint(host=host, port=port) for host, port in parse_endpoints(value)]
+        return [Endpoint(host=host, port=port, origin=origin) for host, port in parse_endpoints(value)]
     if not isinstance(value, Mapping):
         raise ValueError(f"an endpoint is a host name or a mapping with 'host', not {safe(value)}")
     if not value.keys() <= ENDPOINT_FIELD_SET:
@@ -250,6 +316,8 @@ def _read_endpoint(value: object) -> list[Endpoint]:
     if not isinstance(allowed, bool):
         raise ValueError(f"{host}: 'unsigned_alias_ok' is true or false")
     purpose = str(value.get("purpose") or "")
+    if not is_whole_text(purpose):
+        raise ValueError(f"{host}: 'purpose' has half of a character in it: write the whole of it")
     if holds_secret(purpose):
         raise ValueError(f"{host}: 'purpose' looks like it holds a credential, so it is not shown")
     types = _read_types(host, value.get("types", DEFAULT_TYPES))
@@ -262,6 +330,7 @@ def _read_endpoint(value: object) -> list[Endpoint]:
             expect=Verdict(expect) if expect is not None else None,
             answers=_read_answers(host, value.get("answers"), types),
             unsigned_alias_ok=allowed,
+            origin=origin,
         )
         for name, port in found
     ]

@@ -1,62 +1,50 @@
-"""Read inventory files, notice when they change, and keep the last good rows of one that can't be read or shrank."""
+"""Read the sources, notice when they change, and keep the last good rows of one that can't be read or shrank."""
 
 import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from collector.config import InventorySource
 from collector.dnssec.names import Name
-from collector.inventory.documents import decode_text, read_rows
+from collector.inventory.formats.known import Document, Options, read_documents
 from collector.inventory.retention import Judged, Kept, Limits, adopt_rows, describe_unread, judge_source, keep_unread
-from collector.inventory.rows import Inventory, merge_inventories, read_identities
+from collector.inventory.rows import Inventory, merge_inventories
 from collector.inventory.store import Store
+from collector.inventory.supplies.cluster import Cluster
+from collector.inventory.supplies.files import Disk, FileSystem, open_files
+from collector.inventory.supplies.polled import Polled
+from collector.inventory.supplies.supply import Delivery, Supply
+from collector.inventory.supplies.web import WebDocument
 from schemas.messages import Act, Identity, InventoryIndex, InventorySnapshot, Message, utc
 from schemas.wire import digest_of
 
 log = logging.getLogger(__name__)
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
 LONGEST_STEP_S = 600.0
 """Two looks further apart than this count as this far apart: what a source said meanwhile, nobody saw."""
-
-Stamp = tuple[int, int, int]
+MOST_NOTES_LOGGED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """Which version of a file was read: the SHA-256 of its content, and when it was written."""
+    """Which version of a source was read: the SHA-256 of its content, and when it was written."""
 
     digest: str
     mtime_ns: int
 
 
-def load_source(source: InventorySource) -> Inventory:
-    """Return one source's inventory, its bad rows as problems.
+def load_source(source: InventorySource, *, keeps_places: bool = False) -> Inventory:
+    """Return one source's inventory, its bad rows as problems; of one on the web it waits for the answer.
 
     Raises:
-        ValueError: the file as a whole can't be used; the sentence has the place.
+        ValueError: the source as a whole can't be used; the sentence has the place.
     """
-    return parse_source(source, read_file(source.path))
-
-
-def read_file(path: Path) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        ValueError: it can't be read, or is too large.
-    """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: can't be read: {error.strerror}") from error
+    return read_delivery(source, open_supply(source, FileSystem()).read(), keeps_places=keeps_places)
 
 
 def parse_source(source: InventorySource, content: bytes) -> Inventory:
@@ -65,49 +53,35 @@ def parse_source(source: InventorySource, content: bytes) -> Inventory:
     Raises:
         ValueError: the file as a whole can't be used; the sentence has the place.
     """
-    text = decode_text(content, str(source.path))
-    if not text.strip():
-        return Inventory()
-    return read_identities(read_rows(text, source.format, str(source.path)))
+    return read_delivery(source, Delivery((Document("", source.key, content),)))
 
 
-class Disk(Protocol):
-    """Where inventory files are."""
+def read_delivery(source: InventorySource, delivery: Delivery, *, keeps_places: bool = False) -> Inventory:
+    """Return the inventory in what a source delivered.
 
-    def read(self, path: Path) -> bytes:
-        """Return a file's content.
-
-        Raises:
-            ValueError: it can't be read; the sentence has the place.
-        """
-        ...
-
-    def stamp(self, path: Path) -> Stamp | None:
-        """Return what changes when a file is written anew, None while there is none."""
-        ...
+    Raises:
+        ValueError: the source as a whole can't be used; the sentence has the place.
+    """
+    options = Options(source.format, source.identity, source.defaults, source.env_urls, keeps_places)
+    read = read_documents(delivery.documents, options)
+    notes, unread = (*delivery.notes, *read.notes), (*delivery.unread, *read.unread)
+    return replace(read, notes=notes, unread=unread) if notes or unread else read
 
 
-class FileSystem:
-    """The file system of this machine."""
-
-    def read(self, path: Path) -> bytes:
-        """Return a file's content."""
-        return read_file(path)
-
-    def stamp(self, path: Path) -> Stamp | None:
-        """Return when a file was written, its size and its number."""
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+def open_supply(source: InventorySource, disk: Disk, stopwatch: Callable[[], float] = time.monotonic) -> Supply:
+    """Return where the documents of a source come from; ``disk`` has files, ``stopwatch`` the time for the others."""
+    web = source.web
+    if web is None:
+        return open_files(source, disk)
+    fetch = Cluster(web, env_urls=source.env_urls).fetch if web.is_cluster else WebDocument(web).fetch
+    return Polled(web.name, fetch, web.every_s, web.timeout_s, stopwatch)
 
 
 class InventorySources:
     """The inventory sources of a running watch, all of it for one collector.
 
-    ``troubles`` and ``shrunk`` map the path of a source to one sentence: what of it can't be read, and what of it is
-    missing. ``marks`` has the version of each file that was read last. ``clock`` returns POSIX seconds, ``stopwatch``
+    ``troubles`` and ``shrunk`` map the key of a source to one sentence: what of it can't be read, and what of it is
+    missing. ``marks`` has the version of each source that was read last. ``clock`` returns POSIX seconds, ``stopwatch``
     seconds that nobody sets. ``disk`` has the files, by default the file system.
     """
 
@@ -121,17 +95,19 @@ class InventorySources:
         stopwatch: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> None:
-        self._disk: Disk = disk or FileSystem()
+        files = disk or FileSystem()
+        self._supplies = {source.key: open_supply(source, files, stopwatch) for source in sources}
         self._sources, self._vantages = tuple(sources), vantages
         self._store = Store(state)
         self._clock, self._stopwatch = clock, stopwatch
         self._identities: dict[str, Identity] = {}
         self._told: dict[str, Identity] = {}
         self._removed: dict[str, str] = {}
-        self._stamps: dict[Path, tuple[Stamp | None, Stamp | None]] = {}
-        self._looked_at: dict[Path, float] = {}
-        self._due_at: dict[Path, float] = {}
-        self._unknown: set[Path] = set()
+        self._stamps: dict[str, tuple[object, object]] = {}
+        self._looked_at: dict[str, float] = {}
+        self._due_at: dict[str, float] = {}
+        self._unknown: set[str] = set()
+        self._noted: dict[str, tuple[str, ...]] = {}
         self._acts: list[Act] = []
         self.troubles: dict[str, str] = {}
         self.shrunk: dict[str, str] = {}
@@ -149,40 +125,40 @@ class InventorySources:
 
     def changed(self) -> bool:
         """Return whether ``load`` would return something else: a file differs, or a loss may be accepted by now."""
-        if any(self._stamps.get(source.path, ()) != self._stamp(source) for source in self._sources):
+        if any(self._stamps.get(source.key, ()) != self._stamp(source) for source in self._sources):
             return True
         now = self._stopwatch()
         return any(now >= due for due in self._due_at.values())
 
-    def adopt(self, rows_by_path: Mapping[str, Sequence[Identity]]) -> None:
-        """Take as last good rows what other processes know of a source, by its path."""
+    def adopt(self, rows_by_key: Mapping[str, Sequence[Identity]]) -> None:
+        """Take as last good rows what other processes know of a source, by its key."""
         for source in self._sources:
-            rows = rows_by_path.get(str(source.path), ())
-            kept = self._store.load(source.path)
+            rows = rows_by_key.get(source.key, ())
+            kept = self._store.load(source.key)
             adopted = adopt_rows(kept, rows, utc(self._clock()))
             if adopted is not kept:
-                self._store.save(source.path, adopted)
+                self._store.save(source.key, adopted)
 
     def load(self) -> Inventory:
         """Read all sources; of one that can't be read, or lost too much, the last good rows count."""
-        read = {source.path: self._read(source) for source in self._sources}
+        read = {source.key: self._read(source) for source in self._sources}
         parts = []
         gone: dict[str, str] = {}
         for source in self._sources:
-            inventory = read[source.path]
-            others = (one for path, one in read.items() if path != source.path and isinstance(one, Inventory))
+            inventory = read[source.key]
+            others = (one for key, one in read.items() if key != source.key and isinstance(one, Inventory))
             elsewhere = {identity.id for other in others for identity in other.identities}
             judged = self._judge(source, inventory, elsewhere)
-            gone.update(dict.fromkeys(judged.removed, str(source.path)))
+            gone.update(dict.fromkeys(judged.removed, source.key))
             problems = inventory.problems if isinstance(inventory, Inventory) else (str(inventory),)
             parts.append((source, Inventory(judged.kept.identities, problems)))
         merged = merge_inventories(part for _, part in parts)
         self._identities = {identity.id: identity for identity in merged.identities}
-        self.source_of = {one.id: str(source.path) for source, part in reversed(parts) for one in part.identities}
+        self.source_of = {one.id: source.key for source, part in reversed(parts) for one in part.identities}
         self._removed.update({key: path for key, path in gone.items() if key not in self._identities})
         if self._store.trouble:
-            path = str(self._sources[0].path)
-            self.troubles[path] = " | ".join(filter(None, (self.troubles.get(path), self._store.trouble)))
+            key = self._sources[0].key
+            self.troubles[key] = " | ".join(filter(None, (self.troubles.get(key), self._store.trouble)))
         return merged
 
     def removed(self) -> dict[str, str]:
@@ -209,26 +185,33 @@ class InventorySources:
         return acts
 
     def _read(self, source: InventorySource) -> Inventory | ValueError:
-        self._stamps[source.path] = self._stamp(source)
-        stamp = self._stamps[source.path][0]
+        key = source.key
+        self._stamps[key] = self._stamp(source)
         try:
-            content = self._disk.read(source.path)
-            inventory = parse_source(source, content)
+            delivery = self._supplies[key].read()
+            if delivery.stamp is not None:
+                self._stamps[key] = delivery.stamp, self._stamps[key][1]
+            inventory = read_delivery(source, delivery)
         except ValueError as error:
             return error
-        self.marks[str(source.path)] = FileMark(hashlib.sha256(content).hexdigest(), stamp[0] if stamp else 0)
+        self.marks[key] = FileMark(_digest_of(delivery), delivery.written_ns)
+        if inventory.notes and self._noted.get(key) != inventory.notes:
+            shown = list(inventory.notes[:MOST_NOTES_LOGGED])
+            log.info("not watchable", extra={"source": key, "count": len(inventory.notes), "first": shown})
+        self._noted[key] = inventory.notes
         return inventory
 
     def _judge(self, source: InventorySource, read: Inventory | ValueError, elsewhere: set[str]) -> Judged:
         """Decide what is watched of a source, remember it, and note what there is to tell."""
-        path, kept = source.path, self._store.load(source.path)
+        key = source.key
+        kept = self._store.load(key)
         if isinstance(read, ValueError):
-            self._looked_at.pop(path, None)
-            shrunk = self.shrunk.get(str(path)) or describe_unread(kept)
+            self._looked_at.pop(key, None)
+            shrunk = self.shrunk.get(key) or describe_unread(kept)
             judged = Judged(kept=keep_unread(kept), stale=_stale_file(read, kept), shrunk=shrunk)
         else:
-            now, last = self._stopwatch(), self._looked_at.get(path)
-            self._looked_at[path] = now
+            now, last = self._stopwatch(), self._looked_at.get(key)
+            self._looked_at[key] = now
             judged = judge_source(
                 kept,
                 read,
@@ -236,15 +219,15 @@ class InventorySources:
                 now=utc(self._clock()),
                 elapsed_s=min(now - last, LONGEST_STEP_S) if last is not None else 0.0,
                 elsewhere=elsewhere,
-                acceptance=self._store.acceptance(path),
+                acceptance=self._store.acceptance(key),
             )
-            judged = self._marked(judged, str(path))
+            judged = self._marked(judged, key)
         self._remember(source, judged)
         return judged
 
-    def _marked(self, judged: Judged, path: str) -> Judged:
-        """Note beside good rows which version of the file they are from."""
-        mark = self.marks.get(path)
+    def _marked(self, judged: Judged, key: str) -> Judged:
+        """Note beside good rows which version of the source they are from."""
+        mark = self.marks.get(key)
         if judged.shrunk or mark is None:
             return judged
         kept = msgspec.structs.replace(judged.kept, file_digest=mark.digest, file_mtime_ns=mark.mtime_ns)
@@ -257,16 +240,16 @@ class InventorySources:
         )
 
     def _remember(self, source: InventorySource, judged: Judged) -> None:
-        path, key = source.path, str(source.path)
-        self._store.save(path, judged.kept)
-        (self._unknown.discard if judged.kept.is_known else self._unknown.add)(path)
+        key = source.key
+        self._store.save(key, judged.kept)
+        (self._unknown.discard if judged.kept.is_known else self._unknown.add)(key)
         for told, sentence in ((self.troubles, judged.stale), (self.shrunk, judged.shrunk)):
             told.pop(key, None)
             if sentence:
                 told[key] = sentence
-        self._due_at.pop(path, None)
+        self._due_at.pop(key, None)
         if judged.kept.pending is not None:
-            self._due_at[path] = self._stopwatch() + min(LONGEST_STEP_S / 2, max(source.accept_after_s / 4, 1.0))
+            self._due_at[key] = self._stopwatch() + min(LONGEST_STEP_S / 2, max(source.accept_after_s / 4, 1.0))
         if judged.acceptance is not None:
             one = judged.acceptance
             log.info(
@@ -277,8 +260,18 @@ class InventorySources:
                 Act(id=identity, kind="accept_inventory", by=one.who, at=one.at, why=one.why, subject=key)
             )
 
-    def _stamp(self, source: InventorySource) -> tuple[Stamp | None, Stamp | None]:
-        return self._disk.stamp(source.path), self._store.acceptance_stamp(source.path)
+    def _stamp(self, source: InventorySource) -> tuple[object, object]:
+        return self._supplies[source.key].stamp(), self._store.acceptance_stamp(source.key)
+
+
+def _digest_of(delivery: Delivery) -> str:
+    if len(delivery.documents) == 1 and not delivery.documents[0].name:
+        return hashlib.sha256(delivery.documents[0].content).hexdigest()
+    whole = hashlib.sha256()
+    for document in delivery.documents:
+        whole.update(f"{document.name}\0{len(document.content)}\0".encode())
+        whole.update(document.content)
+    return whole.hexdigest()
 
 
 def _stale_file(error: ValueError, kept: Kept) -> str:

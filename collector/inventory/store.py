@@ -6,7 +6,7 @@ acceptance is a file of its own, left by whoever may write to this folder.
 
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -15,7 +15,7 @@ from schemas.wire import digest_of
 
 
 class Store:
-    """The folder of what is kept; without one, memory only."""
+    """The folder of what is kept, by the key of each source; without one, memory only."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -29,16 +29,15 @@ class Store:
         """Return a sentence on what could not be read or written at the last occasion, empty while all is well."""
         return self._unreadable or self._unwritable
 
-    def file_of(self, path: Path) -> Path | None:
+    def file_of(self, key: str) -> Path | None:
         """Return the file that keeps a source's rows."""
         if self._folder is None:
             return None
-        return self._folder / f"{path.name[:60]}-{digest_of(str(path))[:16]}.json"
+        return self._folder / f"{PurePath(key).name[:60]}-{digest_of(key)[:16]}.json"
 
-    def load(self, path: Path) -> Kept:
+    def load(self, key: str) -> Kept:
         """Return what is kept of a source; what another process wrote since counts."""
-        key = str(path)
-        file = self.file_of(path)
+        file = self.file_of(key)
         known = self._memory.get(key)
         stamp = _stamp(file)
         if file is None or stamp is None or (known is not None and self._written.get(key) == stamp):
@@ -55,18 +54,17 @@ class Store:
         self._memory[key], self._written[key] = kept, stamp
         return kept
 
-    def is_known(self, path: Path) -> bool:
+    def is_known(self, key: str) -> bool:
         """Return whether good rows of a source are kept: then it may be watched though its file is not there."""
-        file = self.file_of(path)
-        return file is not None and file.is_file() and self.load(path).is_known
+        file = self.file_of(key)
+        return file is not None and file.is_file() and self.load(key).is_known
 
-    def save(self, path: Path, kept: Kept) -> None:
+    def save(self, key: str, kept: Kept) -> None:
         """Keep what is known of a source; where it can't be written it is kept in memory, and tried again."""
-        key = str(path)
         if self._memory.get(key) == kept and key not in self._unwritten:
             return
         self._memory[key] = kept
-        file = self.file_of(path)
+        file = self.file_of(key)
         if file is None:
             return
         try:
@@ -80,32 +78,32 @@ class Store:
         self._written[key] = _stamp(file) or (0, 0, 0)
         self._unwritable = ""
 
-    def acceptance_file(self, path: Path) -> Path | None:
+    def acceptance_file(self, key: str) -> Path | None:
         """Return where a person's acceptance of what a source says is left."""
-        file = self.file_of(path)
+        file = self.file_of(key)
         return file.with_suffix(".accepted") if file is not None else None
 
-    def accept(self, path: Path, acceptance: Acceptance) -> None:
+    def accept(self, key: str, acceptance: Acceptance) -> None:
         """Leave an acceptance for the process that reads the source.
 
         Raises:
             OSError: it can't be written.
         """
-        file = self.acceptance_file(path)
+        file = self.acceptance_file(key)
         if file is not None:
             _write(file, msgspec.json.encode(acceptance))
 
-    def acceptance(self, path: Path) -> Acceptance | None:
+    def acceptance(self, key: str) -> Acceptance | None:
         """Return the last acceptance that was left for a source."""
-        file = self.acceptance_file(path)
+        file = self.acceptance_file(key)
         try:
             return msgspec.json.decode(file.read_bytes(), type=Acceptance) if file is not None else None
         except (OSError, msgspec.DecodeError):
             return None
 
-    def acceptance_stamp(self, path: Path) -> tuple[int, int, int] | None:
+    def acceptance_stamp(self, key: str) -> tuple[int, int, int] | None:
         """Return what changes when another acceptance is left."""
-        return _stamp(self.acceptance_file(path))
+        return _stamp(self.acceptance_file(key))
 
 
 def _write(file: Path, content: bytes) -> None:

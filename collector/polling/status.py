@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,8 @@ class PollingStatus(msgspec.Struct, frozen=True, kw_only=True):
     validated in full only to compare, with ``shadow_differences``. ``polls_late`` began late, or their turn came before
     the last one was over; ``polls_waiting`` are due and wait for a slot; ``resting`` are in zones that do not answer,
     and are asked seldom. ``answered_at`` has by vantage when it last answered, in POSIX seconds; ``passed_over`` by
-    kind the replies that answered no question of ours.
+    kind the replies that answered no question of ours. ``inventory_changes`` has how many identities came, went and
+    changed, by ``added``, ``removed`` and ``changed``; of whoever follows the inventory.
     """
 
     watched: int = 0
@@ -33,6 +35,7 @@ class PollingStatus(msgspec.Struct, frozen=True, kw_only=True):
     resting: int = 0
     answered_at: dict[str, float] = {}
     passed_over: dict[str, int] = {}
+    inventory_changes: dict[str, int] = {}
 
     def counts(self) -> "PollingStatus":
         """Return what was counted, without the states: what one that is over leaves to its successor."""
@@ -51,4 +54,5 @@ def sum_of(parts: Iterable[PollingStatus], hosts: int) -> PollingStatus:
         passed_over.update(part.passed_over)
         for name, at in part.answered_at.items():
             answered_at[name] = max(at, answered_at.get(name, at))
-    return PollingStatus(hosts=hosts, answered_at=answered_at, passed_over=dict(passed_over), **counts)
+    counted: dict[str, Any] = dict(counts)
+    return PollingStatus(hosts=hosts, answered_at=answered_at, passed_over=dict(passed_over), **counted)

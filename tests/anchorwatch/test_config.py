@@ -42,7 +42,22 @@ SAID = {
     "events-in-a-file-of-no-folder": ":2: receivers[0].path: an absolute path is expected",
     "events-on-a-topic-without-kafka": ":2: receivers[0]: it is a topic of the bus between the stages",
     "impossible-zone": "empty label",
+    "inventory-api-in-a-strange-namespace": "each is a name that Kubernetes allows",
+    "inventory-api-with-path": "an API server is https://host:port, or 'in-cluster'",
+    "inventory-api-without-token": "asks for a 'token_file'",
+    "inventory-asked-all-the-time": "inventory[0].every: 1s is less than 10s",
+    "inventory-below-everything": "'**' is not read: name the folder",
+    "inventory-folder-not-there": "there is no folder {folder}/teams",
+    "inventory-headers-in-clear": "headers hold secrets, so the URL begins with https://",
+    "inventory-headers-not-there": "there is no file {folder}/gone",
+    "inventory-identity-with-a-secret": "a name of at most 200 characters without a secret",
     "inventory-not-there": "there is no file",
+    "inventory-of-a-kind-that-is-none": "inventory[0].kind",
+    "inventory-of-strange-format": "inventory[0].format: one of yaml",
+    "inventory-of-two-kinds": "exactly one of 'path', 'url' and 'kubernetes' is needed",
+    "inventory-token-of-a-file": "only a source with 'kubernetes' has it",
+    "inventory-url-of-no-format": "the URL does not end as a file does",
+    "inventory-url-with-user": "the URL has a user in it, so it is not shown",
     "inventory-of-unknown-format": "say 'format: yaml'",
     "listen-nowhere": "no address such as",
     "negative-skew": ":2: policy.skew_s",
@@ -442,3 +457,37 @@ def test_where_a_finding_would_go_is_said_with_the_reason(tmp_path: Path) -> Non
         ("code!=ds_changed", "LABEL=VALUE"),
     ):
         assert why in CliRunner().invoke(cli, ["routes", "test", str(tmp_path / "a.yaml"), bad]).output
+
+
+def test_sources_of_all_kinds_are_read(folder: Path) -> None:
+    (folder / "teams").mkdir()
+    (folder / "token").write_text("hunter2")
+    config = folder / "c.yaml"
+    config.write_text(
+        "inventory:\n"
+        "- {path: teams, owner: ops, criticality: high}\n"
+        "- {path: 'teams/*/mcp.json', identity: desk}\n"
+        "- {path: inventory.yaml}\n"
+        "- {url: 'https://cmdb.example/inv.csv?id=hunter2', headers_file: token, every: 1m}\n"
+        "- {url: 'https://cmdb.example/export', format: oidc}\n"
+        "- {kubernetes: 'https://api.example:6443/', token_file: token, namespaces: [prod], env_urls: true}\n"
+        "- {kubernetes: in-cluster}\n"
+        "outbound: {no_proxy: [cmdb.example]}\n"
+    )
+
+    sources = load_config(config).collector.sources
+
+    one, pattern, file, table, export, api, inside = sources
+    assert one.is_folder
+    assert one.defaults == {"owner": "ops", "criticality": "high"}
+    assert (pattern.root, pattern.pattern, pattern.identity) == (folder / "teams", "*/mcp.json", "desk")
+    assert (file.format, table.format, export.format, api.format) == ("", "csv", "oidc", "kubernetes")
+    assert table.web is not None
+    assert (table.web.headers_path, table.web.every_s) == (str(folder / "token"), 60.0)
+    assert table.web.egress.no_proxy == ("cmdb.example",)
+    assert api.web is not None
+    assert (api.web.url, api.web.namespaces, api.env_urls) == ("https://api.example:6443", ("prod",), True)
+    assert inside.web is not None
+    assert inside.web.token_path.startswith("/var/run/secrets/kubernetes.io/serviceaccount")
+    assert not any("hunter2" in source.key for source in sources)
+    assert len({source.key for source in sources}) == 7

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from collector.inventory.documents import decode_text, guess_format, read_rows
@@ -205,3 +206,22 @@ def test_no_problem_repeats_what_may_be_a_secret(format_name: str, text: str) ->
 
     assert said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "\ud800x", "endpoints": ["a.test"]},
+        {"id": "sa", "owner": "\ud800", "endpoints": ["a.test"]},
+        {"id": "sa", "note": "\ud800", "endpoints": ["a.test"]},
+        {"id": "sa", "n\udfff": "x", "endpoints": ["a.test"]},
+        {"id": "sa", "endpoints": [{"host": "a.test", "purpose": "\ud800"}]},
+        {"id": "sa", "endpoints": ["\ud800.test"]},
+    ],
+)
+def test_half_of_a_character_breaks_its_row_alone_and_all_that_is_told_can_be_written(row: object) -> None:
+    inventory = read(json.dumps([row, {"id": "good", "endpoints": ["good.test"]}]), "json")
+
+    assert "good.test" in hosts(inventory)
+    assert len(inventory.problems) == 1
+    assert msgspec.json.encode((inventory.identities, inventory.problems, [one.id for one in inventory.broken]))

@@ -73,7 +73,7 @@ class World:
     def accept(self) -> None:
         digest = digest_of_rows(load_source(self.source).identities)
         one = Acceptance(digest=digest, who="ann", why="decommissioned", at=utc(self.now))
-        Store(self.folder).accept(self.path, one)
+        Store(self.folder).accept(str(self.path), one)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_person_accepts_what_they_saw_and_nothing_else(world: World) -> None:
     assert world.sources.changed()
     assert len(world.ids()) == 5
     assert not world.shrunk
-    kept = Store(world.folder).load(world.path)
+    kept = Store(world.folder).load(str(world.path))
     assert [(one.who, one.why) for one in kept.acceptances] == [("ann", "decommissioned")]
 
 
@@ -264,7 +264,7 @@ def test_an_acceptance_of_long_ago_accepts_no_new_loss(world: World) -> None:
     world.accept()
     world.ids()
     world.says(rows(*range(10)))
-    Store(world.folder).acceptance_file(world.path).unlink()  # type: ignore[union-attr]
+    Store(world.folder).acceptance_file(str(world.path)).unlink()  # type: ignore[union-attr]
 
     assert len(world.says(rows(1))) == 10
 
@@ -396,7 +396,7 @@ def test_each_file_has_its_mark(world: World) -> None:
     world.says(rows(1, 2))
 
     assert world.sources.marks[str(world.path)] != first
-    kept = Store(world.folder).load(world.path)
+    kept = Store(world.folder).load(str(world.path))
     assert kept.file_digest == world.sources.marks[str(world.path)].digest
 
 
@@ -406,4 +406,4 @@ def test_what_is_kept_is_decoded_by_a_later_version(world: World) -> None:
     document = msgspec.json.decode(file.read_bytes())
     file.write_bytes(msgspec.json.encode({**document, "from_the_future": 1}))
 
-    assert Store(world.folder).load(world.path).is_known
+    assert Store(world.folder).load(str(world.path)).is_known
