@@ -23,6 +23,7 @@ from analyzer.history.clickhouse import open_history
 from analyzer.history.overflow import OverflowHistory
 from analyzer.stage import Analyzer
 from anchorwatch.configuration.loading import Config
+from anchorwatch.judging import PUBLIC, OnDemand, Settings
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.dead_letters import FileDeadLetters, dead_letter_file
 from anchorwatch.pipeline.heartbeat import Heartbeat
@@ -53,6 +54,15 @@ class NotificationSink:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def make_on_demand(config: Config) -> OnDemand:
+    """Return what validates a name for who asks, as the collector would."""
+    collector = config.collector
+    settings = Settings(
+        collector.anchors, collector.policy, egress=config.egress, authorities=collector.authorities or PUBLIC
+    )
+    return OnDemand(collector.vantages, settings)
 
 
 def make_notifiers(receivers: Sequence[Receiver], line: Line) -> dict[str, Notifier]:
@@ -91,9 +101,12 @@ class Instance:
         log_warnings(config)
         for name, why_full in disks.items():
             progress.add_reason(f"disk of the {name}", why_full, grave=False)
+        on_demand = make_on_demand(config)
         parts = Parts(
             meter=meter,
             progress=progress,
+            explain=on_demand.judge,
+            vantages=on_demand.vantages,
             analyzer=self.analyzer,
             history=self.history,
             ledger=self.ledger,

@@ -48,7 +48,7 @@ from anchorwatch.web.queries import (
 from anchorwatch.web.silences import matching_view, read_matchers, silence_views
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
-from schemas.judgement import Verdict
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import Finding, utc
 
 MAX_GAP_S = 366 * 86_400
@@ -73,7 +73,8 @@ class Parts:
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
     on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
-    ``hooks`` has the secrets of receivers that may call us.
+    ``hooks`` has the secrets of receivers that may call us. ``explain`` validates a name and type now through one of
+    ``vantages``.
     """
 
     meter: Meter
@@ -86,6 +87,8 @@ class Parts:
     warnings: tuple[str, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     hooks: Mapping[str, str] = field(default_factory=dict)
+    explain: Callable[[str, str, str], Awaitable[Judgement]] | None = None
+    vantages: tuple[str, ...] = ()
 
 
 class Api:

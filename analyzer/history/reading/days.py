@@ -100,7 +100,8 @@ class Days:
     def verdicts(self, since: datetime, until: datetime, step: timedelta) -> list[Slot]:
         """Return the counts of verdicts at the end of each step between two instants, oldest first.
 
-        Reckoned backwards from what is the case now: what is not watched any more is left out.
+        Reckoned backwards from what is the case now: what is not watched any more is left out. What comes in between
+        the two questions may be off by itself for a moment, never below nothing.
         """
         counts = dict(
             self._read(f"SELECT verdict, count() FROM ({WATCHED}) WHERE name IN ({CONSUMED}) GROUP BY verdict", {})
@@ -122,7 +123,7 @@ class Days:
             while place < len(moves) and moves[place][0] > slot:
                 _undo(now, moves[place])
                 place += 1
-            slots.append(Slot(min(since + step * (slot + 1), until), tuple(now)))
+            slots.append(Slot(min(since + step * (slot + 1), until), tuple(max(count, 0) for count in now)))
         return slots[::-1]
 
 

@@ -1,6 +1,7 @@
 """Who consumes what: identities and their owners, each with the weakest verdict among the names that it rests on."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -137,6 +138,27 @@ class Identities:
         sql = f"SELECT count(), uniqExactIf(owner, owner != ''), uniqExactArray(names) FROM ({LIVING})"
         ((identities, owners, hosts),) = self._read(sql, {})
         return identities, owners, hosts
+
+    def kinds(self) -> list[tuple[str, int]]:
+        """Return how many identities there are of each kind, the most first."""
+        sql = f"SELECT kind, count() AS many FROM ({LIVING}) GROUP BY kind ORDER BY many DESC, kind"
+        return [(str(kind), int(many)) for kind, many in self._read(sql, {})]
+
+    def lately(self, most: int) -> list[tuple[str, datetime, str, bool]]:
+        """Return who came, changed or left last: id, when, owner, and whether it is there."""
+        sql = """
+            SELECT id, seen_at, owner, identity != '' FROM identities FINAL ORDER BY seen_at DESC, id LIMIT %(most)s
+        """
+        return [(str(key), at, str(owner), bool(here)) for key, at, owner, here in self._read(sql, {"most": most})]
+
+    def unobserved(self, most: int) -> tuple[int, list[tuple[str, str]]]:
+        """Return how many hosts of the inventory are not watched, and the first of them, each with an identity."""
+        sql = f"""
+            SELECT name, min(id), count() OVER () FROM (SELECT id, arrayJoin(names) AS name FROM ({LIVING}))
+            WHERE name NOT IN (SELECT name FROM ({WATCHED})) GROUP BY name ORDER BY name LIMIT %(most)s
+        """
+        found = self._read(sql, {"most": most})
+        return (int(found[0][2]) if found else 0), [(str(name), str(key)) for name, key, _ in found]
 
     def at_risk(self, most: int) -> Sequence[OwnerRow]:
         """Return the owners with identities on bogus names, or on such without a verdict, the worst first."""

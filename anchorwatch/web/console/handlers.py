@@ -1,35 +1,33 @@
-"""The pages' handlers: each asks the parts that are here and shows what they say, or does what a form says."""
+"""Where each page is: the paths of the console, what each takes, and what a refusal looks like to a person."""
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from alerts.ledger.ledger import Record
 from alerts.runbooks.library import find_runbook
-from analyzer.history.clickhouse import ClickHouseHistory
-from analyzer.stage import Analyzer
 from anchorwatch.web import pages
 from anchorwatch.web.acts import Desk, read_form
-from anchorwatch.web.chains import ZoneView, current_chain
-from anchorwatch.web.doors import BadQuery, NotHere, Refused, check_parameters
+from anchorwatch.web.console import cases, lists, people, subjects, surveys
+from anchorwatch.web.console.explaining import Explainer
+from anchorwatch.web.console.overview import show_overview
+from anchorwatch.web.console.source import Source
+from anchorwatch.web.doors import NotHere, Refused, check_parameters
 from anchorwatch.web.guard import peer_of
-from anchorwatch.web.incidents import find_incident, incident_view, whole_view
-from anchorwatch.web.queries import MAX_LIMIT, find_findings, read_name
-from anchorwatch.web.silences import silence_views
 from anchorwatch.web.threads import Threads
-from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
-from schemas.messages import Finding, utc
+from schemas.faults import Transient
 
 if TYPE_CHECKING:
     from anchorwatch.web.api import Parts
 
 Handler = Callable[[Request], Awaitable[Response]]
+Page = Callable[[Source, Request], Awaitable[Response]]
+PAGED = ("page", "rows", "sort", "q")
 
 
 class Console:
@@ -38,105 +36,73 @@ class Console:
     def __init__(
         self, parts: "Parts", *, of_history: Threads, of_ledger: Threads, desk: Callable[[], Desk], has_login: bool
     ) -> None:
-        self._parts, self._has_login = parts, has_login
-        self._of_history, self._of_ledger, self._desk = of_history, of_ledger, desk
+        self._source, self._has_login = Source(parts, of_history, of_ledger), has_login
+        self._desk, self._explainer = desk, Explainer()
 
     def routes(self) -> list[BaseRoute]:
         """Return where each page is."""
+        checks = ("verdict", "vantage", "type", "cause", "zone", "owner", "identity", "at")
+        findings = ("state", "kind", "severity", "code", "zone", "owner", "identity", "name", "at")
+        identities = ("owner", "kind", "environment", "criticality", "verdict", "name", "zone")
         return [
-            Route("/", _taking(self.overview, "q")),
-            Route("/findings/{id}", _taking(self.finding_page)),
-            Route("/incidents/{id}", _taking(self.incident_page), methods=["GET"]),
-            Route("/incidents/{id}", _taking(self.incident_act), methods=["POST"]),
-            Route("/runbooks/{code}", _taking(self.runbook_page)),
-            Route("/silences", _taking(self.silences_page), methods=["GET"]),
-            Route("/silences", _taking(self.silences_act), methods=["POST"]),
-            Route("/endpoints/{name}", _taking(self.endpoint_page)),
+            self._at("/", self._overview, "at", "every", "q"),
+            self._at("/checks", lists.show_checks, *PAGED, *checks),
+            self._at("/endpoints/{name}", subjects.show_endpoint, "type", "vantage", "at", "page"),
+            self._at("/findings", lists.show_findings, *PAGED, *findings),
+            self._at("/findings/{id}", cases.show_finding),
+            self._at("/incidents", lists.show_incidents, *PAGED, "state", "owner"),
+            self._at("/incidents/{id}", cases.show_incident),
+            self._at("/incidents/{id}", self._act_on_incident, method="POST"),
+            self._at("/evidence/{digest}", cases.show_evidence),
+            self._at("/zones", lists.show_zones, *PAGED, "verdict", "vantage"),
+            self._at("/zones/{zone}", subjects.show_zone, "vantage", "days"),
+            self._at("/identities", lists.show_identities, *PAGED, *identities),
+            self._at("/identities/{id:path}", people.show_identity, "page", "rows"),
+            self._at("/owners", lists.show_owners, *PAGED),
+            self._at("/owners/{owner:path}", people.show_owner),
+            self._at("/resolvers", surveys.show_resolvers),
+            self._at("/calendar", surveys.show_calendar),
+            self._at("/changes", surveys.show_changes, "day", "kind", "page", "rows"),
+            self._at("/inventory", surveys.show_inventory),
+            self._at("/notifications", lists.show_notifications, "status", "receiver", "page", "rows"),
+            self._at("/search", surveys.search, "q"),
+            self._at("/explain", self._explainer.show, "name", "type", "vantage"),
+            self._at("/explain", self._explainer.explain, method="POST"),
+            self._at("/runbooks/{code}", _show_runbook),
+            self._at("/silences", _show_silences),
+            self._at("/silences", self._act_on_silences, method="POST"),
             Mount("/static", StaticFiles(directory=str(pages.STATIC))),
         ]
 
-    @property
-    def _analyzer(self) -> Analyzer:
-        if self._parts.analyzer is None:
-            raise NotHere("this is another process: ask the analyzer")
-        return self._parts.analyzer
+    def _at(self, path: str, page: Page, *parameters: str, method: str = "GET") -> Route:
+        """Return a route to a page that takes these parameters, each but once, and no others."""
 
-    @property
-    def _history(self) -> ClickHouseHistory:
-        if self._parts.history is None:
-            raise NotHere("this is another process: ask the analyzer")
-        return self._parts.history
+        @wraps(page)
+        async def handler(request: Request) -> Response:
+            try:
+                check_parameters(request.query_params.multi_items(), parameters)
+                return await page(self._source, request)
+            except NotHere as refusal:
+                return pages.missing(f"{refusal}")
+            except Refused as refusal:
+                if method != "GET" or "text/html" not in request.headers.get("accept", ""):
+                    raise  # a script is told as the API tells it
+                return pages.missing(f"{refusal}", refusal.status)
+            except Transient as fault:
+                return pages.missing(f"{fault}. This page shows itself again once it does.", 503)
 
-    @property
-    def _ledger(self) -> Record:
-        if self._parts.ledger is None:
-            raise NotHere("this is another process: ask the alerts stage")
-        return self._parts.ledger
+        return Route(path, handler, methods=[method])
 
-    def _endpoint_views(self, name: str = "") -> list[EndpointView]:
-        current = self._analyzer.current
-        chosen = {subject: state for subject, state in current.items() if subject[0] == name} if name else current
-        return endpoint_views(chosen, self._analyzer.consumers, self._analyzer.zones)
+    async def _overview(self, source: Source, request: Request) -> Response:
+        words = request.query_params.get("q", "")
+        if words:
+            return RedirectResponse(f"/checks?{urlencode({'q': words})}", status_code=303)
+        return await show_overview(source, request, has_session=self._has_login)
 
-    def _silence_views(self) -> list[dict[str, Any]]:
-        ledger = self._ledger
-        return silence_views(ledger.silences(), self._parts.maintenance, ledger.incidents(MAX_LIMIT), utc(time.time()))
+    async def _act_on_incident(self, source: Source, request: Request) -> Response:
+        return await cases.act_on_incident(source, self._desk, request)
 
-    def _whole(self, text: str) -> dict[str, Any]:
-        return whole_view(self._ledger, find_incident(self._ledger, text))
-
-    async def _versions_of(self, text: str) -> list[Finding]:
-        found = await self._of_history.ask(find_findings, self._history, text)
-        if not found:
-            raise Refused("there is no such finding", 404)
-        return await self._of_history.ask(self._history.finding_versions, found[0].id)
-
-    async def overview(self, request: Request) -> Response:
-        """Show the whole watch on one page."""
-        ledger = self._parts.ledger
-        incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
-        notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
-        silences = await self._of_ledger.ask(self._silence_views) if ledger is not None else []
-        findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
-        views = self._endpoint_views()
-        return pages.overview(
-            views=views,
-            identities=identity_views(views, self._analyzer.consumers),
-            findings=findings,
-            incidents=[incident_view(incident) for incident in incidents],
-            notifications=notifications,
-            silences=[one for one in silences if one["state"] == "active"],
-            wanted=request.query_params.get("q", ""),
-            has_session=self._has_login,
-            warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
-        )
-
-    async def finding_page(self, request: Request) -> Response:
-        """Show one finding with its life and its blast radius."""
-        try:
-            return pages.finding(await self._versions_of(request.path_params["id"]))
-        except Refused as refusal:
-            return pages.missing(f"{refusal}")
-
-    async def incident_page(self, request: Request) -> Response:
-        """Show one incident: who has it, what happened, and forms for what people do."""
-        try:
-            whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
-        except Refused as refusal:
-            return pages.missing(f"{refusal}")
-        return pages.incident(whole)
-
-    async def runbook_page(self, request: Request) -> Response:
-        """Show the runbook of a code."""
-        code = request.path_params["code"]
-        found = find_runbook(code)
-        return pages.missing("There is no such code.") if found is None else pages.runbook(code, found)
-
-    async def silences_page(self, request: Request) -> Response:
-        """Show the silences, with forms to add one and to expire one."""
-        return pages.silences(await self._of_ledger.ask(self._silence_views))
-
-    async def silences_act(self, request: Request) -> Response:
+    async def _act_on_silences(self, source: Source, request: Request) -> Response:
         """Do what a form of the silences' page says, then show the page again."""
         try:
             await self._desk().take_body(await read_form(request), f"page, from {peer_of(request)}")
@@ -144,40 +110,15 @@ class Console:
             return pages.refused(f"{refusal}", "/silences", refusal.status)
         return RedirectResponse("/silences", status_code=303)
 
-    async def incident_act(self, request: Request) -> Response:
-        """Do what a form of an incident's page says, then show the page again."""
-        whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
-        path = f"/incidents/{whole['id']}"
-        try:
-            await self._desk().take_body(await read_form(request, whole["id"]), f"page, from {peer_of(request)}")
-        except Refused as refusal:
-            return pages.refused(f"{refusal}", path, refusal.status)
-        return RedirectResponse(path, status_code=303)
 
-    async def endpoint_page(self, request: Request) -> Response:
-        """Show one name: now, its history, who consumes it."""
-        try:
-            name = read_name(request.path_params["name"])
-        except BadQuery:
-            return pages.missing("This is no name.")
-        intervals = await self._of_history.ask(self._history.intervals, name)
-        views = self._endpoint_views(name)
-        if not views and not intervals:
-            return pages.missing("This name is not watched.")
-        chains: dict[tuple[ZoneView, ...], list[str]] = {}
-        for view in views:
-            state = self._analyzer.current[view.name, view.type, view.vantage]
-            chain = current_chain(state, view.vantage, self._analyzer.zones)
-            chains.setdefault(chain, []).append(f"{view.type} {view.vantage}")
-        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]), chains)
+async def _show_runbook(source: Source, request: Request) -> Response:
+    """Show the runbook of a code."""
+    code = request.path_params["code"]
+    found = find_runbook(code)
+    return pages.missing("There is no such code.") if found is None else pages.runbook(code, found)
 
 
-def _taking(handler: Handler, *parameters: str) -> Handler:
-    """Return the handler, refusing every parameter but these, and each but once."""
-
-    @wraps(handler)
-    async def checked(request: Request) -> Response:
-        check_parameters(request.query_params.multi_items(), parameters)
-        return await handler(request)
-
-    return checked
+async def _show_silences(source: Source, request: Request) -> Response:
+    """Show the silences, with forms to add one and to expire one."""
+    source.ledger  # noqa: B018 - says where to ask if it is not here
+    return pages.silences(await source.silences())
