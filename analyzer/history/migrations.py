@@ -29,7 +29,7 @@ ON_CLUSTER_SETTINGS = {"distributed_ddl_output_mode": "throw_only_active", "dist
 _DEFINITION = re.compile(
     r"^(CREATE (?:TABLE|DATABASE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE) (`[^`]+`|\w+)", re.MULTILINE
 )
-_FILLING = re.compile(r"^INSERT INTO \w+$", re.MULTILINE)
+_FILLING = re.compile(r"^INSERT INTO \w+(?: \([\w, ]+\))?$", re.MULTILINE)
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(\(\)|\()?")
 
 

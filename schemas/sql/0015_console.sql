@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS checks_now (
     name String,
     type LowCardinality(String),
     vantage LowCardinality(String),
+    key UInt64 DEFAULT sipHash64(name, type, vantage),
     last_seen_at DateTime64(6, 'UTC'),
     observation String,
     verdict LowCardinality(String),
@@ -15,7 +16,7 @@ ORDER BY (name, type, vantage)
 TTL toDateTime(last_seen_at) + INTERVAL 800 DAY;
 CREATE MATERIALIZED VIEW IF NOT EXISTS checks_now_view TO checks_now AS
 SELECT name, type, vantage, last_seen_at, observation, verdict, cause_zone, signed_until FROM verdicts;
-INSERT INTO checks_now
+INSERT INTO checks_now (name, type, vantage, last_seen_at, observation, verdict, cause_zone, signed_until)
 SELECT name, type, vantage, max(v.last_seen_at), argMax(observation, v.last_seen_at), argMax(v.verdict, v.last_seen_at),
        argMax(v.cause_zone, v.last_seen_at), argMax(tuple(v.signed_until), v.last_seen_at).1
 FROM verdicts AS v GROUP BY name, type, vantage;
@@ -24,6 +25,7 @@ CREATE TABLE IF NOT EXISTS judged_now (
     name String,
     type LowCardinality(String),
     vantage LowCardinality(String),
+    key UInt64 DEFAULT sipHash64(name, type, vantage),
     observed_at DateTime64(6, 'UTC'),
     verdict LowCardinality(String),
     chain Array(String),
@@ -37,7 +39,7 @@ SELECT name, type, vantage, observed_at, verdict,
        arrayMap(link -> JSONExtractString(link, 'zone'), JSONExtractArrayRaw(judgement, 'chain')) AS chain,
        if(JSONExtractBool(judgement, 'resolver', 'ad'), 'AD', JSONExtractString(judgement, 'resolver', 'rcode')) AS claim
 FROM observations;
-INSERT INTO judged_now
+INSERT INTO judged_now (name, type, vantage, observed_at, verdict, chain, claim)
 SELECT name, type, vantage, at, last_verdict,
        arrayMap(link -> JSONExtractString(link, 'zone'), JSONExtractArrayRaw(judged, 'chain')),
        if(JSONExtractBool(judged, 'resolver', 'ad'), 'AD', JSONExtractString(judged, 'resolver', 'rcode'))
@@ -52,6 +54,7 @@ CREATE TABLE IF NOT EXISTS changes (
     name String,
     type LowCardinality(String),
     vantage LowCardinality(String),
+    key UInt64 DEFAULT sipHash64(name, type, vantage),
     verdict LowCardinality(String),
     cause_zone String,
     answers UInt64
@@ -62,7 +65,7 @@ TTL toDateTime(observed_at) + INTERVAL 800 DAY;
 CREATE MATERIALIZED VIEW IF NOT EXISTS changes_view TO changes AS
 SELECT observed_at, name, type, vantage, verdict, cause_zone, cityHash64(answers) AS answers
 FROM observations WHERE occasion != 'refresh';
-INSERT INTO changes
+INSERT INTO changes (observed_at, name, type, vantage, verdict, cause_zone, answers)
 SELECT observed_at, name, type, vantage, verdict, cause_zone, cityHash64(answers)
 FROM observations WHERE occasion != 'refresh';
 -- Of each zone and vantage the newest observation, with the signature that ends first.
@@ -111,12 +114,45 @@ ALTER TABLE identities
     ADD COLUMN IF NOT EXISTS criticality LowCardinality(String) DEFAULT JSONExtractString(identity, 'criticality'),
     ADD COLUMN IF NOT EXISTS names Array(String) DEFAULT arrayDistinct(arrayMap(
         endpoint -> concat(JSONExtractString(endpoint, 'host'), '.'), JSONExtractArrayRaw(identity, 'endpoints')));
-ALTER TABLE findings
-    ADD COLUMN IF NOT EXISTS cause_rrset String DEFAULT JSONExtractString(finding, 'cause_rrset'),
-    ADD COLUMN IF NOT EXISTS detail String DEFAULT JSONExtractString(finding, 'detail'),
-    ADD COLUMN IF NOT EXISTS endpoint_count UInt32 DEFAULT JSONExtractUInt(finding, 'endpoint_count'),
-    ADD COLUMN IF NOT EXISTS identity_count UInt32 DEFAULT greatest(
-        JSONExtractUInt(finding, 'identity_count'), JSONLength(finding, 'identities')),
-    ADD COLUMN IF NOT EXISTS owners Array(String) DEFAULT arraySort(arrayDistinct(arrayFilter(
-        owner -> owner != '', arrayMap(
-            one -> JSONExtractString(one, 'owner'), JSONExtractArrayRaw(finding, 'identities')))))
+ALTER TABLE identities
+    MATERIALIZE COLUMN owner, MATERIALIZE COLUMN kind, MATERIALIZE COLUMN environment, MATERIALIZE COLUMN criticality,
+    MATERIALIZE COLUMN names;
+-- Of each finding the newest version.
+CREATE TABLE IF NOT EXISTS findings_now (
+    id String,
+    version UInt32,
+    code LowCardinality(String),
+    kind LowCardinality(String),
+    status LowCardinality(String),
+    severity LowCardinality(String),
+    confirmed Bool,
+    cause_zone String,
+    cause_rrset String,
+    detail String,
+    opened_at DateTime64(6, 'UTC'),
+    updated_at DateTime64(6, 'UTC'),
+    endpoint_count UInt32,
+    identity_count UInt32,
+    owners Array(String),
+    servers Array(String)
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY id
+TTL toDateTime(updated_at) + INTERVAL 800 DAY;
+CREATE MATERIALIZED VIEW IF NOT EXISTS findings_now_view TO findings_now AS
+SELECT id, version, code, kind, status, severity, confirmed, cause_zone, JSONExtractString(finding, 'cause_rrset') AS cause_rrset,
+       JSONExtractString(finding, 'detail') AS detail, opened_at, updated_at,
+       JSONExtractUInt(finding, 'endpoint_count') AS endpoint_count,
+       greatest(JSONExtractUInt(finding, 'identity_count'), JSONLength(finding, 'identities')) AS identity_count,
+       arraySort(arrayDistinct(arrayFilter(owner -> owner != '', arrayMap(
+           one -> JSONExtractString(one, 'owner'), JSONExtractArrayRaw(finding, 'identities'))))) AS owners,
+       servers
+FROM findings;
+INSERT INTO findings_now
+SELECT id, version, code, kind, status, severity, confirmed, cause_zone, JSONExtractString(finding, 'cause_rrset'),
+       JSONExtractString(finding, 'detail'), opened_at, updated_at, JSONExtractUInt(finding, 'endpoint_count'),
+       greatest(JSONExtractUInt(finding, 'identity_count'), JSONLength(finding, 'identities')),
+       arraySort(arrayDistinct(arrayFilter(owner -> owner != '', arrayMap(
+           one -> JSONExtractString(one, 'owner'), JSONExtractArrayRaw(finding, 'identities'))))),
+       servers
+FROM findings WHERE (id, version) IN (SELECT id, max(version) FROM findings GROUP BY id)

@@ -156,7 +156,7 @@ RELEASED = {
     "0012_cadence.sql": "a6fb9f11953f5554",
     "0013_sweeps.sql": "50b38d43be8b4521",
     "0014_ttl.sql": "b3662479fe84ea93",
-    "0015_console.sql": "91a0a078a4fae487",
+    "0015_console.sql": "f1662caf478ae737",
 }
 
 

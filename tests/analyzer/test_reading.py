@@ -212,7 +212,7 @@ def test_identities_have_their_weakest_name_and_owners_the_sum(world: ClickHouse
     owners = [(one.owner, one.identities, one.bogus, one.unsigned) for one in asked.owners("", "verdict", 1, 50).rows]
     assert owners == [("payments", 1, 1, 0), ("shop", 1, 0, 1)]
     assert asked.owner("nobody") is None
-    assert [one.owner for one in asked.at_risk(5)] == ["payments"]
+    assert asked.at_risk(5) == [("payments", 1, 0)]
     assert asked.identity("left") is None
     assert asked.count() == (2, 2, 3)
 
@@ -273,7 +273,7 @@ def test_changes_of_a_day_say_what_was_before(world: ClickHouseHistory) -> None:
 
 
 def test_verdicts_over_time_end_at_what_is_the_case_now(world: ClickHouseHistory) -> None:
-    slots = days.Days(world.read).verdicts(AT - 5 * HOUR, AT, HOUR)
+    slots = days.Days(world.read).verdicts((1, 1, 0, 1), AT - 5 * HOUR, AT, HOUR)
 
     assert [slot.counts for slot in slots] == [(2, 0, 0, 0), (2, 0, 0, 0), (2, 1, 0, 0), (2, 1, 0, 0), (1, 1, 0, 1)]
     assert slots[-1].ends_at == AT

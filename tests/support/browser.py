@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ OPTIONS = (
     *("--force-color-profile=srgb", "--disable-component-update", "--no-default-browser-check", "--disable-sync"),
 )
 
+# Chromium reads commands from descriptor 3 and writes answers to 4.
+AS_3_AND_4 = """
+import fcntl, os, sys
+far = [fcntl.fcntl(int(one), fcntl.F_DUPFD, 100) for one in sys.argv[1:3]]
+os.dup2(far[0], 3)
+os.dup2(far[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
 
 class Browser:
     """One Chromium with one tab.
@@ -38,7 +48,7 @@ class Browser:
         self._folder = tempfile.mkdtemp(prefix="anchorwatch-chromium-")
         read_theirs, self._write = os.pipe()
         self._read, write_theirs = os.pipe()
-        wrapped = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{read_theirs} 4>&{write_theirs}']
+        wrapped = [sys.executable, "-c", AS_3_AND_4, str(read_theirs), str(write_theirs)]
         self._process = subprocess.Popen(
             [*wrapped, PROGRAM, *OPTIONS, f"--user-data-dir={self._folder}", "about:blank"],
             pass_fds=(read_theirs, write_theirs),
@@ -60,7 +70,11 @@ class Browser:
         self._session = ""
         with contextlib.suppress(OSError, TimeoutError):
             self.call("Browser.close")
-        self._process.wait(20)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         os.close(self._read)
         os.close(self._write)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -15,21 +15,23 @@ from schemas.judgement import Judgement
 
 WEAKNESS = f"indexOf({list(VERDICTS)}, verdict)"
 WATCHED = f"""
-    SELECT name, type, vantage, verdict, cause_zone, last_seen_at, signed_until, observation FROM checks_now FINAL
+    SELECT name, type, vantage, verdict, cause_zone, last_seen_at, signed_until, observation, key FROM checks_now FINAL
     WHERE last_seen_at >= (SELECT max(last_seen_at) FROM checks_now) - INTERVAL {LATELY.days} DAY
 """
 # The newest change of each check until an instant, of what was polled about then or later.
 WATCHED_AT = f"""
-    SELECT name, type, vantage, argMax(c.verdict, c.observed_at) AS verdict,
-           argMax(c.cause_zone, c.observed_at) AS cause_zone, max(c.observed_at) AS last_seen_at,
-           CAST(NULL AS Nullable(DateTime64(6, 'UTC'))) AS signed_until, '' AS observation
-    FROM changes AS c WHERE toUnixTimestamp64Micro(observed_at) <= %(at)s
-      AND (name, type, vantage) IN (
-        SELECT name, type, vantage FROM checks_now FINAL
+    SELECT any(c.name) AS name, any(c.type) AS type, any(c.vantage) AS vantage,
+           argMax(c.verdict, c.observed_at) AS verdict, argMax(c.cause_zone, c.observed_at) AS cause_zone,
+           max(c.observed_at) AS last_seen_at,
+           CAST(NULL AS Nullable(DateTime64(6, 'UTC'))) AS signed_until, '' AS observation, key
+    FROM changes AS c WHERE toUnixTimestamp64Micro(c.observed_at) <= %(at)s
+      AND key IN (
+        SELECT key FROM checks_now FINAL
         WHERE toUnixTimestamp64Micro(last_seen_at) >= %(at)s - {LATELY // timedelta(microseconds=1)})
-    GROUP BY name, type, vantage
+    GROUP BY key
 """
-CONSUMED = "SELECT arrayJoin(names) FROM identities FINAL WHERE identity != ''"
+# Who is gone has no names.
+CONSUMED = "SELECT arrayJoin(names) FROM identities FINAL WHERE true"
 ORDERS = {
     "verdict": "weakness DESC, name, type, vantage",
     "name": "name, type, vantage",
@@ -94,7 +96,10 @@ class Checks:
     def page(self, wanted: Wanted, order: str, number: int, size: int) -> Page[Check]:
         """Return one page of the checks that are wanted, in one of ``ORDERS``."""
         condition, parameters = _condition(wanted)
-        sql = f"SELECT *, {WEAKNESS} AS weakness FROM ({_source(wanted.at)}) WHERE {condition}"
+        sql = f"""
+            SELECT name, type, vantage, verdict, cause_zone, last_seen_at, signed_until, observation,
+                   {WEAKNESS} AS weakness FROM ({_source(wanted.at)}) WHERE {condition}
+        """
         return read_page(self._read, sql, ORDERS[order], parameters, Check, number, size)
 
     def counts(self, wanted: Wanted) -> dict[str, int]:
@@ -174,8 +179,9 @@ class Checks:
             return {}
         sql = """
             WITH arraySort(groupArray((observed_at, verdict))) AS seen
-            SELECT name, type, vantage, seen[arrayLastIndex(one -> one.2 != seen[-1].2, seen) + 1].1 FROM observations
-            WHERE (name, type, vantage) IN %(keys)s AND occasion != 'refresh' GROUP BY name, type, vantage
+            SELECT name, type, vantage, seen[arrayLastIndex(one -> one.2 != seen[-1].2, seen) + 1].1 FROM changes
+            WHERE key IN (SELECT sipHash64(w.1, w.2, w.3) FROM (SELECT arrayJoin(%(keys)s) AS w))
+            GROUP BY name, type, vantage
         """
         keys = [(check.name, check.type, check.vantage) for check in checks]
         return {(name, rdtype, vantage): at for name, rdtype, vantage, at in self._read(sql, {"keys": keys})}
@@ -187,7 +193,7 @@ class Checks:
         """
         sql = f"""
             SELECT vantage, verdict, claim, count() FROM judged_now FINAL
-            WHERE (name, type, vantage) IN (SELECT name, type, vantage FROM ({WATCHED}))
+            WHERE key IN (SELECT key FROM ({WATCHED}))
             GROUP BY vantage, verdict, claim ORDER BY vantage, verdict, claim
         """
         return [(str(a), str(b), str(c), int(count)) for a, b, c, count in self._read(sql, {})]
@@ -217,9 +223,7 @@ def _condition(wanted: Wanted) -> tuple[str, dict[str, Any]]:
             parts.append(f"{column} = %({column})s")
             parameters[column] = value
     if wanted.zone:
-        parts.append(
-            "(name, type, vantage) IN (SELECT name, type, vantage FROM judged_now FINAL WHERE has(chain, %(zone)s))"
-        )
+        parts.append("key IN (SELECT key FROM judged_now FINAL WHERE has(chain, %(zone)s))")
         parameters["zone"] = wanted.zone
     for column, value in (("owner", wanted.owner), ("id", wanted.identity)):
         if value:

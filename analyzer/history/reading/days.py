@@ -10,16 +10,16 @@ from analyzer.history.reading.checks import CONSUMED, WATCHED
 
 # Each change with what was before it; of the first of a check that is nothing.
 STEPS = """
-    SELECT observed_at, name, type, vantage, verdict, cause_zone, before, answers != answers_before AS of_answers
+    SELECT observed_at, name, type, vantage, verdict, cause_zone, before, answers != answers_before AS of_answers, key
     FROM (
-        SELECT observed_at, name, type, vantage, verdict, cause_zone, answers,
+        SELECT observed_at, name, type, vantage, verdict, cause_zone, answers, key,
                lagInFrame(toString(verdict), 1, '') OVER w AS before,
                lagInFrame(answers, 1, answers) OVER w AS answers_before
         FROM changes
-        WHERE toUnixTimestamp64Micro(observed_at) <= %(until)s AND (name, type, vantage) IN (
-            SELECT name, type, vantage FROM changes
+        WHERE toUnixTimestamp64Micro(observed_at) <= %(until)s AND key IN (
+            SELECT key FROM changes
             WHERE toUnixTimestamp64Micro(observed_at) BETWEEN %(since)s AND %(until)s)
-        WINDOW w AS (PARTITION BY name, type, vantage ORDER BY observed_at
+        WINDOW w AS (PARTITION BY key ORDER BY observed_at
                      ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
     ) WHERE toUnixTimestamp64Micro(observed_at) >= %(since)s
 """
@@ -65,7 +65,10 @@ class Days:
 
     def page(self, since: datetime, until: datetime, kind: str, number: int, size: int) -> Page[ChangeRow]:
         """Return one page of the changes between two instants, newest first; ``kind`` is one of ``KINDS``."""
-        sql = f"SELECT * FROM ({STEPS}) WHERE {KINDS[kind]}"
+        sql = f"""
+            SELECT observed_at, name, type, vantage, verdict, cause_zone, before, of_answers
+            FROM ({STEPS}) WHERE {KINDS[kind]}
+        """
         parameters = {"since": to_us(since), "until": to_us(until)}
         order = "observed_at DESC, name, type, vantage"
         return read_page(self._read, sql, order, parameters, ChangeRow, number, size)
@@ -97,21 +100,17 @@ class Days:
             days[day] = msgspec.structs.replace(row, **{"closed" if is_end else "opened": count})
         return [days[day] for day in sorted(days, reverse=True)]
 
-    def verdicts(self, since: datetime, until: datetime, step: timedelta) -> list[Slot]:
+    def verdicts(self, counts: tuple[int, ...], since: datetime, until: datetime, step: timedelta) -> list[Slot]:
         """Return the counts of verdicts at the end of each step between two instants, oldest first.
 
-        Reckoned backwards from what is the case now: what is not watched any more is left out. What comes in between
-        the two questions may be off by itself for a moment, never below nothing.
+        Reckoned backwards from ``counts``, which are those of now, in the order of ``VERDICTS``: what is not watched
+        any more is left out. What comes in after they were counted may be off for a moment, never below nothing.
         """
-        counts = dict(
-            self._read(f"SELECT verdict, count() FROM ({WATCHED}) WHERE name IN ({CONSUMED}) GROUP BY verdict", {})
-        )
-        now = [int(counts.get(verdict, 0)) for verdict in VERDICTS]
+        now = list(counts)
         sql = f"""
             SELECT intDiv(toUnixTimestamp64Micro(observed_at) - %(since)s, {step // timedelta(microseconds=1)}) AS slot,
                    before, toString(verdict), count() FROM ({STEPS})
-            WHERE before != verdict AND (name, type, vantage) IN (SELECT name, type, vantage FROM ({WATCHED}))
-              AND name IN ({CONSUMED})
+            WHERE before != verdict AND key IN (SELECT key FROM ({WATCHED})) AND name IN ({CONSUMED})
             GROUP BY 1, 2, 3 ORDER BY 1 DESC
         """
         parameters = {"since": to_us(since), "until": 2**62}

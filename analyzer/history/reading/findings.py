@@ -10,13 +10,24 @@ from analyzer.history.reading.asking import SEVERITIES, Page, Read, read_page, t
 
 RANK = f"indexOf({list(SEVERITIES)}, severity)"
 LISTED = 1000
-NEWEST = """
-    SELECT id, max(version) AS newest, argMax(status, version) AS last_status, any(kind) AS a_kind,
-           max(updated_at) AS changed_at
-    FROM findings WHERE {when} GROUP BY id
+COLUMNS = """id, version, code, kind, status, severity, confirmed, cause_zone, cause_rrset, detail, opened_at,
+    updated_at, endpoint_count, identity_count, owners, servers"""
+NOW = f"SELECT {COLUMNS} FROM findings_now FINAL"
+# The versions that were the newest at an instant; what the table of now has as columns is in the JSON.
+THEN = """
+    SELECT id, version, code, kind, status, severity, confirmed, cause_zone,
+           JSONExtractString(finding, 'cause_rrset') AS cause_rrset, JSONExtractString(finding, 'detail') AS detail,
+           opened_at, updated_at, JSONExtractUInt(finding, 'endpoint_count') AS endpoint_count,
+           greatest(JSONExtractUInt(finding, 'identity_count'), JSONLength(finding, 'identities')) AS identity_count,
+           arraySort(arrayDistinct(arrayFilter(owner -> owner != '', arrayMap(
+               one -> JSONExtractString(one, 'owner'), JSONExtractArrayRaw(finding, 'identities'))))) AS owners,
+           servers
+    FROM findings WHERE (id, version) IN (
+        SELECT id, max(version) FROM findings WHERE toUnixTimestamp64Micro(updated_at) <= %(at)s GROUP BY id
+    ) LIMIT 1 BY id
 """
 # A state is open until it is closed, a drift until somebody accepts it, for as long as people still look at it.
-OPEN = "last_status != 'closed' AND (a_kind != 'drift' OR changed_at >= {now} - INTERVAL 30 DAY)"
+OPEN = "status != 'closed' AND (kind != 'drift' OR updated_at >= {now} - INTERVAL 30 DAY)"
 ORDERS = {
     "severity": "rank DESC, kind = 'drift', opened_at DESC, id",
     "opened": "opened_at DESC, id",
@@ -30,6 +41,7 @@ BEHIND = f"""(
         SELECT arrayJoin(chain) FROM judged_now WHERE name IN (
             SELECT arrayJoin(names) FROM identities FINAL WHERE {{column}} = %({{value}})s)))
 """
+LISTS = "(id, version) IN (SELECT id, version FROM findings WHERE {what})"
 STATES = ("open", "closed", "all")
 
 
@@ -91,18 +103,14 @@ class Findings:
         """Return what is wrong with the watch itself now, the worst first."""
         sql, parameters = _sql(Wanted())
         wanted = f"SELECT * FROM ({sql}) WHERE startsWith(code, 'self_') ORDER BY rank DESC LIMIT 50"
-        rows = self._read(wanted, parameters)
-        return [FindingRow(*row) for row in rows]
+        return [FindingRow(*row) for row in self._read(wanted, parameters)]
 
 
 def _sql(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     """Return a list of findings, without an order, and its parameters."""
     parameters: dict[str, Any] = {"at": to_us(wanted.at) if wanted.at is not None else 0}
-    when = "toUnixTimestamp64Micro(updated_at) <= %(at)s" if wanted.at is not None else "true"
-    now = "fromUnixTimestamp64Micro(%(at)s)" if wanted.at is not None else "(SELECT max(updated_at) FROM findings)"
-    is_open = OPEN.format(now=now)
-    having = {"open": is_open, "closed": "last_status = 'closed'", "all": "true"}[wanted.state]
-    parts = [f"(id, version) IN (SELECT id, newest FROM ({NEWEST.format(when=when)}) WHERE {having})"]
+    now = "fromUnixTimestamp64Micro(%(at)s)" if wanted.at is not None else "(SELECT max(updated_at) FROM findings_now)"
+    parts = [{"open": OPEN.format(now=now), "closed": "status = 'closed'", "all": "true"}[wanted.state]]
     for column, value in (
         ("kind", wanted.kind),
         ("severity", wanted.severity),
@@ -116,19 +124,18 @@ def _sql(wanted: Wanted) -> tuple[str, dict[str, Any]]:
         parts.append(f"(has(owners, %(owner)s) OR {BEHIND.format(column='owner', value='owner')})")
         parameters["owner"] = wanted.owner
     if wanted.identity:
-        parts.append(f"(position(finding, %(quoted)s) > 0 OR {BEHIND.format(column='id', value='identity')})")
+        listed = LISTS.format(what="position(finding, %(quoted)s) > 0")
+        parts.append(f"({listed} OR {BEHIND.format(column='id', value='identity')})")
         parameters["identity"] = wanted.identity
         parameters["quoted"] = '{"id":' + msgspec.json.encode(wanted.identity).decode() + ","
     if wanted.name:
-        parts.append("(position(finding, concat(%(name)s, ' ')) > 0 OR position(finding, concat(%(name)s, '\"')) > 0)")
+        what = "position(finding, concat(%(name)s, ' ')) > 0 OR position(finding, concat(%(name)s, '\"')) > 0"
+        parts.append(LISTS.format(what=what))
         parameters["name"] = msgspec.json.encode(wanted.name).decode()[:-1]
     if wanted.text:
         columns = ("code", "cause_zone", "cause_rrset", "detail", "arrayStringConcat(owners, ' ')")
         parts.append("(" + " OR ".join(f"positionCaseInsensitive({one}, %(text)s) > 0" for one in columns) + ")")
         parameters["text"] = wanted.text
-    sql = f"""
-        SELECT id, version, code, kind, status, severity, confirmed, cause_zone, cause_rrset, detail, opened_at,
-               updated_at, endpoint_count, identity_count, owners, servers, {RANK} AS rank
-        FROM findings WHERE {" AND ".join(parts)} LIMIT 1 BY id
-    """
+    source = THEN if wanted.at is not None else NOW
+    sql = f"SELECT {COLUMNS}, {RANK} AS rank FROM ({source}) WHERE {' AND '.join(parts)}"
     return sql, parameters

@@ -103,7 +103,10 @@ class Identities:
             parts.append("has(names, %(name)s)")
             parameters["name"] = wanted.name
         if wanted.zone:
-            parts.append("hasAny(names, (SELECT groupUniqArray(name) FROM judged_now WHERE has(chain, %(zone)s)))")
+            parts.append(
+                "id IN (SELECT id FROM (SELECT id, arrayJoin(names) AS name FROM identities FINAL)"
+                " WHERE name IN (SELECT name FROM judged_now WHERE has(chain, %(zone)s)))"
+            )
             parameters["zone"] = wanted.zone
         if wanted.text:
             parts.append(
@@ -160,9 +163,18 @@ class Identities:
         found = self._read(sql, {"most": most})
         return (int(found[0][2]) if found else 0), [(str(name), str(key)) for name, key, _ in found]
 
-    def at_risk(self, most: int) -> Sequence[OwnerRow]:
-        """Return the owners with identities on bogus names, or on such without a verdict, the worst first."""
-        return [one for one in self.owners("", "verdict", 1, most).rows if one.bogus or one.dark]
+    def at_risk(self, most: int) -> Sequence[tuple[str, int, int]]:
+        """Return the owners with identities on bogus names, or on such without a verdict, the worst first.
+
+        Of each how many of its identities rest on bogus and on dark names.
+        """
+        sql = f"""
+            SELECT owner, uniqExactIf(id, worst = 4) AS bogus, uniqExactIf(id, worst = 3) AS dark
+            FROM (SELECT id, owner, arrayJoin(names) AS name FROM ({LIVING})) AS i
+            INNER JOIN (SELECT * FROM ({BY_NAME}) WHERE worst >= 3) AS c ON c.name = i.name
+            GROUP BY owner ORDER BY bogus DESC, dark DESC, owner LIMIT %(most)s
+        """
+        return [(str(owner), int(bogus), int(dark)) for owner, bogus, dark in self._read(sql, {"most": most})]
 
 
 def _owners_of(living: str) -> str:

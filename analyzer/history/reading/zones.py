@@ -17,7 +17,7 @@ ZONES = f"""
            begins_at, ends_at, z.observed_at AS seen_at, checks, indexOf({list(VERDICTS)}, verdict) AS weakness
     FROM (SELECT * FROM zones_now FINAL) AS z INNER JOIN (
         SELECT arrayJoin(chain) AS zone, vantage, count() AS checks FROM judged_now FINAL
-        WHERE (name, type, vantage) IN (SELECT name, type, vantage FROM ({WATCHED})) GROUP BY zone, vantage
+        WHERE key IN (SELECT key FROM ({WATCHED})) GROUP BY zone, vantage
     ) AS c ON c.zone = z.zone AND c.vantage = z.vantage
 """
 ORDERS = {

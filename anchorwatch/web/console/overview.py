@@ -10,6 +10,7 @@ from starlette.responses import Response
 from alerts.decision.incidents import Incident
 from alerts.delivery.wording import printable
 from analyzer.history.reading import checks, findings
+from analyzer.history.reading.asking import VERDICTS
 from anchorwatch.web import pages
 from anchorwatch.web.console.asked import Asked
 from anchorwatch.web.console.gantt import draw_counts
@@ -73,7 +74,8 @@ async def show_overview(source: Source, request: Request, *, has_session: bool) 
     bars = []
     if at is None:
         begin = _round(now) - timedelta(days=1)
-        slots = await source.read_slowly(source.days.verdicts, begin, _round(now), timedelta(days=1) / SLOTS)
+        counted = tuple(counts[verdict] for verdict in VERDICTS)
+        slots = await source.read_slowly(source.days.verdicts, counted, begin, _round(now), timedelta(days=1) / SLOTS)
         bars = draw_counts(slots, BAR_WIDTH, BAR_HEIGHT)
     changed = await source.read(source.days.page, today, until if at else today + timedelta(days=1), "", 1, SHOWN)
     moves = await source.read(source.days.counts, today, until if at else today + timedelta(days=1))

@@ -96,10 +96,10 @@ async def show_zone(source: Source, request: Request) -> Response:
     days = read_number(asked.query.get("days") or "90", "days", MOST_DAYS)
     now = datetime.now(UTC)
     views = await source.read(source.zones.of_zone, zone)
-    if not views:
+    behind = await source.read(source.checks.page, checks.Wanted(cause=zone), "verdict", 1, SHOWN)
+    if not views and not behind.total:
         return pages.missing("This zone lies in no chain that was seen.")
-    vantages = [view.vantage for view in views]
-    vantage = asked.text("vantage") or vantages[0]
+    vantage = asked.text("vantage") or (views[0].vantage if views else behind.rows[0].vantage)
     hour = now.replace(minute=0, second=0, microsecond=0)
     steps = await source.read(source.zones.steps, zone, vantage, hour - timedelta(days=days), hour + timedelta(hours=1))
     ahead = max([window.expires_at for step in steps[-1:] for window in step.windows], default=now)
@@ -124,8 +124,12 @@ async def show_zone(source: Source, request: Request) -> Response:
         sweep=sweeps[0] if sweeps else None,
         servers=compare_servers(sweeps[0]) if sweeps else [],
         findings=await source.read(source.findings.page, wanted, "severity", 1, SHOWN),
-        checks=await source.read(source.checks.page, checks.Wanted(zone=zone), "verdict", 1, SHOWN),
-        counts=await source.read(source.checks.counts, checks.Wanted(zone=zone)),
+        checks=await source.read(source.checks.page, checks.Wanted(zone=zone), "verdict", 1, SHOWN)
+        if views
+        else behind,
+        counts=await source.read(
+            source.checks.counts, checks.Wanted(zone=zone) if views else checks.Wanted(cause=zone)
+        ),
         consumers=await source.read(source.identities.page, identities.Wanted(zone=zone), "criticality", 1, SHOWN),
     )
 
