@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-
 from alerts.decision.incidents import Entry, begin_incident, take_finding
 from alerts.ledger.sqlite import SqliteLedger
 from analyzer.config import HistoryConfig

@@ -376,6 +376,24 @@ class TestCache:
 
         assert asyncio.run(story()) == [1] * 201 + [2]
 
+    def test_a_dear_answer_is_shown_a_little_old_while_it_is_asked_anew(self) -> None:
+        clock, asked = [0.0], [0]
+        cache = Cache(clock=lambda: clock[0])
+
+        async def answer() -> int:
+            asked[0] += 1
+            return asked[0]
+
+        async def story() -> list[int]:
+            found = []
+            for now in (0.0, 9.0, 11.0, 12.0, 100.0):
+                clock[0] = now
+                found.append(await cache.ask("q", answer, 10.0, 60.0))
+                await asyncio.sleep(0)
+            return found
+
+        assert asyncio.run(story()) == [1, 1, 1, 2, 3]
+
     def test_what_fails_is_asked_again_and_no_more_is_kept_than_may_be(self) -> None:
         cache = Cache(most=3)
 

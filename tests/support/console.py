@@ -66,8 +66,8 @@ def hostile_chain() -> tuple[ChainLink, ...]:
     return (link("."), link("example."), bank)
 
 
-def store(history: ClickHouseHistory, made: Judgement, at: datetime, occasion: Occasion = Occasion.CHANGE) -> None:
-    seen = observation(made, at, occasion)
+def store(history: ClickHouseHistory, made: Judgement, at: datetime, until: datetime = NOW) -> None:
+    seen = observation(made, at, Occasion.CHANGE)
     evidence = Evidence(
         digest=EVIDENCE,
         name=made.name,
@@ -79,7 +79,7 @@ def store(history: ClickHouseHistory, made: Judgement, at: datetime, occasion: O
     )
     row, messages = rows.evidence_rows(evidence)
     verdict = [*rows.verdict_row(seen)]
-    verdict[7] = NOW  # polled until now
+    verdict[7] = until  # polled until then
     history.append(
         {
             "evidence": [row],
@@ -106,7 +106,8 @@ def fill_history(history: ClickHouseHistory) -> None:
         bogus, reasons=(Reason("rrsig_expired", "bank.example.", HOSTILE, 7, "bank.example. DNSKEY"),)
     )
     rolled = link("bank.example.", keys=(key(7, entry=True), key(2)), ds=("7 13 2 BB",))
-    store(history, judged("api.bank.example.", chain=(link("."), link("example."), rolled), claim=ad), NOW - 300 * HOUR)
+    sound = judged("api.bank.example.", chain=(link("."), link("example."), rolled), claim=ad)
+    store(history, sound, NOW - 300 * HOUR, NOW - 2 * HOUR)
     store(history, bogus, NOW - HOUR)
     store(history, judged("www.bank.example.", claim=ad), NOW - 40 * HOUR)
     store(history, judged(ODD, claim=ad, answers=(HOSTILE,)), NOW - 2 * HOUR)

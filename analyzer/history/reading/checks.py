@@ -125,7 +125,8 @@ class Checks:
             SELECT v.name, v.type, v.vantage, o.verdict AS verdict, o.cause_zone, v.last_seen_at, v.signed_until,
                    v.observation, {WEAKNESS} AS weakness, o.judgement
             FROM (
-                SELECT name, type, vantage, argMax(observation, p.last_seen_at) AS observation,
+                SELECT name, type, vantage,
+                       argMax(observation, tuple(p.last_seen_at, p.first_seen_at)) AS observation,
                        max(p.last_seen_at) AS last_seen_at,
                        argMax(tuple(p.signed_until), p.last_seen_at).1 AS signed_until
                 FROM verdicts AS p WHERE name = %(name)s AND toUnixTimestamp64Micro(p.first_seen_at) <= %(at)s

@@ -11,7 +11,7 @@ from analyzer.history.reading.asking import VERDICTS
 from analyzer.history.reading.checks import Interval
 from analyzer.history.reading.days import Slot
 from anchorwatch.web.console.ages import say_instant
-from anchorwatch.web.console.picture import ALGORITHMS, ENTRY_POINT, REVOKED, shorten
+from anchorwatch.web.console.picture import ALGORITHMS, REVOKED, role_of, shorten
 from schemas.judgement import ZoneKey
 from schemas.messages import ZoneObservation
 
@@ -155,8 +155,7 @@ def _say_ds(thing: Hashable) -> str:
 
 def _say_key(thing: Hashable) -> str:
     assert isinstance(thing, ZoneKey)
-    role = "revoked" if thing.flags & REVOKED else "KSK" if thing.flags & ENTRY_POINT else "ZSK"
-    return f"{role} {thing.tag} {ALGORITHMS.get(thing.algorithm, thing.algorithm)}"
+    return f"{role_of(thing)} {thing.tag} {ALGORITHMS.get(thing.algorithm, thing.algorithm)}"
 
 
 def _kind_of_key(thing: Hashable, step: ZoneObservation) -> str:

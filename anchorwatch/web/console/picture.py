@@ -217,8 +217,13 @@ def _order_keys(zone: ZoneView) -> list[ZoneKey]:
     return sorted(zone.keys, key=lambda key: (key.tag not in zone.signed_by, not key.flags & ENTRY_POINT, key.tag))
 
 
+def role_of(key: ZoneKey) -> str:
+    """Return what people call a key: KSK for a secure entry point, ZSK, or that it is revoked."""
+    return "revoked" if key.flags & REVOKED else "KSK" if key.flags & ENTRY_POINT else "ZSK"
+
+
 def _key_chip(key: ZoneKey, zone: ZoneView, x: int, y: int) -> Chip:
-    role = "revoked" if key.flags & REVOKED else "KSK" if key.flags & ENTRY_POINT else "ZSK"
+    role = role_of(key)
     signs = key.tag in zone.signed_by
     algorithm = ALGORITHMS.get(key.algorithm, f"algorithm {key.algorithm}")
     kind = "lost" if role == "revoked" else "signer" if signs else "key"
@@ -230,7 +235,8 @@ def _key_chip(key: ZoneKey, zone: ZoneView, x: int, y: int) -> Chip:
 def _draw_answer(picture: Picture, judgement: Judgement, chain: Sequence[ZoneView], y: int, *, is_weak: bool) -> int:
     links = judgement.links[:MOST_LINKS]
     for place, link in enumerate(links):
-        signed = f"signed by key {link.signed_by[0]}" if link.signed_by else "not signed"
+        unsigned = "not signed" if link.verdict is Verdict.INSECURE else ""
+        signed = f"signed by key {link.signed_by[0]}" if link.signed_by else unsigned
         verdict = link.verdict
         picture.edges.append(Edge(y, y + GAP, str(verdict), signed))
         y += GAP

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from anchorwatch.web.api import Parts
 
 MOST_INCIDENTS = 1000
-SLOW_KEPT_S = 10.0
-"""For how long an answer is kept that looks back over many days."""
+SLOW_KEPT_S, SLOW_OLD_S = 10.0, 60.0
+"""For how long an answer is kept that looks back over many days, and how old it may be while the next one is made."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
@@ -79,9 +79,10 @@ class Source:
         return await self._cache.ask(question, lambda: self._of_history.ask(work, *args, **kwargs))
 
     async def read_slowly(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        """Return the same of a question that is dear, and whose answer may be some seconds old."""
+        """Return the same of a question that is dear: what is older than some seconds is shown while it is asked anew."""
         question = (_name_of(work), args, tuple(sorted(kwargs.items())))
-        return await self._cache.ask(question, lambda: self._of_history.ask(work, *args, **kwargs), SLOW_KEPT_S)
+        asked = lambda: self._of_history.ask(work, *args, **kwargs)  # noqa: E731
+        return await self._cache.ask(question, asked, SLOW_KEPT_S, SLOW_OLD_S)
 
     async def told(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """Return what a question of the ledger comes to, as it was asked within a moment."""

@@ -25,6 +25,9 @@ SHOWN = 12
 CLAIMS = ("AD", "NOERROR", "SERVFAIL", "other", "")
 """What a resolver tells its clients: validated; data without a word on it; a refusal; another rcode; not asked."""
 
+TELLING = (("bogus", "NOERROR"), ("bogus", "SERVFAIL"), ("secure", "AD"), ("secure", "NOERROR"))
+"""The cells that say whether a resolver protects its clients: they are shown though they are empty."""
+
 
 async def show_resolvers(source: Source, request: Request) -> Response:
     """Show of each resolver what it tells its clients about names of each verdict, and so whether it protects them."""
@@ -43,8 +46,12 @@ async def show_resolvers(source: Source, request: Request) -> Response:
         asked=Asked(request),
         is_live=True,
         rows=[_judge(vantage, cells) for vantage, cells in sorted(matrix.items())],
-        verdicts=VERDICTS[::-1],
-        claims=CLAIMS,
+        columns=[
+            (verdict, claim)
+            for verdict in VERDICTS[::-1]
+            for claim in CLAIMS
+            if (verdict, claim) in TELLING or any((verdict, claim) in cells for cells in matrix.values())
+        ],
         findings=ours[:SHOWN],
     )
 

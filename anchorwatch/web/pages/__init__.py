@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 from alerts.delivery.wording import printable
 from alerts.runbooks.runbook import Runbook
 from anchorwatch.web.console.ages import say_instant, say_left, say_span
+from anchorwatch.web.console.picture import role_of
 from schemas.catalogue import sentence_of, source_of
 
 STATIC = Path(__file__).parent / "static"
@@ -38,6 +39,7 @@ def environment() -> Environment:
         data_of=lambda record, name: record.removeprefix(f"{name} "),
         part=lambda text: quote(str(text), safe=""),
         count=lambda number: f"{number:,}".replace(",", "\u202f"),
+        role=role_of,
         words=lambda code: str(code).replace("_", " "),
         sentence=sentence_of,
     )
