@@ -18,7 +18,7 @@ from urllib.parse import quote
 from alerts.decision.incidents import Entry, begin_incident, take_finding
 from alerts.ledger.sqlite import SqliteLedger
 from analyzer.config import HistoryConfig
-from analyzer.history.clickhouse import open_history
+from analyzer.history.clickhouse import ClickHouseHistory, open_history
 from analyzer.history.reading.findings import Findings, Wanted
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
@@ -131,7 +131,7 @@ def main() -> int:
             folder.mkdir(parents=True, exist_ok=True)
             for what, seconds in fill(folder / "chdb", Year(checks=options.checks, days=options.days)):
                 print(f"  {what}: {seconds:.0f} s", flush=True)
-        history = open_history(HistoryConfig(url=f"chdb:{folder}", base=Path("/")))
+        history: ClickHouseHistory = open_history(HistoryConfig(url=f"chdb:{folder}", base=Path("/")))
         parts = Parts(meter=Meter(), progress=Progress(time.monotonic), history=history)
         parts = Parts(meter=parts.meter, progress=parts.progress, history=history, ledger=make_ledger(parts))
         try:

@@ -102,7 +102,7 @@ def test_the_weakest_come_first_and_what_nobody_consumes_is_left_out(world: Clic
     ],
 )
 def test_filters_are_the_databases(world: ClickHouseHistory, wanted: dict[str, str], names: list[str]) -> None:
-    assert names_of(checks.Checks(world.read).page(checks.Wanted(**wanted), "verdict", 1, 50)) == names
+    assert names_of(checks.Checks(world.read).page(msgspec.convert(wanted, checks.Wanted), "verdict", 1, 50)) == names
 
 
 def test_each_order_is_total_and_pages_hold_every_row_once(world: ClickHouseHistory) -> None:

@@ -4,16 +4,22 @@ import asyncio
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
-from urllib.parse import quote
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
 
 import clickhouse_connect
 import pytest
 
 from alerts.runbooks.library import LIBRARY
 from analyzer.history.clickhouse import ClickHouseHistory
+from anchorwatch.judging import OnDemand, Settings
 from anchorwatch.web import pages
+from anchorwatch.web.api import make_app
 from anchorwatch.web.console.cache import Cache
+from collector.anchor_file import read_anchor_file
+from collector.config import VantagePoint
+from collector.dnssec.policy import Policy
+from collector.resolvers.address import parse_address
 from schemas.codes import Code
 from tests.anchorwatch.test_doors import ask
 from tests.support.console import (
@@ -33,6 +39,7 @@ from tests.support.console import (
     make_parts,
 )
 from tests.support.databases import lay_out, new_database
+from tests.support.running import Lab
 
 AT = quote((NOW - 10 * HOUR).isoformat())
 PATHS = (
@@ -125,8 +132,6 @@ def kept(engine: str, admin: Any, migrated: list[str]) -> Iterator[ClickHouseHis
 
 @pytest.fixture(scope="module")
 def app(kept: ClickHouseHistory) -> Any:
-    from anchorwatch.web.api import make_app
-
     return make_app(make_parts(kept, make_ledger()))
 
 
@@ -314,8 +319,6 @@ class TestAddresses:
 
 class TestParts:
     def test_without_a_ledger_the_rest_is_shown(self, kept: ClickHouseHistory) -> None:
-        from anchorwatch.web.api import make_app
-
         app = make_app(make_parts(kept, None))
 
         assert "ask that process" in get(app, "/")
@@ -323,8 +326,6 @@ class TestParts:
         assert get(app, f"/findings/{FINDING}")
 
     def test_without_a_history_the_incidents_are_shown(self) -> None:
-        from anchorwatch.web.api import make_app
-
         app = make_app(make_parts(None, make_ledger()))  # type: ignore[arg-type]
 
         assert INCIDENT in get(app, "/")
@@ -335,7 +336,6 @@ class TestParts:
         from pathlib import Path
 
         from alerts.ledger.sqlite import SqliteLedger
-        from anchorwatch.web.api import make_app
 
         app = make_app(make_parts(history, SqliteLedger(Path(":memory:"))))
 
@@ -354,6 +354,51 @@ class TestParts:
             seen = Seen(bytes(response.body).decode())
             assert {tag for tag, _ in seen.tags} <= TAGS
             assert len([tag for tag, _ in seen.tags if tag == "script"]) == 1
+
+
+@pytest.fixture(scope="module")
+def explaining(kept: ClickHouseHistory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A console whose only vantage is the lab's resolver."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    settings = Settings(read_anchor_file(lab.anchors), Policy())
+    on_demand = OnDemand([VantagePoint(name="lab", address=parse_address(lab.url))], settings)
+    yield make_app(make_parts(kept, make_ledger(), explain=on_demand.judge, vantages=on_demand.vantages))
+    lab.close()
+
+
+class TestExplain:
+    FORM: ClassVar[dict[str, str]] = {"content_type": "application/x-www-form-urlencoded", "accept": "text/html"}
+
+    def explain(self, app: Any, name: str, **more: str) -> Any:
+        fields = {"name": name, "type": "A", "vantage": "lab", **more}
+        return ask(app, "/explain", "POST", urlencode(fields).encode(), **self.FORM)
+
+    def test_a_name_is_validated_and_drawn(self, explaining: Any) -> None:
+        words = re.sub(r"\s+", " ", self.explain(explaining, "api.bank.example").body.decode())
+
+        assert "192.0.2.10" in words
+        assert "✎ KSK" in words
+        assert 'is <span class="secure">secure</span>' in words
+
+    @pytest.mark.parametrize(
+        ("more", "status"),
+        [({"name": "a..b"}, 400), ({"type": "NONSENSE"}, 400), ({"vantage": "nowhere"}, 400), ({"name": HOSTILE}, 400)],
+    )
+    def test_what_can_not_be_asked_is_told(self, explaining: Any, more: dict[str, str], status: int) -> None:
+        answer = self.explain(explaining, **{"name": "api.bank.example", **more})
+
+        assert answer.status == status
+        assert b"<script>alert" not in answer.body
+
+    def test_it_has_a_rate(self, explaining: Any) -> None:
+        statuses = [self.explain(explaining, "soap.legacy.example").status for _ in range(12)]
+
+        assert 429 in statuses
+        assert set(statuses) <= {200, 429}
+
+    def test_reading_the_form_asks_nobody(self, explaining: Any) -> None:
+        assert "A name" not in get(explaining, "/explain?name=api.bank.example&type=AAAA")
+        assert 'value="AAAA"' in get(explaining, "/explain?name=api.bank.example&type=AAAA")
 
 
 class TestCache:

@@ -109,6 +109,30 @@ def test_what_one_types_stays_when_the_page_is_made_fresh(wide: Browser, site: s
     assert wide.value("document.activeElement.name") == "q"
 
 
+@pytest.mark.parametrize("what", ["findings", "incidents", "verdicts", "anything"])
+def test_a_change_that_is_heard_of_shows_within_two_seconds(wide: Browser, site: str, what: str) -> None:
+    wide.go(f"{site}/checks")
+    wide.value("document.querySelector('#list tbody').remove()")
+    wide.value(
+        f"changed({{data: JSON.stringify({{what: '{what}', at: '2026-11-24T12:00:00Z'}})}}); heard = performance.now()"
+    )
+    wide.until("document.querySelectorAll('#list tbody tr').length > 3")
+
+    assert wide.value("performance.now() - heard") < 4000  # of which the answer itself takes its time on a busy machine
+
+
+def test_a_hidden_tab_asks_nothing(wide: Browser, site: str) -> None:
+    wide.go(f"{site}/checks")
+    wide.value("Object.defineProperty(document, 'hidden', {value: true})")
+    wide.value("document.dispatchEvent(new Event('visibilitychange'))")
+    wide.requests.clear()
+    wide.value('changed({data: \'{"what":"findings"}\'})')
+    wide.value("new Promise(done => setTimeout(done, 2500))")
+
+    assert wide.value("stream") is None
+    assert wide.requests == []
+
+
 def test_a_form_inside_of_what_is_fresh_is_left_alone(wide: Browser, site: str) -> None:
     wide.go(site)
     wide.value("document.querySelector('#at').value = '2026-11-24T12:00'")

@@ -105,7 +105,7 @@ class Checks:
     def counts(self, wanted: Wanted) -> dict[str, int]:
         """Return how many checks that are wanted have each verdict, whichever verdict is wanted."""
         condition, parameters = _condition(msgspec.structs.replace(wanted, verdict=""))
-        found = dict(
+        found: dict[str, int] = dict(
             self._read(
                 f"SELECT verdict, count() FROM ({_source(wanted.at)}) WHERE {condition} GROUP BY verdict", parameters
             )

@@ -96,7 +96,7 @@ class Findings:
     def counts(self, wanted: Wanted) -> dict[str, int]:
         """Return how many findings that are wanted have each severity, the highest first."""
         sql, parameters = _sql(msgspec.structs.replace(wanted, severity=""))
-        found = dict(self._read(f"SELECT severity, count() FROM ({sql}) GROUP BY severity", parameters))
+        found: dict[str, int] = dict(self._read(f"SELECT severity, count() FROM ({sql}) GROUP BY severity", parameters))
         return {severity: int(found.get(severity, 0)) for severity in reversed(SEVERITIES)}
 
     def of_watch(self) -> list[FindingRow]:

@@ -36,8 +36,15 @@ async def show_incident(source: Source, request: Request) -> Response:
         whole, head = await source.tell(_whole, source, request.path_params["id"])
     except Refused as refusal:
         return pages.missing(f"{refusal}", refusal.status)
-    page = {"place": "incidents", "asked": Asked(request), "is_live": True}
-    return pages.render("incident.html", incident=whole, brief=head, listed=LISTED, **page)
+    return pages.render(
+        "incident.html",
+        place="incidents",
+        asked=Asked(request),
+        is_live=True,
+        incident=whole,
+        brief=head,
+        listed=LISTED,
+    )
 
 
 def _whole(source: Source, text: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -132,20 +132,20 @@ def _held(
     kind_of: Callable[[Hashable, ZoneObservation], str] | None = None,
 ) -> list[Line]:
     """Return each thing with the spans in which it was seen: from one step that has it to the first that has not."""
-    spans: dict[Hashable, list[list[datetime | str]]] = {}
+    spans: dict[Hashable, list[tuple[datetime, datetime, str]]] = {}
     for place, step in enumerate(steps):
         end = steps[place + 1].observed_at if place + 1 < len(steps) else until
         for thing in things(step):
             how = kind_of(thing, step) if kind_of is not None else kind
             known = spans.setdefault(thing, [])
             if known and known[-1][1] == step.observed_at and known[-1][2] == how:
-                known[-1][1] = end
+                known[-1] = (known[-1][0], end, how)
             else:
-                known.append([step.observed_at, end, how])
-    found = []
+                known.append((step.observed_at, end, how))
+    found: list[Line] = []
     for thing, pieces in spans.items():
         text = say(thing)
-        found.append((text, text, [(begin, end, str(how), text) for begin, end, how in pieces]))  # type: ignore[misc]
+        found.append((text, text, [(begin, end, how, text) for begin, end, how in pieces]))
     return sorted(found, key=lambda line: (not line[0].startswith(("KSK", "DS")), line[2][0][0], line[0]))
 
 

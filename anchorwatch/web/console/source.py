@@ -79,7 +79,7 @@ class Source:
         return await self._cache.ask(question, lambda: self._of_history.ask(work, *args, **kwargs))
 
     async def read_slowly(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        """Return the same of a question that is dear: what is older than some seconds is shown while it is asked anew."""
+        """Return the same of a question that is dear: what is some seconds old is shown while it is asked anew."""
         question = (_name_of(work), args, tuple(sorted(kwargs.items())))
         asked = lambda: self._of_history.ask(work, *args, **kwargs)  # noqa: E731
         return await self._cache.ask(question, asked, SLOW_KEPT_S, SLOW_OLD_S)

@@ -41,7 +41,7 @@ async def show_endpoint(source: Source, request: Request) -> Response:
         if not consumers.total:
             return pages.missing("This name is not watched.")
     chosen = _choose(found, asked.text("type"), asked.text("vantage"))
-    picture, chain = None, ()
+    picture, chain = None, tuple[ZoneView, ...]()
     if chosen is not None:
         check, judgement = chosen
         chain = await chain_of(source, judgement, check.vantage, at)

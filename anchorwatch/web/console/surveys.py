@@ -81,14 +81,22 @@ async def show_calendar(source: Source, request: Request) -> Response:
     ends = await source.read_slowly(source.zones.ends, today + AHEAD)
     answers = dict(await source.read_slowly(source.zones.answer_ends, today, today + AHEAD))
     by_day: dict[datetime, list[End]] = {today + timedelta(days=number): [] for number in range(AHEAD.days)}
-    over = []
+    over: list[End] = []
     for one in ends:
         day = one.ends_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         by_day.get(day, over).append(one)
     rows = [{"day": day, "ends": found, "answers": answers.get(day, 0)} for day, found in by_day.items()]
-    most = max([len(row["ends"]) for row in rows], default=0)
-    page = {"place": "calendar", "asked": Asked(request), "is_live": True}
-    return pages.render("calendar.html", rows=rows, over=over, ends=ends, today=today, most=max(most, 1), **page)
+    return pages.render(
+        "calendar.html",
+        place="calendar",
+        asked=Asked(request),
+        is_live=True,
+        rows=rows,
+        over=over,
+        ends=ends,
+        today=today,
+        most=max([1, *map(len, by_day.values())]),
+    )
 
 
 async def show_changes(source: Source, request: Request) -> Response:
