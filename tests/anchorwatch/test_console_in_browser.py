@@ -110,7 +110,7 @@ def test_what_one_types_stays_when_the_page_is_made_fresh(wide: Browser, site: s
 
 
 @pytest.mark.parametrize("what", ["findings", "incidents", "verdicts", "anything"])
-def test_a_change_that_is_heard_of_shows_within_two_seconds(wide: Browser, site: str, what: str) -> None:
+def test_a_change_that_is_heard_of_is_shown_soon(wide: Browser, site: str, what: str) -> None:
     wide.go(f"{site}/checks")
     wide.value("document.querySelector('#list tbody').remove()")
     wide.value(

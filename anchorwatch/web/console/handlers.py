@@ -89,7 +89,7 @@ class Console:
                     raise  # a script is told as the API tells it
                 return pages.missing(f"{refusal}", refusal.status)
             except Transient as fault:
-                return pages.missing(f"{fault}. This page shows itself again once it does.", 503)
+                return pages.missing(f"{fault}. Load the page again in a moment.", 503)
 
         return Route(path, handler, methods=[method])
 

@@ -46,6 +46,7 @@ async function refresh() {
       }
     }
     since = new Date(); say("live", "live");
+    if (wantsNews && !stream) soon(15000); // nobody tells us: look now and then
   } catch { say(`stale since ${clock(since)}`, "stale"); soon(15000); }
   spent = performance.now() - began;
 }
