@@ -11,10 +11,10 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow cluster chaos replay check fix bench differential fuzz conformance schemas lock clean
+.PHONY: help setup demo test slow cluster chaos replay check fix bench bench-pages differential fuzz conformance schemas lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -58,6 +58,9 @@ fix: $(STAMP) ## format and mend what lint can mend
 
 bench: $(STAMP) ## speed and memory, printed as a table
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-pages: $(STAMP) ## how fast the pages are over a year of 100,000 checks; half an hour to write it, ARGS="--keep FOLDER" keeps it
+	@$(BIN)/python -m bench.pages $(ARGS)
 
 differential: $(STAMP) ## random damaged worlds, each asked of us, of Unbound and of delv; N=2000, SEED=
 	@PYTHONPATH=. $(BIN)/python tests/differential/differential.py --cases $(or $(N),2000) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -91,7 +91,7 @@ def add_analyzer_metrics(meter: Meter, analyzer: Analyzer) -> None:
 
 
 def add_alerts_metrics(meter: Meter, ledger: Record, alerts: Callable[[], Alerts]) -> None:
-    """Show what still has to be delivered, and in which states the open incidents are; ``alerts`` returns who alerts."""
+    """Show what still has to be delivered, and how the open incidents are; ``alerts`` returns who alerts."""
     meter.gauge("anchorwatch_deliveries_pending", "Deliveries that wait.", ledger.pending)
     text = "When the last test page had arrived at every receiver that it went to; 0: never, or none is asked for."
     meter.gauge("anchorwatch_test_page_timestamp_seconds", text, lambda: alerts().drill_at)

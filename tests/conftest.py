@@ -14,11 +14,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.history.memory import MemoryHistory
-from analyzer.history.migrations import migrate
+from analyzer.history.migrations import load_migrations, migrate, statements_of
 from tests.support.clickhouse_front import FrontProcess
 from tests.support.clock import NOW, ManualClock
 from tests.support.databases import AnyHistory, lay_out, new_database
 
+VIEW = "CREATE MATERIALIZED VIEW IF NOT EXISTS"
 SHARED = Path(__file__).parents[2] / "shared"
 
 MEMORY, ENGINE_BYTES = Path("/dev/shm"), 2 * 1024**3
@@ -104,8 +105,10 @@ def migrated(engine: str, admin: Any) -> list[str]:
     client = clickhouse_connect.get_client(interface="chdb", path=engine, database="migrated")
     migrate(client)
     client.close()
-    tables = admin.query("SELECT name FROM system.tables WHERE database = 'migrated'").result_rows
-    return [f"CREATE TABLE {name} AS migrated.{name}" for (name,) in tables]
+    sql = "SELECT name FROM system.tables WHERE database = 'migrated' AND engine != 'MaterializedView'"
+    tables = [f"CREATE TABLE {name} AS migrated.{name}" for (name,) in admin.query(sql).result_rows]
+    views = [statement for _, _, sql in load_migrations() for statement in statements_of(sql) if VIEW in statement]
+    return tables + views
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Where to look
     protocol        what the analyzer needs to remember
     clickhouse      what is stored and asked
     memory          the same without a database, for runs that end with the process
+    reading/        what people ask
     rows            messages to rows and back
     migrations      numbered SQL, applied once
     connection      how the database is opened

@@ -15,7 +15,7 @@ import msgspec
 
 from analyzer.config import HistoryConfig, server_of
 from analyzer.history import rows
-from analyzer.history.connection import connect_embedded, connect_server
+from analyzer.history.connection import connect_again, connect_embedded, connect_server
 from analyzer.history.migrations import migrate
 from analyzer.history.rows import Row
 from analyzer.history.server_faults import DATABASE_ERRORS, UNFIT_VALUES, classify_fault, explain_refusal, sentence_of
@@ -34,6 +34,8 @@ WANTED = """
     FROM (SELECT arrayJoin(%(rows)s) AS w)
 """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
+# What a page would show must never keep a row from being stored.
+WATCH_FIRST = {"materialized_views_ignore_errors": 1}
 # An observation or act that is stored was handled: after a crash its message, come again, is not handled another time.
 # So what follows from it is stored before it, and what it rests on before that.
 TABLES = (
@@ -49,9 +51,16 @@ class ClickHouseHistory:
         self._client, self._lock_file = client, lock_file
         self._lock = threading.Lock()
         self._column_types: dict[str, Sequence[Any]] = {}
+        self._reader, self._reading = client, self._lock
+
+    def read_apart(self, client: Any) -> None:
+        """Have what people ask read through a client of its own: it holds up none of the analyzer's questions."""
+        self._reader, self._reading = client, threading.Lock()
 
     def close(self) -> None:
         """Let go of the database."""
+        if self._reader is not self._client:
+            self._reader.close()
         self._client.close()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -77,15 +86,18 @@ class ClickHouseHistory:
             return False
         return True
 
+    def read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a question of people has for an answer.
+
+        Raises:
+            Transient: the database is away.
+        """
+        with self._reading:
+            return _ask(self._reader, sql, parameters)
+
     def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._lock:
-            try:
-                found: list[tuple[Any, ...]] = self._client.query(
-                    sql, parameters=parameters or {}, tz_mode="aware"
-                ).result_rows
-            except DATABASE_ERRORS as error:
-                raise classify_fault(error, "read") from error
-        return found
+            return _ask(self._client, sql, parameters)
 
     def _insert(self, table: str, data: Sequence[Row], columns: Sequence[str]) -> None:
         if not data:
@@ -97,7 +109,7 @@ class ClickHouseHistory:
                     data,
                     column_names=columns,
                     column_types=self._types_of(table, columns),
-                    settings={"insert_deduplication_token": token_of(table, data)},
+                    settings={"insert_deduplication_token": token_of(table, data), **WATCH_FIRST},
                 )
             except (*DATABASE_ERRORS, *UNFIT_VALUES) as error:
                 raise classify_fault(error, "written") from error
@@ -497,6 +509,14 @@ class ClickHouseHistory:
         )
 
 
+def _ask(client: Any, sql: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
+    try:
+        found: list[tuple[Any, ...]] = client.query(sql, parameters=parameters or {}, tz_mode="aware").result_rows
+    except DATABASE_ERRORS as error:
+        raise classify_fault(error, "read") from error
+    return found
+
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -554,6 +574,7 @@ def _open_embedded(config: HistoryConfig, folder: str, kind: type[Kind]) -> Kind
     history = kind(client, lock_file)
     try:
         migrate(client)
+        history.read_apart(connect_again(path))
         _tell_damage(history)
     except DATABASE_ERRORS as error:
         history.close()
@@ -574,4 +595,6 @@ def _open_server(config: HistoryConfig, kind: type[Kind]) -> Kind:
     except ConfigError:
         client.close()
         raise
-    return kind(client)
+    history = kind(client)
+    history.read_apart(connect_server(config))
+    return history

@@ -74,6 +74,11 @@ def connect_embedded(path: Path) -> tuple[Any, IO[str]]:
         raise ConfigError([f"history.url: the engine can't open {path}: {sentence_of(error)}"]) from error
 
 
+def connect_again(path: Path) -> Any:
+    """Return one more client of the engine that is open at that path: they wait for each other only at its locks."""
+    return clickhouse_connect.get_client(interface="chdb", path=str(path / "chdb"))
+
+
 def connect_server(config: HistoryConfig) -> Any:
     """Return a client of the server's database, which is made if it is absent; threads may share it under a lock.
 

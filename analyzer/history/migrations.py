@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from analyzer.history import rows
+from analyzer.history.server_faults import DATABASE_ERRORS
 from schemas.faults import ConfigError
 
 LEDGER = """
@@ -25,7 +26,10 @@ REPLICA = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 # A replica that is down does not hold up the others: it makes up for the statement when it is back.
 ON_CLUSTER_SETTINGS = {"distributed_ddl_output_mode": "throw_only_active", "distributed_ddl_task_timeout": 50}
 
-_DEFINITION = re.compile(r"^(CREATE (?:TABLE|DATABASE) IF NOT EXISTS|ALTER TABLE) (`[^`]+`|\w+)", re.MULTILINE)
+_DEFINITION = re.compile(
+    r"^(CREATE (?:TABLE|DATABASE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE) (`[^`]+`|\w+)", re.MULTILINE
+)
+_FILLING = re.compile(r"^INSERT INTO \w+(?: \([\w, ]+\))?$", re.MULTILINE)
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(\(\)|\()?")
 
 
@@ -46,9 +50,13 @@ def statements_of(sql: str) -> list[str]:
 def replicate_statement(statement: str, cluster: str) -> str:
     """Return the form of a definition that every replica of a cluster carries out and that replicates the table.
 
+    What fills a table is said to one replica only: the others get the rows from it.
+
     Raises:
         ValueError: a statement that has no such form yet.
     """
+    if _FILLING.search(statement):
+        return statement
     everywhere, definitions = _DEFINITION.subn(rf"\1 \2 ON CLUSTER '{cluster}'", statement)
     if definitions != 1:
         raise ValueError(f"no replicated form is known of {statement!r}")
@@ -99,8 +107,14 @@ def migrate(client: Any, cluster: str = "") -> list[str]:
             continue
         if problems:
             break
-        for statement in statements_of(sql):
-            define(client, statement, cluster)
+        try:
+            for statement in statements_of(sql):
+                define(client, statement, cluster)
+        except DATABASE_ERRORS as error:
+            # A table that lacks columns of before is why, if there is one; later tables are not made yet.
+            if lacking := [problem for problem in _strange_tables(client, cluster) if " lacks the columns " in problem]:
+                raise ConfigError(lacking) from error
+            raise
         client.insert("schema_migrations", [(version, name, checksum, datetime.now(UTC))], column_names=LEDGER_COLUMNS)
         done.append(name)
     problems = problems or list(_strange_tables(client, cluster))

@@ -65,10 +65,10 @@ def check(
     import msgspec
 
     from analyzer.findings.blast import Consumers
-    from anchorwatch.cli.judging import PUBLIC, Settings, judge_all
     from anchorwatch.cli.report import make_report, to_plugin_line, to_table
     from anchorwatch.configuration.egress import environment_egress
     from anchorwatch.configuration.loading import load_config
+    from anchorwatch.judging import PUBLIC, Settings, judge_all
     from collector.polling.roster import subjects_of
 
     loaded = load_inventories(inventories, input_format)

@@ -9,9 +9,9 @@ import click
 from anchorwatch.cli.arguments import read_anchors, read_points, read_policy
 
 if TYPE_CHECKING:
-    from anchorwatch.cli.judging import Settings
     from anchorwatch.configuration.loading import Config
     from anchorwatch.diagnosis.checks import Check
+    from anchorwatch.judging import Settings
     from collector.config import VantagePoint
 
 
@@ -81,8 +81,8 @@ def _chosen(
     """Return whom to ask, and how to validate: what options say counts before what the configuration says."""
     from dataclasses import replace
 
-    from anchorwatch.cli.judging import PUBLIC, Settings
     from anchorwatch.configuration.egress import environment_egress
+    from anchorwatch.judging import PUBLIC, Settings
 
     if config is None:
         settings = Settings(read_anchors(None), read_policy(()), egress=environment_egress())

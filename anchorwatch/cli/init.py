@@ -96,9 +96,9 @@ def _upstream() -> "list[VantagePoint]":
 
 
 def _look(points: "Sequence[VantagePoint]", trust_anchor: Path | None) -> "list[Sight]":
-    from anchorwatch.cli.judging import Settings
     from anchorwatch.configuration.egress import environment_egress
     from anchorwatch.diagnosis.examination import look_within
+    from anchorwatch.judging import Settings
 
     anchors = read_anchors(str(trust_anchor) if trust_anchor is not None else None)
     return look_within(points, Settings(anchors, read_policy(()), egress=environment_egress()))

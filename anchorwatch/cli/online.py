@@ -31,7 +31,7 @@ def check_online(config: "Config") -> list[str]:
 
 def _resolvers(config: "Config") -> Iterator[tuple[str, str]]:
     """Yield each vantage, with why it does not prove the root's key set."""
-    from anchorwatch.cli.judging import Settings, judge_one
+    from anchorwatch.judging import Settings, judge_one
     from schemas.judgement import Verdict
 
     collector = config.collector

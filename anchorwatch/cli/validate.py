@@ -60,8 +60,8 @@ def validate(
 
     Exit status: 0 secure, 1 insecure, 2 bogus, 3 indeterminate or a usage error; with --batch 0 once all are printed.
     """
-    from anchorwatch.cli.judging import Settings, judge_one
     from anchorwatch.configuration.egress import environment_egress
+    from anchorwatch.judging import Settings, judge_one
 
     if (name is None) == (batch is None):
         raise click.UsageError("give either a NAME or --batch FILE")
@@ -97,7 +97,7 @@ def validate(
 def _validate_batch(batch: Any, point: Any, settings: Any) -> None:
     import msgspec
 
-    from anchorwatch.cli.judging import judge_all
+    from anchorwatch.judging import judge_all
     from collector.dnssec import names, records
     from collector.polling.memory import PollTarget
 

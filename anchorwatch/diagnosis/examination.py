@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from anchorwatch.cli.judging import Settings
 from anchorwatch.configuration.loading import Config
 from anchorwatch.diagnosis.checks import Check, State
 from anchorwatch.diagnosis.clock import check_kernel, check_windows, kernel_clock
@@ -14,6 +13,7 @@ from anchorwatch.diagnosis.parts import works_of
 from anchorwatch.diagnosis.patience import all_within
 from anchorwatch.diagnosis.resolvers import BOGUS_NAME, look_at_all
 from anchorwatch.diagnosis.sights import Sight, checks_of
+from anchorwatch.judging import Settings
 from collector.config import VantagePoint
 
 PATIENCE_S = 4.5

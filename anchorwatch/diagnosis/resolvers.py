@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-from anchorwatch.cli.judging import Settings, judge_one, make_vantage
 from anchorwatch.diagnosis.sights import Sight
+from anchorwatch.judging import Settings, judge_one, make_vantage
 from collector.config import VantagePoint
 from collector.dnssec import names, records
 from collector.dnssec.message import AD, CD, TC, FormError, Response, read_response

@@ -46,6 +46,7 @@ from anchorwatch.pipeline.run import (
     add_delivery_reasons,
     log_warnings,
     make_notifiers,
+    make_on_demand,
     slow_polling_s,
 )
 from anchorwatch.pipeline.supervisor import Supervisor
@@ -224,7 +225,16 @@ class PumpedProcess:
         add_progress_metrics(meter, progress)
         self._heartbeat = _make_heartbeat(config, progress, meter, stage)
         self._acts = handler.acts or sink
-        parts = Parts(meter=meter, progress=progress, act=self._acts.send, warnings=config.warnings, **handler.shown)
+        on_demand = make_on_demand(config)
+        parts = Parts(
+            meter=meter,
+            progress=progress,
+            act=self._acts.send,
+            warnings=config.warnings,
+            explain=on_demand.judge,
+            vantages=on_demand.vantages,
+            **handler.shown,
+        )
         self.server = Server(make_app(parts, config.http), *config.listen)
         _add_partition_gauge(meter, stage, lambda: self._source.partitions)
         self.skews = self._source.skews

@@ -30,6 +30,7 @@ from analyzer.stage import Analyzer
 from anchorwatch.assessment.letters import DigestWriter, identities_here
 from anchorwatch.configuration.differences import Part, Reload
 from anchorwatch.configuration.loading import Config, FileSections
+from anchorwatch.judging import PUBLIC, OnDemand, Settings
 from anchorwatch.metrics import add_alerts_metrics, add_analyzer_metrics, add_collector_metrics, add_progress_metrics
 from anchorwatch.pipeline.dead_letters import FileDeadLetters, dead_letter_file
 from anchorwatch.pipeline.heartbeat import Heartbeat
@@ -64,6 +65,15 @@ class NotificationSink:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def make_on_demand(config: Config) -> OnDemand:
+    """Return what validates a name for who asks, as the collector would."""
+    collector = config.collector
+    settings = Settings(
+        collector.anchors, collector.policy, egress=config.egress, authorities=collector.authorities or PUBLIC
+    )
+    return OnDemand(collector.vantages, settings)
 
 
 def make_notifiers(receivers: Sequence[Receiver], line: Line, topics: TopicWriter | None = None) -> dict[str, Notifier]:
@@ -147,9 +157,12 @@ class Instance:
         return Heartbeat(config.heartbeat, self.progress, Line(config.egress), self.meter)
 
     def _make_app(self, config: Config) -> ASGIApp:
+        on_demand = make_on_demand(config)
         parts = Parts(
             meter=self.meter,
             progress=self.progress,
+            explain=on_demand.judge,
+            vantages=on_demand.vantages,
             analyzer=self.analyzer,
             history=self.history,
             ledger=self.ledger,

@@ -16,25 +16,24 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from alerts.decision.silences import Maintenance
 from alerts.delivery.wording import printable
 from alerts.ledger.ledger import Record
-from alerts.runbooks.library import find_runbook
 from analyzer.findings.acts import STANDING, Acts
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.pipeline.progress import Progress
 from anchorwatch.telemetry import Meter
-from anchorwatch.web import jsm_hook, pagerduty_hook, pages
-from anchorwatch.web.acts import Desk, Send, change_view, read_form, read_octets
-from anchorwatch.web.chains import ZoneView, current_chain, join_chain, zone_views
+from anchorwatch.web import jsm_hook, pagerduty_hook
+from anchorwatch.web.acts import Desk, Send, change_view, read_octets
+from anchorwatch.web.chains import join_chain, zone_views
 from anchorwatch.web.config import HttpConfig
+from anchorwatch.web.console.handlers import Console
 from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused, check_parameters, read_number
-from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login, peer_of
+from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Guard, Login
 from anchorwatch.web.hooks import MAX_BODY as MAX_HOOK
 from anchorwatch.web.hooks import Hook, Reader, find_hook
 from anchorwatch.web.incidents import find_incident, incident_view, whole_view
@@ -50,7 +49,7 @@ from anchorwatch.web.queries import (
 from anchorwatch.web.silences import matching_view, read_matchers, silence_views
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
-from schemas.judgement import Verdict
+from schemas.judgement import Judgement, Verdict
 from schemas.messages import Finding, utc
 
 MAX_GAP_S = 366 * 86_400
@@ -75,7 +74,7 @@ class Parts:
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
     on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
-    ``hooks`` are receivers that may call us.
+    ``hooks`` are receivers that may call us. ``explain`` validates a name and type now through one of ``vantages``.
     """
 
     meter: Meter
@@ -88,13 +87,15 @@ class Parts:
     warnings: tuple[str, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    explain: Callable[[str, str, str], Awaitable[Judgement]] | None = None
+    vantages: tuple[str, ...] = ()
 
 
 class Api:
     """The handlers; each asks the parts that are here and answers."""
 
-    def __init__(self, parts: Parts, *, has_login: bool = False) -> None:
-        self._parts, self._has_login = parts, has_login
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._reloads = Bucket(RELOADS_AT_ONCE, RELOAD_EVERY_S)
         # Threads of their own: whatever hangs there takes none from the stages.
         self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
@@ -319,86 +320,6 @@ class Api:
         reload()
         return PlainTextResponse("the inventory is read again\n")
 
-    async def overview(self, request: Request) -> Response:
-        """Show the whole watch on one page."""
-        ledger = self._parts.ledger
-        incidents = await self._of_ledger.ask(ledger.incidents, 20) if ledger is not None else []
-        notifications = await self._of_ledger.ask(ledger.notifications, 20) if ledger is not None else []
-        silences = await self._of_ledger.ask(self._silence_views) if ledger is not None else []
-        findings = await self._of_history.ask(self._history.findings, status="open", limit=200)
-        views = self._endpoint_views()
-        return pages.overview(
-            views=views,
-            identities=identity_views(views, self._analyzer.consumers),
-            findings=findings,
-            incidents=[incident_view(incident) for incident in incidents],
-            notifications=notifications,
-            silences=[one for one in silences if one["state"] == "active"],
-            wanted=request.query_params.get("q", ""),
-            has_session=self._has_login,
-            warnings=[*self._parts.warnings, *self._parts.progress.why_not_ready()],
-        )
-
-    async def finding_page(self, request: Request) -> Response:
-        """Show one finding with its life and its blast radius."""
-        try:
-            return pages.finding(await self._versions_of(request.path_params["id"]))
-        except Refused as refusal:
-            return pages.missing(f"{refusal}")
-
-    async def incident_page(self, request: Request) -> Response:
-        """Show one incident: who has it, what happened, and forms for what people do."""
-        try:
-            whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
-        except Refused as refusal:
-            return pages.missing(f"{refusal}")
-        return pages.incident(whole)
-
-    async def runbook_page(self, request: Request) -> Response:
-        """Show the runbook of a code."""
-        code = request.path_params["code"]
-        found = find_runbook(code)
-        return pages.missing("There is no such code.") if found is None else pages.runbook(code, found)
-
-    async def silences_page(self, request: Request) -> Response:
-        """Show the silences, with forms to add one and to expire one."""
-        return pages.silences(await self._of_ledger.ask(self._silence_views))
-
-    async def silences_act(self, request: Request) -> Response:
-        """Do what a form of the silences' page says, then show the page again."""
-        try:
-            await self._at_desk.take_body(await read_form(request), f"page, from {peer_of(request)}")
-        except Refused as refusal:
-            return pages.refused(f"{refusal}", "/silences", refusal.status)
-        return RedirectResponse("/silences", status_code=303)
-
-    async def incident_act(self, request: Request) -> Response:
-        """Do what a form of an incident's page says, then show the page again."""
-        whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
-        path = f"/incidents/{whole['id']}"
-        try:
-            await self._at_desk.take_body(await read_form(request, whole["id"]), f"page, from {peer_of(request)}")
-        except Refused as refusal:
-            return pages.refused(f"{refusal}", path, refusal.status)
-        return RedirectResponse(path, status_code=303)
-
-    async def endpoint_page(self, request: Request) -> Response:
-        """Show one name: now, its history, who consumes it."""
-        try:
-            name = read_name(request.path_params["name"])
-        except BadQuery:
-            return pages.missing("This is no name.")
-        intervals = await self._of_history.ask(self._history.intervals, name)
-        views = self._endpoint_views(name)
-        if not views and not intervals:
-            return pages.missing("This name is not watched.")
-        chains: dict[tuple[ZoneView, ...], list[str]] = {}
-        for view in views:
-            state = self._analyzer.current[view.name, view.type, view.vantage]
-            chain = current_chain(state, view.vantage, self._analyzer.zones)
-            chains.setdefault(chain, []).append(f"{view.type} {view.vantage}")
-        return pages.endpoint(name, views, intervals, self._analyzer.consumers.affected_by([name]), chains)
-
 
 def _add_chains(history: ClickHouseHistory, intervals: Sequence[dict[str, Any]], at: datetime) -> None:
     """Add to each interval its chain, with the zones as its vantage saw them at an instant."""
@@ -424,7 +345,9 @@ def _here(part: Part | None, where: str) -> Part:
 def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
     """Return the application; without ``config`` it is as the defaults say: for this machine only."""
     config = config or HttpConfig()
-    api, login = Api(parts, has_login=bool(config.token)), Login(config)
+    api, login = Api(parts), Login(config)
+    threads = {"of_history": api._of_history, "of_ledger": api._of_ledger}
+    console = Console(parts, **threads, desk=lambda: api._at_desk, has_login=bool(config.token))
     routes = [
         Route("/api/v1/endpoints", _taking(api.endpoints, "name", "verdict", "vantage", "limit")),
         Route("/api/v1/zones", _taking(api.zones, "zone", "vantage", "limit")),
@@ -453,15 +376,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route(LOGIN, _taking(login.show, "next"), methods=["GET"]),
         Route(LOGIN, _taking(login.enter), methods=["POST"]),
         Route(LOGOUT, _taking(login.leave), methods=["POST"]),
-        Route("/", _taking(api.overview, "q")),
-        Route("/findings/{id}", _taking(api.finding_page)),
-        Route("/incidents/{id}", _taking(api.incident_page), methods=["GET"]),
-        Route("/incidents/{id}", _taking(api.incident_act), methods=["POST"]),
-        Route("/runbooks/{code}", _taking(api.runbook_page)),
-        Route("/silences", _taking(api.silences_page), methods=["GET"]),
-        Route("/silences", _taking(api.silences_act), methods=["POST"]),
-        Route("/endpoints/{name}", _taking(api.endpoint_page)),
-        Mount("/static", StaticFiles(directory=str(pages.STATIC))),
+        *console.routes(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, config=config)])
 

@@ -243,7 +243,16 @@ def page_of(told: Told, name: str) -> str:
 
 @pytest.mark.parametrize(
     "expected",
-    ["of A corp", "1 13 2 AA", "1/13 entry", "2/13", "2026-12-03 12:00:00", "bank.example. DNSKEY by bank.example."],
+    [
+        "A through corp",
+        "1 13 2 AA",
+        "KSK 1 ECDSA P-256",
+        "ZSK 2 ECDSA P-256",
+        "2026-12-03 12:00:00",
+        "bank.example. DNSKEY by bank.example.",
+        "<title>KSK 1, ECDSA P-256, signs the key set</title>",
+        "DS 1 /2",
+    ],
 )
 def test_the_page_of_an_endpoint_shows_the_whole_chain(told: Told, expected: str) -> None:
     told.tell(seen(bank=bank_until(AT + 9 * DAY)))
@@ -260,7 +269,6 @@ def test_the_page_says_why_a_zone_is_not_secure(told: Told) -> None:
 def test_vantages_that_see_different_zones_have_chains_of_their_own(told: Told) -> None:
     told.tell(seen(), seen(AT + MINUTE, vantage="dmz"))
 
-    page = page_of(told, API)
-
-    assert "of A corp, from" in page
-    assert "of A dmz, from" in page
+    for vantage in ("corp", "dmz"):
+        assert f"A through {vantage}<" in page_of(told, f"{API}?vantage={vantage}")
+        assert f"A · {vantage} " in page_of(told, API)

@@ -19,9 +19,10 @@ from schemas.faults import Transient
 from tests.alerts.test_channels import Server as PostServer
 from tests.anchorwatch.test_commands import write_config
 from tests.support.clock import ManualClock
+from tests.support.daemons import free_port
 from tests.support.findings import AT, finding
 from tests.support.messages import incident_of
-from tests.support.running import Lab, free_port, running
+from tests.support.running import Lab, running
 
 SINCE, UNTIL = AT - timedelta(days=6), AT + timedelta(days=1)
 

@@ -11,7 +11,6 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from anchorwatch.cli.judging import Settings
 from anchorwatch.configuration.loading import load_config
 from anchorwatch.diagnosis.checks import Check, State, exit_status, to_table
 from anchorwatch.diagnosis.clock import check_kernel, check_windows
@@ -19,6 +18,7 @@ from anchorwatch.diagnosis.examination import examine
 from anchorwatch.diagnosis.machine import check_folder
 from anchorwatch.diagnosis.patience import all_within
 from anchorwatch.diagnosis.sights import Sight, checks_of
+from anchorwatch.judging import Settings
 from anchorwatch.lab.server import LabResolver
 from schemas.judgement import Verdict
 from tests.support.running import Lab, call

@@ -22,9 +22,10 @@ from collector.polling.status import PollingStatus
 from schemas.faults import ConfigError, Transient
 from schemas.messages import Act, Message, SelfReport
 from tests.support.clock import ManualClock
+from tests.support.daemons import free_port
 from tests.support.desk import Desk, Recorder
 from tests.support.findings import AT, finding
-from tests.support.running import Lab, free_port, running
+from tests.support.running import Lab, running
 
 BASE = """\
 inventory: [{path: inventory.yaml}]

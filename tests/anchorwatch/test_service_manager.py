@@ -14,7 +14,8 @@ import pytest
 from anchorwatch.pipeline.progress import STUCK_S, Progress
 from anchorwatch.pipeline.service_manager import ServiceManager
 from tests.support import virtual
-from tests.support.running import COMMAND, Lab, environment, free_port
+from tests.support.daemons import free_port
+from tests.support.running import COMMAND, Lab, environment
 
 PR_SET_MDWE = 65
 CONFIG = """\

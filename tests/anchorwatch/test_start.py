@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-LOADED = "import sys, anchorwatch.cli.judging; print(*sys.modules)"
+LOADED = "import sys, anchorwatch.judging; print(*sys.modules)"
 
 
 def test_a_verdict_over_udp_loads_no_http_client_and_no_database() -> None:

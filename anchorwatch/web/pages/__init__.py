@@ -1,145 +1,99 @@
 """The pages: rendered on the server, every value escaped, no script needed."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from alerts.delivery.wording import printable
 from alerts.runbooks.runbook import Runbook
-from anchorwatch.web.chains import ZoneView
-from anchorwatch.web.views import EndpointView, IdentityView, host_count
+from anchorwatch.web.console.ages import say_instant, say_left, say_span
+from anchorwatch.web.console.picture import role_of
 from schemas.catalogue import sentence_of, source_of
-from schemas.judgement import Verdict, ZoneKey
-from schemas.messages import Affected, Finding, Notification
 
 STATIC = Path(__file__).parent / "static"
-MAX_ROWS = 300
-ENTRY_POINT, REVOKED = 0x0001, 0x0080  # flags of a DNSKEY. Source: RFC 4034 §2.1.1, RFC 5011 §2.1
-
-_environment = Environment(
-    loader=PackageLoader("anchorwatch.web", "pages"),
-    autoescape=select_autoescape(default=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
-def _instant(at: datetime | None) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "–"
+@cache
+def environment() -> Environment:
+    """Return the templates with their filters; an undefined value in one is an error."""
+    made = Environment(
+        loader=PackageLoader("anchorwatch.web", "pages"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        instant=say_instant,
+        age=_age,
+        left=_left,
+        printable=lambda text: printable(str(text)),
+        printable_lines=lambda text: "\n".join(map(printable, str(text).split("\n"))),
+        data_of=lambda record, name: record.removeprefix(f"{name} "),
+        part=lambda text: quote(str(text), safe=""),
+        count=lambda number: f"{number:,}".replace(",", "\u202f"),
+        role=role_of,
+        words=lambda code: str(code).replace("_", " "),
+        sentence=sentence_of,
+    )
+    return made
 
 
-def _key(key: ZoneKey) -> str:
-    role = " revoked" if key.flags & REVOKED else " entry" if key.flags & ENTRY_POINT else ""
-    return f"{key.tag}/{key.algorithm}{role}"
-
-
-_environment.filters["instant"] = _instant
-_environment.filters["key"] = _key
-_environment.filters["printable"] = printable
-_environment.filters["hosts"] = host_count
-
-
-def _render(template: str, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_environment.get_template(template).render(now=datetime.now(UTC), **values))
-
-
-def overview(
-    *,
-    views: Sequence[EndpointView],
-    identities: Sequence[IdentityView],
-    findings: Sequence[Finding],
-    incidents: Sequence[dict[str, Any]],
-    notifications: Sequence[Notification],
-    wanted: str,
-    has_session: bool = False,
-    warnings: Sequence[str] = (),
-    silences: Sequence[dict[str, Any]] = (),
-) -> HTMLResponse:
-    """Show counts, open incidents and findings, endpoints and identities; ``wanted`` filters the last two.
-
-    ``silences`` are those in force, ``warnings`` say why people would not be notified.
-    """
-    counts = Counter(view.verdict for view in views)
-    watched_hosts = len({view.name for view in views})
-    word = wanted.strip().lower()
-    if word:
-        views = [v for v in views if any(word in t.lower() for t in (v.name, *v.identities, *v.owners, v.verdict))]
-        identities = [i for i in identities if any(word in t.lower() for t in (i.id, i.owner, *i.endpoints))]
-    return _render(
-        "overview.html",
-        counts=[(verdict, counts[verdict]) for verdict in Verdict],
-        total=sum(counts.values()),
-        host_count=watched_hosts,
-        views=views[:MAX_ROWS],
-        view_count=len(views),
-        identities=identities[:MAX_ROWS],
-        identity_count=len(identities),
-        findings=sorted(findings, key=lambda f: (-f.severity.rank, f.cause_zone)),
-        incidents=[incident for incident in incidents if incident["open"]],
-        notifications=notifications,
-        wanted=wanted,
-        warnings=warnings,
-        silences=silences,
-        max_rows=MAX_ROWS,
-        has_session=has_session,
+def _age(at: datetime | None, now: datetime) -> Markup:
+    """Return how long ago it was, with the instant on hover; the page's script keeps it true."""
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    text = say_span(now - utc) if utc <= now else f"in {say_span(utc - now)}"
+    return Markup('<time datetime="{}" title="{} UTC" data-age>{}</time>').format(
+        utc.isoformat(timespec="seconds"), say_instant(utc), text
     )
 
 
-def finding(versions: Sequence[Finding]) -> HTMLResponse:
-    """Show one finding: its newest version, and the versions before."""
-    newest = versions[-1]
-    sentence, source = sentence_of(newest.code), source_of(newest.code)
-    return _render("finding.html", finding=newest, versions=versions, sentence=sentence, source=source)
+def _left(at: datetime | None, now: datetime) -> Markup:
+    """Return how much time is left until then, with the instant on hover."""
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    kind = "bogus" if utc < now else "insecure" if (utc - now).days < 3 else ""
+    return Markup('<time datetime="{}" title="{} UTC" class="{}">{}</time>').format(
+        utc.isoformat(timespec="seconds"), say_instant(utc), kind, say_left(utc, now)
+    )
 
 
-def incident(whole: dict[str, Any]) -> HTMLResponse:
-    """Show one incident whole."""
-    return _render("incident.html", incident=whole)
-
-
-def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
-    """Show the silences."""
-    return _render("silences.html", silences=views)
+def render(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page; ``place`` is which part of the navigation it belongs to."""
+    values = {"now": datetime.now(UTC), "place": "", "asked": None, "is_live": False, "title": "", **values}
+    return HTMLResponse(environment().get_template(template).render(**values), status_code=http_status)
 
 
 def runbook(code: str, found: Runbook) -> HTMLResponse:
     """Show what to do about findings of a code."""
-    return _render("runbook.html", code=code, runbook=found, sentence=sentence_of(code), source=source_of(code))
+    return render("runbook.html", code=code, runbook=found, sentence=sentence_of(code), source=source_of(code))
+
+
+def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
+    """Show the silences."""
+    return render("silences.html", silences=views, place="silences")
 
 
 def refused(sentence: str, path: str, status: int) -> HTMLResponse:
     """Say why a form was not taken, with the way back."""
-    response = _render("refused.html", sentence=sentence, path=path)
-    response.status_code = status
-    return response
-
-
-def endpoint(
-    name: str,
-    views: Sequence[EndpointView],
-    intervals: Sequence[dict[str, Any]],
-    affected: Sequence[Affected],
-    chains: Mapping[tuple[ZoneView, ...], Sequence[str]],
-) -> HTMLResponse:
-    """Show one name: now, its chain, who consumes it, its history; ``chains`` say of which types and vantages."""
-    return _render(
-        "endpoint.html", name=name, views=views, intervals=intervals, affected=affected, chains=list(chains.items())
-    )
+    return render("refused.html", status, sentence=sentence, path=path)
 
 
 def login(path: str, problem: str) -> HTMLResponse:
     """Ask for the token, to go on to ``path`` with it; ``problem`` is why the last one was refused."""
-    return _render("login.html", next=path, problem=problem)
+    return render("login.html", next=path, problem=problem)
 
 
-def missing(sentence: str) -> HTMLResponse:
+def missing(sentence: str, status: int = 404) -> HTMLResponse:
     """Say that there is nothing here."""
-    response = _render("missing.html", sentence=sentence)
-    response.status_code = 404
-    return response
+    return render("missing.html", status, sentence=sentence)

@@ -124,3 +124,24 @@ async def _judge_all(
         for _ in range(min(CONCURRENCY, len(subjects))):
             group.create_task(worker())
     return [result for result in results if result is not None]
+
+
+class OnDemand:
+    """Validates one name at a time for who asks, through the vantages of a configuration."""
+
+    def __init__(self, points: Sequence[VantagePoint], settings: Settings) -> None:
+        self._points, self._settings = {point.name: point for point in points}, settings
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Return the names of the vantages."""
+        return tuple(self._points)
+
+    async def judge(self, name: str, rdtype: str, vantage: str) -> Judgement:
+        """Validate one name through one vantage, with what its resolver claims.
+
+        Raises:
+            KeyError: there is no such vantage.
+            ValueError: the name or type is none.
+        """
+        return await judge_one(self._points[vantage], self._settings, name, rdtype)
