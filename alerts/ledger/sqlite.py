@@ -65,6 +65,10 @@ OLDEST = {
 }
 
 
+SHOWN = frozenset({Table.INCIDENTS, Table.NOTIFICATIONS, Table.SILENCES})
+"""What people look at."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerWrite:
     """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification, a Silence.
@@ -107,6 +111,7 @@ class SqliteLedger:
             for sql in SINCE_1 if version == 1 else ():
                 self._db.execute(sql)
             self._db.executescript(SCHEMA)
+            self._revision = 0
             if version != SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             self._last_position = int(
@@ -127,7 +132,7 @@ class SqliteLedger:
         except sqlite3.Error as error:
             twin.close()
             raise Transient(f"the ledger can't be read: {error}") from error
-        twin._last_position = self._last_position
+        twin._last_position, twin._revision = self._last_position, self._revision
         return twin
 
     def handled_versions(self, findings: Collection[str]) -> dict[str, int]:
@@ -216,6 +221,10 @@ class SqliteLedger:
         """Return how many deliveries wait."""
         return int(self._read("SELECT count(*) FROM deliveries", ())[0][0])
 
+    def revision(self) -> int:
+        """Return a number that is another one after each step that wrote an incident, a notification or a silence."""
+        return self._revision
+
     def notifications(self, limit: int) -> list[Notification]:
         """Return what was said or withheld, newest first."""
         rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
@@ -268,6 +277,7 @@ class SqliteLedger:
         Raises:
             Transient: the ledger can't be written.
         """
+        is_shown = anew
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -275,6 +285,7 @@ class SqliteLedger:
                     self._db.execute(f"DELETE FROM {table}")
                 for change in changes:
                     self._write_row(change)
+                    is_shown |= change.table in SHOWN
                 before_commit()
                 self._db.execute("COMMIT")
             except BaseException:
@@ -283,6 +294,7 @@ class SqliteLedger:
                 raise
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be written: {error}") from error
+        self._revision += is_shown
 
     def _write_row(self, change: LedgerWrite) -> None:
         key, value, run = change.key, change.value, self._db.execute

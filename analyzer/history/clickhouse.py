@@ -56,6 +56,16 @@ class ClickHouseHistory:
         if self._lock_file is not None:
             self._lock_file.close()
 
+    def row_counts(self) -> tuple[int, int]:
+        """Return how many rows of findings and of observations there are: merges apart, less only where rows ended.
+
+        It costs next to nothing: the engine knows the number of rows of each part.
+        """
+        ((findings, observations),) = self._query(
+            "SELECT (SELECT count() FROM findings), (SELECT count() FROM observations)"
+        )
+        return int(findings), int(observations)
+
     def damaged_parts(self) -> list[tuple[str, str, str, int]]:
         """Return what the engine put aside since it could not read it: table, part, why, octets."""
         sql = """

@@ -129,6 +129,12 @@ class OverflowHistory(ClickHouseHistory):
         """Return how many rows wait for room."""
         return len(self._waiting)
 
+    def row_counts(self) -> tuple[int, int]:
+        """Return how many rows of findings and of observations there are, those that wait for room too."""
+        findings, observations = super().row_counts()
+        with self._waiting_lock:
+            return findings + len(self._waiting.of("findings")), observations + len(self._waiting.of("observations"))
+
     def close(self) -> None:
         """Store what waits, if there is room now, and let go of the database."""
         with self._waiting_lock:

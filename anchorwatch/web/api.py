@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from alerts.decision.silences import Maintenance
 from alerts.delivery.wording import printable
@@ -46,6 +47,7 @@ from anchorwatch.web.queries import (
     read_name,
 )
 from anchorwatch.web.silences import matching_view, read_matchers, silence_views
+from anchorwatch.web.streams import EventStream, Pace, Streams, looks_of
 from anchorwatch.web.threads import Threads
 from anchorwatch.web.views import EndpointView, endpoint_views, identity_views
 from schemas.judgement import Verdict
@@ -53,7 +55,7 @@ from schemas.messages import Finding, utc
 
 MAX_GAP_S = 366 * 86_400
 RELOADS_AT_ONCE, RELOAD_EVERY_S = 3, 10.0
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[ASGIApp]]
 Part = TypeVar("Part")
 
 
@@ -73,7 +75,7 @@ class Parts:
 
     ``progress`` knows whether the process does its work; ``reload`` has the inventory read again; ``act`` hands acts
     on; ``warnings`` say who would not be notified; ``maintenance`` are windows in which nobody is;
-    ``hooks`` has the secrets of receivers that may call us.
+    ``hooks`` has the secrets of receivers that may call us; ``pace`` is that of streams of events.
     """
 
     meter: Meter
@@ -86,6 +88,7 @@ class Parts:
     warnings: tuple[str, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     hooks: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
 
 class Api:
@@ -97,6 +100,7 @@ class Api:
         # Threads of their own: whatever hangs there takes none from the stages.
         self._of_history, self._of_ledger = Threads("history"), Threads("ledger")
         self._desk: Desk | None = None
+        self._streams: Streams | None = None
 
     @property
     def _analyzer(self) -> Analyzer:
@@ -292,6 +296,16 @@ class Api:
         found = await self._of_history.ask(find_evidence, self._history, request.path_params["digest"])
         return JSON({"error": "no such evidence"}, status_code=404) if found is None else JSON(found)
 
+    async def events(self, request: Request) -> EventStream:
+        """Stream which lists changed (findings, incidents, verdicts), as far as they are in this process."""
+        parts = self._parts
+        if parts.history is None and parts.ledger is None:
+            raise NotHere("this is another process: ask the analyzer or the alerts stage")
+        if self._streams is None:
+            looks = looks_of(parts.history, self._of_history, parts.ledger, self._of_ledger)
+            self._streams = Streams(looks, parts.pace)
+        return EventStream(self._streams, request.headers.get("last-event-id", ""))
+
     async def metrics(self, request: Request) -> Response:
         """Return Prometheus metrics, read on the loop: the gauges look at what the stages change there."""
         return Response(generate_latest(self._parts.meter.registry), media_type=CONTENT_TYPE_LATEST)
@@ -361,6 +375,7 @@ def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
         Route("/api/v1/silences/matching", _taking(api.matching, "matcher", repeated=True)),
         Route("/api/v1/hooks/pagerduty/{receiver}", _taking(api.pagerduty), methods=["POST"]),
         Route("/api/v1/evidence/{digest}", _taking(api.evidence)),
+        Route("/api/v1/events", _taking(api.events)),
         Route(METRICS, api.metrics),
         Route("/-/healthy", api.healthy),
         Route("/-/ready", api.ready),
@@ -377,7 +392,7 @@ def _taking(handler: Handler, *parameters: str, repeated: bool = False) -> Handl
     """Return the handler, refusing every parameter but these, and each but once unless they may be ``repeated``."""
 
     @wraps(handler)
-    async def checked(request: Request) -> Response:
+    async def checked(request: Request) -> ASGIApp:
         check_parameters(request.query_params.multi_items(), parameters, repeated=repeated)
         return await handler(request)
 

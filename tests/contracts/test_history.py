@@ -495,6 +495,17 @@ def test_findings_are_known_as_they_were_at_an_instant(history: ClickHouseHistor
     assert history.findings_at(AT + 2 * DAY) == []
 
 
+def test_what_was_found_and_observed_is_counted(history: ClickHouseHistory) -> None:
+    before = history.row_counts()
+    history.append({"findings": [rows.finding_row(finding(), "one")]})
+    after_finding = history.row_counts()
+    history.append({"observations": [rows.observation_row(bank())]})
+
+    assert before == (0, 0)
+    assert after_finding == (1, 0)
+    assert history.row_counts() == (1, 1)
+
+
 def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:
     first, other = bank(), bank("www", AT + 5 * MINUTE)
     again = bank(at=AT + 3 * HOUR)
