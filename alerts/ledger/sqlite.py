@@ -159,7 +159,7 @@ class SqliteLedger:
 
     def incidents(self, limit: int) -> list[Incident]:
         """Return incidents, open ones first, then the newest."""
-        rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC LIMIT ?", (limit,))
+        rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC, id LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
 
     def find_incidents(self, prefix: str, limit: int) -> list[Incident]:

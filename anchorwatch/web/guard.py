@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, quote
 
-import msgspec
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from anchorwatch.web import pages
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import Bucket, Refused, check_host, check_origin, check_peer, is_proxied
+from anchorwatch.web.problems import problem
 from anchorwatch.web.session import COOKIE, SESSION_S, bearer_of, is_session, is_token, make_session
 from schemas.faults import Transient
 
@@ -40,12 +40,6 @@ STATIC = "/static/"
 HOOKS = "/api/v1/hooks/"
 MAX_FORM = 4096
 LOGINS_AT_ONCE, LOGIN_EVERY_S = 10, 2.0
-
-
-def json_error(status: int, sentence: str, **headers: str) -> Response:
-    """Return an error as the API says it."""
-    body = msgspec.json.encode({"error": sentence})
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
 class Guard:
@@ -81,11 +75,11 @@ class Guard:
     @staticmethod
     def _explain(fault: Exception, scope: Scope) -> Response:
         if isinstance(fault, Refused):
-            return json_error(fault.status, str(fault), **fault.headers)
+            return problem(fault.status, str(fault), **fault.headers)
         if isinstance(fault, Transient):
-            return json_error(503, str(fault))
+            return problem(503, str(fault))
         log.error("a request failed", exc_info=fault, extra={"method": scope["method"], "path": scope["path"][:200]})
-        return json_error(500, "a fault of anchorwatch's own: the log has it")
+        return problem(500, "a fault of anchorwatch's own: the log has it")
 
     def _refuse(self, asked: HTTPConnection, method: str) -> Response | None:
         """Return the answer to who may not ask, None for who may.
