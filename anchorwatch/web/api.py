@@ -4,6 +4,7 @@ Everything shown comes from the history, the ledger and the analyzer's state. On
 ``/api/v1/acts`` and the forms of an incident's page change anything.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,11 +30,12 @@ from anchorwatch.web.compact import Compact
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.console.handlers import Console
 from anchorwatch.web.doors import Bucket, NotHere, Refused
-from anchorwatch.web.guard import Guard, Login
+from anchorwatch.web.guard import Guard
 from anchorwatch.web.hooks import MAX_BODY as MAX_HOOK
 from anchorwatch.web.hooks import SIGNATURE, check_signature, read_hook
 from anchorwatch.web.incidents import ambiguity, find_incident, is_hex, whole_view
 from anchorwatch.web.lists import EVERYTHING, JSON, Lists
+from anchorwatch.web.login import Login
 from anchorwatch.web.openapi import describe
 from anchorwatch.web.operations import Operation, routes_of
 from anchorwatch.web.problems import explain_http
@@ -42,6 +44,7 @@ from anchorwatch.web.queries import (
     find_evidence,
     find_findings,
 )
+from anchorwatch.web.session import session_key, session_secrets
 from anchorwatch.web.silences import matching_view, read_matchers
 from anchorwatch.web.sources import Sources, here
 from anchorwatch.web.streams import EventStream, Pace, Streams, looks_of
@@ -237,12 +240,14 @@ def find_one(rows: Sequence[Row], text: str, what: str, id_of: Callable[[Row], s
 def make_app(parts: Parts, config: HttpConfig | None = None) -> Starlette:
     """Return the application; without ``config`` it is as the defaults say: for this machine only."""
     config = config or HttpConfig()
-    api, login = Api(parts), Login(config)
+    # Without a secret to make it of, sessions end with the process.
+    key = session_key(session_secrets(config)) or secrets.token_bytes(32)
+    api, login = Api(parts), Login(config, key)
     api.operations = operations = operations_of(api, login)
     threads = {"of_history": api.sources.of_history, "of_ledger": api.sources.of_ledger}
-    console = Console(parts, **threads, desk=api.desk, has_login=bool(config.token))
+    console = Console(parts, **threads, desk=api.desk, has_login=config.has_login)
     return Starlette(
         routes=[*routes_of(operations), *console.routes()],
-        middleware=[Middleware(Guard, config=config), Middleware(Compact)],
+        middleware=[Middleware(Guard, config=config, key=key), Middleware(Compact)],
         exception_handlers={HTTPException: explain_http},
     )

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from anchorwatch import __version__
-from anchorwatch.web.operations import FORM, JSON, STREAM, Operation, Parameter
+from anchorwatch.web.incidents import SHORTEST_ID
+from anchorwatch.web.operations import FORM, HTML, JSON, STREAM, Operation, Parameter
 from anchorwatch.web.problems import MEDIA_TYPE, Problem
 from anchorwatch.web.session import COOKIE
 
@@ -29,6 +30,7 @@ HEADINGS = {
     503: "What knows it does not answer, or it is not so.",
 }
 VERSION = "3.1.1"
+MOST_REPEATED = 20
 ABOUT = (
     "Anchorwatch watches the integrity of the names that machine identities trust. Lists are JSON arrays; more rows are"
     " at the Link with rel=next. An id may be shortened to its first four signs or more."
@@ -85,7 +87,7 @@ def _operation(operation: Operation, path: str, schema_of: dict[str, Any]) -> di
     }
     if more.strip():
         found["description"] = more.strip().replace("``", "`")
-    parameters = [_in_path(name) for name in re.findall(r"\{(\w+)\}", path)]
+    parameters = [_in_path(name) for name in re.findall(r"\{([\w:]+)\}", operation.path)]
     parameters += [_in_query(one) for one in operation.parameters]
     if operation.signature:
         parameters.append({"name": operation.signature, "in": "header", "required": True, "schema": {"type": "string"}})
@@ -107,13 +109,16 @@ def _operation_id(operation: Operation) -> str:
 
 
 def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    schema: dict[str, Any] = {"type": "string", "minLength": 1}
+    if name in ("id", "digest"):
+        schema = {"type": "string", "pattern": f"^[0-9A-Fa-f]{{{SHORTEST_ID},64}}$"}
+    return {"name": name.removesuffix(":path"), "in": "path", "required": True, "schema": schema}
 
 
 def _in_query(one: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "enum": list(one.values)} if one.values else dict(one.schema)
     if one.repeated:
-        schema = {"type": "array", "items": schema}
+        schema = {"type": "array", "items": schema, "minItems": 1, "maxItems": MOST_REPEATED}
     return {"name": one.name, "in": "query", "description": one.text, "required": one.required, "schema": schema}
 
 
@@ -147,8 +152,8 @@ def _error(operation: Operation, status: int, schema_of: dict[str, Any]) -> dict
     if status == 303:
         return said
     said["content"] = {MEDIA_TYPE: {"schema": schema_of[_key(Problem)]}}
-    if status == 503 and operation.is_open:
-        said["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+    if operation.media_type == HTML or (status == 503 and operation.is_open):
+        said["content"][operation.media_type] = {"schema": {"type": "string"}}
     if status in (429, 503):
         said["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     if status == 401:

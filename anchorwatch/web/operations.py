@@ -21,12 +21,15 @@ JSON, TEXT, HTML, STREAM = "application/json", "text/plain", "text/html", "text/
 FORM = "application/x-www-form-urlencoded"
 
 
+TEXT_SCHEMA = {"type": "string", "format": "printable", "maxLength": MAX_WORD}
+
+
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """A parameter of a query; ``values`` are all that it may be, where that is few."""
 
     name: str
     text: str
-    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string", "maxLength": MAX_WORD})
+    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {**TEXT_SCHEMA})
     values: tuple[str, ...] = ()
     required: bool = False
     repeated: bool = False
@@ -93,7 +96,7 @@ PAGE = (
     Parameter(
         name=CURSOR,
         text="The place from which a page begins, as a Link had it.",
-        schema={"type": "string", "maxLength": MAX_LONG_WORD},
+        schema={"type": "string", "format": "cursor", "maxLength": MAX_LONG_WORD},
     ),
 )
 

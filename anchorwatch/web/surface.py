@@ -7,8 +7,9 @@ from analyzer.findings.changes import ChangeState
 from anchorwatch.web import shapes
 from anchorwatch.web.acts import ActBody
 from anchorwatch.web.chains import ZoneView
-from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, Login
+from anchorwatch.web.guard import LOGIN, LOGOUT, METRICS, OIDC_CALLBACK, OIDC_START
 from anchorwatch.web.lists import MAX_GAP_S
+from anchorwatch.web.login import Login
 from anchorwatch.web.operations import (
     HTML,
     PAGE,
@@ -230,7 +231,8 @@ def _people(api: "Api") -> list[Operation]:
                 Parameter(
                     name="matcher",
                     text="A matcher, such as owner=payments; all of several have to fit.",
-                    schema={"type": "string", "format": "matcher", "maxLength": 253},
+                    schema={"type": "string", "format": "matcher", "minLength": 1, "maxLength": 253},
+                    required=True,
                     repeated=True,
                 ),
             ),
@@ -276,6 +278,29 @@ def _process(api: "Api", login: Login) -> list[Operation]:
             status=303,
             is_open=True,
             errors=(401, 413, 429),
+        ),
+        Operation(
+            path=OIDC_START,
+            handler=login.start,
+            parameters=(word("next", "Where to go then."),),
+            media_type=HTML,
+            status=303,
+            is_open=True,
+            errors=(401, 404, 429, 503),
+        ),
+        Operation(
+            path=OIDC_CALLBACK,
+            handler=login.come_back,
+            parameters=(
+                word("code", "What the provider gave the browser."),
+                word("state", "What we gave it before."),
+                word("iss", "The issuer (RFC 9207)."),
+                word("error", "Why the provider refused."),
+            ),
+            media_type=HTML,
+            is_open=True,
+            is_lenient=True,
+            errors=(401, 403, 404, 503),
         ),
         Operation(path=LOGOUT, handler=login.leave, method="POST", media_type=HTML, status=303, is_open=True),
     ]

@@ -15,6 +15,7 @@ from analyzer.findings.acts import Acts
 from analyzer.findings.changes import Plan
 from anchorwatch.web import shapes
 from anchorwatch.web.acts import change_view
+from anchorwatch.web.guard import HEALTH, METRICS, OIDC_CALLBACK, OPEN
 from anchorwatch.web.incidents import incident_view, whole_view
 from anchorwatch.web.silences import matching_view, read_matchers, silence_views
 from schemas.messages import Notification
@@ -60,7 +61,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_each_door_says_who_may_ask_it() -> None:
     for path, methods in described()["paths"].items():
         for method, operation in methods.items():
-            is_open = path in ("/metrics", "/-/healthy", "/-/ready", "/-/login", "/-/logout") or "hooks" in path
+            is_open = path in OPEN or path == METRICS or path in HEALTH or "hooks" in path
             assert bool(operation["security"]) is not is_open, path
             real = path.replace("{id}", "abcd").replace("{digest}", "abcd").replace("{receiver}", "pd")
             answer = ask(app_of(EVERYWHERE), real, method.upper())
@@ -70,7 +71,7 @@ def test_each_door_says_who_may_ask_it() -> None:
 
 def test_each_door_takes_the_parameters_that_it_describes_and_no_other() -> None:
     for path, methods in described()["paths"].items():
-        if "get" not in methods or path in ("/metrics", "/-/healthy", "/-/ready"):
+        if "get" not in methods or path in (METRICS, OIDC_CALLBACK) or path in HEALTH:
             continue
         real = path.replace("{id}", "abcd").replace("{digest}", "abcd")
         answer = ask(app_of(EVERYWHERE), f"{real}?frobnicate=1", **BEARER)

@@ -15,10 +15,9 @@ from alerts.runbooks.library import find_runbook
 from analyzer.history.clickhouse import ClickHouseHistory
 from analyzer.stage import Analyzer
 from anchorwatch.web import pages
-from anchorwatch.web.acts import Desk, read_form
+from anchorwatch.web.acts import Desk, read_form, source_of
 from anchorwatch.web.chains import ZoneView, current_chain
 from anchorwatch.web.doors import BadQuery, NotHere, Refused, check_parameters
-from anchorwatch.web.guard import peer_of
 from anchorwatch.web.incidents import find_incident, incident_view, whole_view
 from anchorwatch.web.queries import MAX_LIMIT, find_findings, read_name
 from anchorwatch.web.silences import silence_views
@@ -139,7 +138,7 @@ class Console:
     async def silences_act(self, request: Request) -> Response:
         """Do what a form of the silences' page says, then show the page again."""
         try:
-            await self._desk().take_body(await read_form(request), f"page, from {peer_of(request)}")
+            await self._desk().take_body(await read_form(request), source_of("page", request))
         except Refused as refusal:
             return pages.refused(f"{refusal}", "/silences", refusal.status)
         return RedirectResponse("/silences", status_code=303)
@@ -149,7 +148,7 @@ class Console:
         whole = await self._of_ledger.ask(self._whole, request.path_params["id"])
         path = f"/incidents/{whole['id']}"
         try:
-            await self._desk().take_body(await read_form(request, whole["id"]), f"page, from {peer_of(request)}")
+            await self._desk().take_body(await read_form(request, whole["id"]), source_of("page", request))
         except Refused as refusal:
             return pages.refused(f"{refusal}", path, refusal.status)
         return RedirectResponse(path, status_code=303)
