@@ -111,7 +111,8 @@ class WatchedZones:
         self._signatures.keep_windows(message, earlier.observation if earlier is not None else None, out)
         if state.conditions or subject in self.witnesses:
             self.witnesses[subject] = None
-            self._poll(subject, state, at)
+            validated = earlier.validated if earlier is not None else None
+            self._poll(subject, state, at, before=str(validated.link.verdict) if validated is not None else "")
 
     def _weighed(self, edge: Drift, state: ZoneState, earlier: ZoneState | None, seen_at: datetime | None) -> Drift:
         """Return a change as it is to be told, held against what was declared of its zone."""
@@ -139,8 +140,11 @@ class WatchedZones:
         known = [one for one in (*polled, state.seen_at) if one is not None and one <= at]
         return max(known, default=None)
 
-    def _poll(self, subject: Subject, state: ZoneState, at: datetime) -> None:
-        """Count a poll of a zone; what it does not show any more and no finding holds open needs no witness."""
+    def _poll(self, subject: Subject, state: ZoneState, at: datetime, before: str = "") -> None:
+        """Count a poll of a zone; what it does not show any more and no finding holds open needs no witness.
+
+        ``before`` is its last validated verdict where this poll brings something new, empty for a first sight.
+        """
         conditions: Sequence[Condition] = state.conditions
         if subject[2] in self._estate.lost:
             conditions = [c for c in conditions if c.code != Code.VERDICT_INDETERMINATE]
@@ -150,6 +154,7 @@ class WatchedZones:
             conditions,
             at,
             evidence=state.observation.evidence.digest,
+            before=before,
             after=str(state.observation.link.verdict),
             says_of=state.says_of,
             ends_at=min(ends, default=None),

@@ -18,7 +18,6 @@ MONITORING = frozenset({"validate", "check"})
 SERVICES = frozenset({"run", "collector", "analyzer", "alerts", "demo"})
 USAGE_UNKNOWN = 3
 USAGE = 2
-TERMINATED = 128 + signal.SIGTERM
 
 
 def run_and_exit(cli: click.Group) -> NoReturn:
@@ -66,14 +65,26 @@ def _run_command(cli: click.Group, command: str) -> int:
 
 
 @contextmanager
-def unwound_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end a command as Ctrl-C does, so that what it made for itself alone is removed; main thread only."""
+def unwound_by_signals() -> Iterator[None]:
+    """Have SIGTERM and Ctrl-C end a command so that what it made for itself alone is removed; main thread only.
 
-    def end(_number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(TERMINATED)
+    Whatever the exception becomes on its way: dnspython makes an error of its own of any that passes through it.
+    """
+    status = 0
 
-    before = signal.signal(signal.SIGTERM, end)
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        nonlocal status
+        status = 128 + number
+        sys.exit(status)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
+    except Exception:
+        if not status:
+            raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if status:
+        sys.exit(status)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from anchorwatch.cli.exit_status import unwound_by_sigterm
+from anchorwatch.cli.exit_status import unwound_by_signals
 
 FAILED = 1
 
@@ -27,7 +27,7 @@ FAILED = 1
     "--measure", "measured", is_flag=True, help="Print at the end how soon, how early and how often was told."
 )
 @click.option("--quiet", is_flag=True, help="Print what failed, and a line a scenario.")
-@unwound_by_sigterm()
+@unwound_by_signals()
 def replay(
     paths: tuple[Path, ...],
     as_json: bool,

@@ -109,7 +109,7 @@ class _Run:
             event_at = events[0][0] if events else FOREVER
             due_at, flush_at = FOREVER, FOREVER
             if monitor.runs:
-                due_at, flush_at = monitor.watch.next_due_at(), monitor.next_flush_at()
+                due_at, flush_at = monitor.next_due_at(), monitor.next_flush_at()
             world_at = world.next_due_at()
             now = max(clock.now, min(reply_at, event_at, due_at, flush_at, world_at))
             if now >= end:
@@ -120,8 +120,9 @@ class _Run:
             if event_at <= now:
                 self._happen()
             elif reply_at <= now:
-                _, ticket, reply = heapq.heappop(under_way)
-                self._put(monitor.take(ticket, reply))
+                while under_way and under_way[0][0] <= now:
+                    _, ticket, reply = heapq.heappop(under_way)
+                    self._put(monitor.take(ticket, reply))
             elif due_at <= now:
                 self._put(monitor.due())
             elif flush_at <= now:

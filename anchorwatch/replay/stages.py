@@ -5,6 +5,7 @@ loop in which nothing waits. A batch of nothing but unchanged polls waits up to 
 no finding of note is open or unconfirmed: it could say nothing that anybody is told of.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ IDLE_S, IDLE_IN_LARGE_S = 60.0, 300.0
 LARGE = 100
 MOST_GATHERED = 500
 RETRY_S = 1.0
+TOGETHER_S = 1.0
 
 
 class Clock:
@@ -151,6 +153,12 @@ class Monitor:
     def due(self) -> list[Posed]:
         """Return what is to be asked now."""
         return self.watch.due(self._clock.now, self._clock.wall())
+
+    def next_due_at(self) -> float:
+        """Return when there is something to ask; in a large estate what falls due within a second is asked together."""
+        due_at = self.watch.next_due_at()
+        is_alone = self.watch.watched <= LARGE or math.isinf(due_at)
+        return due_at if is_alone else math.ceil(due_at / TOGETHER_S) * TOGETHER_S
 
     def take(self, ticket: int, reply: Reply) -> list[Posed]:
         """Take in a reply; return what is to be asked next."""

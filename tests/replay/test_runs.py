@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dns.exception import ExceptionWrapper, FormError
 
 from anchorwatch.__main__ import cli
+from anchorwatch.cli.exit_status import unwound_by_signals
 from anchorwatch.replay.judging import judge
 from anchorwatch.replay.reading import parse_scenario
 from anchorwatch.replay.record import Record
@@ -151,6 +153,14 @@ def test_the_command_says_what_happened_and_exits_by_the_result(tmp_path: Path) 
     assert failed.exit_code == 1
     assert json.loads(failed.output)["expectations"][1]["found"].startswith("1 of them")
     assert "'heal' is meant?" in str(getattr(refused.exception, "problems", ""))
+
+
+def test_a_signal_that_dnspython_makes_an_error_of_ends_it_all_the_same() -> None:
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        with pytest.raises(SystemExit) as ended, unwound_by_signals(), ExceptionWrapper(FormError):
+            signal.raise_signal(number)
+
+        assert ended.value.code == status
 
 
 @pytest.mark.parametrize(
