@@ -55,6 +55,10 @@ class Record(Protocol):
         """Return how many deliveries wait."""
         ...
 
+    def revision(self) -> int:
+        """Return a number that is another one after each step that wrote an incident, a notification or a silence."""
+        ...
+
 
 class Ledger(Record, Protocol):
     """The memory of the alerts stage. Every method blocks.

@@ -15,7 +15,7 @@ from alerts.decision.incidents import Incident
 from alerts.decision.silences import Silence
 from alerts.delivery.delivery import Delivery
 from alerts.ledger.ledger import Parts
-from alerts.ledger.sqlite import LedgerWrite, SqliteLedger, Table
+from alerts.ledger.sqlite import SHOWN, LedgerWrite, SqliteLedger, Table
 from schemas.faults import Transient
 from schemas.messages import Notification
 
@@ -74,7 +74,7 @@ class OverflowLedger:
         self._clock = clock
         self._unwritten: dict[tuple[Table, str], LedgerWrite] = {}
         self._try_at = 0.0
-        self._steps = 0
+        self._steps = self._revision = 0
 
     @property
     def _current(self) -> SqliteLedger:
@@ -111,6 +111,10 @@ class OverflowLedger:
     def pending(self) -> int:
         """Return how many deliveries wait."""
         return self._current.pending()
+
+    def revision(self) -> int:
+        """Return a number that is another one after each step that wrote an incident, a notification or a silence."""
+        return self._revision
 
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
@@ -151,6 +155,7 @@ class OverflowLedger:
             self._memory.apply(step)
         if self._memory is not None:
             self._remember(step)
+        self._revision += any(change.table in SHOWN for change in step)
 
     def close(self) -> None:
         """Write what is in memory only, if there is room now, and let go of the file."""

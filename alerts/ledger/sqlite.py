@@ -66,6 +66,10 @@ OLDEST = {
 }
 
 
+SHOWN = frozenset({Table.INCIDENTS, Table.NOTIFICATIONS, Table.SILENCES})
+"""What people look at."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerWrite:
     """One row as it is from now on: an Incident, the version of a finding, a Delivery, a Notification, a Silence.
@@ -108,6 +112,7 @@ class SqliteLedger:
             for sql in SINCE_1 if version == 1 else ():
                 self._db.execute(sql)
             self._db.executescript(SCHEMA)
+            self._revision = 0
             if version != SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             self._last_position = int(
@@ -128,7 +133,7 @@ class SqliteLedger:
         except sqlite3.Error as error:
             twin.close()
             raise Transient(f"the ledger can't be read: {error}") from error
-        twin._last_position = self._last_position
+        twin._last_position, twin._revision = self._last_position, self._revision
         return twin
 
     def handled_versions(self, findings: Collection[str]) -> dict[str, int]:
@@ -155,7 +160,7 @@ class SqliteLedger:
 
     def incidents(self, limit: int) -> list[Incident]:
         """Return incidents, open ones first, then the newest."""
-        rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC LIMIT ?", (limit,))
+        rows = self._read("SELECT content FROM incidents ORDER BY open DESC, updated_at DESC, id LIMIT ?", (limit,))
         return [msgspec.json.decode(content, type=Incident) for (content,) in rows]
 
     def find_incidents(self, prefix: str, limit: int) -> list[Incident]:
@@ -217,6 +222,10 @@ class SqliteLedger:
         """Return how many deliveries wait."""
         return int(self._read("SELECT count(*) FROM deliveries", ())[0][0])
 
+    def revision(self) -> int:
+        """Return a number that is another one after each step that wrote an incident, a notification or a silence."""
+        return self._revision
+
     def notifications(self, limit: int) -> list[Notification]:
         """Return what was said or withheld, newest first."""
         rows = self._read("SELECT content FROM notifications ORDER BY position DESC LIMIT ?", (limit,))
@@ -269,6 +278,7 @@ class SqliteLedger:
         Raises:
             Transient: the ledger can't be written.
         """
+        is_shown = anew
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -276,6 +286,7 @@ class SqliteLedger:
                     self._db.execute(f"DELETE FROM {table}")
                 for change in changes:
                     self._write_row(change)
+                    is_shown |= change.table in SHOWN
                 before_commit()
                 self._db.execute("COMMIT")
             except BaseException:
@@ -284,6 +295,7 @@ class SqliteLedger:
                 raise
         except sqlite3.Error as error:
             raise Transient(f"the ledger can't be written: {error}") from error
+        self._revision += is_shown
 
     def _write_row(self, change: LedgerWrite) -> None:
         key, value, run = change.key, change.value, self._db.execute

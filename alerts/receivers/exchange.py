@@ -38,10 +38,11 @@ class Line:
         headers: dict[str, str] | None = None,
         deadline_s: float,
         wants_body: bool = False,
+        most_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """Send a request once, on a connection of its own, and return the answer; nothing is followed.
 
-        The body of an answer is read, in part, only if it says why something was refused, or ``wants_body``.
+        The body of an answer is read, up to ``most_bytes``, only if it says why it refuses, or ``wants_body``.
 
         Raises:
             urllib3.exceptions.HTTPError: there was no answer in time, or none that is HTTP.
@@ -63,7 +64,7 @@ class Line:
                 )
                 with contextlib.closing(answer):
                     cutter.check()  # a head that was cut reads like a whole one
-                    return Answer(answer.status, _lower(answer.headers), _body_of(answer, wants_body))
+                    return Answer(answer.status, _lower(answer.headers), _body_of(answer, wants_body, most_bytes))
             finally:
                 manager.clear()
 
@@ -86,12 +87,12 @@ def _lower(headers: Any) -> dict[str, str]:
     return {key.lower(): value for key, value in headers.items()}
 
 
-def _body_of(answer: urllib3.BaseHTTPResponse, is_wanted: bool) -> bytes:
+def _body_of(answer: urllib3.BaseHTTPResponse, is_wanted: bool, most_bytes: int) -> bytes:
     """Return why something was refused; an answer that says yes is yes, however its body goes on."""
     if 200 <= answer.status < 300 and not is_wanted:
         return b""
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
-        return answer.read(MAX_BODY_BYTES)
+        return answer.read(most_bytes)
     return b""
 
 

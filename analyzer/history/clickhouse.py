@@ -36,6 +36,11 @@ WANTED = """
 DRIFTS_KEPT = "INTERVAL 24 HOUR"
 # What a page would show must never keep a row from being stored.
 WATCH_FIRST = {"materialized_views_ignore_errors": 1}
+Place = tuple[int, str]
+"""Where a row stands in a list, newest first: the negative instant in microseconds, and its id."""
+FindingPlace = tuple[int, int, str]
+"""The same of a finding, behind 0 for what comes first and 1 for the others."""
+FIRST: Place = (-(2**62), "")
 # An observation or act that is stored was handled: after a crash its message, come again, is not handled another time.
 # So what follows from it is stored before it, and what it rests on before that.
 TABLES = (
@@ -64,6 +69,16 @@ class ClickHouseHistory:
         self._client.close()
         if self._lock_file is not None:
             self._lock_file.close()
+
+    def row_counts(self) -> tuple[int, int]:
+        """Return how many rows of findings and of observations there are: merges apart, less only where rows ended.
+
+        It costs next to nothing: the engine knows the number of rows of each part.
+        """
+        ((findings, observations),) = self._query(
+            "SELECT (SELECT count() FROM findings), (SELECT count() FROM observations)"
+        )
+        return int(findings), int(observations)
 
     def damaged_parts(self) -> list[tuple[str, str, str, int]]:
         """Return what the engine put aside since it could not read it: table, part, why, octets."""
@@ -262,20 +277,41 @@ class ClickHouseHistory:
         parameters = {"zones": sorted({*zones_by_id.values()}) or [""], "ids": sorted(zones_by_id) or [""]}
         return {str(key) for (key,) in self._query(sql, parameters)}
 
-    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
-        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
-        each = limit if zone else 1
-        sql = """
-            SELECT sweep FROM sweeps FINAL WHERE %(zone)s = '' OR zone = %(zone)s
-            ORDER BY swept_at DESC, zone LIMIT %(each)s BY zone, vantage LIMIT %(limit)s
+    def sweeps(
+        self, zone: str = "", limit: int = 1000, *, vantage: str = "", after: Place | None = None
+    ) -> list[ZoneSweep]:
+        """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone.
+
+        With ``after`` only what comes behind that place.
         """
-        parameters = {"zone": zone, "each": each, "limit": limit}
+        sql = """
+            SELECT sweep FROM (
+                SELECT sweep, swept_at, id FROM sweeps FINAL
+                WHERE (%(zone)s = '' OR zone = %(zone)s) AND (%(vantage)s = '' OR vantage = %(vantage)s)
+                ORDER BY swept_at DESC, id LIMIT %(each)s BY zone, vantage
+            )
+            WHERE (-toUnixTimestamp64Micro(swept_at), id) > (%(at)s, %(id)s)
+            ORDER BY swept_at DESC, id LIMIT %(limit)s
+        """
+        at, key = after or FIRST
+        each = 2**31 if zone else 1
+        parameters = {"zone": zone, "vantage": vantage, "each": each, "at": at, "id": key, "limit": limit}
         return [rows.read_sweep(content) for (content,) in self._query(sql, parameters)]
 
-    def acts(self, limit: int = 1000) -> list[Act]:
-        """Return what people did, newest first."""
-        sql = "SELECT act FROM acts FINAL ORDER BY at DESC, id LIMIT %(limit)s"
-        return [rows.read_act(content) for (content,) in self._query(sql, {"limit": limit})]
+    def acts(
+        self, limit: int = 1000, *, kind: str = "", by: str = "", subject: str = "", after: Place | None = None
+    ) -> list[Act]:
+        """Return what people did, newest first; with ``after`` only what comes behind that place."""
+        sql = """
+            SELECT act FROM acts FINAL
+            WHERE (%(kind)s = '' OR kind = %(kind)s) AND (%(by)s = '' OR who = %(by)s)
+              AND (%(subject)s = '' OR subject = %(subject)s)
+              AND (-toUnixTimestamp64Micro(at), id) > (%(at)s, %(id)s)
+            ORDER BY at DESC, id LIMIT %(limit)s
+        """
+        at, key = after or FIRST
+        parameters = {"kind": kind, "by": by, "subject": subject, "at": at, "id": key, "limit": limit}
+        return [rows.read_act(content) for (content,) in self._query(sql, parameters)]
 
     def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
         """Return all that people did of these kinds, oldest first."""
@@ -300,11 +336,13 @@ class ClickHouseHistory:
         name: str = "",
         since: datetime | None = None,
         limit: int = 1000,
+        severity: str = "",
+        after: FindingPlace | None = None,
     ) -> list[Finding]:
         """Return the newest version of findings, newest first; ``status`` is open, closed or empty for both.
 
         Of open ones the states come first: a drift never closes, and must not push them off a list. With ``name`` only
-        those that are about it, or list it among their endpoints.
+        those that are about it, or list it among their endpoints. With ``after`` only what comes behind that place.
         """
         sql = """
             SELECT argMax(finding, version) AS newest FROM findings GROUP BY id
@@ -313,11 +351,26 @@ class ClickHouseHistory:
                AND toUnixTimestamp64Micro(max(updated_at)) >= %(since)s
                AND (%(name)s = '' OR position(newest, concat(%(name)s, ' ')) > 0
                     OR position(newest, concat(%(name)s, '"')) > 0)
-            ORDER BY %(status)s = 'open' AND any(kind) != 'drift' DESC, max(updated_at) DESC LIMIT %(limit)s
+               AND (%(severity)s = '' OR argMax(severity, version) = %(severity)s)
+               AND (%(status)s != 'open' OR any(kind) = 'drift',
+                    -toUnixTimestamp64Micro(argMax(updated_at, version)), id) > (%(rank)s, %(at)s, %(id)s)
+            ORDER BY %(status)s != 'open' OR any(kind) = 'drift', argMax(updated_at, version) DESC, id LIMIT %(limit)s
         """
         since_us = int(since.timestamp() * 1_000_000) if since else 0
         quoted = msgspec.json.encode(name).decode()[:-1] if name else ""  # as the stored JSON has it at its beginning
-        parameters = {"status": status, "code": code, "zone": zone, "name": quoted, "since": since_us, "limit": limit}
+        rank, at, key = after or (-1, *FIRST)
+        parameters = {
+            "status": status,
+            "code": code,
+            "zone": zone,
+            "name": quoted,
+            "since": since_us,
+            "limit": limit,
+            "severity": severity,
+            "rank": rank,
+            "at": at,
+            "id": key,
+        }
         return rows.read_findings(content for (content,) in self._query(sql, parameters))
 
     def findings_of(self, ids: Sequence[str]) -> list[Finding]:
@@ -449,11 +502,19 @@ class ClickHouseHistory:
         return {(zone, bool(keys)): [(left, s) for _, left, s in found] for zone, keys, found in self._query(sql)}
 
     def intervals(
-        self, name: str, rdtype: str = "", vantage: str = "", limit: int = 200, at: datetime | None = None
+        self,
+        name: str,
+        rdtype: str = "",
+        vantage: str = "",
+        limit: int = 200,
+        at: datetime | None = None,
+        *,
+        after: Place | None = None,
     ) -> list[dict[str, Any]]:
         """Return the verdict history of a name as intervals, newest first.
 
-        With ``at`` only the last that began by then, of each type and vantage. ``signed_until`` is when the signature
+        With ``at`` only the last that began by then, of each type and vantage; without it, and with ``after``, only
+        what comes behind that place. ``signed_until`` is when the signature
         over the answer itself ends, as the last poll saw it.
         """
         sql = """
@@ -467,7 +528,8 @@ class ClickHouseHistory:
             ) AS v INNER JOIN (SELECT * FROM observations FINAL WHERE name = %(name)s) AS o ON o.id = v.observation
             WHERE (%(type)s = '' OR v.type = %(type)s) AND (%(vantage)s = '' OR v.vantage = %(vantage)s)
               AND toUnixTimestamp64Micro(v.first_seen_at) <= %(at)s
-            ORDER BY v.first_seen_at DESC LIMIT %(each)s BY v.type, v.vantage LIMIT %(limit)s
+              AND (-toUnixTimestamp64Micro(v.first_seen_at), v.observation) > (%(after_at)s, %(after_id)s)
+            ORDER BY v.first_seen_at DESC, v.observation LIMIT %(each)s BY v.type, v.vantage LIMIT %(limit)s
         """
         keys = (
             "name", "type", "vantage", "observation", "verdict", "cause_zone", "reasons", "answers", "evidence",
@@ -475,7 +537,17 @@ class ClickHouseHistory:
         )  # fmt: skip
         until = int(at.timestamp() * 1_000_000) if at is not None else 2**62
         each = 1 if at is not None else limit
-        parameters = {"name": name, "type": rdtype, "vantage": vantage, "limit": limit, "at": until, "each": each}
+        after_at, after_id = after or FIRST
+        parameters = {
+            "name": name,
+            "type": rdtype,
+            "vantage": vantage,
+            "limit": limit,
+            "at": until,
+            "each": each,
+            "after_at": after_at,
+            "after_id": after_id,
+        }
         return [dict(zip(keys, row, strict=True)) for row in self._query(sql, parameters)]
 
     def evidence(self, digest: str) -> Evidence | None:
@@ -598,3 +670,14 @@ def _open_server(config: HistoryConfig, kind: type[Kind]) -> Kind:
     history = kind(client)
     history.read_apart(connect_server(config))
     return history
+    return kind(client)
+
+
+def place_of(at: datetime, key: str) -> Place:
+    """Return where a row stands in a list that is sorted by instant, newest first."""
+    return -_us(at), key
+
+
+def place_of_finding(finding: Finding, status: str) -> FindingPlace:
+    """Return where a finding stands in the list of that ``status``."""
+    return int(status != "open" or finding.kind == "drift"), *place_of(finding.updated_at, finding.id)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from analyzer.history import rows
-from analyzer.history.clickhouse import TABLES, ClickHouseHistory
+from analyzer.history.clickhouse import TABLES, ClickHouseHistory, FindingPlace, Place, place_of, place_of_finding
 from analyzer.history.rows import Row
 from analyzer.sightings import Sighting, join_sightings
 from schemas.faults import DiskFull, Rejected
@@ -128,6 +128,12 @@ class OverflowHistory(ClickHouseHistory):
     def waiting(self) -> int:
         """Return how many rows wait for room."""
         return len(self._waiting)
+
+    def row_counts(self) -> tuple[int, int]:
+        """Return how many rows of findings and of observations there are, those that wait for room too."""
+        findings, observations = super().row_counts()
+        with self._waiting_lock:
+            return findings + len(self._waiting.of("findings")), observations + len(self._waiting.of("observations"))
 
     def close(self) -> None:
         """Store what waits, if there is room now, and let go of the database."""
@@ -278,20 +284,37 @@ class OverflowHistory(ClickHouseHistory):
         """Return which of these sweeps are stored or wait, by id."""
         return super().sweeps_stored_of(zones_by_id) | ({row[0] for row in self._kept("sweeps")} & zones_by_id.keys())
 
-    def sweeps(self, zone: str = "", limit: int = 1000) -> list[ZoneSweep]:
+    def sweeps(
+        self, zone: str = "", limit: int = 1000, *, vantage: str = "", after: Place | None = None
+    ) -> list[ZoneSweep]:
         """Return sweeps, newest first: of one zone all that are kept, without one the newest of each zone."""
-        kept = {row[0]: rows.read_sweep(row[9]) for row in self._kept("sweeps") if zone in ("", row[1])}
-        found = {one.id: one for one in super().sweeps(zone, limit)} | kept
-        ordered = sorted(found.values(), key=lambda one: one.swept_at, reverse=True)
+        kept = {
+            row[0]: rows.read_sweep(row[9])
+            for row in self._kept("sweeps")
+            if zone in ("", row[1]) and vantage in ("", row[3])
+        }
+        found = {one.id: one for one in super().sweeps(zone, limit, vantage=vantage, after=after)} | kept
+        ordered = sorted(found.values(), key=lambda one: place_of(one.swept_at, one.id))
         if not zone:
             ordered = list({one.subject: one for one in reversed(ordered)}.values())[::-1]
-        return ordered[:limit]
+        return [one for one in ordered if after is None or place_of(one.swept_at, one.id) > after][:limit]
 
-    def acts(self, limit: int = 1000) -> list[Act]:
+    def acts(
+        self, limit: int = 1000, *, kind: str = "", by: str = "", subject: str = "", after: Place | None = None
+    ) -> list[Act]:
         """Return what people did, newest first."""
-        kept = {row[0]: rows.read_act(row[5]) for row in self._kept("acts")}
-        found = {act.id: act for act in super().acts(limit)} | kept
-        return sorted(found.values(), key=lambda act: act.at, reverse=True)[:limit]
+        waiting = [rows.read_act(row[5]) for row in self._kept("acts")]
+        kept = {
+            act.id: act
+            for act in waiting
+            if kind in ("", act.kind)
+            and by in ("", act.by)
+            and subject in ("", act.subject)
+            and (after is None or place_of(act.at, act.id) > after)
+        }
+        stored = super().acts(limit, kind=kind, by=by, subject=subject, after=after)
+        found = {act.id: act for act in stored} | kept
+        return sorted(found.values(), key=lambda act: place_of(act.at, act.id))[:limit]
 
     def standing_acts(self, kinds: Sequence[str]) -> list[Act]:
         """Return all that people did of these kinds, oldest first."""
@@ -316,23 +339,29 @@ class OverflowHistory(ClickHouseHistory):
         name: str = "",
         since: datetime | None = None,
         limit: int = 1000,
+        severity: str = "",
+        after: FindingPlace | None = None,
     ) -> list[Finding]:
-        """Return the newest version of findings, newest first, what waits before what is stored."""
-        stored = super().findings(status=status, code=code, zone=zone, name=name, since=since, limit=limit)
+        """Return the newest version of findings, newest first; of open ones the states come first."""
+        chosen: dict[str, Any] = {"status": status, "code": code, "zone": zone, "name": name, "since": since}
+        stored = super().findings(**chosen, limit=limit, severity=severity, after=after)
         kept = _newest(self._findings_kept())
         if not kept:
             return stored
         fitting = [
             finding
-            for finding in sorted(kept, key=lambda finding: finding.updated_at, reverse=True)
+            for finding in kept
             if (not status or (finding.status is FindingStatus.CLOSED) == (status == "closed"))
             and code in ("", finding.code)
             and zone in ("", finding.cause_zone)
             and (not name or finding.is_about(name))
             and (since is None or finding.updated_at >= since)
+            and severity in ("", finding.severity)
+            and (after is None or place_of_finding(finding, status) > after)
         ]
         superseded = {finding.id for finding in kept}
-        return [*fitting, *(finding for finding in stored if finding.id not in superseded)][:limit]
+        found = [*fitting, *(finding for finding in stored if finding.id not in superseded)]
+        return sorted(found, key=lambda finding: place_of_finding(finding, status))[:limit]
 
     def findings_of(self, ids: Sequence[str]) -> list[Finding]:
         """Return the newest version of each of these findings."""

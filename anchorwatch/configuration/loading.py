@@ -23,7 +23,7 @@ from anchorwatch.configuration.digests import AnalyzerApi, DigestsSection, read_
 from anchorwatch.configuration.documents import Document, decode_struct, read_document
 from anchorwatch.configuration.heartbeat import HeartbeatConfig, HeartbeatSection, read_heartbeat
 from anchorwatch.configuration.history import HistorySection, data_folder, read_history
-from anchorwatch.configuration.http import HttpSection, read_http, read_public_url
+from anchorwatch.configuration.http import HttpSection, find_open_doors, read_http, read_public_url
 from anchorwatch.configuration.inventory import SourceSection, read_sources
 from anchorwatch.configuration.maintenance import MaintenanceSection, read_maintenance
 from anchorwatch.configuration.outbound import OutboundSection, read_outbound
@@ -143,7 +143,9 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
     data = data_folder(sections.history.url, base)
     alerts = read_alerts(sections.alerts, sections.routes, sections.route, receivers, base, data, document)
     alerts = msgspec.structs.replace(alerts, maintenance=read_maintenance(sections.maintenance, document))
-    alerts = msgspec.structs.replace(alerts, public_url=read_public_url(sections.http, document))
+    public_url = read_public_url(sections.http, document)
+    alerts = msgspec.structs.replace(alerts, public_url=public_url)
+    http = read_http(sections.http, base, document, egress, public_url)
     check_ledger(sections.alerts, sections.bus.url, sections.bus.prefix, document)
     digests, digests_from = read_digests(sections.digests, receivers, sections.bus.url, base, document)
     alerts = msgspec.structs.replace(alerts, digests=digests)
@@ -155,13 +157,13 @@ def assemble(sections: FileSections, base: Path, document: Document) -> Config:
         alerts=alerts,
         bus=read_bus(sections.bus, base, document),
         history=read_history(sections.history, base, egress, document),
-        http=read_http(sections.http, base, document),
+        http=http,
         log=sections.log,
         egress=egress,
         heartbeat=read_heartbeat(sections.heartbeat, base, document),
         digests_from=digests_from,
         changes=read_changes(sections.changes, document),
-        warnings=tuple(find_gaps(alerts)),
+        warnings=(*find_gaps(alerts), *find_open_doors(http)),
     )
 
 

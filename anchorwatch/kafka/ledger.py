@@ -130,6 +130,11 @@ class KafkaLedger:
         self._look()
         return self._copy.silences()
 
+    def revision(self) -> int:
+        """Return a number that is another one after each step that wrote an incident, a notification or a silence."""
+        self._look()
+        return self._copy.revision()
+
     def open_incidents(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
         self._take_over()

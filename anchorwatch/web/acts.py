@@ -23,6 +23,7 @@ from anchorwatch.web.doors import BadQuery, Bucket, NotHere, Refused
 from anchorwatch.web.guard import peer_of
 from anchorwatch.web.hooks import Said
 from anchorwatch.web.incidents import find_incident, is_hex
+from anchorwatch.web.people import Person, person_of
 from anchorwatch.web.queries import find_findings, read_name
 from anchorwatch.web.silences import find_silence, make_expiry, make_new_silence
 from anchorwatch.web.threads import Threads
@@ -43,14 +44,14 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is asked for: ``subject`` is a zone or a name, or the id of a change, a finding, an incident or a silence.
 
-    ``yes`` says that a silence may match nearly everything.
+    ``yes`` says that a silence may match nearly everything. ``by`` counts only where nobody vouches for who asks.
     """
 
     kind: Literal[
         "declare_change", "end_change", "accept", "acknowledge", "reopen", "note", "silence", "expire_silence"
     ]
     subject: str = ""
-    by: str
+    by: str = ""
     why: str = ""
     what: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
@@ -98,7 +99,7 @@ class Desk:
             Refused: it can't be done.
             Transient: the history, the ledger or the bus does not answer.
         """
-        return await self.take_body(await _read_body(request), f"API, from {peer_of(request) or 'a socket'}")
+        return await self.take_body(await _read_body(request), source_of("API", request))
 
     async def take_hook(self, said: Said) -> list[Act]:
         """Hand on what somebody did at a receiver.
@@ -247,12 +248,23 @@ def _find(acts: Acts, act_id: str) -> DeclaredChange | None:
     return next((change for change in acts.changes() if change.act.id == act_id), None)
 
 
+def source_of(door: str, request: Request) -> str:
+    """Return through which door an act came, from where, and who vouches for whose it is."""
+    vouched = f", by {via}" if (via := person_of(request).via) else ""
+    return f"{door}, from {peer_of(request) or 'a socket'}{vouched}"
+
+
+def in_the_name_of(person: Person, body: ActBody) -> ActBody:
+    """Return what is asked for, by who signed in, whoever it says."""
+    return msgspec.structs.replace(body, by=person.name) if person.name else body
+
+
 async def _read_body(request: Request) -> ActBody:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused("Content-Type: application/json is expected", 415)
     octets = await read_octets(request)
     try:
-        return msgspec.json.decode(octets, type=ActBody)
+        return in_the_name_of(person_of(request), msgspec.json.decode(octets, type=ActBody))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadQuery(f"this is no act: {error}") from error
 
@@ -291,7 +303,7 @@ async def read_form(request: Request, subject: str = "") -> ActBody:
             words["matchers"] = [line.strip() for line in words["matchers"].splitlines() if line.strip()]
         if "yes" in words:
             words["yes"] = words["yes"] == "yes"
-        return msgspec.convert(words, ActBody)
+        return in_the_name_of(person_of(request), msgspec.convert(words, ActBody))
     except (ValueError, msgspec.ValidationError) as error:
         raise BadQuery(f"this is no act: {error}") from error
 

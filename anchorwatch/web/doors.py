@@ -14,7 +14,7 @@ from anchorwatch.web.config import HttpConfig, is_loopback
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_WORD = 253
+MAX_WORD, MAX_LONG_WORD = 253, 2048
 _WORD = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 
@@ -133,8 +133,12 @@ def is_proxied(peer: str, config: HttpConfig) -> bool:
     return any(mapped in network for network in config.proxies)
 
 
-def check_parameters(given: Sequence[tuple[str, str]], known: Collection[str], *, repeated: bool = False) -> None:
+def check_parameters(
+    given: Sequence[tuple[str, str]], known: Collection[str], *, repeated: bool = False, long: Collection[str] = ()
+) -> None:
     """Check that every parameter is known, given once unless they may be ``repeated``, printable and short.
+
+    Those that are ``long`` may have more signs.
 
     Raises:
         BadQuery: one is not.
@@ -146,8 +150,9 @@ def check_parameters(given: Sequence[tuple[str, str]], known: Collection[str], *
             raise BadQuery(f"there is no parameter {name[:40]!r} here: {takes}")
         if names.count(name) > 1 and not repeated:
             raise BadQuery(f"{name}= is given more than once")
-        if len(value) > MAX_WORD or not value.isprintable():
-            raise BadQuery(f"{name}= has more than {MAX_WORD} signs, or some that can't be printed")
+        most = MAX_LONG_WORD if name in long else MAX_WORD
+        if len(value) > most or not value.isprintable():
+            raise BadQuery(f"{name}= has more than {most} signs, or some that can't be printed")
 
 
 def is_word(text: str) -> bool:

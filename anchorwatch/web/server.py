@@ -18,12 +18,15 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anchorwatch.web.guard import HEADERS
+from anchorwatch.web.streams import EXTENSION, Held
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 256
 BACKLOG = 64  # so many are accepted before the first of them can be dropped
 MAX_HEADERS = 16_384
+STREAM_BUFFER_BYTES = 16_384
+UNACKNOWLEDGED_MS = 30_000  # what a stream sent, and a reader that vanished never acknowledged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,12 +34,17 @@ class Limits:
     """What connections may cost: how many at once, how long a request may take to come and to be answered.
 
     ``idle_s`` is from the first octet that could have come to the last of the headers; ``answer_s`` from there to the
-    last octet of the answer, whoever reads it.
+    last octet of the answer, whoever reads it. A stream of events has no such end, and none is idle.
     """
 
     connections: int = MOST_CONNECTIONS
     idle_s: float = 10.0
     answer_s: float = 60.0
+
+    @property
+    def streams(self) -> int:
+        """Return how many connections may be streams of events: 200 of 256, so that the others never take all."""
+        return max(1, self.connections * 25 // 32)
 
 
 def raise_descriptor_limit() -> int:
@@ -61,15 +69,20 @@ class _Connections:
         self.limits = limits
         self.waiting: dict[_Connection, None] = {}
         self.busy: set[_Connection] = set()
+        self.streams: dict[_Connection, asyncio.Event] = {}
         self.dropped = 0
 
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.busy) + len(self.streams)
+
     def make_room(self) -> bool:
-        """Return whether one more may come in, after the one that asked nothing for longest had to go."""
-        if len(self.waiting) + len(self.busy) < self.limits.connections:
+        """Return whether one more may come in, after the one that asked nothing for longest had to go, or a stream."""
+        if len(self) < self.limits.connections:
             return True
         self.dropped += 1
         log.warning("the HTTP side has as many connections as it may: the longest idle one is dropped")
-        oldest = next(iter(self.waiting), None)
+        # A stream that is cut begins anew by itself, and hears of what it missed: it goes before a probe has to.
+        oldest = next(iter(self.waiting), None) or next(iter(self.streams), None)
         if oldest is None:
             return False
         oldest.drop()
@@ -95,6 +108,7 @@ class _Connection(H11Protocol):
     def _wait(self) -> None:
         """Begin to wait for a request."""
         self._all.busy.discard(self)
+        self._all.streams.pop(self, None)
         self._all.waiting.pop(self, None)
         self._all.waiting[self] = None
         self._arm(self._limits.idle_s)
@@ -113,6 +127,24 @@ class _Connection(H11Protocol):
             if not self.transport.is_closing():
                 self._all.busy.add(self)
                 self._arm(self._limits.answer_s)
+                # The task of the answer begins after this.
+                self.scope["extensions"] = {EXTENSION: {"hold": self._hold}}
+
+    def _hold(self) -> Held | None:
+        """Hold this connection for a stream: for as long as its reader reads; None if there are too many."""
+        if len(self._all.streams) >= self._limits.streams or self.transport.is_closing():
+            return None
+        self._all.busy.discard(self)
+        self._all.streams[self] = ended = asyncio.Event()
+        if self._timer is not None:
+            self._timer.cancel()
+        # Little is kept for a reader that does not read: a stream of hints is worth nothing when it comes late.
+        self.transport.set_write_buffer_limits(high=STREAM_BUFFER_BYTES)
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+        return Held(ended, self.drop)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -142,6 +174,7 @@ class _Connection(H11Protocol):
     def _forget(self) -> None:
         self._all.waiting.pop(self, None)
         self._all.busy.discard(self)
+        self._all.streams.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -180,7 +213,17 @@ class Server:
     @property
     def open_connections(self) -> int:
         """Return how many connections there are."""
-        return len(self._connections.waiting) + len(self._connections.busy)
+        return len(self._connections)
+
+    @property
+    def busy_connections(self) -> int:
+        """Return how many of them wait for an answer."""
+        return len(self._connections.busy)
+
+    @property
+    def open_streams(self) -> int:
+        """Return how many of them are streams of events."""
+        return len(self._connections.streams)
 
     @property
     def dropped_connections(self) -> int:
@@ -208,8 +251,10 @@ class Server:
         self._task = asyncio.create_task(self._server._serve([listener]))
 
     async def stop(self) -> None:
-        """Close connections and end."""
+        """Close connections and end; streams end at once."""
         self._server.should_exit = True
+        for ended in self._connections.streams.values():
+            ended.set()
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task

@@ -178,6 +178,7 @@ def test_what_waits_is_known_like_what_is_stored(disk: Disk, overflow: OverflowH
             overflow.sweeps_stored_of({swept[0].id: "bank.example.", "none": "bank.example."}),
             overflow.sweeps("bank.example."),
             overflow.sweeps(),
+            overflow.row_counts(),
         ]
 
     waiting = known()

@@ -16,14 +16,20 @@ from anchorwatch.telemetry import Meter
 from anchorwatch.web.api import Parts, make_app
 from anchorwatch.web.config import HttpConfig
 from anchorwatch.web.doors import Bucket, split_authority
-from anchorwatch.web.guard import HEADERS, safe_path
-from anchorwatch.web.session import SESSION_S, is_session, make_session
+from anchorwatch.web.guard import HEADERS
+from anchorwatch.web.login import safe_path
+from anchorwatch.web.oidc import Flow, make_flow_cookie, read_flow_cookie
+from anchorwatch.web.people import Person, Role
+from anchorwatch.web.session import SESSION_S, make_session, read_session, session_key
 from schemas.faults import ConfigError
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 OURS = "127.0.0.1:8053"
 EVERYWHERE = HttpConfig(host="0.0.0.0", hosts=frozenset({"watch.corp.example"}), token=TOKEN)
 LOCAL = HttpConfig()
+KEY = session_key([TOKEN])
+ANA = Person(Role.READ, "ana", "the proxy")
+SESSION = make_session(KEY, ANA, 1.7e9, "ab" * 16)
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -31,6 +37,7 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
 
 class Broken:
@@ -83,7 +90,8 @@ def ask(
 
     asyncio.run(app(scope, receive, send))
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], head, b"".join(part.get("body", b"") for part in sent[1:]))
+    cookies = tuple(value.decode() for name, value in sent[0]["headers"] if name == b"set-cookie")
+    return Answer(sent[0]["status"], head, b"".join(part.get("body", b"") for part in sent[1:]), cookies)
 
 
 class TestHost:
@@ -388,19 +396,24 @@ class TestToken:
         assert "Max-Age=0" in answer.headers["set-cookie"]
 
     def test_a_session_ends(self) -> None:
-        session = make_session(TOKEN, 1000.0, "0" * 32)
+        session = make_session(KEY, ANA, 1000.0, "0" * 32)
 
-        assert is_session(session, TOKEN, 1000.0 + SESSION_S - 1)
-        assert not is_session(session, TOKEN, 1000.0 + SESSION_S)
-        assert not is_session(session, TOKEN, 1000.0 - SESSION_S), "made by a clock that ran ahead"
+        assert read_session(session, KEY, 1000.0 + SESSION_S - 1) == ANA
+        assert read_session(session, KEY, 1000.0 + SESSION_S) is None
+        assert read_session(session, KEY, 1000.0 - SESSION_S) is None, "made by a clock that ran ahead"
 
     @settings(deadline=None)
-    @given(position=st.integers(0, 107), sign=st.sampled_from("0123456789abcdef."))
+    @given(position=st.integers(0, len(SESSION) - 1), sign=st.sampled_from("0123456789abcdef.AZ_-=é"))
     def test_a_session_that_was_changed_is_none(self, position: int, sign: str) -> None:
-        session = make_session(TOKEN, 1.7e9, "ab" * 16)
-        changed = session[:position] + sign + session[position + 1 :]
+        changed = SESSION[:position] + sign + SESSION[position + 1 :]
 
-        assert is_session(changed, TOKEN, 1.7e9) is (changed == session)
+        assert read_session(changed, KEY, 1.7e9) == (ANA if changed == SESSION else None)
+
+    def test_what_was_signed_for_another_purpose_is_no_session(self) -> None:
+        flow = make_flow_cookie(Flow("s", "n", "v", "/"), KEY, 1.7e9)
+
+        assert read_session(flow, KEY, 1.7e9) is None
+        assert read_flow_cookie(SESSION, KEY, 1.7e9) is None
 
     @pytest.mark.parametrize(
         "text", ["//evil.example", "/\\evil.example", "https://evil.example", "", "x", "/\n/", "/é"]

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,8 @@ import pytest
 
 from analyzer.config import HistoryConfig
 from analyzer.history import rows
-from analyzer.history.clickhouse import ClickHouseHistory, open_history, token_of
+from analyzer.history.clickhouse import ClickHouseHistory, open_history, place_of_finding, token_of
+from analyzer.history.clickhouse import place_of as row_place
 from analyzer.history.connection import connect_server
 from analyzer.history.memory import MemoryHistory
 from analyzer.history.migrations import migrate
@@ -493,6 +495,79 @@ def test_findings_are_known_as_they_were_at_an_instant(history: ClickHouseHistor
     assert sorted(history.findings_at(AT + HOUR), key=lambda one: one.code) == [drift, state]
     assert history.findings_at(AT + HOUR + MINUTE) == [drift]
     assert history.findings_at(AT + 2 * DAY) == []
+
+
+def walk(ask: Callable[..., list[Any]], place: Callable[[Any], Any], limit: int) -> list[Any]:
+    """Return all rows of a list, asked for page by page."""
+    seen: list[Any] = []
+    after = None
+    while rows_of_page := ask(limit=limit, after=after):
+        assert len(rows_of_page) <= limit
+        seen += rows_of_page
+        after = place(rows_of_page[-1])
+    return seen
+
+
+@pytest.mark.parametrize("status", ["", "open"])
+def test_findings_are_listed_page_by_page_each_once(history: ClickHouseHistory, status: str) -> None:
+    found = [
+        msgspec.structs.replace(
+            finding("ds_changed" if n % 3 else "rrsig_expired", key=f"k{n}", opened_at=AT + n // 2 * MINUTE), id=f"f{n}"
+        )
+        for n in range(9)
+    ]
+    history.append({"findings": [rows.finding_row(one, f"t{one.id}") for one in found]})
+
+    def ask(**page: Any) -> list[Finding]:
+        return history.findings(status=status, **page)
+
+    whole = ask(limit=100)
+    assert len(whole) == 9
+    assert walk(ask, lambda one: place_of_finding(one, status), 2) == whole
+    assert history.findings(severity="critical") == [one for one in history.findings() if one.severity == "critical"]
+
+
+def test_acts_sweeps_and_intervals_are_listed_page_by_page_each_once(history: ClickHouseHistory) -> None:
+    kinds: list[ActKind] = ["note", "accept"]
+    acts = [
+        Act(id=f"a{n}", kind=kinds[n % 2], by=("ana", "bo")[n % 2], at=AT + n // 2 * MINUTE, subject=f"s{n}")
+        for n in range(7)
+    ]
+    observed = [bank(at=AT + n * HOUR) for n in range(5)]
+    sweeps = [sweep(zone=f"z{n % 3}.example.", at=AT + n // 2 * MINUTE) for n in range(6)]
+    history.append(
+        {
+            "acts": [rows.act_row(one) for one in acts],
+            "sweeps": [rows.sweep_row(one, one.swept_at, "") for one in sweeps],
+            "observations": [rows.observation_row(one) for one in observed],
+            "verdicts": [rows.verdict_row(one) for one in observed],
+        }
+    )
+
+    assert walk(history.acts, lambda one: row_place(one.at, one.id), 2) == history.acts()
+    assert len(history.acts()) == 7
+    assert [one.id for one in history.acts(kind="accept", by="bo", subject="s3")] == ["a3"]
+    assert history.acts(kind="note", by="bo") == []
+    assert walk(history.sweeps, lambda one: row_place(one.swept_at, one.id), 2) == history.sweeps()
+    assert len(history.sweeps()) == 3
+    zone = partial(history.sweeps, "z0.example.")
+    assert walk(zone, lambda one: row_place(one.swept_at, one.id), 1) == zone()
+    assert len(zone()) == 2
+    assert history.sweeps(vantage="nowhere") == []
+    name = partial(history.intervals, observed[0].judgement.name)
+    assert walk(name, lambda one: row_place(one["first_seen_at"], one["observation"]), 2) == name()
+    assert len(name()) == 5
+
+
+def test_what_was_found_and_observed_is_counted(history: ClickHouseHistory) -> None:
+    before = history.row_counts()
+    history.append({"findings": [rows.finding_row(finding(), "one")]})
+    after_finding = history.row_counts()
+    history.append({"observations": [rows.observation_row(bank())]})
+
+    assert before == (0, 0)
+    assert after_finding == (1, 0)
+    assert history.row_counts() == (1, 1)
 
 
 def test_a_time_without_any_poll_is_a_gap(history: ClickHouseHistory) -> None:

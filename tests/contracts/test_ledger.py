@@ -124,6 +124,22 @@ def test_silences_and_what_was_said_of_one_incident_are_there_for_the_next_proce
         assert reader.notifications_of(about.id) == [told]
 
 
+def test_the_revision_moves_with_what_people_look_at(open_ledger: Opener) -> None:
+    ledger = open_ledger()
+    ledger.deliveries()
+    made = silence_of(make_silence(["owner=payments"], AT, AT + timedelta(hours=2), by="a", why="b", at=AT, source="t"))
+    seen = [ledger.revision()]
+    ledger.commit(incidents=[incident()], handled=[("f1", 1)])
+    seen.append(ledger.revision())
+    ledger.commit(notifications=[notification(1)])
+    seen.append(ledger.revision())
+    ledger.commit(silences=[made])
+    seen.append(ledger.revision())
+
+    assert len(set(seen)) == 4
+    assert ledger.revision() == seen[-1]
+
+
 def test_what_changes_is_changed(open_ledger: Opener) -> None:
     ledger = open_ledger()
     ledger.deliveries()

@@ -12,13 +12,12 @@ from starlette.responses import RedirectResponse, Response
 
 from alerts.runbooks.library import find_runbook
 from analyzer.history.clickhouse import ClickHouseHistory
-from anchorwatch.web import pages
+from anchorwatch.web import acts, pages
 from anchorwatch.web.acts import Desk, read_form
 from anchorwatch.web.console.asked import Asked
 from anchorwatch.web.console.overview import brief
 from anchorwatch.web.console.source import Source
 from anchorwatch.web.doors import Refused
-from anchorwatch.web.guard import peer_of
 from anchorwatch.web.incidents import find_incident, whole_view
 from anchorwatch.web.queries import find_evidence, find_findings
 from schemas.catalogue import sentence_of, source_of
@@ -57,7 +56,7 @@ async def act_on_incident(source: Source, desk: Callable[[], Desk], request: Req
     whole, _ = await source.tell(_whole, source, request.path_params["id"])
     path = f"/incidents/{whole['id']}"
     try:
-        await desk().take_body(await read_form(request, whole["id"]), f"page, from {peer_of(request)}")
+        await desk().take_body(await read_form(request, whole["id"]), acts.source_of("page", request))
     except Refused as refusal:
         return pages.refused(f"{refusal}", path, refusal.status)
     return RedirectResponse(path, status_code=303)

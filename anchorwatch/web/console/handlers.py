@@ -12,13 +12,12 @@ from starlette.staticfiles import StaticFiles
 
 from alerts.runbooks.library import find_runbook
 from anchorwatch.web import pages
-from anchorwatch.web.acts import Desk, read_form
+from anchorwatch.web.acts import Desk, read_form, source_of
 from anchorwatch.web.console import cases, lists, people, subjects, surveys
 from anchorwatch.web.console.explaining import Explainer
 from anchorwatch.web.console.overview import show_overview
 from anchorwatch.web.console.source import Source
 from anchorwatch.web.doors import NotHere, Refused, check_parameters
-from anchorwatch.web.guard import peer_of
 from anchorwatch.web.threads import Threads
 from schemas.faults import Transient
 
@@ -105,7 +104,7 @@ class Console:
     async def _act_on_silences(self, source: Source, request: Request) -> Response:
         """Do what a form of the silences' page says, then show the page again."""
         try:
-            await self._desk().take_body(await read_form(request), f"page, from {peer_of(request)}")
+            await self._desk().take_body(await read_form(request), source_of("page", request))
         except Refused as refusal:
             return pages.refused(f"{refusal}", "/silences", refusal.status)
         return RedirectResponse("/silences", status_code=303)

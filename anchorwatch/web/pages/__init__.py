@@ -89,9 +89,17 @@ def refused(sentence: str, path: str, status: int) -> HTMLResponse:
     return render("refused.html", status, sentence=sentence, path=path)
 
 
-def login(path: str, problem: str) -> HTMLResponse:
-    """Ask for the token, to go on to ``path`` with it; ``problem`` is why the last one was refused."""
-    return render("login.html", next=path, problem=problem)
+def login(path: str, problem: str, *, has_token: bool = True, provider: str = "") -> HTMLResponse:
+    """Ask people to sign in, to go on to ``path``; ``problem`` is why they were refused.
+
+    ``has_token`` says that a token is taken, ``provider`` names the OpenID provider, empty for none.
+    """
+    return render("login.html", next=path, problem=problem, has_token=has_token, provider=provider)
+
+
+def signed_in(path: str, name: str) -> HTMLResponse:
+    """Say that somebody signed in, and go on to ``path``."""
+    return render("signed_in.html", path=path, name=name)
 
 
 def missing(sentence: str, status: int = 404) -> HTMLResponse:
