@@ -20,13 +20,14 @@ from statistics import median
 
 from anchorwatch.garbage import collect_seldom
 from bench.pipeline import measure_pipeline
-from bench.world import Served, free_port, served, which
+from bench.world import Served, served, which
 from collector.anchor_file import read_anchor_file
 from collector.dnssec import crypto, names, records
 from collector.dnssec.policy import Policy
 from collector.resolvers.address import Address
 from collector.resolvers.resolver import Resolver
 from collector.resolvers.vantage import Vantage
+from tests.support.daemons import free_port
 
 COMMAND = [sys.executable, "-m", "anchorwatch"]
 ROUNDS = 3

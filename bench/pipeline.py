@@ -21,7 +21,7 @@ from anchorwatch.kafka.sink import KafkaSink
 from anchorwatch.kafka.topics import prepare_topics
 from anchorwatch.lab.receiver import Receiver
 from anchorwatch.telemetry import Meter
-from bench.world import Served, free_port
+from bench.world import Served
 from collector.anchor_file import read_anchor_file
 from collector.dnssec import names, records
 from collector.dnssec.judgement import ZoneFacts
@@ -46,6 +46,7 @@ from schemas.messages import (
 from schemas.wire import digest_of
 from tests.support.broker import ApacheKafka, fetch_jars
 from tests.support.clickhouse_front import FrontProcess
+from tests.support.daemons import free_port
 
 VANTAGE = "bench"
 WAIT_S = 120.0

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.responder import replaying
-from bench.world import Served, free_port, served, which
+from bench.world import Served, served, which
+from tests.support.daemons import free_port
 
 TICKS = os.sysconf("SC_CLK_TCK")
 COMMAND = [sys.executable, "-m", "anchorwatch"]

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.world import Served, free_port, which
+from bench.world import Served, which
 from collector.dnssec import names, records
+from tests.support.daemons import free_port
 
 ZONES = 50
 SIGNINGS = 4

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import dns.name
 
 from anchorwatch.lab.zones import Nsec3Params, Zone, generate_key
+from tests.support.daemons import free_port
 
 ALGORITHMS = (13, 8, 13, 15)
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -51,14 +51,6 @@ class Served:
 def which(name: str) -> str | None:
     """Return the path of a program, system folders included."""
     return shutil.which(name) or shutil.which(name, path=PATH)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def make_zones(zones: int, hosts: int) -> list[Zone]:

@@ -46,6 +46,7 @@ def _acknowledge(incident: Incident, act: Act, at: Moment) -> Incident:
         since=at.steady,
         severity=incident.severity,
         criticality=incident.criticality,
+        of_zone=incident.of_zone,
         why=act.why,
         source=act.source,
     )
@@ -55,8 +56,12 @@ def _acknowledge(incident: Incident, act: Act, at: Moment) -> Incident:
 
 def reopen(incident: Incident, because: str, at: Moment, *, by: str = "") -> Incident:
     """Return an acknowledged incident as nobody's own."""
+    taken = incident.acknowledged
+    widened = incident.widened or (taken is not None and incident.of_zone and not taken.of_zone)
     noted = incident.noting(Happening(at=at.wall, what="reopened", text=because, by=by))
-    return msgspec.structs.replace(noted, acknowledged=None, reopened_because=because, reopened_at=at.steady)
+    return msgspec.structs.replace(
+        noted, acknowledged=None, reopened_because=because, reopened_at=at.steady, widened=widened
+    )
 
 
 def why_reopened(incident: Incident, at: Moment, held: timedelta) -> str:
@@ -66,6 +71,8 @@ def why_reopened(incident: Incident, at: Moment, held: timedelta) -> str:
         return ""
     if not taken.covers(incident.severity, incident.criticality):
         return f"it is worse than when {taken.by} acknowledged it"
+    if incident.of_zone and not taken.of_zone:
+        return f"{taken.by} acknowledged a fault of names, and now the zone as a whole is at fault"
     # A clock that is set must neither end it early nor prolong it.
     if abs(at.steady - taken.since) >= held:
         hours = held.total_seconds() / 3600

@@ -92,7 +92,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     ``notified`` maps each receiver that was notified to the severity it was notified of, ``said`` to the story it got;
     ``ended_at`` is None while open. ``withheld`` is the last reason for not notifying anybody. ``explains`` names the
     causes of the incidents that are withheld because this one explains them. ``acknowledged`` is None while nobody has
-    it, ``reopened_because`` says why nobody has it any more. ``log`` is what happened, oldest first. ``muted`` are
+    it, ``reopened_because`` says why nobody has it any more, ``widened`` that the zone as a
+    whole failed after somebody had taken it for a fault of names. ``log`` is what happened, oldest first. ``muted`` are
     receivers that were notified, and were then told nothing more because of a silence.
 
     By receiver, all in steady time: ``waiting`` has since when its first page waits for what belongs to it,
@@ -116,6 +117,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     acknowledged: Acknowledgement | None = None
     reopened_because: str = ""
+    widened: bool = False
     log: tuple[Happening, ...] = ()
     muted: dict[str, str] = msgspec.field(default_factory=dict)
     waiting: dict[str, datetime] = msgspec.field(default_factory=dict)
@@ -162,7 +164,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lead(self) -> Finding:
-        """Return the finding that says most: open before closed, confirmed, severe, and exact before general.
+        """Return the finding that says most: open before closed, confirmed, severe, exact before general, of the zone
+        before one of its names.
 
         That an answer changed comes behind what made it change.
         """
@@ -176,6 +179,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
                 has_reason and e.finding.code == Code.ANSWER_CHANGED,
                 -e.severity.rank,
                 e.finding.code in UMBRELLAS,
+                bool(owner_of(e.finding.cause_rrset)),
                 e.finding.opened_at,
             ),
         )
@@ -272,7 +276,13 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
             servers=tuple(sorted({server for e in live if e.receivers for server in e.finding.servers})),
             explains=self.explains,
             members=tuple(sorted(one.cause for one in self.members if one.is_open)),
+            widened=self.widened,
         )
+
+    @property
+    def of_zone(self) -> bool:
+        """Return whether a grave fault of the zone as a whole is among what may page."""
+        return any(e.is_audible and e.receivers and _is_of_zone(e) for e in self.entries.values())
 
     @property
     def criticality(self) -> str:
@@ -288,9 +298,25 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _names_at_fault(entries: Iterable[Entry]) -> set[str]:
-    """Return the owner names at fault by themselves, with receivers; the analyzer distinguishes few of them."""
-    grave = (e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank)
-    return {owner for entry in grave if (owner := owner_of(entry.finding.cause_rrset))}
+    """Return the owner names at fault by themselves, with receivers; the analyzer distinguishes few of them.
+
+    What a name shows as the zone as a whole does is no fault by itself; a cut below it is.
+    """
+    grave = [e for e in entries if e.is_open and e.receivers and e.severity.rank >= Severity.HIGH.rank]
+    of_zone = {entry.finding.code for entry in grave if _is_of_zone(entry)}
+    return {
+        owner
+        for entry in grave
+        if (owner := owner_of(entry.finding.cause_rrset))
+        and (entry.finding.code not in of_zone or entry.finding.cause_rrset.endswith(CUT))
+    }
+
+
+def _is_of_zone(entry: Entry) -> bool:
+    """Return whether an entry is a grave fault of a zone as a whole: no owner name's, and no vantage's."""
+    finding = entry.finding
+    is_elsewhere = owner_of(finding.cause_rrset) or vantage_of(finding.cause_rrset)
+    return entry.severity.rank >= Severity.HIGH.rank and bool(finding.cause_zone) and not is_elsewhere
 
 
 def cause_of(finding: Finding) -> str:

@@ -30,7 +30,8 @@ class State(StrEnum):
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     """Who has an incident, since when, and how bad it was then: it covers nothing worse.
 
-    ``since`` is the steady time, ``at`` what the clock said. ``criticality`` is that of the most critical identity.
+    ``since`` is the steady time, ``at`` what the clock said. ``criticality`` is that of the most critical identity,
+    ``of_zone`` whether the zone as a whole was at fault.
     """
 
     by: str
@@ -38,6 +39,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     severity: Severity
     criticality: str = ""
+    of_zone: bool = False
     why: str = ""
     source: str = ""
 

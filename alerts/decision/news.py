@@ -13,7 +13,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     ``names`` are owner names at fault by themselves, ``servers`` the authoritative servers at fault, ``members`` the
     causes in a storm. They, ``owners``, ``drifts`` and ``explains`` are sorted and hold each once; ``criticality`` is
-    that of the most critical identity affected, empty where none is.
+    that of the most critical identity affected, empty where none is. ``widened`` is whether the zone as a whole
+    failed after somebody had acknowledged that some of its names did.
     """
 
     lead: str
@@ -25,6 +26,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    widened: bool = False
 
 
 def describe_news(sent: Story, now: Story) -> str:
@@ -37,6 +39,8 @@ def describe_news(sent: Story, now: Story) -> str:
         news.append(f"{sent.lead} became {now.lead}")
     if _place(now.criticality) < _place(sent.criticality):
         news.append(f"an identity of criticality {now.criticality} is affected")
+    if now.widened and not sent.widened:
+        news.append("now the zone as a whole is at fault")
     for word, before, after in (
         ("also affects", sent.owners, now.owners),
         ("also found:", sent.drifts, now.drifts),
@@ -52,8 +56,12 @@ def describe_news(sent: Story, now: Story) -> str:
 
 
 def is_worse(sent: Story, now: Story) -> bool:
-    """Return whether an incident became worse than a receiver was told: it must ring, and waits for nothing."""
-    return now.severity.rank > sent.severity.rank or _place(now.criticality) < _place(sent.criticality)
+    """Return whether an incident became worse than a receiver was told: it must ring, and waits for nothing.
+
+    Whoever breaks a zone after one of its names must not find that who has the name's page hears nothing of it.
+    """
+    is_graver = now.severity.rank > sent.severity.rank or _place(now.criticality) < _place(sent.criticality)
+    return is_graver or (now.widened and not sent.widened)
 
 
 def _place(criticality: str) -> int:

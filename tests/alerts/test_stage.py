@@ -240,6 +240,14 @@ class TestOneOddNameMutesNothing:
 
         assert [event for event, _ in desk.pager.told] == ["trigger", "trigger"]
 
+    def test_names_that_show_what_the_whole_zone_shows_are_no_news_beside_it(self, desk: Desk) -> None:
+        desk.handle(self.forged(id="zone", cause_rrset="", before="secure"))
+        desk.handle(self.forged(before="secure"))
+        desk.handle(finding("alias_chain_broken", cause_rrset="www.bank.example.", before="secure"))
+
+        assert [event for event, _ in desk.pager.told] == ["trigger", "update"]
+        assert desk.pager.bodies[-1]["reason"] == "also at fault: www.bank.example."
+
     def test_names_that_go_wrong_together_are_one_page(self, desk: Desk) -> None:
         desk.handle(self.forged(), self.forged(id="second", cause_rrset="www.bank.example."))
         desk.handle(self.forged(id="zone", cause_rrset=""))

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import pytest
 from kafka.structs import TopicPartition
 from publicsuffixlist import PublicSuffixList
 
@@ -184,6 +185,33 @@ def test_who_was_away_does_not_take_the_work_back() -> None:
     assert shared_out(2, "c-active") == ["c-active"], "the other was frozen"
     assert shared_out(3, "a-newcomer", "b-away", "c-active") == ["c-active"]
     assert shared_out(4, "a-newcomer", "b-away") == ["b-away"], "rather than one that never was active"
+
+
+def test_who_stands_by_takes_over_and_not_who_has_just_ended_and_is_started_again() -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda topic: {0})
+    standing_by, again = ActiveAssignor(), ActiveAssignor()
+    standing_by.on_assignment(SimpleNamespace(partitions=list), 7)
+    joined = [
+        SimpleNamespace(member_id="a-again", metadata=again.metadata(["t"])),
+        SimpleNamespace(member_id="z-standing-by", metadata=standing_by.metadata(["t"])),
+    ]
+
+    shares = again.assign(cluster, joined)
+
+    assert [name for name, share in shares.items() if share.partitions()] == ["z-standing-by"]
+
+
+@pytest.mark.parametrize("said", [b"", b"7", b"x y", b"-1 2", b"1 2 3", "٣ 4".encode()])
+def test_what_a_member_says_in_another_way_ranks_it_as_a_newcomer(said: bytes) -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda topic: {0})
+    standing_by = ActiveAssignor()
+    standing_by.on_assignment(SimpleNamespace(partitions=list), 7)
+    joined = [
+        SimpleNamespace(member_id="a", metadata=SimpleNamespace(user_data=said, topics=["t"])),
+        SimpleNamespace(member_id="z", metadata=standing_by.metadata(["t"])),
+    ]
+
+    assert len(standing_by.assign(cluster, joined)["z"].partitions()) == 1
 
 
 def test_a_share_that_stays_is_gained_when_the_group_shared_out_without_us() -> None:

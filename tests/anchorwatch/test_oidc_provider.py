@@ -13,8 +13,9 @@ from urllib.parse import urljoin
 import pytest
 import urllib3
 
+from tests.support.daemons import free_port
 from tests.support.office import Office
-from tests.support.running import Lab, environment, free_port, running
+from tests.support.running import Lab, environment, running
 
 PROGRAM = Path(sys.executable).parent / "oidc-provider-mock"
 pytestmark = [

@@ -5,21 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collector.dnssec import names
+from collector.dnssec import names, records
 from collector.dnssec.budget import Budget
 from collector.dnssec.context import Context
 from collector.dnssec.policy import Policy
 from collector.dnssec.questions import drive
 from collector.dnssec.validation import validate
 from collector.polling.basis import NEVER, Bases, Basis
-from collector.polling.memory import PollTarget
+from collector.polling.memory import Memory, PollTarget
 from collector.polling.merging import SAME_JUMP_S, MergedReports
+from collector.polling.outbox import MOST_ROWS, Outbox
 from collector.polling.registrable import public_suffixes
 from collector.polling.roster import Roster, RosterChange, compare_types
 from collector.polling.shares import Shares
 from collector.polling.steady import FIRST_AT_ONCE, LEAST_AT_ONCE, LOOK_EVERY_S, MOST_AT_ONCE, PATIENCE_S, Window
 from schemas.codes import Code
-from schemas.messages import Message, SelfReport
+from schemas.messages import Message, PollBatch, SelfReport
+from schemas.wire import encode
 from tests.support.lab import AT as LAB_AT
 from tests.support.lab import Lab
 
@@ -190,3 +192,24 @@ def test_a_jump_of_the_clock_is_told_once_and_the_next_one_again(apart_s: float,
     news = merged.take(0, [report("1 h", 0.0, jump)]) + merged.take(1, [report("1 h", apart_s, jump)])
 
     assert len(news) == told
+
+
+# what is handed on
+
+
+def test_the_largest_batch_of_unchanged_polls_is_less_than_any_broker_takes() -> None:
+    host = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
+    memory = Memory(PollTarget(names.from_text(host), records.AAAA, "v" * 40), host=f"{host}.", signed=(2**31, 2**31))
+    memory.observation = "f" * 32
+    outbox = Outbox()
+    for number in range(MOST_ROWS + 1):
+        outbox.confirm(memory, AT.timestamp() + number / 7)
+
+    assert outbox.unchanged == MOST_ROWS + 1
+    largest, rest = outbox.take()
+
+    assert isinstance(largest, PollBatch)
+    assert isinstance(rest, PollBatch)
+    assert (len(largest.names), len(rest.names)) == (MOST_ROWS, 1)
+    assert len(encode(largest)) < 1_000_000
+    assert outbox.unchanged == 0

@@ -157,7 +157,8 @@ def test_the_command_says_what_happened_and_exits_by_the_result(tmp_path: Path) 
 
 def test_a_signal_that_dnspython_makes_an_error_of_ends_it_all_the_same() -> None:
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        with pytest.raises(SystemExit) as ended, unwound_by_signals(), ExceptionWrapper(FormError):  # type: ignore[no-untyped-call]
+        wrapper = ExceptionWrapper(FormError)  # type: ignore[no-untyped-call]
+        with pytest.raises(SystemExit) as ended, unwound_by_signals(), wrapper:
             signal.raise_signal(number)
 
         assert ended.value.code == status

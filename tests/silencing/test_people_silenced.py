@@ -158,3 +158,18 @@ def test_a_silence_changes_nothing_of_what_is_found(pipeline: Any, after: Any) -
     (incident,) = pipeline.desk.ledger.open_incidents()
     assert {entry.finding.code for entry in incident.entries.values()} >= {"secure_to_insecure"}
     assert incident.withheld.startswith("silenced by eve")
+
+
+def test_a_zone_that_breaks_after_one_of_its_names_rings_though_the_name_was_acknowledged(desk: Desk) -> None:
+    of_name = finding(id="1" * 32, key="a" * 32, cause_rrset="api.bank.example.", before="secure")
+    of_zone = finding(id="2" * 32, key="b" * 32, cause_rrset="bank.example. DNSKEY", before="secure")
+    desk.handle(of_name)
+    (incident,) = desk.ledger.open_incidents()
+    desk.do(Act(id="1", kind="acknowledge", by="ana", at=AT, subject=incident.id))
+    desk.handle(of_zone)
+
+    assert events(desk) == ["trigger", "acknowledge", "update"]
+    (incident,) = desk.ledger.open_incidents()
+    assert incident.reopened_because == "ana acknowledged a fault of names, and now the zone as a whole is at fault"
+    assert list(incident.rings.values()) == [1]
+    assert incident.lead.cause_rrset == "bank.example. DNSKEY", "the page says that it is the zone now"

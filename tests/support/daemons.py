@@ -69,7 +69,7 @@ def free_ports(count: int) -> list[int]:
         while len(ports) < count:
             stream = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             datagram = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            port = _chance.randrange(LOWEST_PORT, _first_ephemeral_port())
+            port = _chance.randrange(LOWEST_PORT, _highest_port())
             with contextlib.suppress(OSError):
                 stream.bind(("127.0.0.1", port))
                 datagram.bind(("127.0.0.1", port))
@@ -83,11 +83,13 @@ def free_port() -> int:
 
 
 @cache
-def _first_ephemeral_port() -> int:
+def _highest_port() -> int:
+    """Return the first port that the system gives by itself; where those are nearly all, the last there is."""
     try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except OSError:
-        return 32_768
+        first = 32_768
+    return first if first > 2 * LOWEST_PORT else 65_535
 
 
 class Daemon:
