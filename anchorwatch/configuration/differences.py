@@ -121,7 +121,6 @@ def _with_ledger_of(config: Config, wanted: Config) -> AlertsConfig:
     return msgspec.structs.replace(wanted.alerts, ledger=config.alerts.ledger)
 
 
-_HTTP = ("http.listen", "http.hosts", "http.token_file", "http.behind_proxy", "http.protect_metrics")
 _COLLECTOR = ("inventory", "vantages", "authoritative", "trust_anchors", "poll", "collectors", "policy")
 _RULES = (
     _Rule(
@@ -152,7 +151,7 @@ _RULES = (
     ),
     _Rule(("alerts.ledger", "history.url"), lambda old, new: old.alerts.ledger != new.alerts.ledger),
     _Rule(("history", "outbound"), _differs_in("history")),
-    _Rule(_HTTP, _differs_in("http")),
+    _Rule(("http",), _differs_in("http")),
     _Rule(("bus",), _differs_in("bus")),
     _Rule(("log",), _differs_in("log")),
 )

@@ -33,6 +33,8 @@ def check_identity(identity: Identity, place: str) -> tuple[Identity | None, str
     """Return what of an identity a file may say too, None if nothing, and the sentences about the rest."""
     row = msgspec.json.decode(msgspec.json.encode(identity))
     del row["labels"]  # a file has them as columns of any name
+    # A file does not say where it is found itself: whoever reads it does.
+    row["endpoints"] = [Placed(endpoint, place, endpoint.pop("origin")) for endpoint in row["endpoints"]]
     inventory = read_identities([Placed(row, place)])
     problems = "; ".join(inventory.problems)
     if not inventory.identities:

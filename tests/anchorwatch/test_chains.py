@@ -194,7 +194,7 @@ class TestSweeps:
         assert b"<dt>Servers</dt><dd>192.0.2.2</dd>" in told.ask(f"/findings/{found['id']}")
         assert b"192.0.2.2" in told.ask("/")
 
-    @pytest.mark.parametrize("query", ["zone=a..b", "limit=0", "vantage=x"])
+    @pytest.mark.parametrize("query", ["zone=a..b", "limit=0", "colour=x"])
     def test_odd_questions_are_refused(self, told: Told, query: str) -> None:
         assert ask(app_of(analyzer=told.analyzer, history=told.history), f"/api/v1/sweeps?{query}").status == 400
 

@@ -114,7 +114,7 @@ SAID = {
     "unknown-receiver-type": "receivers[0].type: 'carrier-pigeon' is none of webhook, pagerduty, console, command",
     "unknown-severity": "routes[0].match.severity",
     "vantage-twice": "'a' is there twice",
-    "webhook-of-another-body": ":2: receivers[0].body: Invalid enum value 'cef'",
+    "webhook-of-another-body": ":2: receivers[0].body: one of alertmanager, ocsf, own is expected, not 'cef'",
     "webhook-without-url": "needs a 'url'",
 }
 
@@ -146,7 +146,7 @@ def test_each_fault_is_named_with_its_place(folder: Path, path: Path) -> None:
         ("vantages: {name: a}", "vantages: a list is expected: [{name: …, resolver: …}], not a mapping"),
         ("vantages: [a]", "vantages[0]: a mapping is expected: {name: …, resolver: …}, not a text"),
         ("receivers: [console]", "receivers[0]: a mapping is expected: {type: …, name: …}, not a text"),
-        ("receivers: [{type: slak, name: a}]", "teams, syslog, apprise; 'slack' is meant?"),
+        ("receivers: [{type: slak, name: a}]", "teams, syslog, apprise, file, kafka; 'slack' is meant?"),
         (
             "routes: [{match: {severity: [critcal]}}]",
             "severity[0]: one of info, low, medium, high, critical is expected, not 'critcal'; 'critical' is meant?",
