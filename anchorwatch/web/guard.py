@@ -37,6 +37,8 @@ OPEN = frozenset({LOGIN, LOGOUT, OIDC_START, OIDC_CALLBACK})
 HEALTH = frozenset({"/-/healthy", "/-/ready"})
 METRICS = "/metrics"
 STATIC = "/static/"
+ASKING = frozenset({"/explain"})
+"""Forms that change nothing: who may read may send them."""
 HOOKS = "/api/v1/hooks/"
 
 
@@ -104,7 +106,7 @@ class Guard:
         person = identify(config, self._key, peer, by_name, asked.cookies, self._clock())
         if person is not None:
             asked.scope.setdefault("state", {})["person"] = person
-            if method not in READING and not person.may_act:
+            if method not in READING and path not in ASKING and not person.may_act:
                 raise Refused("you may read only: this is for those who may act", 403)
             return None
         if path.startswith(("/api/", "/-/")) or path == METRICS or method not in ("GET", "HEAD"):

@@ -82,6 +82,18 @@ class TestTokens:
             assert json.loads(answer.body)["detail"] == "you may read only: this is for those who may act"
         assert stages.taken == []
 
+    def test_who_only_reads_is_shown_no_form_that_would_be_refused(self) -> None:
+        app, _ = standing(TOKENS)
+
+        assert b'value="silence"' in ask(app, "/silences", **bearer(TOKEN)).body
+        assert b'value="silence"' not in ask(app, "/silences", **bearer(READ)).body
+
+    def test_who_only_reads_may_ask_for_a_validation(self) -> None:
+        app, _ = standing(TOKENS)
+
+        assert post(app, "/explain", FORM, **bearer(READ)).status == 404, "these stages have no resolvers"
+        assert post(app, "/explain", FORM).status == 401
+
     def test_the_token_that_acts_does(self) -> None:
         app, stages = standing(TOKENS)
 
@@ -148,6 +160,14 @@ class TestProxy:
 
         assert answer.status == 303
         assert stages.taken[0].by == "ana"
+
+    def test_a_page_knows_who_it_is_shown_to(self) -> None:
+        app, _ = standing(BEHIND)
+
+        shown = ask(app, "/silences", peer=PROXY, x_forwarded_user="ana", x_forwarded_groups="sre").body
+
+        assert b"As ana" in shown
+        assert b'name="by"' not in shown
 
     @pytest.mark.parametrize("path", ["/api/v1/silences", "/", "/-/login", "/static/anchorwatch.css"])
     @pytest.mark.parametrize("header", ["x_forwarded_user", "x_forwarded_groups"])

@@ -19,6 +19,7 @@ from anchorwatch.web.console.overview import brief
 from anchorwatch.web.console.source import Source
 from anchorwatch.web.doors import Refused
 from anchorwatch.web.incidents import find_incident, whole_view
+from anchorwatch.web.people import person_of
 from anchorwatch.web.queries import find_evidence, find_findings
 from schemas.catalogue import sentence_of, source_of
 from schemas.cause import owner_of
@@ -40,6 +41,7 @@ async def show_incident(source: Source, request: Request) -> Response:
         place="incidents",
         asked=Asked(request),
         is_live=True,
+        person=person_of(request),
         incident=whole,
         brief=head,
         listed=LISTED,

@@ -18,6 +18,7 @@ from anchorwatch.web.console.explaining import Explainer
 from anchorwatch.web.console.overview import show_overview
 from anchorwatch.web.console.source import Source
 from anchorwatch.web.doors import NotHere, Refused, check_parameters
+from anchorwatch.web.people import person_of
 from anchorwatch.web.threads import Threads
 from schemas.faults import Transient
 
@@ -120,4 +121,4 @@ async def _show_runbook(source: Source, request: Request) -> Response:
 async def _show_silences(source: Source, request: Request) -> Response:
     """Show the silences, with forms to add one and to expire one."""
     source.ledger  # noqa: B018 - says where to ask if it is not here
-    return pages.silences(await source.silences())
+    return pages.silences(await source.silences(), person_of(request))

@@ -15,6 +15,7 @@ from alerts.delivery.wording import printable
 from alerts.runbooks.runbook import Runbook
 from anchorwatch.web.console.ages import say_instant, say_left, say_span
 from anchorwatch.web.console.picture import role_of
+from anchorwatch.web.people import Person
 from schemas.catalogue import sentence_of, source_of
 
 STATIC = Path(__file__).parent / "static"
@@ -79,9 +80,9 @@ def runbook(code: str, found: Runbook) -> HTMLResponse:
     return render("runbook.html", code=code, runbook=found, sentence=sentence_of(code), source=source_of(code))
 
 
-def silences(views: Sequence[dict[str, Any]]) -> HTMLResponse:
-    """Show the silences."""
-    return render("silences.html", silences=views, place="silences")
+def silences(views: Sequence[dict[str, Any]], person: Person) -> HTMLResponse:
+    """Show the silences, with forms to whoever may act."""
+    return render("silences.html", silences=views, person=person, place="silences")
 
 
 def refused(sentence: str, path: str, status: int) -> HTMLResponse:
