@@ -1,5 +1,6 @@
 """Rule files, and the rules and the framework mapping that are shipped."""
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def parse_rules(text: str, source: str) -> tuple[tuple[Rule, ...], list[str]]:
     return parsed.rules, document.problems
 
 
+@cache
 def shipped_rules() -> tuple[Rule, ...]:
     """Return the rules that come with anchorwatch."""
     rules, problems = parse_rules(_shipped("rules.yaml"), "alerts/rules.yaml")
@@ -57,6 +59,7 @@ def shipped_rules() -> tuple[Rule, ...]:
     return rules
 
 
+@cache
 def shipped_mappings() -> tuple[ControlMapping, ...]:
     """Return the framework mapping that comes with anchorwatch."""
     document = read_document(_shipped("frameworks.yaml"), "alerts/frameworks.yaml")

@@ -71,6 +71,7 @@ def texts_in_documents() -> Iterator[str]:
         yield from (line.strip() for line in text.splitlines() if line.startswith("    "))
 
 
+@pytest.fixture(scope="module")
 def configurations() -> dict[str, Any]:
     """Return every document here, and every part of one, whose sections can be decoded; by its text."""
     shipped = [path.read_text(encoding="utf-8") for path in (ROOT / "compose" / "etc").glob("*.yaml")]
@@ -90,12 +91,9 @@ def configurations() -> dict[str, Any]:
     return found
 
 
-CONFIGURATIONS = configurations()
-
-
-def test_every_configuration_in_tests_and_documents_that_loads_is_valid() -> None:
-    assert len(CONFIGURATIONS) > 60
-    for text, value in CONFIGURATIONS.items():
+def test_every_configuration_in_tests_and_documents_that_loads_is_valid(configurations: dict[str, Any]) -> None:
+    assert len(configurations) > 60
+    for text, value in configurations.items():
         assert [one.message for one in CONFIG.iter_errors(as_json(value))] == [], text
 
 
@@ -111,9 +109,9 @@ def mappings_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
             yield from mappings_in(item, (*path, number))
 
 
-def test_an_unknown_key_anywhere_is_refused_by_the_reader_and_by_the_schema() -> None:
+def test_an_unknown_key_anywhere_is_refused_by_the_reader_and_by_the_schema(configurations: dict[str, Any]) -> None:
     tried = set()
-    for text, value in CONFIGURATIONS.items():
+    for text, value in configurations.items():
         for path in mappings_in(value):
             shape = tuple(0 if isinstance(part, int) else part for part in path)
             if shape in tried or (len(path) > 1 and path[-2] in FREE and path[-2] != "hours"):
