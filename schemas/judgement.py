@@ -41,7 +41,8 @@ class Reason(msgspec.Struct, frozen=True):
     """A code of the catalogue, the zone it hangs on, and the particulars in a sentence.
 
     ``rrset`` names the RRset at fault (``name TYPE``), empty where the whole zone is. ``ede`` is the extended DNS error
-    code that says the same (RFC 8914), None where there is none.
+    code that says the same (RFC 8914), None where there is none. ``lag_s`` is for how long caches may show it though
+    nothing is wrong.
     """
 
     code: str
@@ -49,6 +50,7 @@ class Reason(msgspec.Struct, frozen=True):
     detail: str
     ede: Number16 | None = None
     rrset: str = ""
+    lag_s: Number32 = 0
 
 
 class ZoneKey(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ Every condition hangs on its cause, not on the endpoint: all names below one bro
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from analyzer.detected import Condition
 from analyzer.endpoints.claims import disagreements
@@ -20,6 +21,8 @@ PER_NAME = codes_where(lambda row: row.kind is Kind.STATE and row.scope is Scope
 REPORTED = codes_where(lambda row: row.scope is Scope.SELF or row.confirmed_by is Confirmation.REPORT)
 # Where our profile and the resolver's may honestly differ, its AD bit proves nothing.
 PROFILE_DEPENDENT = codes_where(lambda row: Doubt.POLICY in row.doubts)
+LONGEST_LAG = timedelta(days=1)
+"""As long as any resolver keeps data, whatever their TTL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,8 @@ def _from_reason(reason: Reason, severity: Severity, judgement: Judgement, endpo
         named = reason.rrset
     elif judgement.verdict is Verdict.BOGUS and reason in judgement.reasons:
         named = reason.rrset.partition(" ")[0]  # a fault of one owner name, until more of them make it the zone's
-    return Condition(reason.code, reason.zone, named, severity, reason.detail, judgement.vantage)
+    lag = min(timedelta(seconds=reason.lag_s), LONGEST_LAG)
+    return Condition(reason.code, reason.zone, named, severity, reason.detail, judgement.vantage, lag)
 
 
 def _is_clock(judgement: Judgement, reason: Reason) -> bool:

@@ -33,6 +33,7 @@ class Case(Enum):
     FROM_WILDCARD = auto()
     SIGNED_ABOVE_CUT = auto()
     SOME_NOT_VERIFIED = auto()
+    SOME_WITHOUT_KEY = auto()
     TTL_BEYOND_END = auto()
     NEVER_SIGNED = auto()
     # from a DS set to keys
@@ -121,6 +122,7 @@ class Fault:
     what the sentence is about. ``numbers`` are algorithms, digest types, key tags or bits. ``inception`` and
     ``expiration`` are POSIX seconds. ``least`` and ``limit`` bound what is allowed. ``proofs`` are those that failed.
     ``because`` is the fault behind this one. ``ede`` is the extended DNS error (RFC 8914), None for that of the code.
+    ``lag_s`` is for how long caches may show it though nothing is wrong.
     """
 
     code: Code
@@ -144,6 +146,7 @@ class Fault:
     failure: FetchFailure | None = None
     because: "Fault | None" = None
     ede: int | None = None
+    lag_s: int = 0
 
 
 NO_REACHABLE_AUTHORITY, NETWORK_ERROR = 22, 23

@@ -38,6 +38,7 @@ CODES: dict[Case, Code] = {
     # The zone has a usable DS, so it must be signed by that algorithm too: RFC 4035 §2.2.
     Case.UNSUPPORTED_SIGNATURES: Code.RRSIG_MISSING,
 }
+_NOT_COUNTED = frozenset({Case.UNSUPPORTED_SIGNATURES, Case.NO_SUCH_KEY})
 _CASE_OF_WINDOW = {CODES[case]: case for case in (Case.EXPIRED, Case.NOT_YET_VALID, Case.WINDOW_INVERTED)}
 
 
@@ -46,14 +47,15 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
 
     ``encloser`` is the closest encloser where the RRset was expanded from a wildcard, else None: the caller still owes
     the proof that no closer name exists. ``failed`` counts signatures over the same RRset that do not verify, those of
-    unsupported algorithms aside. ``signers`` are the keys of those that were found to hold: a tag in a signature is a
-    claim, which anybody on the way can add.
+    unsupported algorithms aside; ``keyless`` are those of them that name a key that is not there. ``signers`` are the
+    keys of those that were found to hold: a tag in a signature is a claim, which anybody on the way can add.
     """
 
     signature: Signature
     key: KeyRecord
     encloser: Name | None
     failed: int = 0
+    keyless: int = 0
     signers: Signers = ()
 
 
@@ -142,12 +144,13 @@ def verify_rrset(
             expanded = signature.labels < label_count(rrset.name)
             encloser = rrset.name[: signature.labels] if expanded else None
             if len(candidates) == 1 and not faults:
-                return Verified(signature, key, encloser, 0, ((signature.key_tag, signature.algorithm),))
+                return Verified(signature, key, encloser, 0, 0, ((signature.key_tag, signature.algorithm),))
             holding, failing = _weigh(rrset, candidates[tried + 1 : policy.max_signature_tries], zone, budget)
             failed = (failed | failing) - holding - {signature}
-            others = sum(len(those) for case, those in faults.items() if case is not Case.UNSUPPORTED_SIGNATURES)
-            others -= _of_other_algorithms(faults.get(Case.NO_SUCH_KEY, ()), keys)
-            return Verified(signature, key, encloser, others + len(failed), _signers({signature, *holding}))
+            others = sum(len(those) for case, those in faults.items() if case not in _NOT_COUNTED)
+            keyless = _of_known_algorithms(faults.get(Case.NO_SUCH_KEY, ()), keys)
+            count = others + keyless + len(failed)
+            return Verified(signature, key, encloser, count, keyless, _signers({signature, *holding}))
         budget.note_failed(zone)
         failed.add(signature)
     if failed:
@@ -155,13 +158,13 @@ def verify_rrset(
     return _decisive(rrset, zone, keys, faults, now, policy)
 
 
-def _of_other_algorithms(signatures: Iterable[Signature], keys: Iterable[KeyRecord]) -> int:
-    """Count signatures of algorithms that the zone has no key of: those come before their keys, and go after them.
+def _of_known_algorithms(signatures: Iterable[Signature], keys: Iterable[KeyRecord]) -> int:
+    """Count signatures of algorithms that the zone has a key of: those of others come before their keys and go after.
 
     Source: RFC 6781 §4.1.4.
     """
     known = {key.algorithm for key in keys}
-    return sum(signature.algorithm not in known for signature in signatures)
+    return sum(signature.algorithm in known for signature in signatures)
 
 
 def _holds(rrset: RRset, signature: Signature, key: KeyRecord) -> bool:

@@ -406,13 +406,23 @@ def _judge_rrset_below(context: Context, response: Response, rrset: RRset, floor
 def _remarks_on(node: ChainNode, rrset: RRset, verified: Verified, now: int, expiration: int) -> list[Fault]:
     remarks = []
     if verified.failed:
-        code, case, where = Code.RRSIG_PARTIAL_INVALID, Case.SOME_NOT_VERIFIED, name_of(rrset)
-        remarks.append(Fault(code, case, node.zone, blamed=where, rrset=where, count=verified.failed))
+        is_rolling = verified.failed == verified.keyless
+        case, where = Case.SOME_WITHOUT_KEY if is_rolling else Case.SOME_NOT_VERIFIED, name_of(rrset)
+        # Data and keys are cached by themselves, so a key that comes or goes with its signatures is missed for a while.
+        lag_s = max(verified.signature.original_ttl, _key_ttl_s(node)) if is_rolling else 0
+        fault = Fault(Code.RRSIG_PARTIAL_INVALID, case, node.zone, blamed=where, rrset=where, count=verified.failed)
+        remarks.append(replace(fault, lag_s=lag_s))
     if rrset.ttl > expiration - now:
         code, case, where = Code.RRSIG_TTL_BEYOND_EXPIRY, Case.TTL_BEYOND_END, name_of(rrset)
         fault = Fault(code, case, node.zone, blamed=where, rrset=where, ttl_s=rrset.ttl, expiration=expiration)
         remarks.append(fault)
     return remarks
+
+
+def _key_ttl_s(node: ChainNode) -> int:
+    """Return the TTL, as it is signed, of the key set that a node rests on."""
+    signed = (one for above in reversed(node.path()) for one in above.signed if one.rdtype == records.DNSKEY)
+    return next((one.original_ttl_s for one in signed), 0)
 
 
 Proven = tuple[Verdict, Fault | None]

@@ -31,6 +31,7 @@ SENTENCES: dict[Case, str] = {
     Case.FROM_WILDCARD: "{rrset} comes from a wildcard, as no record of this type may",
     Case.SIGNED_ABOVE_CUT: "{name} has a zone of its own, and {rrset} is signed by {zone}",
     Case.SOME_NOT_VERIFIED: "{count} of the signatures over {rrset} do not verify",
+    Case.SOME_WITHOUT_KEY: "{count} of the signatures over {rrset} are by keys that {zone} does not have",
     Case.TTL_BEYOND_END: "{rrset} may be cached for {ttl}, and its signature ends {expiration}",
     Case.NEVER_SIGNED: "{rrset} has no signature of its own, as signatures never have",
     # from a DS set to keys
@@ -129,7 +130,7 @@ def make_reason(fault: Fault, now: int) -> Reason:
     """Return the reason that a message carries; ``now`` is POSIX seconds."""
     ede = fault.ede if fault.ede is not None else next(iter(CATALOGUE[fault.code].ede), None)
     blamed = fault.blamed.to_text() if fault.blamed is not None else ""
-    return Reason(str(fault.code), names.to_text(fault.zone), describe(fault, now), ede, blamed)
+    return Reason(str(fault.code), names.to_text(fault.zone), describe(fault, now), ede, blamed, fault.lag_s)
 
 
 def describe(fault: Fault, now: int) -> str:

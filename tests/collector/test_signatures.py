@@ -266,6 +266,19 @@ def test_what_is_said_of_several_signatures_does_not_depend_on_their_order() -> 
         assert verified.failed == 1
 
 
+def test_a_signature_by_a_key_that_is_not_there_is_told_from_one_that_does_not_hold() -> None:
+    rrset, keys = signed([generate_key(algorithm=13) for _ in range(3)])
+    one_is_gone = verify(rrset, keys[:2])
+    spoilt = [replace(one, signature=bytes(64)) for one in rrset.signatures if one.key_tag == keys[1].tag]
+    others = [one for one in rrset.signatures if one.key_tag != keys[1].tag]
+    and_one_spoilt = verify(replace(rrset, signatures=(*spoilt, *others)), keys[:2])
+
+    assert isinstance(one_is_gone, Verified)
+    assert isinstance(and_one_spoilt, Verified)
+    assert (one_is_gone.failed, one_is_gone.keyless) == (1, 1)
+    assert (and_one_spoilt.failed, and_one_spoilt.keyless) == (2, 1)
+
+
 def test_signatures_that_no_verdict_needs_spend_at_most_half_of_the_operations() -> None:
     rrset, keys = signed([generate_key(), generate_key(15)])
     policy = Policy(max_crypto_operations=2)

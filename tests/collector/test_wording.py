@@ -61,6 +61,10 @@ def test_a_fault_is_made_with_what_its_sentence_shows() -> None:
             "the signature over www.zone.test. A expired 2026-11-26 09:10 UTC, 1 h 2 min ago",
         ),
         (
+            Fault(Code.RRSIG_PARTIAL_INVALID, Case.SOME_WITHOUT_KEY, ZONE, rrset=WWW, count=1),
+            "1 of the signatures over www.zone.test. A are by keys that zone.test. does not have",
+        ),
+        (
             Fault(Code.RRSIG_NOT_YET_VALID, Case.NOT_YET_VALID, ZONE, rrset=WWW, inception=NOW + 3 * 3600),
             "the signature over www.zone.test. A begins 2026-11-26 13:12 UTC, in 3 h",
         ),
