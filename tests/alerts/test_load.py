@@ -4,7 +4,7 @@ import pytest
 
 from bench.storm import CAUSES, measure
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_every_cause_of_a_storm_is_named_in_few_pages_and_the_first_in_time() -> None:

@@ -233,6 +233,7 @@ class TestRun:
         events = [json.loads(line)["event"] for line in (tmp_path / "told").read_text().splitlines() if line]
         assert events == ["trigger", "resolve"]
 
+    @pytest.mark.slow
     def test_an_inventory_that_breaks_keeps_its_good_rows(self, lab: Lab, tmp_path: Path) -> None:
         port = free_port()
         config = write_config(tmp_path, lab, port)
@@ -248,6 +249,7 @@ class TestRun:
             one.until(lambda: not one.get("/api/v1/findings?status=open"), "the end of it")
             one.until(lambda: len(one.get("/api/v1/endpoints")) == 4, "four endpoints")
 
+    @pytest.mark.slow
     def test_an_absent_resolver_is_one_finding_and_nothing_is_bogus(self, lab: Lab, tmp_path: Path) -> None:
         port = free_port()
         config = write_config(tmp_path, lab, port)
@@ -268,6 +270,7 @@ class TestRun:
             codes = {finding["code"] for finding in one.get("/api/v1/findings")}
             assert codes <= {"self_vantage_lost", "verdict_indeterminate"}
 
+    @pytest.mark.slow
     def test_bad_queries_are_400_and_unknown_things_404(self, lab: Lab, tmp_path: Path) -> None:
         port = free_port()
         config = write_config(tmp_path, lab, port)
@@ -308,6 +311,7 @@ class TestRun:
         assert "http.listen" in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a full file system: run as root")
     def test_a_full_disk_delays_and_is_said(self, lab: Lab, tmp_path: Path) -> None:
         import subprocess
@@ -354,6 +358,7 @@ def test_the_help_lists_the_commands() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_tells_every_incident_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = call("demo", "--exit", "--listen", f"127.0.0.1:{free_port()}", TMPDIR=str(tmp_path))
 

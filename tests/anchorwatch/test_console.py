@@ -173,6 +173,7 @@ def test_pages_need_nothing_from_elsewhere_and_every_link_leads_to_a_page(app: A
         assert not link.startswith("//"), link
 
 
+@pytest.mark.slow
 def test_every_link_of_the_main_pages_is_answered(app: Any) -> None:
     followed: set[str] = set()
     gone = ("/owners/team-", "/identities/sa-")  # the finding names them, the inventory has them no more

@@ -434,6 +434,7 @@ log: {{level: {level}}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collectors", [0, 1])
 def test_a_running_process_takes_over_what_it_can_and_says_what_it_cannot(folder: Path, collectors: int) -> None:
     lab, hook, port = Lab(folder), Receiver("whsec_" + "A" * 32), free_port()

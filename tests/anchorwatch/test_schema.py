@@ -91,6 +91,7 @@ def configurations() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_configuration_in_tests_and_documents_that_loads_is_valid(configurations: dict[str, Any]) -> None:
     assert len(configurations) > 60
     for text, value in configurations.items():
@@ -109,6 +110,7 @@ def mappings_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
             yield from mappings_in(item, (*path, number))
 
 
+@pytest.mark.slow
 def test_an_unknown_key_anywhere_is_refused_by_the_reader_and_by_the_schema(configurations: dict[str, Any]) -> None:
     tried = set()
     for text, value in configurations.items():

@@ -20,6 +20,7 @@ WITHIN_S = 900
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not PROGRAM.exists(), reason="needs Schemathesis: pip install -e .[dev]")
 def test_the_api_does_what_its_description_says(tmp_path: Path) -> None:
     lab = Lab(tmp_path)

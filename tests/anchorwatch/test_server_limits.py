@@ -211,6 +211,7 @@ def test_a_watch_goes_on_and_answers_beside_1300_idle_connections(
     assert len(said.splitlines()) < 200, "a repeated warning is counted, not written again and again"
 
 
+@pytest.mark.slow
 def test_the_commands_ask_with_the_token(lab: Lab, tmp_path: Path) -> None:
     port = free_port()
     config, url = write_config(tmp_path, lab, port), f"http://127.0.0.1:{port}"

@@ -154,6 +154,7 @@ CONFINED = (
 do not know it, and refuse nothing."""
 
 
+@pytest.mark.slow
 def test_a_process_says_that_it_is_ready_lives_reloads_and_ends(tmp_path: Path, manager: Manager) -> None:
     lab, config, port = Lab(tmp_path), tmp_path / "anchorwatch.yaml", free_port()
 

@@ -66,6 +66,7 @@ def is_gone(pid: int) -> bool:
     return not path.exists() or path.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_its_names_are_polled_on(two: Running) -> None:
     two.until(lambda: len(polled(two)) == len(HOSTS), "every name's first poll")
     before = workers_of(two)
@@ -82,6 +83,7 @@ def test_a_killed_process_is_replaced_and_its_names_are_polled_on(two: Running) 
     assert f"anchorwatch_watched {len(HOSTS)}.0" in metrics
 
 
+@pytest.mark.slow
 def test_none_outlives_the_one_that_started_it(two: Running) -> None:
     two.until(lambda: polled(two), "a poll")
     workers = workers_of(two)
@@ -95,6 +97,7 @@ def test_none_outlives_the_one_that_started_it(two: Running) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_at_the_end_what_was_polled_is_stored_and_all_are_gone(two: Running) -> None:
     two.until(lambda: len(polled(two)) == len(HOSTS), "every name's first poll")
     workers = workers_of(two)

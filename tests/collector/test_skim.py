@@ -227,7 +227,7 @@ def says_the_same_or_is_noticed(answers: list[Record], authority: list[Record], 
         assert content_or_none(one) in (None, content_or_none(bytes(other)))
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [150, pytest.param(3000, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_whoever_sends_a_response_says_the_same_or_is_noticed(examples: int) -> None:
     settings(max_examples=examples, deadline=None)(says_the_same_or_is_noticed)()
 

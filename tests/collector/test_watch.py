@@ -180,6 +180,7 @@ def test_turns_are_spread_over_the_interval(days: Days) -> None:
     assert max(by_ten_seconds.values()) <= 30
 
 
+@pytest.mark.slow
 def test_an_outage_at_noon_and_new_keys_at_three_are_told_when_they_are_seen() -> None:
     world = World()
     days = Days(world, begins=MIDNIGHT + 11.5 * HOUR)
@@ -219,6 +220,7 @@ def test_an_outage_at_noon_and_new_keys_at_three_are_told_when_they_are_seen() -
     assert days.observations(before) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edns", [True, False])
 def test_other_data_for_clients_are_told_though_the_answer_to_us_stays_the_same(days: Days, edns: bool) -> None:
     days.until(MIDNIGHT + HOUR)
@@ -258,6 +260,7 @@ def test_a_large_change_is_taken_in_parts_and_one_row_at_once(days: Days) -> Non
     assert days.watch.watched == 5099
 
 
+@pytest.mark.slow
 def test_zones_are_told_anew_only_once_no_name_of_them_is_left(days: Days) -> None:
     days.until(MIDNIGHT + HOUR)
     of_bank = [PollTarget(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
@@ -274,6 +277,7 @@ def test_zones_are_told_anew_only_once_no_name_of_them_is_left(days: Days) -> No
     assert told_after(of_bank) == ["bank.test."]
 
 
+@pytest.mark.slow
 def test_garbage_collection_passes_over_what_is_kept_of_each_endpoint(days: Days) -> None:
     """A collection stops the loop, so that its work must not grow with the endpoints."""
     of_bank = [PollTarget(names.from_text(host), records.A, "lab") for host in days.world.hosts() if ".bank." in host]
@@ -292,6 +296,7 @@ def test_garbage_collection_passes_over_what_is_kept_of_each_endpoint(days: Days
     assert with_bank - visited() < len(of_bank)
 
 
+@pytest.mark.slow
 def test_a_zone_signed_anew_costs_one_signature_a_poll_and_no_observation(days: Days) -> None:
     days.until(MIDNIGHT + 0.5 * HOUR)
     validations, before = days.watch.validations, len(days.said)
@@ -308,6 +313,7 @@ def test_a_zone_signed_anew_costs_one_signature_a_poll_and_no_observation(days: 
     assert len(ends) == 5, "each poll tells of the signature that it saw"
 
 
+@pytest.mark.slow
 def test_a_poll_in_turn_is_validated_in_full_to_compare() -> None:
     days = Days(World(), shadow_every=10)
     days.until(MIDNIGHT + 0.75 * HOUR)

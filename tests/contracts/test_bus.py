@@ -159,6 +159,7 @@ def test_what_a_process_left_uncommitted_comes_to_the_next(kafka_bench: KafkaBen
     run(kafka_bench, story)
 
 
+@pytest.mark.slow
 def test_a_second_reader_stands_by_until_the_first_leaves(kafka_bench: KafkaBench) -> None:
     async def story(bus: Any) -> None:
         await bus.send([message(1)])
@@ -180,6 +181,7 @@ def test_a_second_reader_stands_by_until_the_first_leaves(kafka_bench: KafkaBenc
     run(kafka_bench, story)
 
 
+@pytest.mark.slow
 def test_a_batch_that_takes_long_is_ours_until_the_group_shares_out_anew(kafka_bench: KafkaBench) -> None:
     async def story(bus: Any) -> None:
         await bus.send([message(1)])
@@ -204,6 +206,7 @@ def test_a_batch_that_takes_long_is_ours_until_the_group_shares_out_anew(kafka_b
     run(kafka_bench, story)
 
 
+@pytest.mark.slow
 def test_while_a_batch_is_tried_again_for_long_most_of_the_topic_stays_at_the_broker(
     kafka_bench: KafkaBench,
 ) -> None:

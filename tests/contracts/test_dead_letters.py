@@ -89,6 +89,7 @@ def test_letters_of_the_topic_are_listed_shown_and_sent_again(config: tuple[Kafk
     assert (record.key, record.value, record.headers) == (b"k", letter(2).value, [("ce_id", b"2")])
 
 
+@pytest.mark.slow
 def test_a_number_that_is_not_there_is_said(config: tuple[KafkaConfig, str]) -> None:
     done = CliRunner().invoke(cli, ["dead", "show", config[1], "3"])
 

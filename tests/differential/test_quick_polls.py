@@ -227,6 +227,6 @@ def knows_what_a_validation_from_nothing_finds(seed: int, happenings: list[tuple
     world.check()
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [1, pytest.param(12, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_what_quick_polls_know_is_what_a_validation_from_nothing_finds(examples: int) -> None:
     settings(max_examples=examples, deadline=None)(knows_what_a_validation_from_nothing_finds)()

@@ -24,6 +24,7 @@ from tests.support.scenarios import SCENARIOS, run, shipped
 QUICK = {"A3", "R7"}
 # Each takes minutes and more: `.ci/run` runs them (Q1 cut short), and `make replay`.
 LONG = {"Q1", "R1", "R17", "R17-one"}
+DEAR = {"R2", "R10", "R15", "R18", "old-secondary", "stall"}
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 BROKEN = """\
@@ -117,10 +118,11 @@ def test_an_expectation_that_is_not_met_says_what_was_found(expectation: str, wh
     assert "FAILED" in table(scenario, record, outcomes)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in NAMES if name not in LONG],
-)
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    return [] if name in QUICK else [pytest.mark.slow, *([pytest.mark.long] if name in DEAR else [])]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in NAMES if name not in LONG])
 def test_a_scenario_comes_out_as_it_must(name: str) -> None:
     scenario = shipped(name)
 

@@ -22,7 +22,7 @@ from tests.support import fleet as servers
 from tests.support.daemons import PATIENCE_S
 from tests.support.fleet import SERIAL, STALE_SERIAL, ZONE, Fleet, missing_tools
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

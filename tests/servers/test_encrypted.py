@@ -89,6 +89,7 @@ def test_a_certificate_that_has_expired_is_told_until_it_is_renewed(
     assert all("has expired. Renew it at the resolver" in reply.detail for reply in bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "status", "said"),
     [

@@ -15,7 +15,7 @@ from tests.support.soundness import SECURE, STEADY_S, VANTAGE_CAUSE, check_only_
 from tests.support.watch import VANTAGE, Instance, JsonObject, Watch
 from tests.support.world import World
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 QUICKLY_S = 10.0
 

@@ -227,6 +227,7 @@ class TestBills:
         assert "rates.example" in hosts(inventory)["shop/checkout"]
         assert "hunter2" not in repr(inventory)
 
+    @pytest.mark.slow
     def test_sixty_thousand_services_are_read(self) -> None:
         services = [{"name": f"s{n}", "endpoints": [f"https://h{n}.test/x"]} for n in range(60_000)]
 

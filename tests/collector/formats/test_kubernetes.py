@@ -281,6 +281,7 @@ def test_the_same_object_twice_is_the_same_endpoint() -> None:
     }
 
 
+@pytest.mark.slow
 def test_sixty_thousand_services_are_read() -> None:
     items = [
         {

@@ -1,5 +1,6 @@
 """YAML put together from events means what the usual loader says it means."""
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     documents=st.lists(st.dictionaries(TEXTS.filter(lambda key: key and key != "<<"), VALUES, min_size=1), max_size=4)
