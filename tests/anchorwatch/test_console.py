@@ -260,6 +260,9 @@ class TestWhatPagesSay:
         assert "a source lost rows" in words
         assert "never.example." in words
 
+    def test_an_identitys_page_says_where_an_endpoint_was_found(self, app: Any) -> None:
+        assert "in ServiceEntry prod/partner" in words_of(app, "/identities/bot")
+
     def test_an_owners_page_says_what_is_bad_of_theirs(self, app: Any) -> None:
         page = get(app, f"/owners/{OWNER}")
 

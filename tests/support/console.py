@@ -129,7 +129,11 @@ def fill_history(history: ClickHouseHistory) -> None:
         id="bot",
         owner="shop",
         criticality="low",
-        endpoints=(Endpoint(host=LONG.rstrip(".")), Endpoint(host="mail.dark.example"), Endpoint(host="never.example")),
+        endpoints=(
+            Endpoint(host=LONG.rstrip(".")),
+            Endpoint(host="mail.dark.example", origin="ServiceEntry prod/partner"),
+            Endpoint(host="never.example"),
+        ),
     )
     history.append(
         {
