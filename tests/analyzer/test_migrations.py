@@ -157,6 +157,7 @@ RELEASED = {
     "0013_sweeps.sql": "50b38d43be8b4521",
     "0014_ttl.sql": "b3662479fe84ea93",
     "0015_console.sql": "f1662caf478ae737",
+    "0016_findings.sql": "816b4ee884199b1d",
 }
 
 

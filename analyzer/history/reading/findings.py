@@ -13,16 +13,9 @@ LISTED = 1000
 COLUMNS = """id, version, code, kind, status, severity, confirmed, cause_zone, cause_rrset, detail, opened_at,
     updated_at, endpoint_count, identity_count, owners, servers"""
 NOW = f"SELECT {COLUMNS} FROM findings_now FINAL"
-# The versions that were the newest at an instant; what the table of now has as columns is in the JSON.
-THEN = """
-    SELECT id, version, code, kind, status, severity, confirmed, cause_zone,
-           JSONExtractString(finding, 'cause_rrset') AS cause_rrset, JSONExtractString(finding, 'detail') AS detail,
-           opened_at, updated_at, JSONExtractUInt(finding, 'endpoint_count') AS endpoint_count,
-           greatest(JSONExtractUInt(finding, 'identity_count'), JSONLength(finding, 'identities')) AS identity_count,
-           arraySort(arrayDistinct(arrayFilter(owner -> owner != '', arrayMap(
-               one -> JSONExtractString(one, 'owner'), JSONExtractArrayRaw(finding, 'identities'))))) AS owners,
-           servers
-    FROM findings WHERE (id, version) IN (
+# The versions that were the newest at an instant.
+THEN = f"""
+    SELECT {COLUMNS} FROM findings WHERE (id, version) IN (
         SELECT id, max(version) FROM findings WHERE toUnixTimestamp64Micro(updated_at) <= %(at)s GROUP BY id
     ) LIMIT 1 BY id
 """

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from analyzer.history.reading import checks, findings, identities
+from analyzer.history.reading.asking import Page
 from anchorwatch.web import pages
 from anchorwatch.web.chains import ZoneView, join_chain
 from anchorwatch.web.console.asked import Asked
@@ -19,7 +20,7 @@ from anchorwatch.web.queries import read_name
 from schemas.judgement import Judgement
 from schemas.messages import ServerSight, ServerStatus, SignatureState, ZoneSweep
 
-SHOWN = 12
+SHOWN, LISTED = 12, 25
 DRAWN = 200
 MOST_DAYS = 800
 
@@ -33,7 +34,11 @@ async def show_endpoint(source: Source, request: Request) -> Response:
         return pages.missing("This is no name.")
     at, now = asked.at, datetime.now(UTC)
     found = await source.read(source.checks.of_name, name, at)
-    history = await source.read(source.checks.intervals, name, at, asked.page, 25)
+    drawn = await source.read(source.checks.intervals, name, at, 1, DRAWN)
+    if asked.page == 1:
+        history = Page(drawn.rows[:LISTED], drawn.total, 1, LISTED)
+    else:
+        history = await source.read(source.checks.intervals, name, at, asked.page, LISTED)
     consumers = await source.read(source.identities.page, identities.Wanted(name=name), "criticality", 1, SHOWN)
     if not found and not history.total:
         if at is not None:
@@ -46,7 +51,6 @@ async def show_endpoint(source: Source, request: Request) -> Response:
         check, judgement = chosen
         chain = await chain_of(source, judgement, check.vantage, at)
         picture = draw_chain(judgement, chain, at or now)
-    drawn = await source.read(source.checks.intervals, name, at, 1, DRAWN)
     until = at or now
     since = min([one.first_seen_at for one in drawn.rows], default=until - timedelta(days=1))
     since = max(since, until - timedelta(days=90))
