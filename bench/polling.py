@@ -3,23 +3,27 @@
 Endpoints are polled as often as the interval says, by one worker process or more, all stages and the embedded history
 at work; then some answers change. Beside it dnsperf asks the same resolver the same names, as fast as that answers.
 ``--resigned 30`` has answers come from a responder that replays packets signed in advance, of which so many in a
-hundred carry another signature each time. Everything is on loopback.
+hundred carry another signature each time, and ``--changes 6000`` has some of them change at the end, each of which must
+become a finding. Everything is on loopback.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.responder import replaying
+from bench.responder import CHANGES_A_SECOND, replaying
 from bench.world import Served, served, which
 from tests.support.daemons import free_port
 
@@ -67,11 +71,11 @@ class Running:
                 found[name] = found.get(name, 0.0) + float(value)
         return found
 
-    def open_findings(self, code: str) -> set[str]:
-        """Return the zones or names of open findings of a code."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/findings?code={code}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return {one["cause_rrset"].split(" ")[0] for one in json.loads(answer.read())}
+    def found_since(self, code: str, since: datetime) -> set[str]:
+        """Return the names in findings of a code that are not older, at most 1,000."""
+        query = urllib.parse.urlencode({"code": code, "since": since.isoformat(), "limit": 1000})
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/findings?{query}", timeout=30) as answer:
+            return {one["cause_rrset"].split(" ")[0].rstrip(".") for one in json.loads(answer.read())}
 
     def until_observed(self, count: int, patience_s: float) -> float:
         """Wait until so many endpoints were observed; return how long that took."""
@@ -158,8 +162,35 @@ def report(before: Reading, after: Reading, count: int, interval_s: float, base_
     print(f"memory: {after.memory_mb:.0f} MB in all, {per_endpoint:.2f} kB an endpoint above {base_mb:.0f} MB")
 
 
+def follow_changes(one: Running, server: int, hosts: Sequence[str], interval_s: float) -> int:
+    """Have one host after the other change; print how long each took to be a finding; return how many never were one.
+
+    It looks twice a second, so what is printed may be half a second too long.
+    """
+    os.kill(server, signal.SIGUSR1)
+    began, seen = time.perf_counter(), dict[str, float]()
+    give_up_s = len(hosts) / CHANGES_A_SECOND + interval_s + 30
+    while len(seen) < len(hosts) and time.perf_counter() - began < give_up_s:
+        time.sleep(0.5)
+        found = one.found_since("answer_changed", datetime.now(UTC) - timedelta(seconds=8))
+        at = time.perf_counter() - began
+        for host in found:
+            seen.setdefault(host, at)
+    places = {host: place for place, host in enumerate(hosts)}
+    invented = sorted(seen.keys() - places.keys())
+    took = sorted(at - places[host] / CHANGES_A_SECOND for host, at in seen.items() if host in places)
+    missed = len(hosts) - len(took)
+    print(f"changes: {len(hosts):,}, {CHANGES_A_SECOND} a second; found {len(took):,}, invented {len(invented):,}")
+    if took:
+        p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+        print(
+            f"from a change to its finding: median {p50:.1f} s, 99th percentile {p99:.1f} s, longest {took[-1]:.1f} s"
+        )
+    return missed + len(invented)
+
+
 @contextlib.contextmanager
-def world_of(folder: Path, count: int, resigned: int) -> Iterator[tuple[Served, int]]:
+def world_of(folder: Path, count: int, resigned: int, changes: int) -> Iterator[tuple[Served, int]]:
     """Serve a world, by Unbound over NSD, or by the replaying responder; yield it with the answering process's id."""
     if resigned < 0:
         with served(folder, 50, (count + 49) // 50) as world:
@@ -170,7 +201,7 @@ def world_of(folder: Path, count: int, resigned: int) -> Iterator[tuple[Served, 
             )
             yield world, pid
     else:
-        with replaying(folder, count, resigned) as (world, pid):
+        with replaying(folder, count, resigned, changes) as (world, pid):
             yield world, pid
 
 
@@ -184,14 +215,18 @@ def main() -> int:
     parser.add_argument(
         "--resigned", type=int, default=-1, help="of a hundred answers; without it a real resolver answers"
     )
+    parser.add_argument("--changes", type=int, default=0, help="answers that change; with --resigned only")
     arguments = parser.parse_args()
     count = arguments.endpoints
+    if arguments.changes and arguments.resigned < 0:
+        parser.error("--changes needs --resigned: only the responder's answers change")
     with (
         tempfile.TemporaryDirectory(prefix="anchorwatch-bench-") as folder,
-        world_of(Path(folder), count, arguments.resigned) as (world, server),
+        world_of(Path(folder), count, arguments.resigned, arguments.changes) as (world, server),
     ):
         if (beside := rate_of_dnsperf(world, count, 5)) is not None:
             print(f"dnsperf: {beside:,.0f} answers a second", flush=True)
+        missed = 0
         one = Running(world, count, arguments.interval, arguments.workers, server)
         try:
             while not one.metrics():
@@ -209,10 +244,13 @@ def main() -> int:
             if beside is not None:
                 polls = after.numbers["anchorwatch_polls_total"] - before.numbers["anchorwatch_polls_total"]
                 print(f"beside dnsperf: {polls / (after.at - before.at) / beside:.2f} x")
+            if arguments.changes:
+                hosts = world.hosts[: arguments.changes]
+                missed = follow_changes(one, server, hosts, arguments.interval)
             late = after.numbers["anchorwatch_polls_late_total"] - before.numbers["anchorwatch_polls_late_total"]
         finally:
             one.end()
-    return int(late > 0.01 * polls)
+    return int(late > 0.01 * polls or missed > 0)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """A responder that replays answers which BIND's dnssec-signzone has signed: as many names as memory holds.
 
 It stands in for a validating resolver where two cores can't hold one beside all that is measured. Each answer may have
-several signings, given out by turns, as zones that sign on the fly have them. Also run as a process of its own.
+several signings, given out by turns, as zones that sign on the fly have them. From a SIGUSR1 on, one host after the
+other answers with another signed address, ``CHANGES_A_SECOND`` of them. Also run as a process of its own.
 """
 
 import base64
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,16 +22,22 @@ from tests.support.daemons import free_port
 
 ZONES = 50
 SIGNINGS = 4
+CHANGES_A_SECOND = 100
+CHANGED = 9
+"""Instead of the number of a signing: the zone as it changes to."""
 TTL_S = 3600
 TYPES = {"A": 1, "NS": 2, "SOA": 6, "DS": 43, "RRSIG": 46, "DNSKEY": 48}
 AD = 0x20
 
 
 @contextlib.contextmanager
-def replaying(folder: Path, count: int, resigned: int) -> Iterator[tuple[Served, int]]:
-    """Serve a signed world of so many hosts; of a hundred answers so many carry another signature each time."""
+def replaying(folder: Path, count: int, resigned: int, changes: int = 0) -> Iterator[tuple[Served, int]]:
+    """Serve a signed world of so many hosts; of a hundred answers so many carry another signature each time.
+
+    ``changes`` is how many hosts, the first ones, have another address to change to.
+    """
     hosts = tuple(f"h{number // ZONES}.p{number % ZONES}.measure" for number in range(count))
-    _sign(folder, hosts, SIGNINGS if resigned else 1)
+    _sign(folder, hosts, SIGNINGS if resigned else 1, changes)
     port = free_port()
     words = [sys.executable, "-m", "bench.responder", str(folder), str(port), str(resigned)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE)
@@ -41,7 +50,7 @@ def replaying(folder: Path, count: int, resigned: int) -> Iterator[tuple[Served,
         process.wait()
 
 
-def _sign(folder: Path, hosts: Iterable[str], signings: int) -> None:
+def _sign(folder: Path, hosts: Sequence[str], signings: int, changes: int) -> None:
     """Write the zones and have them signed, the hosts' so many times with other times."""
     if not (which("dnssec-signzone") and which("dnssec-keygen")):
         sys.exit("signing needs BIND's tools: apt-get install bind9-utils")
@@ -52,8 +61,16 @@ def _sign(folder: Path, hosts: Iterable[str], signings: int) -> None:
     for zone, rows in below.items():
         for signing in range(signings):
             jobs.append(_sign_zone(folder, zone, rows, signing))
+        changed = [
+            f"{host}. {TTL_S} IN A 198.51.100.{n % 250}"
+            for n, host in enumerate(hosts[:changes])
+            if host.endswith(f".{zone}")
+        ]
+        if changed:
+            jobs.append(_sign_zone(folder, zone, changed, CHANGED))
         _wait(jobs, 2)
     _wait(jobs, 0)
+    (folder / "changes").write_text("\n".join(hosts[:changes]))
     delegations = [f"{zone}. {TTL_S} IN NS ns.measure." for zone in below]
     dses = [line for zone in below for line in (folder / f"dsset-{zone}.").read_text().splitlines()]
     _wait([_sign_zone(folder, "measure", [*delegations, *dses], 0)], 0)
@@ -163,8 +180,18 @@ def _signature(words: list[str]) -> bytes:
 def serve(folder: Path, port: int, resigned: int) -> None:
     """Answer for ever."""
     answers: dict[bytes, list[bytes]] = {}
+    altered: dict[bytes, list[bytes]] = {}
     for path in sorted(folder.glob("*.signed")):
-        _answers(path, answers)
+        _answers(path, altered if path.stem.endswith(f"-{CHANGED}") else answers)
+    hosts = (folder / "changes").read_text().splitlines()
+    places = {names.to_wire(names.from_text(host)) + b"\0\1\0\1": place for place, host in enumerate(hosts)}
+    began = float("inf")
+
+    def begin(*_: object) -> None:
+        nonlocal began
+        began = time.monotonic()
+
+    signal.signal(signal.SIGUSR1, begin)
     connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     connection.bind(("127.0.0.1", port))
@@ -175,7 +202,11 @@ def serve(folder: Path, port: int, resigned: int) -> None:
         wire, sender = connection.recvfrom(1024)
         end = wire.index(b"\0", 12) + 5
         question = wire[12:end]
-        some = answers.get(question) or answers.get(question.lower())
+        asked = question.lower()
+        some = answers.get(asked)
+        place = places.get(asked)
+        if place is not None and time.monotonic() - began >= place / CHANGES_A_SECOND:
+            some = altered[asked]
         flags = b"\x81" + bytes((0x80 | wire[3] & 0x10 | (0 if wire[3] & 0x10 else AD),))
         if some is None:
             connection.sendto(wire[:2] + b"\x81\x85\0\1\0\0\0\0\0\0" + question, sender)
