@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collector.dnssec.anchors import TrustAnchors
     from collector.dnssec.policy import Policy
 
+DEFAULT_CONFIG = "anchorwatch.yaml"
 MAX_AT = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anchorwatch.cli.api import fetch, to_minute, token_option, url_option
+from anchorwatch.cli.arguments import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from alerts.decision.comparison import Comparison, Told
     from schemas.messages import Finding, Notification
 
-DEFAULT_CONFIG = "anchorwatch.yaml"
 PAGE = 500
 MOST_NOTIFICATIONS = 10_000
 SHORTEST_GAP_S, GAP_INTERVALS = 900, 3

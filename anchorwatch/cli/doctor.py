@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anchorwatch.cli.arguments import read_anchors, read_points, read_policy
+from anchorwatch.cli.arguments import DEFAULT_CONFIG, read_anchors, read_points, read_policy
 
 if TYPE_CHECKING:
     from anchorwatch.configuration.loading import Config
@@ -32,6 +32,8 @@ def doctor(
 ) -> None:
     """Look at resolvers, clock, anchors, disks and what CONFIG names, within five seconds, and say what to change.
 
+    Without CONFIG that is anchorwatch.yaml if it is here, else the system's resolvers are looked at.
+
     Nobody is paged and nothing is written. What could not be asked is unknown, never fine.
 
     Exit status: 0 all is well, 1 a warning, 2 something critical, 3 nothing worse than what is unknown.
@@ -43,6 +45,8 @@ def doctor(
     from anchorwatch.diagnosis.examination import examine
     from anchorwatch.diagnosis.resolvers import BOGUS_NAME
 
+    if config_path is None and not resolvers and Path(DEFAULT_CONFIG).is_file():
+        config_path = Path(DEFAULT_CONFIG)
     config, checks = _read(config_path) if config_path is not None else (None, [])
     points, settings = _chosen(config, resolvers, trust_anchor)
     checks += examine(points, settings, bogus_name or BOGUS_NAME, config)

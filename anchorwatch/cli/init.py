@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anchorwatch.cli.arguments import read_anchors, read_points, read_policy
+from anchorwatch.cli.arguments import DEFAULT_CONFIG, read_anchors, read_points, read_policy
 
 if TYPE_CHECKING:
     from anchorwatch.diagnosis.sights import Sight
     from collector.config import VantagePoint
 
-CONFIG = "anchorwatch.yaml"
 INVENTORY = "inventory.yaml"
 LIKELY = (INVENTORY, "inventory.csv", "inventory.json", "accounts.csv", "accounts.yaml", "hosts.txt")
 UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
@@ -22,7 +21,7 @@ UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
 
 
 @click.command()
-@click.argument("output", metavar="[CONFIG]", default=CONFIG, type=click.Path(path_type=Path))
+@click.argument("output", metavar="[CONFIG]", default=DEFAULT_CONFIG, type=click.Path(path_type=Path))
 @click.option("--inventory", "inventory_path", metavar="FILE", type=click.Path(path_type=Path), help="Who uses what.")
 @click.option("--hook", metavar="URL", help="A webhook that is told, beside the log.")
 @click.option("--history", "history", metavar="FOLDER", help="Where the history is kept; default: data.")
@@ -59,6 +58,10 @@ def init(
     history = history or ask("Where the history is kept: a folder", "data")
     if not inventory.parent.is_dir():
         raise click.ClickException(f"there is no folder {inventory.parent}: make it first")
+    if not inventory.exists() and inventory.name != INVENTORY:
+        raise click.ClickException(
+            f"there is no {inventory}: name an inventory that is there, or {INVENTORY} to have an example written"
+        )
     draft = Draft(
         inventory=os.path.relpath(inventory, base),
         sights=sights,

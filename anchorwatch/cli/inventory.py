@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anchorwatch.cli.arguments import DEFAULT_CONFIG
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from collector.config import InventorySource
-    from collector.inventory.retention import Judged
+    from collector.inventory.retention import Judged, Kept
     from collector.inventory.rows import Inventory
     from schemas.messages import Identity
 
-DEFAULT_CONFIG = "anchorwatch.yaml"
 LOOK_EVERY_S = 0.2
 MOST_NOTES = 5
 
@@ -44,7 +45,7 @@ def show(config_path: Path, all_endpoints: bool) -> None:
     for source in config.collector.sources:
         judged, read = _judge(store, source, said), said[source.key]
         kept = store.load(source.key)
-        click.echo(f"{source.key}: {len(kept.identities)} rows kept{'' if kept.is_known else ', none were known yet'}")
+        click.echo(f"{source.key}: {_say_kept(kept, read)}")
         for sentence in filter(None, (judged.shrunk, judged.stale)):
             click.echo(f"  {printable(sentence)}")
         for one in kept.acceptances[-3:]:
@@ -142,6 +143,11 @@ def accept(words: tuple[str, ...], why: str, wait: float) -> None:
         "the acceptance is left for the process that reads this source, which has not taken it up yet: it counts while "
         "the source says the same"
     )
+
+
+def _say_kept(kept: "Kept", read: "Inventory | ValueError") -> str:
+    said = f"{len(kept.identities)} rows kept" if kept.is_known else "no run has read it yet"
+    return said if isinstance(read, ValueError) else f"{said}, {len(read.identities)} in it now"
 
 
 def _open(config_path: Path) -> tuple[Any, Any]:

@@ -71,7 +71,7 @@ def _check_inventory(config: "Config") -> None:
             continue
         problems += [*loaded.problems, *(problem for _, problem in loaded.unread)]
         identities += loaded.identities
-        noted += [f"{source.key}: {note}" for note in loaded.notes]
+        noted += loaded.notes
         if not any(identity.endpoints for identity in loaded.identities) and not (loaded.problems or loaded.unread):
             problems.append(f"{source.key}: there is no identity with an endpoint in it")
     if problems:

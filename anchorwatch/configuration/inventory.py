@@ -104,6 +104,11 @@ def _of_kind(
         used_by = {"headers_file": ("url",), "ca_file": ("url", "kubernetes")}.get(key, ("kubernetes",))
         if getattr(section, key) and kind not in used_by:
             document.problem(f"{where}.{key}", f"only a source with {' or '.join(map(repr, used_by))} has it")
+    if kind == "path":
+        defaults = SourceSection()
+        for key in ("every", "timeout"):
+            if getattr(section, key) != getattr(defaults, key):
+                document.problem(f"{where}.{key}", "only a source with 'url' or 'kubernetes' has it")
     match kind:
         case "path":
             return _file(section, where, base, document)

@@ -1,5 +1,6 @@
 """Where resolvers are: URLs and resolv.conf to addresses; or that there is none, but the authoritative servers."""
 
+import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -62,12 +63,22 @@ def parse_address(url: str) -> Address:
         raise ValueError(f"{shown}: no host in it")
     if any(not label or len(label) > 63 for label in parts.hostname.removesuffix(".").split(".")):
         raise ValueError(f"{shown}: no host name: an empty or over-long label")
+    if parts.hostname.rpartition(".")[2].isdigit() and not _is_ip(parts.hostname):
+        raise ValueError(f"{shown}: neither an IP address nor a host name")
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
         raise ValueError(f"{shown}: the port is not a number from 0 to 65535") from error
     path = (parts.path or "/dns-query") if parts.scheme == "https" else ""
     return Address(parts.scheme, parts.hostname, port, path)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def system_resolvers(resolv_conf: str) -> list[Address]:

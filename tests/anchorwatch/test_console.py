@@ -17,6 +17,7 @@ from anchorwatch.judging import OnDemand, Settings
 from anchorwatch.web import pages
 from anchorwatch.web.api import make_app
 from anchorwatch.web.console.cache import Cache
+from anchorwatch.web.console.surveys import judge_resolver
 from collector.anchor_file import read_anchor_file
 from collector.config import VantagePoint
 from collector.dnssec.policy import Policy
@@ -248,6 +249,30 @@ class TestWhatPagesSay:
 
     def test_a_resolver_that_refuses_what_is_bogus_validates(self, app: Any) -> None:
         assert "validates" in words_of(app, "/resolvers")
+
+    @pytest.mark.parametrize(
+        ("cells", "kind", "word"),
+        [
+            ({("secure", "AD"): 50, ("bogus", "SERVFAIL"): 1}, "secure", "validates"),
+            ({("bogus", "SERVFAIL"): 2}, "secure", "validates"),
+            ({("secure", "NOERROR"): 50, ("bogus", "SERVFAIL"): 1}, "insecure", "marks none of 50"),
+            ({("secure", "AD"): 49, ("secure", "NOERROR"): 1, ("bogus", "SERVFAIL"): 9}, "insecure", "1 of 50 without"),
+            ({("secure", "NOERROR"): 50}, "bogus", "does not validate"),
+            ({("secure", "AD"): 50, ("bogus", "NOERROR"): 1}, "bogus", "lets 1 bogus"),
+            ({("insecure", "NOERROR"): 5}, "indeterminate", "was not asked"),
+        ],
+    )
+    def test_a_resolver_is_called_what_it_was_seen_to_be(
+        self, cells: dict[tuple[str, str], int], kind: str, word: str
+    ) -> None:
+        found = judge_resolver("corp", cells)
+
+        assert found["kind"] == kind
+        assert word in found["word"]
+
+    def test_an_owner_with_something_open_is_not_shown_as_calm(self, app: Any) -> None:
+        assert re.search(r"payments.*critical 1\d*", words_of(app, "/owners"))
+        assert "shop–" in words_of(app, "/owners")
 
     def test_the_past_is_said_to_be_the_past(self, app: Any) -> None:
         assert "As it was at" in get(app, f"/?at={AT}")

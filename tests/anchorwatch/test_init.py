@@ -37,6 +37,15 @@ def test_what_init_writes_is_what_run_takes(tmp_path: Path, lab: Lab) -> None:
     assert "1 identities, 1 hosts" in checked.stdout
 
 
+def test_an_inventory_that_is_misspelt_is_no_wish_for_an_example(tmp_path: Path, lab: Lab) -> None:
+    done = call("init", *lab.options, "--inventory", "acounts.csv", "--yes", folder=tmp_path)
+
+    assert done.returncode == 1
+    assert "there is no acounts.csv: name an inventory that is there" in done.stderr
+    assert not (tmp_path / "acounts.csv").exists()
+    assert not (tmp_path / "anchorwatch.yaml").exists()
+
+
 def test_what_is_there_is_not_written_over(tmp_path: Path, lab: Lab) -> None:
     (tmp_path / "anchorwatch.yaml").write_text("mine")
     (tmp_path / "accounts.csv").write_text("id,endpoints\nsa,api.example\n")

@@ -51,7 +51,7 @@ def test_a_host_that_is_nowhere_is_1(config: Path) -> None:
 def test_show_lists_sources_and_on_demand_endpoints(config: Path) -> None:
     short, long = call("inventory", "show", str(config)), call("inventory", "show", str(config), "--endpoints")
 
-    assert "0 rows kept, none were known yet" in short.output
+    assert "no run has read it yet, " in short.output
     assert "not watchable" in short.output
     assert "a wildcard is no host" in short.output
     assert "a.example" not in short.output

@@ -173,9 +173,11 @@ def test_urls_are_read(url: str, address: Address) -> None:
     assert parse_address(url) == address
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "udp://", "udp://x:99999", "://", "udp://a..b", "udp://" + "a" * 64])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "udp://", "udp://x:99999", "://", "udp://a..b", "udp://" + "a" * 64, "10.0.0"]
+)
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"URL begins|no host|[Pp]ort|label"):
+    with pytest.raises(ValueError, match=r"URL begins|no host|nor a host|[Pp]ort|label"):
         parse_address(url)
 
 

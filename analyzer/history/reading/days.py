@@ -130,7 +130,7 @@ KINDS = {
     "": "before != toString(verdict) OR of_answers",
     "weaker": f"before != '' AND indexOf({list(VERDICTS)}, verdict) > indexOf({list(VERDICTS)}, before)",
     "stronger": f"before != '' AND indexOf({list(VERDICTS)}, verdict) < indexOf({list(VERDICTS)}, before)",
-    "data": "before = toString(verdict) AND of_answers",
+    "data": "before != '' AND of_answers",
     "first": "before = ''",
 }
 """What a change may be, each as a condition on ``STEPS``."""

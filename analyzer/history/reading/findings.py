@@ -94,8 +94,25 @@ class Findings:
 
     def of_watch(self) -> list[FindingRow]:
         """Return what is wrong with the watch itself now, the worst first."""
+        return self._open_where("startsWith(code, 'self_')", 50)
+
+    def of_resolvers(self, most: int) -> list[FindingRow]:
+        """Return what is wrong with resolvers now, the worst first."""
+        return self._open_where("startsWith(cause_rrset, 'vantage ') OR startsWith(code, 'resolver_')", most)
+
+    def of_owners(self, owners: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Return the highest severity of what is open now of each of these owners, and how many findings that are."""
         sql, parameters = _sql(Wanted())
-        wanted = f"SELECT * FROM ({sql}) WHERE startsWith(code, 'self_') ORDER BY rank DESC LIMIT 50"
+        counted = f"""
+            SELECT owner, max(rank), count() FROM (SELECT arrayJoin(owners) AS owner, rank FROM ({sql}))
+            WHERE owner IN %(these)s GROUP BY owner
+        """
+        found = self._read(counted, {**parameters, "these": list(owners)}) if owners else []
+        return {str(owner): (SEVERITIES[int(rank) - 1], int(count)) for owner, rank, count in found}
+
+    def _open_where(self, condition: str, most: int) -> list[FindingRow]:
+        sql, parameters = _sql(Wanted())
+        wanted = f"SELECT * FROM ({sql}) WHERE {condition} ORDER BY {ORDERS['severity']} LIMIT {most:d}"
         return [FindingRow(*row) for row in self._read(wanted, parameters)]
 
 

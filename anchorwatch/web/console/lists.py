@@ -154,7 +154,17 @@ async def show_owners(source: Source, request: Request) -> Response:
     order = asked.one_of("sort", identities.OWNERS_ORDERS, "verdict")
     text = asked.text("q")
     found = await source.read(source.identities.owners, text, order, asked.page, asked.size)
-    return pages.render("owners.html", place="owners", asked=asked, is_live=True, text=text, order=order, found=found)
+    burning = await source.read(source.findings.of_owners, tuple(one.owner for one in found.rows))
+    return pages.render(
+        "owners.html",
+        place="owners",
+        asked=asked,
+        is_live=True,
+        text=text,
+        order=order,
+        found=found,
+        burning=burning,
+    )
 
 
 async def show_notifications(source: Source, request: Request) -> Response:

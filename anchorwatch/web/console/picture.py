@@ -117,8 +117,7 @@ def draw_chain(judgement: Judgement, chain: Sequence[ZoneView], now: datetime) -
     y = 4
     y = _draw_anchor(picture, judgement, y)
     for place, zone in enumerate(chain):
-        above = chain[place - 1].zone if place else ""
-        y = _draw_edge(picture, zone, above, y, place)
+        y = _draw_edge(picture, zone, y, place)
         y = _draw_zone(picture, zone, y, now, is_weak=place == weak)
     y = _draw_answer(picture, judgement, chain, y, is_weak=weak is None and judgement.verdict is not Verdict.SECURE)
     picture.height = y + 4
@@ -142,7 +141,7 @@ def _draw_anchor(picture: Picture, judgement: Judgement, y: int) -> int:
     return y + 30
 
 
-def _draw_edge(picture: Picture, zone: ZoneView, above: str, y: int, place: int) -> int:
+def _draw_edge(picture: Picture, zone: ZoneView, y: int, place: int) -> int:
     chips: list[Chip] = []
     tags = {key.tag for key in zone.keys}
     x = LEFT + 34
@@ -155,10 +154,7 @@ def _draw_edge(picture: Picture, zone: ZoneView, above: str, y: int, place: int)
         more = f"+{len(zone.ds) - MOST_DS}"
         chips.append(Chip(x, y + 5, 34, more, "ds", "further DS records"))
     text = "" if chips else _say_without_ds(zone, place)
-    if zone.parent and above and zone.parent != above and not text:
-        text = ""
-    verdict = zone.verdict if zone.verdict is not Verdict.SECURE or not chips else Verdict.SECURE
-    picture.edges.append(Edge(y, y + GAP, str(verdict), text, chips))
+    picture.edges.append(Edge(y, y + GAP, str(zone.verdict), text, chips))
     return y + GAP
 
 

@@ -37,26 +37,24 @@ async def show_resolvers(source: Source, request: Request) -> Response:
         known = claim if claim in CLAIMS else "NOERROR" if claim == "NXDOMAIN" else "other"
         cells = matrix.setdefault(vantage, {})
         cells[verdict, known] = cells.get((verdict, known), 0) + count
-    wanted = findings.Wanted(text="")
-    about = await source.read(source.findings.page, wanted, "severity", 1, 200)
-    ours = [one for one in about.rows if one.cause_rrset.startswith("vantage ") or one.code.startswith("resolver_")]
+    ours = await source.read(source.findings.of_resolvers, SHOWN)
     return pages.render(
         "resolvers.html",
         place="resolvers",
         asked=Asked(request),
         is_live=True,
-        rows=[_judge(vantage, cells) for vantage, cells in sorted(matrix.items())],
+        rows=[judge_resolver(vantage, cells) for vantage, cells in sorted(matrix.items())],
         columns=[
             (verdict, claim)
             for verdict in VERDICTS[::-1]
             for claim in CLAIMS
             if (verdict, claim) in TELLING or any((verdict, claim) in cells for cells in matrix.values())
         ],
-        findings=ours[:SHOWN],
+        findings=ours,
     )
 
 
-def _judge(vantage: str, cells: dict[tuple[str, str], int]) -> dict[str, Any]:
+def judge_resolver(vantage: str, cells: dict[tuple[str, str], int]) -> dict[str, Any]:
     """Return a resolver's row: it protects its clients if it says AD of what is secure and refuses what is bogus."""
     secure = sum(cells.get(("secure", claim), 0) for claim in CLAIMS if claim)
     marked = cells.get(("secure", "AD"), 0)
@@ -64,8 +62,10 @@ def _judge(vantage: str, cells: dict[tuple[str, str], int]) -> dict[str, Any]:
     refused = cells.get(("bogus", "SERVFAIL"), 0)
     if passed:
         word, kind = f"lets {passed} bogus answers through", "bogus"
-    elif refused or (secure and marked == secure):
+    elif marked == secure and (secure or refused):
         word, kind = "validates", "secure"
+    elif refused and not marked:
+        word, kind = f"refuses {refused} bogus answers, and marks none of {secure} as authentic", "insecure"
     elif marked:
         word, kind = f"validates some: {secure - marked} of {secure} without AD", "insecure"
     elif secure:

@@ -234,7 +234,7 @@ class _Reader:
             if any(text and not _NAME.fullmatch(text) for text in (account, namespace)):
                 self._gathering.refuse(one.place, f"{one.origin}: its selector has no name that Kubernetes allows")
                 continue
-            identity = f"{namespace or '*'}/{account or '*'}" if namespace or not account else f"*/{account}"
+            identity = f"{namespace or '*'}/{account or '*'}"
             self._describe(one, identity, self._said(one, one.mapping("metadata")), namespace)
             for _, rule in nodes_in(spec.get("egress")):
                 ports = [port for _, to in nodes_in(rule.get("toPorts")) for _, port in nodes_in(to.get("ports"))]
@@ -281,7 +281,7 @@ class _Reader:
         labels = labels if isinstance(labels, dict) else {}
         said: dict[str, str] = {}
         for field in SAID_OF_IDENTITIES:
-            texts = [text_of(one.get(f"{ANNOTATION}{field}")) for one in (annotations, labels)]
+            texts = [text_of(place.get(f"{ANNOTATION}{field}")) for place in (annotations, labels)]
             texts += [text_of(labels.get(key)) for key in LABELS.get(field, ())]
             said[field] = next(filter(None, texts), "")
         for key in annotations:
