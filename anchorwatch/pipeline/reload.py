@@ -112,7 +112,8 @@ class ConfigurationFile:
         for problem in problems:
             log.error("the configuration can't be used: the one in use stays", extra={"problem": problem})
         await self._report(
-            f"the one in use stays, as of {utc(self.loaded_at):%Y-%m-%d %H:%M} UTC: {'; '.join(problems)}"
+            f"in use is that of {utc(self.loaded_at):%Y-%m-%d %H:%M} UTC. "
+            + "; ".join(problem.partition("; known here: ")[0] for problem in problems)
         )
 
     async def _report(self, detail: str) -> None:

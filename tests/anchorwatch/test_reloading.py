@@ -196,7 +196,7 @@ def test_a_configuration_with_a_mistake_changes_nothing_and_is_told_until_it_is_
         assert file.problems
         assert told.applied == []
         assert "'often' is no duration" in told.details[0]
-        assert "the one in use stays, as of 2026-11-24" in told.details[0]
+        assert "in use is that of 2026-11-24" in told.details[0]
         (folder / "a.yaml").unlink()
         await read(file)
         assert "can't be read" in told.details[1]
