@@ -68,6 +68,7 @@ def config(kafka_address: str, tmp_path: Path) -> tuple[KafkaConfig, str]:
     return config, write_config(tmp_path, bus)
 
 
+@pytest.mark.slow
 def test_letters_of_the_topic_are_listed_shown_and_sent_again(config: tuple[KafkaConfig, str]) -> None:
     kafka, path = config
     letters = KafkaDeadLetters(kafka, "test")

@@ -161,13 +161,16 @@ def migrated_front(front: FrontProcess, migrated: list[str]) -> list[str]:
     return migrated
 
 
-@pytest.fixture(params=["chdb", "http", "server"])
+OVER_HTTP = pytest.param("http", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["chdb", OVER_HTTP, "server"])
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[Opening, Any]]:
     with place_of(request.param, request) as place:
         yield place
 
 
-@pytest.fixture(params=["chdb", "http", "server", "memory"])
+@pytest.fixture(params=["chdb", OVER_HTTP, "server", "memory"])
 def remembered(request: pytest.FixtureRequest) -> Iterator[AnyHistory]:
     """A history of any kind, for what the analyzer asks of it."""
     if request.param == "memory":
