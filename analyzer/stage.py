@@ -95,9 +95,11 @@ class Analyzer:
         if self._prepared is not None and self._prepared[0] != ids:
             self.forget()  # another batch was given up half handled: what was made of it is stored nowhere
         if not self._loaded:
-            self._analysis = Analysis(self._interval_s, self._analysis.counts)
-            self._announce = await asyncio.to_thread(self._load)
-            self._loaded = True
+            # Made beside the one of before, which answers whoever asks meanwhile: an empty one would say that nobody is
+            # watched.
+            fresh = Analysis(self._interval_s, self._analysis.counts)
+            self._announce = await asyncio.to_thread(self._load, fresh)
+            self._analysis, self._loaded = fresh, True
         for message in batch:
             if not isinstance(message, TAKEN):
                 raise Rejected(f"the analyzer has no use for a {type(message).__name__}")
@@ -131,7 +133,7 @@ class Analyzer:
         full = {name: why_full() for name, why_full in self._disks.items()}
         return self._analysis.take(batch, knowledge, self._clock(), full)
 
-    def _load(self) -> list[Finding]:
+    def _load(self, analysis: Analysis) -> list[Finding]:
         """Take up where an earlier process stopped; return findings of the last day, ids and all."""
         history, now = self._history, self._clock()
         acts = history.standing_acts(STANDING)
@@ -146,8 +148,8 @@ class Analyzer:
             acts=acts,
             accepted=history.findings_of([act.subject for act in acts if act.kind == "accept"]),
         )
-        announce = self._analysis.load(stored, now)
-        self._own = self._analysis.acts.follow(self._plans, utc(now))
+        announce = analysis.load(stored, now)
+        self._own = analysis.acts.follow(self._plans, utc(now))
         return announce
 
     async def _learn(self, batch: Sequence[Message]) -> Knowledge:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from analyzer.history.clickhouse import ClickHouseHistory
+from analyzer.history.memory import MemoryHistory
 from analyzer.stage import Analyzer
 from anchorwatch.replay.inline import InlineLoop
 from schemas.faults import Rejected, Transient
@@ -52,6 +53,23 @@ def test_a_fault_opens_is_confirmed_and_closes_after_three_good_polls(any_histor
     assert run.handle(polls(good, at=AT + 3 * MINUTE)) == []
     assert run.handle(polls(good, at=AT + 4 * MINUTE)) == [("rrsig_expired", "closed", True)]
     assert any_history.open_findings() == []
+
+
+def test_who_asks_while_what_is_stored_is_taken_up_hears_what_was_known(clock: Any) -> None:
+    seen: list[int] = []
+
+    class Watched(MemoryHistory):
+        def open_findings(self) -> list[Finding]:
+            seen.append(len(run.analyzer.current))
+            return super().open_findings()
+
+    run = Run(Watched(), clock)
+    run.handle(snapshot("sa", "api.bank.example"), observation(judgement(), AT))
+    run.analyzer.forget()
+    run.handle()
+
+    assert seen == [0, 1], "at the start nothing was known"
+    assert len(run.analyzer.current) == 1
 
 
 class TestNamesApart:
