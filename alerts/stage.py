@@ -231,20 +231,20 @@ class Alerts:
     def _end_drills(self, at: Moment, steps: list[Step]) -> list[Finding]:
         """Return the ends of test pages that are over; that one did not arrive is a finding, or at least in the log."""
         plan, ends = self._config.drill, []
-        if plan is None:
-            return []
-        for incident, end in drills_over(self._book.incidents.values(), timedelta(seconds=plan.lasts_s), at):
+        lasts_s = plan.lasts_s if plan is not None else 0.0  # without a plan the last one is over
+        for incident, end in drills_over(self._book.incidents.values(), timedelta(seconds=lasts_s), at):
             ends.append(end)
             arrived = arrived_at(incident, self._ledger.notifications_of(incident.id))
             if arrived is not None:
                 self._drill_arrived_at = arrived.timestamp()
+            if arrived is not None or plan is None:
                 continue
             waiting = {one.receiver: one for one in self._ledger.deliveries() if one.incident.id == incident.id}
             log.error(
                 "the test page did not arrive",
                 extra={"incident": incident.id, "receivers": sorted(waiting), "withheld": incident.withheld},
             )
-            why = f"the test page did not arrive within {plan.lasts_s / 60:g} min"
+            why = f"the test page did not arrive within {lasts_s / 60:g} min"
             late = [one for name, one in waiting.items() if name not in self._book.failing and name in self._pagers]
             steps += [self._book.fail(make_failure(one, why, at.wall), [], at) for one in late]
         return ends

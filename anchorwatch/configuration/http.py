@@ -208,7 +208,7 @@ def _read_proxies(texts: Sequence[str], document: Document) -> tuple[Network, ..
 
 def _read_listen(text: str, document: Document) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
         document.problem("http.listen", f"{text!r} is no address such as 127.0.0.1:8053")
         return "127.0.0.1", 0
     return host.strip("[]") or "127.0.0.1", int(port)

@@ -18,10 +18,12 @@ from schemas.messages import ActKind
 
 VENDOR = "jsm"
 HEADER = "authorization"
+MACHINES = frozenset({"", "System", "Alert API"})
+MACHINE_SOURCES = frozenset({"api", "system", "policy", "automation", "integration"})
 KINDS: Mapping[str, ActKind] = {
     "Acknowledge": "acknowledge",
     "UnAcknowledge": "reopen",
-    # Whoever closes the alert there has looked at it; the fault goes on here until polls say otherwise.
+    # A person who closes the alert there has looked at it; the fault goes on here until polls say otherwise.
     "Close": "acknowledge",
 }
 
@@ -35,6 +37,7 @@ class _Alert(msgspec.Struct, rename="camel"):
 
 class _Source(msgspec.Struct):
     name: str = ""
+    type: str = ""
 
 
 class _Body(msgspec.Struct):
@@ -71,8 +74,11 @@ def read_call(secret: str, receiver: str, headers: Mapping[str, str], body: byte
     alert, kind = event.alert, KINDS.get(event.action)
     incident = incident_of_alias(alert.alias)
     is_ours = USER in (alert.username, event.source.name if event.source else "")
-    if kind is None or not incident or is_ours:
-        return None
+    by_machine = alert.username in MACHINES or (
+        event.source is not None and event.source.type.lower() in MACHINE_SOURCES
+    )
+    if kind is None or not incident or is_ours or (event.action == "Close" and by_machine):
+        return None  # a policy that closes old alerts has not looked at anything
     return Said(
         event=f"{alert.alert_id[:MOST_SIGNS]}:{event.action}:{alert.updated_at}",
         kind=kind,

@@ -17,17 +17,19 @@ from schemas.messages import ActKind
 
 VENDOR = "pagerduty"
 SIGNATURE = "x-pagerduty-signature"
+PERSON = "user_reference"
 _KEY = re.compile(r"aw:([0-9a-f]{32})(?::[0-9]{1,6})?")
 KINDS: Mapping[str, ActKind] = {
     "incident.acknowledged": "acknowledge",
     "incident.unacknowledged": "reopen",
-    # Whoever ends the alert there has looked at it; the fault goes on here until polls say otherwise.
+    # A person who ends the alert there has looked at it; the fault goes on here until polls say otherwise.
     "incident.resolved": "acknowledge",
 }
 
 
 class _Agent(msgspec.Struct):
     summary: str = ""
+    type: str = ""
 
 
 class _Data(msgspec.Struct):
@@ -72,9 +74,11 @@ def read_call(secret: str, receiver: str, headers: Mapping[str, str], body: byte
         raise BadQuery("this is no event of PagerDuty's") from error
     key = _KEY.fullmatch(event.data.incident_key or "")
     kind = KINDS.get(event.event_type)
-    if kind is None or key is None:
-        return None
-    why = "resolved at PagerDuty, and still the case here" if event.event_type == "incident.resolved" else ""
+    is_ended = event.event_type == "incident.resolved"
+    by_person = event.agent is not None and event.agent.type == PERSON
+    if kind is None or key is None or (is_ended and not by_person):
+        return None  # a timeout there, or an integration, has not looked at anything
+    why = "resolved at PagerDuty, and still the case here" if is_ended else ""
     return Said(
         event=event.id[:MOST_SIGNS],
         kind=kind,

@@ -314,9 +314,9 @@ def _shared(texts: dict[str, str]) -> Iterator[tuple[str, Any]]:
         if key in ("types", "answers"):
             yield key, re.split(r"[\s,]+", text)
         elif key == "port":
-            if not text.isdigit():
+            if not (text.isascii() and text.isdigit()):
                 raise ValueError("column port: a number from 1 to 65535 is expected")
-            yield key, int(text)
+            yield key, int(text[:6])
         elif key == "unsigned_alias_ok":
             if text.lower() not in _TRUTH:
                 raise ValueError("column unsigned_alias_ok: true or false is expected")

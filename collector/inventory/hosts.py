@@ -259,9 +259,9 @@ def _from_pairs(text: str) -> list[Host]:
         raise Unclear("an @ may belong to a password: give the host by itself")
     value = re.sub(r"^(?:tcp|admin|ssl):", "", value, flags=re.IGNORECASE)
     host, comma, port = value.partition(",")
-    if comma and port.strip().isdigit():
+    if comma and port.strip().isascii() and port.strip().isdigit():
         value = f"{host.strip()}:{port.strip()}"
-    ports = [number for name, number in pairs if name in PORT_KEYS and number.isdigit()]
+    ports = [number for name, number in pairs if name in PORT_KEYS and number.isascii() and number.isdigit()]
     found = []
     for one in value.split(","):
         one = re.sub(r"\\[^\\:,]*", "", one.strip())

@@ -46,6 +46,17 @@ def test_a_test_page_travels_by_the_routes_says_that_it_is_one_and_ends(tmp_path
     assert desk.stage.drill_at == (MONDAY + timedelta(seconds=30)).timestamp()
 
 
+def test_a_test_page_ends_where_nobody_wants_any_more(tmp_path: Path) -> None:
+    desk = desk_at(tmp_path, MONDAY)
+    desk.do()
+    later = desk_at(tmp_path, MONDAY + timedelta(minutes=2), drill=None)
+    later.do()
+
+    assert [event for event, _ in desk.pager.told] == ["trigger"]
+    assert [event for event, _ in later.pager.told] == ["resolve"]
+    assert not [one for one in later.ledger.incidents(10) if one.ended_at is None]
+
+
 def test_it_is_sent_once_a_period_over_restarts_and_processes(tmp_path: Path) -> None:
     desk = desk_at(tmp_path, MONDAY)
     for _ in range(40):

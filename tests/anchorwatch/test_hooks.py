@@ -37,7 +37,13 @@ UNTOLD = msgspec.structs.replace(INCIDENT, id="f" * 32, notified={"other": Sever
 
 def event(kind: str = "incident.acknowledged", key: str = f"aw:{INCIDENT.id}", **more: Any) -> bytes:
     data = {"id": "PGR0VU2", "type": "incident", "status": "acknowledged", "incident_key": key}
-    body = {"id": "01BX", "event_type": kind, "data": data, "agent": {"summary": "Ana Prime"}, **more}
+    body = {
+        "id": "01BX",
+        "event_type": kind,
+        "data": data,
+        "agent": {"summary": "Ana Prime", "type": "user_reference"},
+        **more,
+    }
     return json.dumps({"event": body}).encode()
 
 
@@ -87,6 +93,13 @@ def test_an_alert_that_rang_again_is_the_same_incident(phone: Phone) -> None:
     phone.call(event(key=f"aw:{INCIDENT.id}:2"))
 
     assert phone.sent[0].subject == INCIDENT.id
+
+
+@pytest.mark.parametrize("agent", [None, {"summary": "Nagios", "type": "inbound_integration_reference"}])
+def test_what_a_timeout_or_an_integration_resolves_there_is_nobodys(phone: Phone, agent: Any) -> None:
+    phone.call(event("incident.resolved", agent=agent))
+
+    assert phone.sent == []
 
 
 def test_what_is_resolved_there_while_it_lasts_is_somebodys_and_goes_on(phone: Phone) -> None:
@@ -188,6 +201,13 @@ def test_what_is_closed_at_jsm_while_it_lasts_is_somebodys_and_goes_on(phone: Ph
     phone.call_jsm(action("Close"))
 
     assert (phone.sent[0].kind, phone.sent[0].why) == ("acknowledge", "closed there, and still the case here")
+
+
+@pytest.mark.parametrize("username", ["", "System", "Alert API"])
+def test_what_a_policy_closes_at_jsm_is_nobodys(phone: Phone, username: str) -> None:
+    phone.call_jsm(action("Close", username=username))
+
+    assert phone.sent == []
 
 
 def test_two_doings_of_one_alert_are_two_acts(phone: Phone) -> None:

@@ -231,6 +231,12 @@ class _Reader:
             chosen = chosen if isinstance(chosen, dict) else {}
             account = next((text_of(chosen[key]) for key in ACCOUNT_LABELS if key in chosen), "")
             namespace = next((text_of(chosen[key]) for key in NAMESPACE_LABELS if key in chosen), one.namespace)
+            if one.namespace and namespace != one.namespace:
+                # A policy counts in the namespace that it is in: it must not say who owns the accounts of another.
+                self._gathering.refuse(
+                    one.place, f"{one.origin}: its selector is of another namespace, {safe(namespace)}"
+                )
+                continue
             if any(text and not _NAME.fullmatch(text) for text in (account, namespace)):
                 self._gathering.refuse(one.place, f"{one.origin}: its selector has no name that Kubernetes allows")
                 continue
@@ -329,7 +335,7 @@ def _without_namespace(host: Any) -> Any:
 def _only_port(ports: Iterable[dict[str, Any]]) -> int | None:
     numbers = {text_of(port.get("port")) for port in ports}
     (only,) = numbers if len(numbers) == 1 else ("",)
-    return int(only) if only.isdigit() and 0 < int(only) < 65536 else None
+    return int(only) if re.fullmatch(r"[0-9]{1,5}", only) and 0 < int(only) < 65536 else None
 
 
 CLUSTER_WIDE = frozenset({"Namespace", "CiliumClusterwideNetworkPolicy"})

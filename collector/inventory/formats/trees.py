@@ -9,6 +9,7 @@ Source: YAML 1.1 §4.3 (documents), §7.1 (aliases), https://yaml.org/type/merge
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +19,17 @@ import yaml
 from schemas.redaction import safe, without_quoted
 
 DEEPEST = 100
+MOST_UNFOLDED = 100_000
+"""So many values may stand behind all aliases of a document, each as often as it is meant."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _START = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
-_SAYS_NOTHING = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*[ \t]*(?:#.*)?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+# What is not closed ends with the text: else each quote or star in it would be tried to the end of all.
+_QUOTED = r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)'
+_STRING = re.compile(rf"{_QUOTED}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_QUOTED})|,(?=\s*[}}\]])", re.DOTALL)
 
 
 class Node(dict[str, Any]):
@@ -91,8 +95,7 @@ def _load(text: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> Node:
         found = Node(items)
         if len(found) < len(items):
-            names = [key for key, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = next(name for name, count in Counter(key for key, _ in items).items() if count > 1)
             raise ValueError(f"the key {safe(twice)} is there twice")
         return found
 
@@ -106,17 +109,26 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
     for end in ends:
         piece = text[start:end]
         body = piece[3:] if piece.startswith("---") else piece
-        if not _SAYS_NOTHING.fullmatch(body):
+        if not _says_nothing(body):
             yield line, piece
         line, start = line + piece.count("\n"), end
 
 
+def _says_nothing(body: str) -> bool:
+    """Return whether a document has blank lines, comments and directives alone."""
+    return all(not line.strip() or line.lstrip(" \t")[0] == "#" or line[0] == "%" for line in body.split("\n"))
+
+
 @dataclass(slots=True)
 class _Open:
-    """A mapping or list under way; ``key`` is the key that a value belongs to, ``merged`` what merge keys brought."""
+    """A mapping or list under way; ``key`` is the key that a value belongs to, ``merged`` what merge keys brought.
+
+    ``weight`` counts the values in it, those behind aliases as often as they are meant.
+    """
 
     node: Any
     anchor: str | None
+    weight: int = 1
     key: str | None = None
     wants_key: bool = True
     merged: dict[str, Any] | None = None
@@ -129,7 +141,8 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
         ValueError: it can't be read; the sentence has the place and quotes nothing that may be secret.
     """
     stack: list[_Open] = []
-    anchors: dict[str, Any] = {}
+    anchors: dict[str, tuple[Any, int]] = {}
+    unfolded = 0
     top: list[tuple[Any, int]] = []
 
     def line_of(mark: Any) -> int:
@@ -138,11 +151,12 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
     def place(mark: Any) -> str:
         return f"{file}:{line_of(mark)}"
 
-    def put(value: Any, mark: Any, *, is_text: bool) -> None:
+    def put(value: Any, mark: Any, *, is_text: bool, weight: int = 1) -> None:
         if not stack:
             top.append((value, line_of(mark)))
             return
         holder = stack[-1]
+        holder.weight += weight
         if isinstance(holder.node, list):
             holder.node.append(value)
         elif holder.wants_key:
@@ -159,13 +173,18 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
                     is_key = bool(stack) and isinstance(stack[-1].node, Node) and stack[-1].wants_key
                     value = event.value if is_key else _scalar(event)
                     if event.anchor:
-                        anchors[event.anchor] = value
+                        anchors[event.anchor] = value, 1
                     put(value, event.start_mark, is_text=True)
                 case yaml.AliasEvent():
                     if event.anchor not in anchors:
                         raise ValueError(f"{place(event.start_mark)}: an alias of what is not there")
-                    value = anchors[event.anchor]
-                    put(value, event.start_mark, is_text=isinstance(value, str))
+                    value, weight = anchors[event.anchor]
+                    unfolded += weight
+                    if unfolded > MOST_UNFOLDED:
+                        raise ValueError(
+                            f"{place(event.start_mark)}: its aliases stand for more than {MOST_UNFOLDED:,} values"
+                        )
+                    put(value, event.start_mark, is_text=isinstance(value, str), weight=weight)
                 case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                     if len(stack) >= DEEPEST:
                         raise ValueError(f"{place(event.start_mark)}: nested deeper than any inventory")
@@ -180,8 +199,8 @@ def _compose(text: str, file: str, lines_before: int) -> Iterator[tuple[Any, int
                     for key, merged in (closed.merged or {}).items():
                         closed.node.setdefault(key, merged)
                     if closed.anchor:
-                        anchors[closed.anchor] = closed.node
-                    put(closed.node, event.start_mark, is_text=False)
+                        anchors[closed.anchor] = closed.node, closed.weight
+                    put(closed.node, event.start_mark, is_text=False, weight=closed.weight)
                 case yaml.DocumentStartEvent():
                     anchors.clear()
     except yaml.YAMLError as error:

@@ -61,8 +61,9 @@ class Polled:
             if thread is not None:
                 thread.join(self._patience_s)
         with self._lock:
-            if self._crash is not None:
-                raise self._crash
+            crash, self._crash = self._crash, None
+            if crash is not None:
+                raise crash
             if self._failure or self._delivery is None:
                 raise ValueError(self._failure or f"{self._name}: no answer yet")
             found = self._delivery

@@ -271,8 +271,32 @@ def test_aliases_do_not_unfold() -> None:
     )
 
     began = time.process_time()
-    assert read(f"{bomb}items: *l29\n").problems
+    with pytest.raises(ValueError, match="aliases stand for more"):
+        read(f"{bomb}items: *l29\n")
     assert time.process_time() - began < 5.0
+
+
+@pytest.mark.parametrize("label", ["k8s:io.kubernetes.pod.namespace", "io.kubernetes.pod.namespace"])
+def test_a_policy_says_nothing_of_accounts_in_another_namespace(label: str) -> None:
+    policy = f"""\
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {{name: egress, namespace: evil, annotations: {{anchorwatch.io/criticality: low}}}}
+spec:
+  endpointSelector: {{matchLabels: {{"{label}": payments, io.cilium.k8s.policy.serviceaccount: api}}}}
+  egress: [{{toFQDNs: [{{matchName: api.bank.example}}]}}]
+"""
+    inventory = read(policy)
+
+    assert inventory.identities == ()
+    assert "its selector is of another namespace, 'payments'" in inventory.problems[0]
+
+
+@pytest.mark.parametrize("port", ["\u00b2", "9" * 5000, "0", "65536"])
+def test_a_port_that_is_none_leaves_the_host(port: str) -> None:
+    inventory = read(STREAM.replace('port: "443"', f'port: "{port}"'))
+
+    assert "api.clearing.example" in hosts(inventory)["prod/settlement"]
 
 
 def test_the_same_object_twice_is_the_same_endpoint() -> None:

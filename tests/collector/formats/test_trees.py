@@ -33,6 +33,32 @@ def test_no_text_does_more_than_be_told(text: str) -> None:
         assert tree.value is None or not tree.problem
 
 
+def test_a_header_of_comments_with_ends_of_another_system_is_read_in_passing() -> None:
+    header = "# exported by the inventory\r\n" * 200
+
+    (tree,) = read_trees(f"{header}kind: List\r\n", "f")
+    assert tree.value == {"kind": "List"}
+    assert list(read_trees(f"---\r\n{header}---\r\n", "f")) == []
+
+
+@pytest.mark.parametrize("text", ['{"' + '\\"' * 200_000, "{" + "/*" * 200_000, '{"a": 1, "' + "\\"])
+def test_what_is_not_closed_in_json_is_told_at_once(text: str) -> None:
+    assert "not JSON" in read_json(text, "f", comments=True).problem
+
+
+def test_a_key_that_is_there_twice_is_found_among_many() -> None:
+    names = ", ".join(f'"k{number}": 1' for number in range(100_000))
+
+    assert "k99999" in read_json(f'{{{names}, "k99999": 2}}', "f").problem
+
+
+def test_aliases_that_stand_for_too_much_are_refused_however_they_are_nested() -> None:
+    text = "a: &a {b: 1}\nl1: &b [" + "*a, " * 400 + "]\nl2: [" + "*b, " * 400 + "]\n"
+
+    (tree,) = read_trees(text, "f")
+    assert "aliases stand for more than 100,000 values" in tree.problem
+
+
 def test_lines_are_those_of_the_file() -> None:
     trees = list(read_trees("# one\n\na: 1\n---\n\n# two\nb: {c: [{d: 1}]}\n", "f"))
 
