@@ -1,4 +1,5 @@
-"""The only vocabulary the stages share: message types, finding catalogue, faults, ClickHouse DDL.
+"""The only vocabulary the stages share: message types, finding catalogue, faults, ClickHouse DDL; and how connections
+leave this machine: by which proxy, trusting whom, and for how long.
 
 identity      a non-human identity in the inventory
 endpoint      a host and record types that identities consume

@@ -12,6 +12,7 @@ OURS = STAGES | {SHELL, "schemas"}
 
 IO = {
     "schemas.export",  # writes schemas/json
+    "schemas.deadline",  # sockets, a timer
     "collector.resolvers.resolver",  # retries, deadlines
     "collector.resolvers.carrier",  # tasks, the loop's readers
     "collector.resolvers.ports",  # sockets

@@ -1,6 +1,8 @@
 """The lists: checks, findings, incidents, zones, identities, owners, notifications; each sorted, filtered and cut."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +18,7 @@ from schemas.messages import NotificationStatus
 
 KINDS = ("state", "drift")
 CRITICALITIES = ("critical", "high", "medium", "low")
+Row = TypeVar("Row")
 
 
 async def show_checks(source: Source, request: Request) -> Response:
@@ -80,6 +83,13 @@ async def show_findings(source: Source, request: Request) -> Response:
     )
 
 
+def cut_page(rows: Sequence[Row], asked: Asked) -> Page[Row]:
+    """Return the page of rows that is asked for; one behind the end is the last one."""
+    number = min(asked.page, Page(rows, len(rows), 1, asked.size).last)
+    begin = (number - 1) * asked.size
+    return Page(rows[begin : begin + asked.size], len(rows), number, asked.size)
+
+
 async def show_incidents(source: Source, request: Request) -> Response:
     """List incidents."""
     asked = Asked(request)
@@ -99,16 +109,13 @@ async def show_incidents(source: Source, request: Request) -> Response:
                 text in str(row[key]).lower() for key in ("where", "cause", "code", "detail", "id", "owners", "told")
             )
         ]
-    begin = (asked.page - 1) * asked.size
-    number = asked.page if begin < len(rows) else max(1, -(-len(rows) // asked.size))
-    begin = (number - 1) * asked.size
     return pages.render(
         "incidents.html",
         place="incidents",
         asked=asked,
         is_live=True,
         state=state,
-        found=Page(rows[begin : begin + asked.size], len(rows), number, asked.size),
+        found=cut_page(rows, asked),
         most=MOST_INCIDENTS,
     )
 
@@ -175,8 +182,6 @@ async def show_notifications(source: Source, request: Request) -> Response:
     receivers = sorted({one.receiver for one in rows if one.receiver})
     receiver = asked.text("receiver")
     rows = [one for one in rows if status in ("", one.status) and receiver in ("", one.receiver)]
-    number = min(asked.page, max(1, -(-len(rows) // asked.size)))
-    begin = (number - 1) * asked.size
     return pages.render(
         "notifications.html",
         place="told",
@@ -185,7 +190,7 @@ async def show_notifications(source: Source, request: Request) -> Response:
         status=status,
         receiver=receiver,
         receivers=receivers,
-        found=Page(rows[begin : begin + asked.size], len(rows), number, asked.size),
+        found=cut_page(rows, asked),
         most=MOST_INCIDENTS,
         today=datetime.now(UTC).date(),
     )
