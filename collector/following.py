@@ -21,11 +21,17 @@ from schemas.messages import Message
 log = logging.getLogger(__name__)
 
 RELOAD_CHECK_S = 5.0
+LONGEST_READ_S = 300.0
+"""A million rows take half a minute: what takes longer hangs."""
+HANGS = (
+    f"the sources could not be looked at for {LONGEST_READ_S / 60:g} min, so the file system of one of them hangs; what"
+    " was read before stays watched: look at the mounts of this machine"
+)
 MOST_LOGGED = 10
 
 
 class InventoryFeed(Protocol):
-    """Where the collector learns what to watch. ``changed`` is asked by the loop, the others by one thread at a time.
+    """Where the collector learns what to watch; ``is_ours`` apart, it is asked by one thread at a time.
 
     ``troubles`` maps what can't be read to one sentence, ``shrunk`` what lost too many rows.
     """
@@ -34,7 +40,7 @@ class InventoryFeed(Protocol):
     shrunk: dict[str, str]
 
     def changed(self) -> bool:
-        """Return whether ``load`` would return something else than the last time."""
+        """Return whether ``load`` would return something else than the last time; blocks, on a disk that hangs long."""
         ...
 
     def load(self) -> Inventory:
@@ -67,8 +73,8 @@ class Read:
 class InventoryFollower:
     """Reads an inventory again and again; ``clock`` returns POSIX seconds, ``wake`` is called when a reading is over.
 
-    The reading outlives the loop that asks for it, so that there are never two threads at one feed. ``changes`` counts
-    the identities that came, went and changed since the first reading.
+    The reading outlives the loop that asks for it, so that there are never two threads at one feed; one that hangs
+    holds nobody up, and is told. ``changes`` counts the identities that came, went and changed since the first reading.
     """
 
     def __init__(
@@ -79,7 +85,9 @@ class InventoryFollower:
         self._reports = Outbox(config.by)
         self._is_wanted = False
         self._next_check = float("-inf")
-        self._reading: asyncio.Task[Read] | None = None
+        self._reading: asyncio.Task[Read | None] | None = None
+        self._began_at = 0.0
+        self._hangs = False
         self.roster = Roster()
         self.changes: Counter[str] = Counter()
 
@@ -93,23 +101,29 @@ class InventoryFollower:
         self._next_check = float("-inf")
 
     def look(self, now: float) -> Read | None:
-        """Begin to read the inventory where it has changed; return what the last reading came to, once it is over.
+        """Begin to look at the inventory where it is time; return what a reading came to, once it is over.
+
+        ``now`` is in seconds that only run on.
 
         Raises:
             Exception: the feed has crashed.
         """
         if self._reading is None:
             if self._is_wanted or now >= self._next_check:
-                self._next_check = now + RELOAD_CHECK_S
-                if self._is_wanted or self._feed.changed():
-                    self._is_wanted = False
-                    self._reading = asyncio.create_task(asyncio.to_thread(self._read))
-                    self._reading.add_done_callback(lambda _: self._wake())
+                self._next_check, self._began_at = now + RELOAD_CHECK_S, now
+                is_wanted, self._is_wanted = self._is_wanted, False
+                self._reading = asyncio.create_task(asyncio.to_thread(self._read_if_changed, is_wanted))
+                self._reading.add_done_callback(lambda _: self._wake())
             return None
         if not self._reading.done():
+            self._hangs = now - self._began_at > LONGEST_READ_S
             return None
         reading, self._reading = self._reading, None
+        # What was told of a look that hung is over only once all is read.
+        self._is_wanted, self._hangs = self._is_wanted or self._hangs, False
         read = reading.result()
+        if read is None:
+            return None
         log.info("inventory read", extra={"identities": len(read.roster.identities), "problems": read.problems})
         if read.difference:
             first = list(islice(read.difference.lines(), MOST_LOGGED))
@@ -120,8 +134,15 @@ class InventoryFollower:
 
     def tell_again(self) -> Sequence[Message]:
         """Return what is still wrong with the inventory, where it is time to tell it again."""
-        self._reports.tell_again(self._clock(), of_vantages=False)
+        at = self._clock()
+        if self._hangs:
+            for source in self._config.sources:
+                self._reports.add(*self._reports.news_of(Code.SELF_INVENTORY_STALE, source.key, HANGS, at))
+        self._reports.tell_again(at, of_vantages=False)
         return self._reports.take()
+
+    def _read_if_changed(self, is_wanted: bool) -> Read | None:
+        return self._read() if is_wanted or self._feed.changed() else None
 
     def _read(self) -> Read:
         """Read the inventory and compare it with what is known of it; blocks."""
