@@ -669,3 +669,46 @@ def test_a_new_key_of_the_root_that_is_held_already_is_not_named() -> None:
     lab.sign()
 
     assert lab.judge("www.zone.test").remarks == ()
+
+
+class TestSignedByTwo:
+    """Of two signatures over the data one does not count. Data live for an hour, keys for two."""
+
+    WWW = (dns.name.from_text("www.zone.test."), RdataType.A)
+
+    def lab(self) -> Lab:
+        lab = Lab()
+        lab.zone.remove("www", "A")
+        lab.zone.ttl = 7200
+        lab.zone.add("www", "A", "192.0.2.1", ttl=3600)
+        lab.zone.keys = [*lab.zone.keys, generate_key(13)]
+        lab.sign()
+        return lab
+
+    def test_one_whose_key_is_not_there_waits_for_as_long_as_caches_may_show_it(self) -> None:
+        lab = self.lab()
+        by_both = lab.zone.signatures[self.WWW]
+        lab.zone.keys = lab.zone.keys[:-1]
+        lab.sign()
+        lab.zone.signatures[self.WWW] = by_both
+
+        judgement = lab.judge("www.zone.test")
+
+        assert judgement.verdict == "secure"
+        (remark,) = judgement.remarks
+        assert (remark.code, remark.lag_s) == ("rrsig_partial_invalid", 7200)
+        assert "are by keys that zone.test. does not have" in remark.detail
+
+    def test_one_that_does_not_hold_with_its_key_waits_for_nothing(self) -> None:
+        lab = self.lab()
+        first, *others = lab.zone.signatures[self.WWW]
+        lab.zone.signatures[self.WWW] = dns.rrset.from_rdata_list(
+            self.WWW[0], 3600, [first.replace(signature=bytes(64)), *others]
+        )
+
+        judgement = lab.judge("www.zone.test")
+
+        assert judgement.verdict == "secure"
+        (remark,) = judgement.remarks
+        assert (remark.code, remark.lag_s) == ("rrsig_partial_invalid", 0)
+        assert "do not verify" in remark.detail
